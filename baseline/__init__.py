@@ -1,0 +1,16 @@
+"""The training loop as it was before it was optimised: the reference that the other is measured against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from baseline.loop import BaselineLoop
+
+
+def make_loop(spec: Any) -> BaselineLoop:
+    """The baseline loop on fresh networks; takes and raises what `seqgan.make_loop` does."""
+    from baseline.loop import BaselineLoop  # here, because TensorFlow takes seconds to import
+    from seqgan.spec import resolve
+
+    return BaselineLoop(*resolve(spec))

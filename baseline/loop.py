@@ -1,0 +1,139 @@
+"""The loop as it was: plain, graph-compiled, and it looks at its metrics after every batch.
+
+Written once, as a competent person writes a first version, and then left alone: it is what every speed-up is
+measured against, so nothing here may be slower than it has to be, nor made faster later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from seqgan import sampler, steps
+from seqgan.config import Config
+from seqgan.dataset import Dataset
+from seqgan.metrics import HISTORY_KEYS
+from seqgan.networks import Networks
+
+PROGRESS_EVERY = 10  # batches
+
+
+class BaselineLoop:
+    """Adversarial training with three graph calls a batch and `.numpy()` on each metric.
+
+    Takes what `seqgan.loop.OptimizedLoop` takes. `progress` is the line that a terminal would show.
+    """
+
+    def __init__(self, config: Config, data: Dataset, networks: Networks | None = None, start_batch: int = 0) -> None:
+        self.config = config
+        self.networks = networks or Networks(config, data.sizes)
+        self.progress = ""
+        self._data = data
+        self._batch = start_batch
+        self._batches: Iterator[Any] = iter(())
+        self._history: dict[str, list[float]] = {key: [] for key in HISTORY_KEYS}
+        self._sampler = sampler.BY_NAME[config.sampler or "categorical"]
+        self.generate_fake_samples = tf.function(self._generate_fake_samples)
+        self.train_discriminator_adversarial = tf.function(self._train_discriminator)
+        self.train_generator_adversarial = tf.function(self._train_generator)
+
+    def run(self, batches: int) -> None:
+        """Trains exactly `batches` more."""
+        epoch_length = self._data.batches_per_epoch(self.config.batch_size)
+        temperature = tf.constant(self.temperature)
+        for _ in range(batches):
+            batch = next(self._batches, None)
+            if batch is None:
+                epoch, offset = divmod(self._batch, epoch_length)
+                self._batches = self._epoch(epoch, offset)
+                batch = next(self._batches)
+            real, character, scene = batch
+            self._train_batch(real, character, scene, temperature)
+            self._batch += 1
+
+    def history(self) -> dict[str, np.ndarray]:
+        """The metrics of each batch so far, [batches] float32 by name."""
+        return {key: np.array(values, np.float32) for key, values in self._history.items()}
+
+    @property
+    def variables(self) -> list[Any]:
+        """Weights and optimizer state."""
+        return self.networks.adversarial_variables
+
+    @property
+    def temperature(self) -> float:
+        """Always the same."""
+        return self.config.temperature_fixed
+
+    def describe(self) -> dict[str, Any]:
+        """What a record should say of this loop."""
+        return {"config": self.config.to_dict(), "temperature": self.temperature}
+
+    def recent(self) -> dict[str, float]:
+        """The metrics of the last batch, for a progress display; empty at first."""
+        return {key: values[-1] for key, values in self._history.items() if values}
+
+    def _epoch(self, epoch: int, offset: int) -> Iterator[Any]:
+        """The batches of an epoch from `offset` on, gathered and fetched ahead of time."""
+        data = self._data
+        order = data.epoch_order(self.config.batch_size, self.config.seed, epoch)[offset:]
+        lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
+        batches = tf.data.Dataset.from_tensor_slices(order)
+        batches = batches.map(lambda chosen: tuple(tf.gather(values, chosen) for values in lines), tf.data.AUTOTUNE)
+        return iter(batches.prefetch(tf.data.AUTOTUNE))
+
+    def _train_batch(self, real: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor) -> None:
+        config = self.config
+        draw = self._batch * (config.d_steps + config.g_steps)
+        fake = self.generate_fake_samples(character, scene, temperature, tf.constant(draw))
+
+        d_loss, d_accuracy = self.train_discriminator_adversarial(real, fake)
+        for step in range(1, config.d_steps):
+            fresh = self.generate_fake_samples(character, scene, temperature, tf.constant(draw + step))
+            d_loss, d_accuracy = self.train_discriminator_adversarial(real, fresh)
+
+        g_loss, g_reward = self.train_generator_adversarial(fake, character, scene, temperature)
+        for step in range(1, config.g_steps):
+            fresh = self.generate_fake_samples(character, scene, temperature, tf.constant(draw + config.d_steps + step))
+            g_loss, g_reward = self.train_generator_adversarial(fresh, character, scene, temperature)
+
+        self._history["g_loss"].append(float(g_loss.numpy()))
+        self._history["d_loss"].append(float(d_loss.numpy()))
+        self._history["d_accuracy"].append(float(d_accuracy.numpy()))
+        self._history["g_reward"].append(float(g_reward.numpy()))
+        if self._batch % PROGRESS_EVERY == 0:
+            self.progress = (
+                f"batch {self._batch}: g_loss {g_loss.numpy():.4f}, d_loss {d_loss.numpy():.4f}, "
+                f"d_accuracy {d_accuracy.numpy():.2f}, g_reward {g_reward.numpy():.4f}"
+            )
+
+    # What follows is traced into graphs.
+
+    def _generate_fake_samples(
+        self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
+    ) -> tf.Tensor:
+        """Lines [B, T] of the generator for characters and scenes [B]; the same `draw`, the same lines."""
+        return self.networks.generator.sample(self._sampler, char_cond, scene_cond, temperature, self.config.seed, draw)
+
+    def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """One update on [B, T] real and generated lines; gives loss and accuracy before it."""
+        return steps.discriminator_step(
+            self.networks.discriminator, self.networks.d_optimizer.apply, real_sequences, fake_sequences
+        )
+
+    def _train_generator(
+        self, sequences: tf.Tensor, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor | float = 1.0
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """One REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward."""
+        return steps.policy_gradient_step(
+            self.networks.generator,
+            self.networks.discriminator,
+            self.networks.g_optimizer.apply,
+            sequences,
+            char_cond,
+            scene_cond,
+            temperature,
+        )

@@ -1,0 +1,119 @@
+"""A training run on disk: one file, written whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from seqgan.config import Config
+from seqgan.errors import InputError
+from seqgan.vocabulary import Vocabulary
+
+FILE, HISTORY_FILE = "checkpoint.npz", "history.csv"
+_FORMAT = 1
+_ABOUT = "about"  # the key of everything that is not an array; no variable has a name without a slash or colon
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Everything that a run needs to go on, or a generator to write."""
+
+    config: Config
+    vocabulary: Vocabulary
+    loop: str  # a key of seqgan.training.LOOPS
+    script: str | None  # the file that the lines came from; None for the oracle's
+    phase: str  # one of seqgan.training.PHASES
+    epoch: int  # the last one of `phase` that is complete, from 0
+    history: pd.DataFrame  # one row a batch
+    state: dict[str, np.ndarray]  # weights, optimizer state and counters by name
+
+    def save(self, folder: Path) -> None:
+        """Writes checkpoint and history into `folder`, each replacing the one before in one step.
+
+        Raises:
+            FloatingPointError: weights or optimizer state are not finite; what is on disk stays.
+            OSError: the folder cannot be written.
+        """
+        broken = [name for name, value in self.state.items() if not np.all(np.isfinite(value))]
+        if broken:
+            raise FloatingPointError(f"{broken[0]} (and {len(broken) - 1} more) not finite")
+        history = self.history.to_csv(index=False)
+        about = {
+            "format": _FORMAT,
+            "config": self.config.to_dict(),
+            "vocabulary": self.vocabulary.to_dict(),
+            "loop": self.loop,
+            "script": self.script,
+            "phase": self.phase,
+            "epoch": self.epoch,
+            "history": history,
+        }
+        packed = io.BytesIO()
+        np.savez(packed, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **self.state)
+        write_whole(folder / FILE, packed.getvalue())
+        write_whole(folder / HISTORY_FILE, history.encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint:
+        """The checkpoint in `folder`.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        path = folder / FILE
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as packed:
+                state = {name: packed[name] for name in packed.files}
+            about = json.loads(str(state.pop(_ABOUT)))
+            if about.pop("format") != _FORMAT:
+                raise InputError(f"checkpoint {path}: written by another version of this program")
+            return cls(
+                **{
+                    **about,
+                    "config": Config.from_dict(about["config"]),
+                    "vocabulary": Vocabulary.from_dict(about["vocabulary"]),
+                    "history": pd.read_csv(io.StringIO(about["history"])),
+                },
+                state=state,
+            )
+        except FileNotFoundError:
+            raise InputError(f"checkpoint {path}: no such file; `python -m seqgan train --out` writes one") from None
+        except InputError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"checkpoint {path}: damaged or not a checkpoint ({error})") from None
+
+    def restore(self, variables: Iterable[Any]) -> None:
+        """Puts the saved values back; each of `variables` must have been saved, in the same shape."""
+        for variable in variables:
+            name = variable_name(variable)
+            if name not in self.state or self.state[name].shape != tuple(variable.shape):
+                raise InputError(f"checkpoint: {name} of shape {tuple(variable.shape)} is not in it")
+            variable.assign(self.state[name])
+
+
+def variable_name(variable: Any) -> str:
+    """What tells a variable apart from all others: Keras' path, or TensorFlow's name."""
+    return str(getattr(variable, "path", None) or variable.name)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file such that a reader, or a crash at any moment, finds the old one or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

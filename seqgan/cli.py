@@ -1,0 +1,224 @@
+"""`python -m seqgan`: trains on a script or on synthetic lines, and writes new ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from seqgan import device
+from seqgan.config import PRESETS, Config
+from seqgan.errors import InputError, NonFiniteUpdatesError
+
+app = typer.Typer(
+    help="Trains a conditional SeqGAN on the lines of a script (or on synthetic ones), and writes new lines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+# What may change when a run goes on: how long it is to be, and how it is carried out.
+_ADJUSTABLE = ("mle_epochs", "d_epochs", "epochs", "window", "jit_compile")
+
+
+class LoopName(enum.StrEnum):
+    """The training loops."""
+
+    optimized = enum.auto()
+    baseline = enum.auto()
+
+
+@app.command()
+def train(
+    loop: Annotated[LoopName | None, typer.Option(help="Default: optimized.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"{', '.join(PRESETS)}. Default: script on a GPU, paper on a CPU.")
+    ] = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(help="CSV or JSON Lines with character, scene and text. Default: synthetic lines of an oracle."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint.npz and history.csv.")] = Path("runs/seqgan"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Of weights, batches and draws. Default: 0.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="A config field, e.g. --set epochs=50; may be repeated."),
+    ] = None,
+) -> None:
+    """Train: generator alone, discriminator alone, then against each other; a checkpoint after every epoch.
+
+    Ctrl-C loses the epoch in hand and no more: --resume goes on from the last one that was complete.
+
+    Example: python -m seqgan train --script hamlet.csv --out runs/hamlet --set mle_epochs=40
+    """
+    from seqgan.checkpoint import FILE, Checkpoint
+
+    overrides = _parse_settings(settings or [])
+    if resume:
+        checkpoint = Checkpoint.load(out)
+        given = {"--loop": loop, "--preset": preset, "--seed": seed}
+        _refuse_changes(given, overrides)
+        config = Config.from_dict({**checkpoint.config.to_dict(), **overrides})
+        source = str(script) if script else checkpoint.script
+        loop_name = checkpoint.loop
+    else:
+        if (out / FILE).exists():
+            raise InputError(f"--out {out}: holds a run already; add --resume to go on with it, or name another folder")
+        checkpoint = None
+        config = _config(preset, seed, overrides)
+        source = str(script) if script else None
+        loop_name = loop or LoopName.optimized
+    _train(config, source, str(loop_name), out, checkpoint)
+
+
+def _config(preset: str | None, seed: int | None, overrides: dict[str, Any]) -> Config:
+    if preset is None:
+        Config.from_dict(overrides)  # a mistake in it should not have to wait for TensorFlow
+        _start_tensorflow()
+        preset = device.default_preset()
+    return Config.preset(preset, **{**overrides, **({} if seed is None else {"seed": seed})})
+
+
+def _refuse_changes(given: dict[str, Any], overrides: dict[str, Any]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(f"{option} {value}: cannot be changed with --resume; the checkpoint says what it is")
+    for name in overrides:
+        if name not in _ADJUSTABLE:
+            raise InputError(f"--set {name}: cannot be changed with --resume; only {', '.join(_ADJUSTABLE)} can")
+
+
+def _train(config: Config, script: str | None, loop: str, out: Path, checkpoint: Any) -> None:
+    from seqgan import dataset
+
+    # What can be wrong is looked at before TensorFlow is started, which takes seconds.
+    if script:
+        dataset.load(config, script)
+    _make_folder(out)
+    _start_tensorflow()
+    from seqgan.display import TrainingDisplay
+    from seqgan.training import Training
+
+    with console.status("reading the script" if script else "drawing synthetic lines from the oracle"):
+        data = dataset.load(config, script)
+    if checkpoint and data.vocabulary != checkpoint.vocabulary:
+        raise InputError(f"script {script}: its words, characters or scenes are no longer those of the checkpoint")
+    sizes = data.sizes
+    console.print(
+        f"{loop} loop on {device.device_name()}\n{len(data.tokens)} lines, {sizes.vocabulary} words, "
+        f"{sizes.characters} characters, {sizes.scenes} scenes; {data.batches_per_epoch(config.batch_size)} batches "
+        f"of {config.batch_size} an epoch; into {out}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    try:
+        with TrainingDisplay(console) as display:
+            training = Training(config, data, loop, script, out, display, checkpoint)
+            training.run()
+    except KeyboardInterrupt:
+        _complain(f"interrupted; go on with: python -m seqgan train --resume --out {out}")
+        raise typer.Exit(130) from None
+    _summarise(training.timing, out)
+
+
+def _start_tensorflow() -> None:
+    with console.status("starting TensorFlow"):
+        device.start_tensorflow()
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
+
+
+def _summarise(timing: Any, out: Path) -> None:
+    if timing.first_batch is not None:
+        console.print(f"first adversarial batch, with compilation: {timing.first_batch:.1f} s", highlight=False)
+    if timing.windows:
+        low, high = min(timing.windows), max(timing.windows)
+        mean = sum(timing.windows) / len(timing.windows)
+        console.print(f"ms/batch after it: min {low:.2f}, mean {mean:.2f}, max {high:.2f}", highlight=False)
+    console.print(f"done; {out} holds the checkpoint and history.csv", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def sample(
+    checkpoint: Annotated[Path, typer.Option(help="Folder that `train --out` wrote.")],
+    character: Annotated[str, typer.Option(help="Who speaks, as the script names them.")],
+    scene: Annotated[str, typer.Option(help="In which scene, as the script names it.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many lines.")] = 5,
+    temperature: Annotated[float, typer.Option(help="Below 1 likelier words, above 1 bolder ones.")] = 0.8,
+    seed: Annotated[int, typer.Option(help="The same seed, the same lines.")] = 0,
+) -> None:
+    """Print lines that a character might say in a scene.
+
+    Example: python -m seqgan sample --checkpoint runs/hamlet --character Hamlet --scene 3.1 -n 5
+    """
+    if not 0 < temperature < float("inf"):
+        raise InputError(f"--temperature {temperature}: must be a positive finite number")
+    from seqgan.checkpoint import Checkpoint
+
+    loaded = Checkpoint.load(checkpoint)
+    loaded.vocabulary.character_id(character)
+    loaded.vocabulary.scene_id(scene)
+    _start_tensorflow()
+    from seqgan.writing import write_lines
+
+    for line in write_lines(loaded, character, scene, count, temperature, seed):
+        typer.echo(line)
+
+
+def _parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Config fields from FIELD=VALUE texts, each of the type of its field."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Config)}
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: must be FIELD=VALUE, e.g. --set epochs=50")
+        parsed[name] = _parse_value(text, defaults.get(name))
+    return parsed
+
+
+def _parse_value(text: str, default: Any) -> Any:
+    """`text` as a value of the type of `default`; what does not fit stays text, for the config to refuse."""
+    if isinstance(default, bool):
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if isinstance(default, tuple):
+        return tuple(_parse_value(part, 0) for part in text.split(","))
+    for kind in (int, float):
+        if isinstance(default, kind):
+            try:
+                return kind(text)
+            except ValueError:
+                return text
+    return text
+
+
+def main() -> int:
+    """Runs a command; returns its exit code: 0, 1 training died, 2 wrong input, 130 interrupted."""
+    try:
+        app()
+    except InputError as error:
+        _complain(f"error: {error}")
+        return 2
+    except (NonFiniteUpdatesError, FloatingPointError) as error:
+        _complain(f"training stopped: {error}")
+        return 1
+    return 0
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True).print(message, soft_wrap=True, highlight=False, markup=False)

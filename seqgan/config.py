@@ -1,0 +1,172 @@
+"""Every constant of a training run, with its reason; presets by name.
+
+Shape letters used in this package:
+    B batch, T tokens a line, V vocabulary, E embedding, H hidden, C characters, S scenes, N lines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, Self
+
+from seqgan.errors import InputError
+
+SAMPLERS = ("categorical", "inverse_cdf")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One training run of the conditional SeqGAN, on either loop."""
+
+    # The shape of the work.
+    batch_size: int = 64  # as in the SeqGAN paper
+    sequence_length: int = 20  # as in the SeqGAN paper; longer lines are cut
+    vocabulary_size: int = 5000  # as in the SeqGAN paper; of a script, the most frequent words
+    embedding_size: int = 32  # as in the SeqGAN paper
+    hidden_size: int = 32  # as in the SeqGAN paper
+    filters: int = 32  # convolution filters of each width in the discriminator
+    filter_widths: tuple[int, ...] = (2, 3, 4, 5)  # n-grams that the discriminator looks for
+
+    # Synthetic data.
+    lines: int = 6400  # 100 batches of 64 an epoch
+    characters: int = 8  # speakers that the oracle knows
+    scenes: int = 12  # scenes that the oracle knows
+
+    # How long.
+    mle_epochs: int = 20  # maximum-likelihood pre-training of the generator
+    d_epochs: int = 2  # pre-training of the discriminator; it saturates fast
+    epochs: int = 20  # adversarial training
+    d_steps: int = 1  # discriminator updates a batch
+    g_steps: int = 1  # generator updates a batch
+    d_train_interval: int = 1  # optimised loop: train the discriminator every n-th batch
+
+    # Optimisers (Adam).
+    mle_learning_rate: float = 1e-2  # as in the SeqGAN paper
+    g_learning_rate: float = 1e-3  # a policy gradient is noisier than a likelihood
+    d_learning_rate: float = 1e-3
+    clip_norm: float = 5.0  # optimised loop: largest global norm of a gradient
+    max_consecutive_skips: int = 20  # optimised loop: skipped updates in a row before it gives up
+
+    # Temperature of the policy, while sampling and in its log-probabilities alike.
+    temperature_start: float = 2.0  # optimised loop: explore first ...
+    temperature_end: float = 0.5  # ... and exploit later, but never below this
+    temperature_decay: float = 0.95  # a factor an epoch; the floor is met in epoch 28
+    temperature_fixed: float = 0.8  # baseline
+
+    # How it is carried out; these do not change what is computed.
+    sampler: str | None = None  # one of SAMPLERS; None lets each loop use its own
+    window: int = 25  # optimised loop: batches in one graph call
+    jit_compile: bool = True  # optimised loop: compile sampler and updates with XLA
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field.name, getattr(self, field.name))
+        if self.temperature_end > self.temperature_start:
+            raise InputError(
+                f"config: temperature_end={self.temperature_end} must not lie above "
+                f"temperature_start={self.temperature_start}"
+            )
+        if max(self.filter_widths) > self.sequence_length:
+            raise InputError(
+                f"config: filter_widths={self.filter_widths} must fit into sequence_length={self.sequence_length}"
+            )
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> Self:
+        """The preset `name` with single fields replaced.
+
+        Raises:
+            InputError: an unknown preset or field (with the valid ones named), or a value out of range.
+        """
+        if name not in PRESETS:
+            raise InputError(f"preset {name!r} is unknown; the presets are {', '.join(PRESETS)}")
+        return cls.from_dict({**PRESETS[name], **overrides})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A config from plain values, as `to_dict` writes them.
+
+        Raises:
+            InputError: an unknown field (with the valid ones named) or a value out of range.
+        """
+        valid = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in valid:
+                close = difflib.get_close_matches(name, valid, n=1)
+                hint = f" (did you mean {close[0]}?)" if close else ""
+                raise InputError(f"config field {name!r} is unknown{hint}; the fields are {', '.join(valid)}")
+        plain = dict(values)
+        if isinstance(plain.get("filter_widths"), list):  # as JSON hands it back
+            plain["filter_widths"] = tuple(plain["filter_widths"])
+        return cls(**plain)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a record or a checkpoint."""
+        return dataclasses.asdict(self)
+
+
+_FRACTIONS = ("temperature_decay",)
+_MAY_BE_ZERO = ("mle_epochs", "d_epochs", "epochs", "seed")
+# Shorter lines than this leave the text CNN nothing to convolve over.
+_LEAST = {"sequence_length": 2, "vocabulary_size": 4, "d_steps": 1, "g_steps": 1}
+
+
+def _check(name: str, value: Any) -> None:
+    """Raises InputError unless `value` is of the type and in the range of the field `name`."""
+    if name == "sampler":
+        _require(value is None or value in SAMPLERS, name, value, f"one of {', '.join(SAMPLERS)}")
+    elif name == "jit_compile":
+        _require(isinstance(value, bool), name, value, "true or false")
+    elif name == "filter_widths":
+        whole = isinstance(value, tuple) and bool(value) and all(_is_int(width) and width > 0 for width in value)
+        _require(whole, name, value, "a list of positive whole numbers")
+    elif isinstance(getattr(Config, name), int):
+        least = 0 if name in _MAY_BE_ZERO else _LEAST.get(name, 1)
+        _require(_is_int(value) and value >= least, name, value, f"a whole number of at least {least}")
+    else:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        _require(number and 0 < value < float("inf"), name, value, "a positive finite number")
+        if name in _FRACTIONS:
+            _require(value <= 1, name, value, "a number above 0 and at most 1")
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _require(holds: bool, name: str, value: Any, right: str) -> None:
+    if not holds:
+        raise InputError(f"config: {name}={value!r} must be {right}")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # For tests: every part of the work, hardly any of its weight.
+    "tiny": {
+        "batch_size": 16,
+        "sequence_length": 10,
+        "vocabulary_size": 200,
+        "lines": 320,
+        "characters": 3,
+        "scenes": 4,
+        "filters": 8,
+        "filter_widths": (2, 3),
+        "mle_epochs": 2,
+        "d_epochs": 1,
+        "epochs": 3,
+        "window": 10,
+    },
+    # The sizes of the SeqGAN paper's synthetic experiment (Yu et al., 2017, section 5.1).
+    "paper": {},
+    # Sizes for film and stage scripts, for a GPU.
+    "script": {
+        "sequence_length": 40,
+        "vocabulary_size": 10000,
+        "embedding_size": 128,
+        "hidden_size": 512,
+        "filters": 128,
+    },
+}

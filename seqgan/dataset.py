@@ -1,0 +1,93 @@
+"""The lines that both loops train on, and the order in which they see them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seqgan.config import Config
+from seqgan.errors import InputError
+from seqgan.script import read_script
+from seqgan.vocabulary import Vocabulary
+
+
+class Sizes(NamedTuple):
+    """What the networks must know of the data."""
+
+    vocabulary: int
+    characters: int
+    scenes: int
+    ends: bool  # whether a line may end before T with END, as a script's do and the oracle's do not
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> Sizes:
+        """The sizes of a vocabulary."""
+        return cls(len(vocabulary.words), len(vocabulary.characters), len(vocabulary.scenes), vocabulary.ends)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Lines in memory."""
+
+    tokens: np.ndarray  # [N, T] int32
+    character: np.ndarray  # [N] int32
+    scene: np.ndarray  # [N] int32
+    vocabulary: Vocabulary
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the networks must know."""
+        return Sizes.of(self.vocabulary)
+
+    def batches_per_epoch(self, batch_size: int) -> int:
+        """Whole batches in the data; the rest of an epoch is left out, another rest in each."""
+        return len(self.tokens) // batch_size
+
+    def epoch_order(self, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+        """Row numbers of the lines of each batch of one epoch: [batches, B] int32.
+
+        A function of seed and epoch alone, so that two loops see the same batches and a resumed run sees
+        those that it would have seen.
+        """
+        batches = self.batches_per_epoch(batch_size)
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.tokens))
+        return order[: batches * batch_size].reshape(batches, batch_size).astype(np.int32)
+
+
+def load(config: Config, script: str | Path | None = None) -> Dataset:
+    """The lines of a script, or, without one, the oracle's.
+
+    Raises:
+        InputError: a script that cannot be used, or one too small for a single batch.
+    """
+    data = _synthetic(config) if script is None else from_script(config, script)
+    if data.batches_per_epoch(config.batch_size) == 0:
+        source = "lines" if script is None else f"script {script}: speeches"
+        raise InputError(f"{source}={len(data.tokens)} must be at least batch_size={config.batch_size}")
+    return data
+
+
+def from_script(config: Config, script: str | Path) -> Dataset:
+    """The lines of a script."""
+    speeches = read_script(script)
+    vocabulary = Vocabulary.of(speeches, config.vocabulary_size)
+    return Dataset(
+        tokens=vocabulary.encode(speeches, config.sequence_length),
+        character=np.array([vocabulary.characters.index(speech.character) for speech in speeches], np.int32),
+        scene=np.array([vocabulary.scenes.index(speech.scene) for speech in speeches], np.int32),
+        vocabulary=vocabulary,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _synthetic(config: Config) -> Dataset:
+    """Lines of the oracle; kept, because both loops ask for the same ones."""
+    from seqgan.oracle import Oracle  # here, so that reading a script needs no TensorFlow
+
+    tokens, character, scene = Oracle(config, config.seed).lines(config.lines)
+    vocabulary = Vocabulary.synthetic(config.vocabulary_size, config.characters, config.scenes)
+    return Dataset(tokens, character, scene, vocabulary)

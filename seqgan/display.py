@@ -1,0 +1,76 @@
+"""How training looks in a terminal, and in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+STRONG_ACCURACY = 0.7  # from here on the discriminator sees through the generator
+
+_FORMATS = {
+    "temperature": "T {:.2f}",
+    "mle_loss": "mle loss {:.3f}",
+    "g_loss": "g loss {:.3f}",
+    "d_loss": "d loss {:.3f}",
+    "d_accuracy": "d accuracy {:.0%}",
+    "g_reward": "reward {:.3f}",
+    "ms_per_batch": "{:.1f} ms/batch",
+}
+
+
+def describe(metrics: Mapping[str, float]) -> str:
+    """The metrics of a moment or an epoch in one line; a strong discriminator is marked."""
+    parts = [form.format(metrics[name]) for name, form in _FORMATS.items() if name in metrics]
+    if metrics.get("d_accuracy", 0.0) > STRONG_ACCURACY:
+        parts[next(i for i, part in enumerate(parts) if part.startswith("d accuracy"))] += " 🎯"
+    return ", ".join(parts)
+
+
+class TrainingDisplay:
+    """A bar for the epoch in hand on a terminal; everywhere, one line an epoch when it is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._title = ""
+        self._phase = ""
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left in phase"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, metrics="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def epoch_begins(self, phase: str, epoch: int, epochs: int, batches: int) -> None:
+        """See `seqgan.training.Observer`."""
+        self._title = f"{phase} {epoch + 1}/{epochs}"
+        total = epochs * batches
+        if phase != self._phase:
+            self._bar.reset(self._task, total=total, completed=epoch * batches)
+        self._phase = phase
+        self._bar.update(self._task, description=self._title, total=total, completed=epoch * batches, metrics="")
+
+    def advance(self, batches: int, metrics: Mapping[str, float]) -> None:
+        """See `seqgan.training.Observer`."""
+        self._bar.update(self._task, advance=batches, metrics=describe(metrics))
+
+    def epoch_ends(self, metrics: Mapping[str, float]) -> None:
+        """See `seqgan.training.Observer`."""
+        self._console.print(f"{self._title}: {describe(metrics)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,189 @@
+"""The optimised training loop: the device is never asked for a number while there is work for it.
+
+Against the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
+annealed, the discriminator may be trained less often, and a window of batches is one graph call in which the
+sampler and each update are compiled by XLA. (Not the window as a whole: inside an XLA loop on a CPU, the
+pieces would run on a single thread.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from seqgan import annealing, sampler, steps
+from seqgan.config import Config
+from seqgan.dataset import Dataset
+from seqgan.errors import NonFiniteUpdatesError
+from seqgan.guard import GuardedUpdate
+from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, last_row
+from seqgan.networks import Networks
+
+# Behind the metrics, each row carries the guards' counters of skips in a row, so that one read brings both.
+_COLUMNS = (*HISTORY_KEYS, "generator", "discriminator")
+
+
+class OptimizedLoop:
+    """Adversarial training that keeps its numbers on the device.
+
+    Args:
+        config: of the run.
+        data: to train on.
+        networks: to train; freshly made from the config if None.
+        start_batch: adversarial batches that the networks have seen already.
+    """
+
+    def __init__(self, config: Config, data: Dataset, networks: Networks | None = None, start_batch: int = 0) -> None:
+        self.config = config
+        self.networks = networks or Networks(config, data.sizes)
+        self._data = data
+        self._start_batch = self._batch = start_batch
+        self._order = np.empty((0, config.batch_size), np.int32)
+        self._metrics = DeferredMetrics(len(_COLUMNS))
+        self._sampler = sampler.BY_NAME[config.sampler or "inverse_cdf"]
+        self._g_update = GuardedUpdate(self.networks.g_optimizer, config.clip_norm)
+        self._d_update = GuardedUpdate(self.networks.d_optimizer, config.clip_norm)
+        # Loss and accuracy of the last batch that trained the discriminator, for the batches that do not.
+        self._d_metrics = tf.Variable([0.0, 0.0], trainable=False, name="last_discriminator_metrics")
+        # Resident, so that a batch is a gather on the device and not a copy to it.
+        self._tokens = tf.constant(data.tokens)  # [N, T]
+        self._character = tf.constant(data.character)  # [N]
+        self._scene = tf.constant(data.scene)  # [N]
+
+        compiled = config.jit_compile
+        self.generate_fake_samples = tf.function(self._generate_fake_samples, jit_compile=compiled)
+        self.train_discriminator_adversarial = tf.function(self._train_discriminator, jit_compile=compiled)
+        self.train_generator_adversarial = tf.function(self._train_generator, jit_compile=compiled)
+        self._train_window = tf.function(
+            self._train_batches,
+            input_signature=[
+                tf.TensorSpec([None, config.batch_size], tf.int32),
+                tf.TensorSpec([], tf.float32),
+                tf.TensorSpec([], tf.int32),
+            ],
+        )
+
+    def run(self, batches: int) -> None:
+        """Trains exactly `batches` more; work may still be in flight on return.
+
+        Reads the device once an epoch: the metrics of the epoch before, when a window of this one is queued.
+
+        Raises:
+            NonFiniteUpdatesError: an update was skipped `max_consecutive_skips` times in a row. Seen at a
+                read, so up to an epoch late; no skipped update did any harm meanwhile.
+        """
+        end = self._batch + batches
+        epoch_length = self._data.batches_per_epoch(self.config.batch_size)
+        while self._batch < end:
+            epoch, offset = divmod(self._batch, epoch_length)
+            if offset == 0 or not len(self._order):
+                self._order = self._data.epoch_order(self.config.batch_size, self.config.seed, epoch)
+            count = min(self.config.window, end - self._batch, epoch_length - offset)
+            order = self._order[offset : offset + count]
+            self._metrics.append(self._train_window(order, self.temperature, self._batch))
+            self._batch += count
+            if offset == 0:
+                self._read(leave=1)
+
+    def history(self) -> dict[str, np.ndarray]:
+        """The metrics of each batch so far, [batches] float32 by name; reads what is still on the device."""
+        self._metrics.read()
+        return dict(zip(HISTORY_KEYS, self._metrics.rows().T, strict=False))
+
+    @property
+    def variables(self) -> list[Any]:
+        """Weights, optimizer state and the guards' counters."""
+        counters = [*self._g_update.counters, *self._d_update.counters]
+        return [*self.networks.adversarial_variables, *counters, self._d_metrics]
+
+    @property
+    def temperature(self) -> float:
+        """Of the batch that comes next."""
+        return annealing.temperature(self.config, self._batch // self._data.batches_per_epoch(self.config.batch_size))
+
+    def describe(self) -> dict[str, Any]:
+        """What a record should say of this loop."""
+        return {"config": self.config.to_dict(), "temperature": self.temperature}
+
+    def recent(self) -> dict[str, float]:
+        """The newest metrics that can be had without emptying the device's queue, for a progress display.
+
+        Those of the window before the last, so that the last one is being computed meanwhile. Empty at first.
+
+        Raises:
+            NonFiniteUpdatesError: as `run`.
+        """
+        self._read(leave=1)
+        return last_row(self._metrics.rows())
+
+    def _read(self, leave: int) -> None:
+        before = self._start_batch + len(self._metrics.rows())
+        rows = self._metrics.read(leave)
+        limit = self.config.max_consecutive_skips
+        for network, skips in list(zip(_COLUMNS, rows.T, strict=True))[len(HISTORY_KEYS) :]:
+            if np.any(skips >= limit):
+                raise NonFiniteUpdatesError(
+                    f"the gradient of the {network} was not finite {limit} times in a row, up to batch "
+                    f"{before + int(np.argmax(skips >= limit))}; those updates were skipped, so the weights are "
+                    "still as good as before them, but nothing is learned any more"
+                )
+
+    # What follows is traced into graphs.
+
+    def _train_batches(self, order: tf.Tensor, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+        """Trains on batches first, first + 1, ...: row numbers `order` [batches, B] -> metrics [batches, columns]."""
+        count = tf.shape(order)[0]
+        rows = tf.TensorArray(tf.float32, size=count, element_shape=[len(_COLUMNS)])
+        for index in tf.range(count):
+            rows = rows.write(index, self._train_batch(order[index], temperature, first + index))
+        return rows.stack()
+
+    def _train_batch(self, chosen: tf.Tensor, temperature: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        config = self.config
+        real, character, scene = (tf.gather(all_, chosen) for all_ in (self._tokens, self._character, self._scene))
+        draw = batch * (config.d_steps + config.g_steps)
+        fake = self.generate_fake_samples(character, scene, temperature, draw)
+
+        if config.d_train_interval == 1 or batch % config.d_train_interval == 0:
+            latest = self.train_discriminator_adversarial(real, fake)
+            for step in range(1, config.d_steps):
+                fresh = self.generate_fake_samples(character, scene, temperature, draw + step)
+                latest = self.train_discriminator_adversarial(real, fresh)
+            self._d_metrics.assign(tf.stack(latest))
+
+        g_loss, g_reward = self.train_generator_adversarial(fake, character, scene, temperature)
+        for step in range(1, config.g_steps):
+            fresh = self.generate_fake_samples(character, scene, temperature, draw + config.d_steps + step)
+            g_loss, g_reward = self.train_generator_adversarial(fresh, character, scene, temperature)
+
+        d_loss, d_accuracy = tf.unstack(self._d_metrics.read_value())
+        skips = [tf.cast(update.consecutive, tf.float32) for update in (self._g_update, self._d_update)]
+        return tf.stack([g_loss, d_loss, d_accuracy, g_reward, *skips])
+
+    def _generate_fake_samples(
+        self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
+    ) -> tf.Tensor:
+        """Lines [B, T] of the generator for characters and scenes [B]; the same `draw`, the same lines."""
+        return self.networks.generator.sample(self._sampler, char_cond, scene_cond, temperature, self.config.seed, draw)
+
+    def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """One guarded update on [B, T] real and generated lines; gives loss and accuracy before it."""
+        return steps.discriminator_step(
+            self.networks.discriminator, self._d_update.apply, real_sequences, fake_sequences
+        )
+
+    def _train_generator(
+        self, sequences: tf.Tensor, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor | float = 1.0
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """One guarded REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward."""
+        return steps.policy_gradient_step(
+            self.networks.generator,
+            self.networks.discriminator,
+            self._g_update.apply,
+            sequences,
+            char_cond,
+            scene_cond,
+            temperature,
+        )

@@ -1,0 +1,69 @@
+"""A known source of lines, so that what a generator learned can be measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from seqgan import objectives, sampler
+from seqgan.config import Config
+from seqgan.dataset import Sizes
+from seqgan.generator import Generator
+
+
+class Oracle:
+    """A randomly initialised conditional LSTM that plays the true distribution.
+
+    As in section 5.1 of Yu et al., SeqGAN (2017): all its weights are drawn from N(0, 1). It then gives both
+    endless training lines and the exact negative log-likelihood of what a generator writes.
+    """
+
+    def __init__(self, config: Config, seed: int) -> None:
+        self._config = config
+        self._seed = seed
+        sizes = Sizes(config.vocabulary_size, config.characters, config.scenes, ends=False)
+        self._network = Generator(config, sizes, seed, name="oracle")
+        random = np.random.default_rng(seed)
+        for variable in self._network.trainable_variables:
+            variable.assign(random.standard_normal(variable.shape).astype(np.float32))
+
+    def lines(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`count` lines, each of a character and a scene drawn at random.
+
+        Returns:
+            tokens [N, T], character [N] and scene [N], int32 each.
+        """
+        config = self._config
+        random = np.random.default_rng([self._seed, count])
+        character = random.integers(config.characters, size=count, dtype=np.int32)
+        scene = random.integers(config.scenes, size=count, dtype=np.int32)
+        batch = min(count, 256)
+        draws = []
+        for draw, start in enumerate(range(0, count, batch)):
+            chosen = np.arange(start, start + batch) % count  # the last batch is filled up and cut again
+            draws.append(self._sample(tf.constant(character[chosen]), tf.constant(scene[chosen]), tf.constant(draw)))
+        return tf.concat(draws, axis=0).numpy()[:count], character, scene
+
+    def nll(self, tokens: np.ndarray, character: np.ndarray, scene: np.ndarray) -> float:
+        """Mean over tokens of -log p under the oracle, in nats; lower is nearer to the true distribution.
+
+        (The paper gives the sum over the 20 tokens of a line: 20 times this.)
+
+        Args:
+            tokens: [N, T] int32, lines that a generator wrote.
+            character: [N] int32.
+            scene: [N] int32.
+        """
+        parts = [
+            self._token_nll(*(tf.constant(values[start : start + 256]) for values in (tokens, character, scene)))
+            for start in range(0, len(tokens), 256)
+        ]
+        return float(tf.reduce_mean(tf.concat(parts, axis=0)))
+
+    @tf.function(reduce_retracing=False)
+    def _sample(self, character: tf.Tensor, scene: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        return self._network.sample(sampler.inverse_cdf, character, scene, tf.constant(1.0), self._seed, draw)
+
+    @tf.function(reduce_retracing=False)
+    def _token_nll(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> tf.Tensor:
+        return objectives.token_nll(self._network(tokens, character, scene), tokens)

@@ -1,0 +1,87 @@
+"""Training before the networks meet: each towards its own target; the same for both loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from seqgan import sampler, steps
+from seqgan.config import Config
+from seqgan.dataset import Dataset
+from seqgan.guard import GuardedUpdate
+from seqgan.networks import Networks
+
+
+class Pretraining:
+    """Maximum likelihood for the generator, real against generated lines for the discriminator.
+
+    Metrics stay on the device for an epoch and are read at once. Updates are guarded, as in the optimised
+    loop: it is not what the two loops differ in.
+    """
+
+    def __init__(self, config: Config, data: Dataset, networks: Networks) -> None:
+        self._config = config
+        self._data = data
+        self._networks = networks
+        self._mle_update = GuardedUpdate(networks.mle_optimizer, config.clip_norm)
+        self._d_update = GuardedUpdate(networks.d_optimizer, config.clip_norm)
+        self._generator_batch = tf.function(self._train_generator, jit_compile=config.jit_compile)
+        self._discriminator_batch = tf.function(self._train_discriminator, jit_compile=config.jit_compile)
+        self._generate = tf.function(self._generate_lines, jit_compile=config.jit_compile)
+
+    def generator_epoch(self, epoch: int, on_batch: Callable[[], None] = lambda: None) -> dict[str, np.ndarray]:
+        """One epoch of maximum likelihood.
+
+        Args:
+            epoch: from 0; chooses the order of the lines.
+            on_batch: called when a batch has been handed to the device, for a progress display.
+
+        Returns:
+            `mle_loss` of each batch in nats a token, [batches] float32.
+
+        Raises:
+            NonFiniteUpdatesError: the last `max_consecutive_skips` updates were skipped.
+        """
+        losses = []
+        for batch in self._batches(epoch):
+            losses.append(self._generator_batch(*batch))
+            on_batch()
+        history = {"mle_loss": tf.stack(losses).numpy()}
+        self._mle_update.raise_when_stuck(self._config.max_consecutive_skips)
+        return history
+
+    def discriminator_epoch(self, epoch: int, on_batch: Callable[[], None] = lambda: None) -> dict[str, np.ndarray]:
+        """One epoch of the discriminator against the generator as it is.
+
+        Takes and raises what `generator_epoch` does; gives `d_loss` and `d_accuracy`, [batches] float32 each.
+        """
+        first = epoch * self._data.batches_per_epoch(self._config.batch_size)
+        metrics = []
+        for draw, (real, character, scene) in enumerate(self._batches(epoch), start=first):
+            fake = self._generate(character, scene, tf.constant(draw))
+            metrics.append(tf.stack(self._discriminator_batch(real, fake)))
+            on_batch()
+        loss, accuracy = tf.stack(metrics, axis=1).numpy()
+        self._d_update.raise_when_stuck(self._config.max_consecutive_skips)
+        return {"d_loss": loss, "d_accuracy": accuracy}
+
+    def _batches(self, epoch: int) -> tf.data.Dataset:
+        data = self._data
+        # Orders of their own, so that adversarial training does not start with batches just seen.
+        order = data.epoch_order(self._config.batch_size, self._config.seed + 1, epoch)
+        lines = (data.tokens[order], data.character[order], data.scene[order])
+        return tf.data.Dataset.from_tensor_slices(lines).prefetch(tf.data.AUTOTUNE)
+
+    def _train_generator(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> tf.Tensor:
+        return steps.mle_step(self._networks.generator, self._mle_update.apply, tokens, character, scene)
+
+    def _generate_lines(self, character: tf.Tensor, scene: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        # At temperature 1: what the generator itself holds to be likely. A seed of its own, as for the order.
+        return self._networks.generator.sample(
+            sampler.inverse_cdf, character, scene, tf.constant(1.0), self._config.seed + 1, draw
+        )
+
+    def _train_discriminator(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return steps.discriminator_step(self._networks.discriminator, self._d_update.apply, real, fake)

@@ -1,0 +1,61 @@
+"""One training step of each objective, the same for every loop; how an update is applied is the loop's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from seqgan import objectives
+from seqgan.discriminator import Discriminator
+from seqgan.generator import Generator
+
+Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
+"""Changes variables by their gradients: `optimizer.apply`, or `GuardedUpdate.apply`."""
+
+
+def mle_step(
+    generator: Generator, apply: Apply, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor
+) -> tf.Tensor:
+    """Maximum likelihood on real lines [B, T]; gives the loss before the update, in nats a token."""
+    with tf.GradientTape() as tape:
+        loss = objectives.mle_loss(generator(tokens, character, scene), tokens, generator.sizes.ends)
+    _update(apply, tape, loss, generator.trainable_variables)
+    return loss
+
+
+def discriminator_step(
+    discriminator: Discriminator, apply: Apply, real: tf.Tensor, fake: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Real against generated lines, [B, T] each; gives loss and accuracy before the update."""
+    with tf.GradientTape() as tape:
+        p_real, p_fake = tf.split(discriminator(tf.concat([real, fake], axis=0)), 2)
+        loss = objectives.discriminator_loss(p_real, p_fake)
+    _update(apply, tape, loss, discriminator.trainable_variables)
+    return loss, objectives.discriminator_accuracy(p_real, p_fake)
+
+
+def policy_gradient_step(
+    generator: Generator,
+    discriminator: Discriminator,
+    apply: Apply,
+    sequences: tf.Tensor,
+    character: tf.Tensor,
+    scene: tf.Tensor,
+    temperature: tf.Tensor | float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """REINFORCE on lines [B, T] drawn at `temperature`; gives loss and mean reward before the update."""
+    rewards = discriminator(sequences)
+    with tf.GradientTape() as tape:
+        logits = generator(sequences, character, scene)
+        loss = objectives.policy_gradient_loss(logits, sequences, rewards, temperature, generator.sizes.ends)
+    _update(apply, tape, loss, generator.trainable_variables)
+    return loss, tf.reduce_mean(rewards)
+
+
+def _update(apply: Apply, tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any]) -> None:
+    # Dense: an embedding's gradient comes as IndexedSlices, in which a token that occurs twice has two slices.
+    # Keras 3.15's Adam squares each slice by itself, so that the second moment of such a row comes out too small.
+    gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+    apply(gradients, variables)

@@ -1,0 +1,44 @@
+"""Fixtures for all tests: everything at the preset `tiny`."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+from seqgan import dataset
+from seqgan.config import Config
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A config that is small, and without XLA, whose compilation is most of a test's time."""
+    return Config.preset("tiny", jit_compile=False)
+
+
+@pytest.fixture(scope="session")
+def lines(tiny):
+    """Synthetic lines for it."""
+    return dataset.load(tiny)
+
+
+@pytest.fixture
+def script(tmp_path):
+    """A script of 40 speeches."""
+    path = tmp_path / "script.csv"
+    rows = ["character,scene,text"]
+    for number in range(40):
+        who = ("Hamlet", "Ophelia")[number % 2]
+        rows.append(f'{who},{1 + number % 3}.1,"My lord, the word number {number} is spoken. Go!"')
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def hamlet():
+    """A real script, where there is one."""
+    path = Path(__file__).parents[2] / "shared" / "data" / "hamlet.csv"
+    if not path.exists():
+        pytest.skip("the real script is not here: ../shared/data/hamlet.csv")
+    return path

@@ -1,0 +1,141 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from seqgan import cli
+
+QUICK = ["--preset", "tiny", "--set", "jit_compile=false", "--set", "epochs=1", "--set", "mle_epochs=1"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["seqgan", *map(str, arguments)])
+        try:
+            code = cli.main()
+        except SystemExit as error:
+            code = error.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    subprocess.run(
+        [sys.executable, "-m", "seqgan", "train", *QUICK, "--out", folder], check=True, capture_output=True, text=True
+    )
+    return folder
+
+
+def test_trains_and_samples(run, trained):
+    assert len(pd.read_csv(trained / "history.csv")) == 60
+    code, out, _ = run("sample", "--checkpoint", trained, "--character", "1", "--scene", "2", "-n", 3)
+    assert code == 0
+    assert [len(line.split()) for line in out.splitlines()] == [10, 10, 10]
+
+
+def test_resumes_with_more_epochs(run, trained):
+    code, out, _ = run("train", "--resume", "--out", trained, "--set", "epochs=2")
+    assert code == 0
+    assert "adversarial 2/2" in out
+    assert "mle" not in out
+    assert "ms/batch after it: min" in out
+
+
+def test_trains_the_baseline_on_a_script(run, script, tmp_path):
+    settings = ["--set", "epochs=1", "--set", "mle_epochs=1", "--set", "d_epochs=0"]
+    code, out, _ = run(
+        "train", "--loop", "baseline", "--preset", "tiny", "--script", script, "--out", tmp_path, *settings
+    )
+    assert code == 0
+    assert "baseline loop" in out
+    assert "2 characters, 3 scenes" in out
+    code, out, _ = run("sample", "--checkpoint", tmp_path, "--character", "Ophelia", "--scene", "2.1")
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--preset", "huge"], "preset 'huge' is unknown; the presets are tiny, paper, script"),
+        (["train", "--set", "batch=3"], "config field 'batch' is unknown (did you mean batch_size?)"),
+        (["train", "--set", "epochs"], "--set epochs: must be FIELD=VALUE"),
+        (["train", "--set", "epochs=many"], "config: epochs='many' must be a whole number of at least 0"),
+        (["train", "--set", "jit_compile=maybe"], "config: jit_compile='maybe' must be true or false"),
+        (["train", "--set", "filter_widths=2,x"], "config: filter_widths=(2, 'x') must be a list"),
+        (["train", "--preset", "tiny", "--set", "clip_norm=-1"], "config: clip_norm=-1.0 must be a positive"),
+        (["train", "--preset", "tiny", "--script", "none.csv"], "script none.csv: no such file"),
+        (["train", "--preset", "tiny", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written"),
+        (["train", "--resume", "--out", "nowhere"], "checkpoint nowhere/checkpoint.npz: no such file"),
+        (["sample", "--checkpoint", "nowhere", "--character", "A", "--scene", "1"], "nowhere/checkpoint.npz: no such"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, arguments, says):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--preset", "tiny"], "holds a run already; add --resume"),
+        (["train", "--resume", "--seed", "3"], "--seed 3: cannot be changed with --resume"),
+        (["train", "--resume", "--set", "hidden_size=8"], "--set hidden_size: cannot be changed with --resume"),
+    ],
+)
+def test_a_run_is_not_overwritten(run, trained, arguments, says):
+    before = (trained / "checkpoint.npz").read_bytes()
+    code, _, err = run(*arguments, "--out", trained)
+    assert code == 2
+    assert says in err
+    assert (trained / "checkpoint.npz").read_bytes() == before
+
+
+def test_names_that_the_checkpoint_does_not_know(run, trained):
+    code, _, err = run("sample", "--checkpoint", trained, "--character", "Yorick", "--scene", "1")
+    assert (code, err) == (2, "error: character 'Yorick' is unknown to this checkpoint; it knows 0, 1, 2\n")
+    code, _, err = run("sample", "--checkpoint", trained, "--character", "1", "--scene", "1", "--temperature", "0")
+    assert (code, err) == (2, "error: --temperature 0.0: must be a positive finite number\n")
+
+
+def test_changed_script_cannot_be_resumed(run, script, tmp_path):
+    out = tmp_path / "out"
+    assert run("train", *QUICK, "--set", "d_epochs=0", "--set", "epochs=0", "--script", script, "--out", out)[0] == 0
+    script.write_text(script.read_text().replace("word", "sword"))
+    code, _, err = run("train", "--resume", "--out", out)
+    assert code == 2
+    assert "are no longer those of the checkpoint" in err
+
+
+def test_interrupted_from_the_keyboard(tmp_path):
+    """Ctrl-C leaves the last complete epoch, says how to go on, and exits as a shell expects."""
+    command = [sys.executable, "-u", "-m", "seqgan", "train", *QUICK[:4], "--set", "mle_epochs=5000", "--out", tmp_path]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_default_interrupt
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("mle 2/"):
+                process.send_signal(signal.SIGINT)
+                break
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"train --resume --out {tmp_path}" in err
+    assert "Traceback" not in err
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.npz", "history.csv"}
+    epochs = pd.read_csv(tmp_path / "history.csv").epoch
+    assert epochs.max() >= 1
+    assert len(epochs) == 20 * (epochs.max() + 1)
+
+
+def _default_interrupt():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.setpgrp()

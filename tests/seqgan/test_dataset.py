@@ -1,0 +1,47 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgan import dataset
+from seqgan.errors import InputError
+from seqgan.vocabulary import Vocabulary
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5), st.integers(0, 5))
+def test_an_epoch_shows_no_line_twice(lines, batch_size, seed, epoch):
+    rows = np.zeros((lines, 2), np.int32)
+    data = dataset.Dataset(rows, rows[:, 0], rows[:, 0], Vocabulary.synthetic(5, 1, 1))
+    order = data.epoch_order(batch_size, seed, epoch)
+    assert order.shape == (lines // batch_size, batch_size)
+    assert len(set(order.ravel().tolist())) == order.size
+
+
+def test_order_depends_on_seed_and_epoch(lines):
+    orders = [lines.epoch_order(16, seed, epoch).tobytes() for seed in range(2) for epoch in range(2)]
+    assert len(set(orders)) == 4
+    assert orders[3] == lines.epoch_order(16, 1, 1).tobytes()
+
+
+def test_synthetic_lines(tiny, lines):
+    assert lines.tokens.shape == (tiny.lines, tiny.sequence_length)
+    assert lines.sizes == dataset.Sizes(tiny.vocabulary_size, tiny.characters, tiny.scenes, ends=False)
+
+
+def test_script(tiny, script):
+    data = dataset.load(tiny, script)
+    assert data.tokens.shape == (40, tiny.sequence_length)
+    assert data.sizes[1:] == (2, 3, True)
+    first = data.vocabulary
+    assert first.decode(data.tokens[3]) == "my lord, the word number 3 is spoken."  # cut before "go!"
+    assert first.characters[data.character[3]] == "Ophelia"
+    assert first.scenes[data.scene[3]] == "1.1"
+
+
+def test_too_few_lines_for_a_batch(tiny, script):
+    with pytest.raises(InputError, match=r"speeches=40 must be at least batch_size=64"):
+        dataset.load(dataclasses.replace(tiny, batch_size=64), script)
+    with pytest.raises(InputError, match=r"lines=8 must be at least batch_size=16"):
+        dataset.load(dataclasses.replace(tiny, lines=8))

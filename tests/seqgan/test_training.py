@@ -1,0 +1,86 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqgan.checkpoint import Checkpoint
+from seqgan.training import LOOPS, Training
+
+
+class Silent:
+    """An observer that keeps what it is told, and may stop the run."""
+
+    def __init__(self, stop_at=None):
+        self.begun, self.ended, self.batches, self.stop_at = [], [], 0, stop_at
+
+    def epoch_begins(self, phase, epoch, epochs, batches):
+        self.begun.append((phase, epoch))
+
+    def advance(self, batches, metrics):
+        self.batches += batches
+        if self.begun[-1] == self.stop_at:
+            raise KeyboardInterrupt
+
+    def epoch_ends(self, metrics):
+        self.ended.append(metrics)
+
+
+@pytest.fixture(scope="module")
+def short(tiny):
+    return dataclasses.replace(tiny, mle_epochs=1, d_epochs=1, epochs=2)
+
+
+def train(config, lines, folder, loop="optimized", observer=None, resume=None):
+    folder.mkdir(exist_ok=True)
+    training = Training(config, lines, loop, None, folder, observer or Silent(), resume)
+    training.run()
+    return training
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_phases_history_and_checkpoint(short, lines, tmp_path, loop):
+    observer = Silent()
+    training = train(short, lines, tmp_path, loop, observer)
+    assert observer.begun == [("mle", 0), ("discriminator", 0), ("adversarial", 0), ("adversarial", 1)]
+    assert observer.batches == 80
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert len(history) == 80
+    adversarial = history[history.phase == "adversarial"]
+    assert adversarial[["g_loss", "d_loss", "d_accuracy", "g_reward", "ms_per_batch"]].notna().all(axis=None)
+    assert adversarial.temperature.unique().tolist() == ([0.8] if loop == "baseline" else [2.0, 1.9])
+    assert training.timing.first_batch > 0
+    assert len(training.timing.windows) == 4
+    found = Checkpoint.load(tmp_path)
+    assert (found.loop, found.phase, found.epoch) == (loop, "adversarial", 1)
+
+
+@pytest.mark.parametrize("stop_at", [("discriminator", 0), ("adversarial", 1)], ids=str)
+def test_interrupted_and_resumed_is_bit_for_bit_the_uninterrupted_run(short, lines, tmp_path, stop_at):
+    whole = tmp_path / "whole"
+    train(short, lines, whole)
+    with pytest.raises(KeyboardInterrupt):
+        train(short, lines, tmp_path / "parts", observer=Silent(stop_at))
+    observer = Silent()
+    train(short, lines, tmp_path / "parts", observer=observer, resume=Checkpoint.load(tmp_path / "parts"))
+    assert observer.begun[0] == stop_at
+    one, other = Checkpoint.load(whole), Checkpoint.load(tmp_path / "parts")
+    assert one.state.keys() == other.state.keys()
+    for name, value in one.state.items():
+        np.testing.assert_array_equal(value, other.state[name], err_msg=name)
+    pd.testing.assert_frame_equal(
+        one.history.drop(columns="ms_per_batch"), other.history.drop(columns="ms_per_batch"), check_like=True
+    )
+
+
+def test_stops_at_weights_that_are_not_finite_and_names_the_last_good_checkpoint(short, lines, tmp_path):
+    class Poison(Silent):
+        def advance(self, batches, metrics):
+            if self.begun[-1][0] == "adversarial":
+                weight = training._loop.networks.generator.trainable_variables[0]
+                weight.assign(np.full(weight.shape, np.nan, np.float32))
+
+    training = Training(short, lines, "optimized", None, tmp_path, Poison())
+    with pytest.raises(FloatingPointError, match=r"after epoch 1 of adversarial: generator/.*last good checkpoint"):
+        training.run()
+    assert Checkpoint.load(tmp_path).phase == "discriminator"

@@ -1,0 +1,39 @@
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from seqgan import dataset
+from seqgan.checkpoint import Checkpoint, variable_name
+from seqgan.errors import InputError
+from seqgan.networks import Networks
+from seqgan.writing import write_lines
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("script") / "s.csv"
+    path.write_text("character,scene,text\n" + "".join(f"A,{n % 2},one two three {n}\n" for n in range(20)))
+    config = dataclasses.replace(tiny, vocabulary_size=8)  # most words are unknown
+    data = dataset.load(config, path)
+    state = {variable_name(v): v.numpy() for v in Networks(config, data.sizes).variables}
+    return Checkpoint(config, data.vocabulary, "optimized", str(path), "mle", 0, pd.DataFrame(), state)
+
+
+def test_lines_of_known_words(checkpoint):
+    lines = write_lines(checkpoint, "A", "1", 20, 1.0, seed=0)
+    assert len(lines) == 20
+    assert {word for line in lines for word in line.split()} <= set(checkpoint.vocabulary.words[3:])
+
+
+def test_same_seed_same_lines(checkpoint):
+    first = write_lines(checkpoint, "A", "1", 5, 1.0, seed=0)
+    assert first == write_lines(checkpoint, "A", "1", 5, 1.0, seed=0)
+    assert first != write_lines(checkpoint, "A", "1", 5, 1.0, seed=1)
+
+
+def test_unknown_names(checkpoint):
+    with pytest.raises(InputError, match="character 'B' is unknown"):
+        write_lines(checkpoint, "B", "1", 5, 1.0, seed=0)
+    with pytest.raises(InputError, match="scene '7' is unknown"):
+        write_lines(checkpoint, "A", "7", 5, 1.0, seed=0)
