@@ -1,0 +1,1 @@
+"""A harness that compares two TensorFlow training loops: speed, host syncs, survival."""

@@ -1,0 +1,116 @@
+"""The contract between the harness and a training loop, and the way from a name to a loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from bench.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopSpec:
+    """What the harness says of the loop that it wants; a factory may ignore what means nothing to it."""
+
+    preset: str  # how much work, by a name that the factory knows
+    seed: int = 0  # of everything random, so that two loops see the same
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # whatever else was asked for
+
+
+@runtime_checkable
+class TrainingLoop(Protocol):
+    """What a loop must offer; it needs to know nothing of the harness.
+
+    A loop may also have `describe() -> dict`: plain values worth keeping in the record, such as its
+    configuration. A number called `temperature` in it gets a row in the table.
+    """
+
+    def run(self, batches: int) -> None:
+        """Trains exactly that many more batches; device work may still be in flight on return."""
+
+    def history(self) -> Mapping[str, np.ndarray]:
+        """Metrics by name, one value for each batch so far, [batches]; may read the device; never timed."""
+
+    @property
+    def variables(self) -> Sequence[Any]:
+        """Weights and optimizer state: tf.Variable or keras.Variable; the trainable ones count as weights."""
+
+
+LoopFactory = Callable[[LoopSpec], TrainingLoop]
+
+
+def load(name: str) -> LoopFactory:
+    """The factory called `module:factory`; modules are looked for in the current folder too.
+
+    Raises:
+        UsageError: it is not of that form, cannot be imported, or is nothing that can be called.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise UsageError(f"factory {name!r}: must be module:factory, e.g. my_package.training:make_loop")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise UsageError(f"factory {name!r}: importing {module_name} failed ({_say(error)})") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"factory {name!r}: {module_name} has no {attribute}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"factory {name!r}: is a {type(found).__name__}, but must be callable with a LoopSpec")
+    return found  # type: ignore[no-any-return]
+
+
+def build(name: str, factory: LoopFactory, spec: LoopSpec) -> TrainingLoop:
+    """A loop from its factory; `name` is the factory's, for messages.
+
+    Raises:
+        UsageError: what came back does not keep the contract; it says in what.
+    """
+    loop = factory(spec)
+    for method in ("run", "history"):
+        if not callable(getattr(loop, method, None)):
+            raise UsageError(f"factory {name!r}: its {type(loop).__name__} has no method {method}(); {_CONTRACT}")
+    variables = getattr(loop, "variables", None)
+    if not isinstance(variables, Sequence) or not variables:
+        raise UsageError(
+            f"factory {name!r}: variables of its {type(loop).__name__} is {_shorten(variables)}; {_CONTRACT}"
+        )
+    for variable in variables:
+        if not hasattr(variable, "assign") or not hasattr(variable, "trainable"):
+            raise UsageError(
+                f"factory {name!r}: variables holds {_shorten(variable)}, which is no variable; {_CONTRACT}"
+            )
+    return loop
+
+
+def variable_name(variable: Any) -> str:
+    """What a variable is called: Keras' path (`generator/lstm/kernel`), or TensorFlow's name."""
+    return str(getattr(variable, "path", None) or variable.name)
+
+
+def describe(loop: TrainingLoop) -> dict[str, Any]:
+    """What the loop says of itself, if it says anything."""
+    say = getattr(loop, "describe", None)
+    return dict(say()) if callable(say) else {}
+
+
+_CONTRACT = "a loop has run(batches), history() -> {name: [batches]} and variables, a list of tf.Variable"
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def _say(error: BaseException) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

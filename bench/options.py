@@ -1,0 +1,79 @@
+"""The options of `pytest bench/`, and what they must be."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from bench import arms
+from bench.errors import UsageError
+from bench.record import Settings
+
+DEFAULT_RESULTS = "results/runs"
+
+
+def add(parser: pytest.Parser) -> None:
+    """Declares the options. All are texts: what is wrong with one is said by `settings`, in one line."""
+    group = parser.getgroup("bench", "comparing two training loops")
+    group.addoption("--preset", help="size of the work: tiny, paper, script (default: paper, on a GPU script)")
+    group.addoption("--batches", default="20", help="batches of each loop in a round (default: 20)")
+    group.addoption("--rounds", default="10", help="rounds in each order, before first and after first (default: 10)")
+    group.addoption("--seed", default="0", help="of weights, data and draws (default: 0)")
+    group.addoption("--script", help="train on this script, CSV or JSON Lines, instead of synthetic lines")
+    group.addoption("--before", default=arms.BEFORE, help=f"module:factory of the reference (default: {arms.BEFORE})")
+    group.addoption("--after", default=arms.AFTER, help=f"module:factory of the contender (default: {arms.AFTER})")
+    group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
+
+
+def check(config: pytest.Config) -> None:
+    """Looks at what can be wrong before anything slow is begun.
+
+    Raises:
+        UsageError: an option is wrong; it says which and how.
+    """
+    for name, least in (("batches", 1), ("rounds", 1), ("seed", 0)):
+        _whole_number(config, name, least)
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
+        raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
+    preset, script = config.getoption("preset"), config.getoption("script")
+    if script and not Path(script).is_file():
+        raise UsageError(f"script {script}: no such file")
+    if arms.are_built_in(config.getoption("before"), config.getoption("after")):
+        arms.check(preset or "paper", int(config.getoption("seed")), {"script": script} if script else {})
+    _writable(results(config))
+
+
+def settings(config: pytest.Config) -> Settings:
+    """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
+    script = config.getoption("script")
+    return Settings(
+        before=config.getoption("before"),
+        after=config.getoption("after"),
+        preset=config.getoption("preset") or arms.default_preset(),
+        seed=int(config.getoption("seed")),
+        batches=int(config.getoption("batches")),
+        rounds=int(config.getoption("rounds")),
+        options={"script": script} if script else {},
+    )
+
+
+def results(config: pytest.Config) -> Path:
+    """The folder for records."""
+    return Path(config.getoption("results"))
+
+
+def _whole_number(config: pytest.Config, name: str, least: int) -> None:
+    text = config.getoption(name)
+    if not text.isdecimal() or int(text) < least:
+        raise UsageError(f"--{name} {text!r}: must be a whole number of at least {least}")
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"--results {folder}: cannot be written ({error.strerror})") from None

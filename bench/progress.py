@@ -1,0 +1,108 @@
+"""What is running, and for how long still."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+
+class Stopwatch:
+    """The time left of a piece of work whose parts have known weights.
+
+    The weights need only be right to a factor: after each part, what is left is rescaled by how long the
+    parts before it took.
+
+    Args:
+        total: weight of all parts.
+        clock: gives seconds.
+    """
+
+    def __init__(self, total: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.done = 0.0
+        self._clock = clock
+        self._started = clock()
+
+    def advance(self, weight: float) -> None:
+        """A part of this weight is done."""
+        self.done = min(self.total, self.done + weight)
+
+    def left(self) -> float | None:
+        """Seconds, as far as can be told; None before the first part is done."""
+        if not self.done:
+            return None
+        return (self._clock() - self._started) * (self.total - self.done) / self.done
+
+
+class ProgressDisplay:
+    """A bar on a terminal; elsewhere a line for each stage that begins.
+
+    It is drawn when it is told something and not by a thread of its own, which would take time from the loop
+    that is being measured.
+    """
+
+    def __init__(self, console: Console, total: float) -> None:
+        self._console = console
+        self._watch = Stopwatch(total)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            _TimeLeft(self._watch),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=total)
+        self._shown = False
+        self._title = ""
+
+    @property
+    def done(self) -> float:
+        """The weight of the parts that are done."""
+        return self._watch.done
+
+    def stage(self, title: str, detail: str = "") -> None:
+        """What is running from now on; a detail is for the bar alone."""
+        if not self._shown:
+            self._console.print()  # pytest has begun a line of its own
+            self._shown = True
+            if self._console.is_terminal:
+                self._bar.start()
+        if self._console.is_terminal:
+            self._bar.update(self._task, description=f"{title}{detail}", refresh=True)
+        elif title != self._title:
+            self._console.print(f"{title} ({_say(self._watch.left())})", soft_wrap=True, highlight=False)
+        self._title = title
+
+    def advance(self, weight: float) -> None:
+        """A part of this weight is done."""
+        self._watch.advance(weight)
+        self._bar.update(self._task, completed=self._watch.done, refresh=self._shown and self._console.is_terminal)
+
+    def pause(self) -> None:
+        """Leaves the terminal to someone else until the next stage."""
+        if self._shown and self._console.is_terminal:
+            self._bar.stop()
+        self._shown = False
+        self._title = ""
+
+
+class _TimeLeft(ProgressColumn):
+    def __init__(self, watch: Stopwatch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def render(self, task: Task) -> Text:
+        return Text(_say(self._watch.left()))
+
+
+def _say(seconds: float | None) -> str:
+    if seconds is None:
+        return "time left unknown yet"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"about {minutes}:{rest:02} left"

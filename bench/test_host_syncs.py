@@ -1,0 +1,20 @@
+"""How often does each loop make the host wait for the device?"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.measurement import Measurement
+from bench.progress import ProgressDisplay
+from bench.record import ARMS
+
+BATCHES = 100  # enough for what happens once in ten batches; an epoch of preset paper
+
+
+@pytest.mark.takes(14.0)
+@pytest.mark.parametrize("arm", ARMS)
+def test_host_syncs(arm: str, measurement: Measurement, progress: ProgressDisplay, counted: None) -> None:
+    """Counts; what is too many is for a gate to say."""
+    progress.stage(f"counting the host syncs of {arm} in {BATCHES} batches")
+    found = measurement.count_host_syncs(arm, BATCHES)
+    assert sum(site.reads for site in found.sites) == pytest.approx(found.reads_per_batch * BATCHES)

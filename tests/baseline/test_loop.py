@@ -1,0 +1,69 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from baseline.loop import BaselineLoop
+from bench import hostsync
+from seqgan.loop import OptimizedLoop
+from seqgan.metrics import HISTORY_KEYS
+
+
+@pytest.fixture
+def make(tiny, lines):
+    return lambda **changes: BaselineLoop(dataclasses.replace(tiny, **changes), lines)
+
+
+def test_history_is_that_of_the_optimised_loop(make, tiny, lines):
+    loop, optimised = make(), OptimizedLoop(tiny, lines)
+    for one in (loop, optimised):
+        one.run(23)
+    assert tuple(loop.history()) == tuple(optimised.history()) == HISTORY_KEYS
+    for key in HISTORY_KEYS:
+        assert loop.history()[key].shape == optimised.history()[key].shape == (23,)
+        assert loop.history()[key].dtype == optimised.history()[key].dtype
+
+
+def test_reads_four_metrics_a_batch_and_four_more_every_tenth(make):
+    loop = make()
+    loop.run(1)
+    with hostsync.record() as log:
+        loop.run(20)
+        loop.history()
+    assert len(log.reads) == 20 * 4 + 2 * 4
+    assert {read.route for read in log.reads} == {"numpy"}
+    assert all(read.file.endswith("loop.py") and read.nbytes == 4 for read in log.reads)
+    assert loop.progress.startswith("batch 20: g_loss ")
+
+
+def test_temperature_is_fixed(make):
+    loop = make()
+    loop.run(21)
+    assert loop.temperature == 0.8
+
+
+def test_updates_are_plain(make, lines):
+    """No clipping and no guard: what a NaN does to it is the point of it."""
+    loop = make()
+    loop.run(1)
+    loop.networks.generator.trainable_variables[-1].assign_add(tf.fill([loop.config.vocabulary_size], np.nan))
+    fake = tf.constant(lines.tokens[:16])
+    loop.train_generator_adversarial(fake, tf.constant(lines.character[:16]), tf.constant(lines.scene[:16]), 0.8)
+    assert np.all(np.isnan(loop.networks.generator.trainable_variables[3].numpy()))
+
+
+def test_goes_on_where_another_stopped(make, tiny, lines):
+    whole, first = make(), make()
+    whole.run(25)
+    first.run(20)
+    second = BaselineLoop(tiny, lines, first.networks, start_batch=20)
+    second.run(5)
+    np.testing.assert_array_equal(second.history()["g_loss"], whole.history()["g_loss"][20:])
+
+
+def test_more_steps_a_batch(make):
+    loop = make(d_steps=3, g_steps=2)
+    loop.run(2)
+    assert int(loop.networks.d_optimizer.iterations) == 6
+    assert int(loop.networks.g_optimizer.iterations) == 4

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from bench.errors import UsageError
+from bench.faults import Fault, survival
+from bench.faults.survival import CleanRun, survive
+from bench.loop import LoopSpec
+
+SPEC = LoopSpec("tiny")
+
+
+def outcome(factory, fault):
+    clean = CleanRun.of(factory(SPEC), trained=0)
+    return survive("toys:it", factory, SPEC, fault, clean)
+
+
+@pytest.mark.parametrize("kind", ["nan", "inf"])
+def test_a_plain_loop_is_poisoned(kind):
+    found = outcome(toys.plain, Fault(kind))
+    assert found.outcome == "poisoned"
+    assert (found.weights_finite, found.optimizer_finite) == (False, False)
+    assert "1 weights not finite, e.g. generator/weight" in found.reason
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e8, 1e18])
+def test_a_spike_freezes_adam_with_every_number_finite(factor):
+    found = outcome(toys.plain, Fault("scale", factor))
+    assert found.outcome == "frozen"
+    assert found.weights_finite
+    assert found.optimizer_finite
+    assert found.movement < 0.05
+
+
+@pytest.mark.parametrize("fault", [Fault("nan"), Fault("inf"), Fault("scale", 1e8)], ids=str)
+def test_a_guarded_loop_survives(fault):
+    found = outcome(toys.guarded, fault)
+    assert found.outcome == "survived"
+    assert found.movement > 0.2
+    assert found.batches == (survival.BEFORE, 1, survival.SETTLING + survival.WATCHED)
+
+
+def test_a_loop_that_raises_has_crashed():
+    class Checked(toys.Quadratic):
+        def run(self, batches):
+            super().run(batches)
+            if not np.all(np.isfinite(self.weight.numpy())):
+                raise ArithmeticError("Graph execution error:\n\nDetected at node x\nloss is NaN")
+
+    found = outcome(lambda spec: Checked(), Fault("nan"))
+    assert found.outcome == "crashed"
+    assert found.reason == "ArithmeticError after 1 weights had become not finite: loss is NaN"
+
+
+def test_poisoned_optimizer_state_alone_is_no_survival():
+    class Reset(toys.Quadratic):
+        """Repairs the weights after every batch, and forgets the moments."""
+
+        def run(self, batches):
+            for _ in range(batches):
+                super().run(1)
+                self.weight.assign(tf.where(tf.math.is_finite(self.weight), self.weight, 1.0))
+
+    found = outcome(lambda spec: Reset(), Fault("nan"))
+    assert found.outcome == "poisoned"
+    assert found.weights_finite
+    assert not found.optimizer_finite
+
+
+def test_metrics_that_stay_not_finite_are_no_survival():
+    class Remembers(toys.Guarded):
+        """A running mean of the loss never forgets a NaN."""
+
+        def history(self):
+            return {"mean": np.full(len(self.losses), np.nan if len(self.losses) > 11 else 1.0)}
+
+    found = outcome(lambda spec: Remembers(), Fault("nan"))
+    assert found.outcome == "poisoned"
+    assert found.reason == "mean not finite, with finite weights"
+
+
+def test_fault_that_cannot_happen():
+    with pytest.raises(UsageError, match="fault nan,target=encoder: no gradient in toys:it"):
+        outcome(toys.plain, Fault("nan", target="encoder"))
+
+
+def test_loop_that_is_broken_without_a_fault():
+    loop = toys.Quadratic()
+    loop.weight.assign(np.full(4, np.nan, np.float32))
+    with pytest.raises(UsageError, match="generator/weight:0 is not finite without any fault"):
+        CleanRun.of(loop, trained=0)
+
+
+def test_the_optimised_loop_lives_where_the_baseline_dies(tiny):
+    """One batch of NaN gradients in the generator, the built-in pair."""
+    from bench.loop import load
+
+    spec = LoopSpec("tiny", options={"jit_compile": False})
+    fault = Fault("nan", target="generator")
+    found = {}
+    for name in ("baseline:make_loop", "seqgan:make_loop"):
+        factory = load(name)
+        found[name] = survive(name, factory, spec, fault, CleanRun.of(factory(spec), trained=0))
+    assert not found["baseline:make_loop"].weights_finite
+    after = found["seqgan:make_loop"]
+    assert (after.outcome, after.weights_finite, after.optimizer_finite) == ("survived", True, True)
+    assert after.movement > 0.5

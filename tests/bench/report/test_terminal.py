@@ -1,0 +1,24 @@
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from bench.report import terminal
+
+FRAME = pd.DataFrame(
+    [["ms/batch [all]", "1.00", "2.00 (1.0 to 3.0)", "2.00× slower"]], columns=["metric", "before", "after", "change"]
+)
+
+
+@pytest.mark.parametrize("width", [30, 60, 140])
+def test_nothing_is_lost_in_a_narrow_terminal(width):
+    out = io.StringIO()
+    terminal.show(Console(file=out, width=width), FRAME, ["preset [tiny]"])
+    shown = out.getvalue()
+    assert all(len(line) <= width for line in shown.splitlines())
+    cells = "".join(character for character in shown if character.isalnum() or character in ".()/[]×")
+    for text in ("2.00", "preset[tiny]"):
+        assert text in cells
+    if width == 140:
+        assert "ms/batch [all]" in shown

@@ -1,0 +1,25 @@
+import time
+
+import pytest
+
+from bench import clock
+
+
+def test_clock_is_read_only_behind_a_fence(monkeypatch):
+    events = []
+    monkeypatch.setattr(clock, "fence", lambda: events.append("fence"))
+    monkeypatch.setattr(time, "perf_counter", lambda: events.append("read") or float(len(events)))
+
+    class Loop:
+        def run(self, batches):
+            events.append(f"run {batches}")
+
+    assert clock.seconds_for(Loop(), 7) > 0
+    assert events == ["fence", "read", "run 7", "fence", "read"]
+
+
+def test_timer_gives_seconds_a_batch(monkeypatch):
+    times = iter([10.0, 14.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+    timer = clock.PerBatchTimer(20)
+    assert -(timer() - timer()) == pytest.approx(4.0 / 20)

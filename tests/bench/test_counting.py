@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+import toys
+
+from bench.counting import count_host_syncs
+
+
+def test_a_clean_loop_reads_only_its_history():
+    loop = toys.Quadratic()
+    loop.run(1)
+    found = count_host_syncs(loop, 20)
+    (site,) = found.sites
+    assert (site.reads, site.route) == (1, "numpy")
+    assert site.nbytes == 4 * 21
+    assert found.reads_per_batch == pytest.approx(1 / 20)
+
+
+def test_a_read_a_batch_is_counted_at_its_line():
+    loop = toys.Quadratic(read_each=True)
+    loop.run(1)
+    found = count_host_syncs(loop, 20)
+    first, second = found.sites
+    assert (first.reads, first.nbytes) == (20, 80)
+    assert (second.reads, second.nbytes) == (1, 84)
+    source = Path(toys.__file__).read_text().splitlines()
+    assert source[first.line - 1].strip() == "loss.numpy()"
+
+
+def test_files_are_named_from_the_current_folder(monkeypatch, tmp_path):
+    loop = toys.Quadratic()
+    loop.run(1)
+    monkeypatch.chdir(Path(toys.__file__).parent)
+    assert count_host_syncs(loop, 1).sites[0].file == "toys.py"
+    monkeypatch.chdir(tmp_path)
+    assert count_host_syncs(loop, 1).sites[0].file == toys.__file__

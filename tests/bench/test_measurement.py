@@ -1,0 +1,54 @@
+import pytest
+
+from bench.errors import UsageError
+from bench.faults import Fault
+from bench.measurement import Measurement
+from bench.record import Settings
+
+
+def make(before="toys:reading", after="toys:guarded"):
+    return Measurement(Settings(before=before, after=after, preset="tiny", seed=2, batches=3, rounds=2))
+
+
+def test_gathers_everything_into_a_record():
+    measurement = make()
+    measurement.timed.run(4)
+    for arm in ("before", "after"):
+        assert measurement.problems(arm) == []
+        measurement.count_host_syncs(arm, 10)
+        measurement.survive(arm, Fault("nan"))
+    record = measurement.record()
+    before, after = record.arms["before"], record.arms["after"]
+    assert (before.factory, after.factory) == ("toys:reading", "toys:guarded")
+    assert len(record.rounds) == 4
+    assert len(before.history["loss"]) == 1 + 3 + 4 * 3
+    assert before.host_syncs.reads_per_batch == 1.1
+    assert after.host_syncs.reads_per_batch == 0.1
+    assert (before.survivals[0].outcome, after.survivals[0].outcome) == ("poisoned", "survived")
+    assert len(before.starts) == len(after.starts) == 3  # timed, counted, without a fault
+    assert record.environment["versions"]["tensorflow"]
+
+
+def test_record_of_a_part_says_only_that_part():
+    record = make().record()
+    assert record.rounds == ()
+    assert record.arms["before"].host_syncs is None
+    assert record.arms["before"].starts == ()
+
+
+def test_loop_that_does_no_work_is_found_out():
+    measurement = make(after="toys:lazy")
+    measurement.timed.run(1)
+    assert measurement.problems("before") == []
+    assert measurement.problems("after") == ["no weight has moved"]
+
+
+def test_one_clean_run_an_arm_serves_all_faults():
+    measurement = make()
+    assert measurement.clean_run("after") is measurement.clean_run("after")
+    assert measurement.clean_run("before") is not measurement.clean_run("after")
+
+
+def test_wrong_factory():
+    with pytest.raises(UsageError, match="toys has no nothing"):
+        make(after="toys:nothing")

@@ -1,0 +1,59 @@
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from bench.progress import ProgressDisplay, Stopwatch
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_time_left_follows_the_work_done():
+    clock = Clock()
+    watch = Stopwatch(10.0, clock)
+    assert watch.left() is None
+    clock.now += 4.0
+    watch.advance(2.0)
+    assert watch.left() == pytest.approx(16.0)
+    watch.advance(8.0)
+    assert watch.left() == 0.0
+
+
+@given(st.lists(st.floats(0.1, 5.0), max_size=20))
+def test_never_more_done_than_there_is(weights):
+    watch = Stopwatch(10.0, Clock())
+    for weight in weights:
+        watch.advance(weight)
+    assert watch.done <= watch.total
+
+
+def show(**console):
+    out = io.StringIO()
+    display = ProgressDisplay(Console(file=out, width=120, **console), total=10.0)
+    for number in range(3):
+        display.stage("timing", f": round {number + 1}")
+        display.advance(1.0)
+    display.stage("counting")
+    display.pause()
+    display.stage("counting")
+    display.pause()
+    return out.getvalue()
+
+
+def test_a_pipe_gets_a_line_a_stage():
+    lines = [line for line in show().splitlines() if line]
+    assert lines[0] == "timing (time left unknown yet)"
+    assert [line.partition(" (")[0] for line in lines] == ["timing", "counting", "counting"]
+
+
+def test_a_terminal_gets_a_bar_with_the_detail():
+    shown = show(force_terminal=True)
+    assert "timing: round 2" in shown
+    assert "left" in shown

@@ -1,0 +1,165 @@
+import datetime
+import json
+import math
+import os
+import pathlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bench import record as records
+from bench.errors import UsageError
+from bench.record import ARMS, Arm, HostSyncs, ReadSite, Record, Round, Settings, Start, Survival
+
+seconds = st.floats(1e-9, 1e6)
+anything = st.floats(allow_nan=True, allow_infinity=True)
+names = st.text(min_size=1, max_size=20)
+sites = st.builds(
+    ReadSite,
+    route=names,
+    file=names,
+    line=st.integers(0, 9),
+    reads=st.integers(1, 9),
+    nbytes=st.integers(0, 9),
+    seconds=seconds,
+)
+survivals = st.builds(
+    Survival, fault=names, reason=names, movement=anything, batches=st.tuples(*[st.integers(0, 9)] * 3)
+)
+found_arms = st.builds(
+    Arm,
+    factory=names,
+    described_first=st.dictionaries(names, st.one_of(st.integers(), names, st.none())),
+    described_last=st.just({}),
+    starts=st.lists(st.builds(Start, build_seconds=seconds, first_batch_seconds=seconds), max_size=3).map(tuple),
+    history=st.dictionaries(names, st.lists(anything, max_size=5).map(tuple), max_size=3),
+    host_syncs=st.none()
+    | st.builds(HostSyncs, batches=st.integers(1, 9), sites=st.lists(sites, max_size=3).map(tuple)),
+    survivals=st.lists(survivals, max_size=2).map(tuple),
+)
+rounds = st.builds(
+    Round,
+    batches=st.integers(1, 99),
+    order=st.permutations(ARMS).map(tuple),
+    seconds=st.fixed_dictionaries(dict.fromkeys(ARMS, seconds)),
+)
+all_records = st.builds(
+    Record,
+    created=st.datetimes(timezones=st.just(datetime.UTC)),
+    settings=st.builds(
+        Settings, before=names, after=names, preset=names, seed=st.integers(0), batches=st.integers(1),
+        rounds=st.integers(1), options=st.dictionaries(names, names),
+    ),
+    environment=st.dictionaries(names, names),
+    arms=st.fixed_dictionaries(dict.fromkeys(ARMS, found_arms)),
+    rounds=st.lists(rounds, max_size=3).map(tuple),
+)  # fmt: skip
+
+
+def make(**changes):
+    return Record(
+        created=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
+        settings=Settings(before="a:b", after="c:d", preset="tiny", seed=0, batches=2, rounds=1),
+        environment={},
+        arms={arm: Arm(factory="x:y") for arm in ARMS},
+        rounds=(),
+        **changes,
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(all_records)
+def test_json_brings_back_every_bit(record):
+    text = record.model_dump_json()
+    again = Record.model_validate_json(text)
+    assert again.model_dump_json() == text
+    json.loads(text, parse_constant=pytest.fail)  # bare NaN is no JSON
+
+
+def test_not_a_number_stays_not_a_number(tmp_path):
+    arm = Arm(factory="x:y", history={"loss": (math.nan, math.inf, 1.0)})
+    path = make().model_copy(update={"arms": {"before": arm, "after": arm}}).write(tmp_path)
+    found = Record.read(path).arms["before"].history["loss"]
+    assert math.isnan(found[0])
+    assert found[1:] == (math.inf, 1.0)
+
+
+def test_is_immutable():
+    with pytest.raises(ValidationError, match="frozen"):
+        make().rounds = ()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda: Start(build_seconds=1.0, first_batch_seconds=0.0),
+        lambda: Start(build_seconds=math.nan, first_batch_seconds=1.0),
+        lambda: Round(batches=0, order=ARMS, seconds={"before": 1.0, "after": 1.0}),
+        lambda: Round(batches=1, order=ARMS, seconds={"before": 1.0}),
+        lambda: Round(batches=1, order=("before", "before"), seconds={"before": 1.0, "after": 1.0}),
+        lambda: Round(batches=1, order=ARMS, seconds={"before": 1.0, "after": math.inf}),
+        lambda: Arm(factory="x:y", surprise=1),
+        lambda: Record(**{**make().model_dump(), "arms": {"before": Arm(factory="x:y")}}),
+        lambda: Record(**{**make().model_dump(), "schema_version": 2}),
+    ],
+)
+def test_is_checked_when_it_is_made(broken):
+    with pytest.raises(ValidationError):
+        broken()
+
+
+def test_each_record_has_a_file_of_its_own(tmp_path):
+    first, second = make().write(tmp_path / "new" / "folder"), make().write(tmp_path / "new" / "folder")
+    assert first != second
+    assert first.name.startswith("20260102T030405Z-tiny-")
+    assert Record.read(first) == Record.read(second) == make()
+
+
+def test_rates_are_per_batch():
+    site = ReadSite(route="numpy", file="f", line=1, reads=3, nbytes=12, seconds=0.0)
+    syncs = HostSyncs(batches=6, sites=(site, site))
+    assert (syncs.reads_per_batch, syncs.nbytes_per_batch) == (1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no record of schema 1"),
+        (b'{"schema_version": 1, "created"', "no record of schema 1"),
+        (b'{"schema_version": 0}', "schema_version"),
+        (b"[]", "the file"),
+        (b"\xff", "no record of schema 1"),
+    ],
+)
+def test_unreadable_record_is_one_line(tmp_path, content, says):
+    path = tmp_path / "r.json"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        Record.read(path)
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_record(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file"):
+        Record.read(tmp_path / "none.json")
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"results folder .*file: cannot be written"):
+        make().write(tmp_path / "file")
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_writing_is_all_or_nothing(tmp_path, monkeypatch, broken):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os if broken == "fsync" else pathlib.Path, broken, fail)
+    with pytest.raises(KeyboardInterrupt):
+        records.write_whole(tmp_path / "file.json", "text")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,91 @@
+"""Small training loops with known behaviour, for tests of the harness; they know nothing of it."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class Quadratic:
+    """Adam towards the optimum at 3; a batch is one step. No reads of the device but for the history."""
+
+    def __init__(self, seed=0, read_each=False):
+        self.weight = tf.Variable(tf.fill([4], 1.0 + 0.01 * seed), name="generator/weight")
+        self.optimizer = tf.keras.optimizers.Adam(0.01)
+        self.optimizer.build([self.weight])
+        self.losses = []
+        self.read_each = read_each
+        self.step = tf.function(self._step)
+
+    def _step(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.weight - 3.0) ** 2)
+        self.optimizer.apply(tape.gradient(loss, [self.weight]), [self.weight])
+        return loss
+
+    def run(self, batches):
+        for _ in range(batches):
+            loss = self.step()
+            if self.read_each:
+                loss.numpy()
+            self.losses.append(loss)
+
+    def history(self):
+        return {"loss": tf.stack(self.losses).numpy() if self.losses else np.empty(0, np.float32)}
+
+    @property
+    def variables(self):
+        return [self.weight, *self.optimizer.variables]
+
+
+class Guarded(Quadratic):
+    """The same with an update that is skipped when it is not finite, and clipped to a norm of 1."""
+
+    def _step(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.weight - 3.0) ** 2)
+        (gradient,) = tape.gradient(loss, [self.weight])
+        if tf.reduce_all(tf.math.is_finite(gradient)):
+            self.optimizer.apply([tf.clip_by_norm(gradient, 1.0)], [self.weight])
+        return loss
+
+
+def plain(spec):
+    return Quadratic(spec.seed)
+
+
+def reading(spec):
+    return Quadratic(spec.seed, read_each=True)
+
+
+def guarded(spec):
+    return Guarded(spec.seed)
+
+
+class Lazy(Quadratic):
+    """Says that it trained, and did not."""
+
+    def run(self, batches):
+        self.losses += [tf.constant(1.0)] * batches
+
+
+def lazy(spec):
+    return Lazy()
+
+
+class NoHistory:
+    def run(self, batches):
+        pass
+
+
+def no_history(spec):
+    return NoHistory()
+
+
+class NoVariables(Quadratic):
+    variables = ()
+
+
+def no_variables(spec):
+    return NoVariables()
+
+
+not_callable = 3
