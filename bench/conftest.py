@@ -151,8 +151,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     record = measurement.record()
     # A pipe has no width; 80 columns would fold every cell.
     console = Console(width=None if os.isatty(1) else 140)
-    console.print()
-    terminal.show(console, frames.comparison(record), frames.footer(record))
+    with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
+        terminal.show(console, frames.comparison(record), frames.footer(record))
+    terminalreporter.write(f"\n{shown.get()}")
     terminalreporter.write_line(f"written: {', '.join(written)}")
 
 

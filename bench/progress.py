@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 
@@ -50,7 +51,7 @@ class ProgressDisplay:
         self._watch = Stopwatch(total)
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             TimeElapsedColumn(),
             _TimeLeft(self._watch),
             console=console,
@@ -94,7 +95,7 @@ class ProgressDisplay:
 
 class _TimeLeft(ProgressColumn):
     def __init__(self, watch: Stopwatch) -> None:
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True))
         self._watch = watch
 
     def render(self, task: Task) -> Text:

@@ -80,7 +80,7 @@ class Survival(_Frozen):
     reason: str  # in words
     weights_finite: bool
     optimizer_finite: bool
-    movement: float  # of the attacked weights afterwards, as a share of that in a run without the fault
+    movement: float  # of the attacked weights (median) afterwards, as a share of that without the fault
     batches: tuple[int, int, int]  # before the fault, during it, after it
 
 

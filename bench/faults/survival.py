@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,15 +16,15 @@ from bench.faults.injection import Injector
 from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, variable_name
 from bench.record import Survival
 
-BEFORE, DURING, SETTLING, WATCHED = 10, 1, 30, 10
+BEFORE, DURING, SETTLING, WATCHED = 10, 1, 60, 10
 """Batches before the fault, with it, after it until the momentum of a spike is spent, and watched for learning.
 
 A spike is in both of Adam's moments: it pushes the weights on by about 0.9**n of a full step, whatever its
-size, which looks like learning and is none. After 30 batches that is 4%.
+size, which looks like learning and is none. After 60 batches that is 0.2%.
 """
 
 FROZEN_BELOW = 0.1
-"""A loop whose weights move less than this share of what they move without the fault has stopped learning.
+"""A loop whose weights move (in the median) less than this share of what they move without the fault is frozen.
 
 Adam's update is its first moment over the root of its second. One gradient k times too large leaves a second
 moment of about k**2 that decays by 0.1% a batch, so that thousands of updates are too small by about k.
@@ -85,16 +86,14 @@ def survive(name: str, factory: LoopFactory, spec: LoopSpec, fault: Fault, clean
             history = {key: np.asarray(values) for key, values in loop.history().items()}
         except Exception as error:  # whatever a loop dies of is the result
             return _judge(fault, loop, crash=error)
-    attacked = [key for key in distance if fault.hits(key)]
-    movement = _norm(distance, attacked) / _norm(clean.distance, attacked)
-    return _judge(fault, loop, movement=movement, history=history)
+    return _judge(fault, loop, movement=_movement(distance, clean.distance, fault), history=history)
 
 
 def _judge(
     fault: Fault,
     loop: TrainingLoop,
     *,
-    movement: float = float("nan"),
+    movement: float = math.nan,
     history: dict[str, np.ndarray] | None = None,
     crash: Exception | None = None,
 ) -> Survival:
@@ -137,8 +136,14 @@ def _distances(before: work.Snapshot, after: work.Snapshot) -> Distances:
     return {name: float(np.linalg.norm(after[name].astype(float) - before[name])) for name in before}
 
 
-def _norm(distance: Distances, names: Sequence[str]) -> float:
-    return float(np.linalg.norm([distance[name] for name in names]))
+def _movement(distance: Distances, clean: Distances, fault: Fault) -> float:
+    """How far the attacked weights moved, as a share of how far they move without the fault.
+
+    The median over the variables: an embedding's rows that had no gradient when the fault struck go on as if
+    nothing had happened, and there can be more of them than of all other weights together.
+    """
+    shares = [distance[name] / clean[name] for name in distance if fault.hits(name) and clean[name] > 0]
+    return float(np.median(shares)) if shares else math.nan
 
 
 def _not_finite(variables: Sequence[Any]) -> list[str]:

@@ -61,7 +61,6 @@ def test_leaves_one_record_and_its_table(whole):
         "poisoned",
         "poisoned",
         "frozen",
-        "frozen",
     ]
     assert {survival.outcome for survival in found.arms["after"].survivals} == {"survived"}
     assert "| host syncs a batch" in table.read_text()
