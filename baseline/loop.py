@@ -6,7 +6,6 @@ measured against, so nothing here may be slower than it has to be, nor made fast
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import tensorflow as tf
 from seqgan import sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
-from seqgan.metrics import HISTORY_KEYS
+from seqgan.metrics import HISTORY_KEYS, Recent
 from seqgan.networks import Networks
 
 PROGRESS_EVERY = 10  # batches
@@ -33,7 +32,7 @@ class BaselineLoop:
         self.progress = ""
         self._data = data
         self._batch = start_batch
-        self._batches: Iterator[Any] = iter(())
+        self._batches = iter(self._pipeline())
         self._history: dict[str, list[float]] = {key: [] for key in HISTORY_KEYS}
         self._sampler = sampler.BY_NAME[config.sampler or "categorical"]
         self.generate_fake_samples = tf.function(self._generate_fake_samples)
@@ -42,15 +41,9 @@ class BaselineLoop:
 
     def run(self, batches: int) -> None:
         """Trains exactly `batches` more."""
-        epoch_length = self._data.batches_per_epoch(self.config.batch_size)
         temperature = tf.constant(self.temperature)
         for _ in range(batches):
-            batch = next(self._batches, None)
-            if batch is None:
-                epoch, offset = divmod(self._batch, epoch_length)
-                self._batches = self._epoch(epoch, offset)
-                batch = next(self._batches)
-            real, character, scene = batch
+            real, character, scene = next(self._batches)
             self._train_batch(real, character, scene, temperature)
             self._batch += 1
 
@@ -72,18 +65,26 @@ class BaselineLoop:
         """What a record should say of this loop."""
         return {"config": self.config.to_dict(), "temperature": self.temperature}
 
-    def recent(self) -> dict[str, float]:
-        """The metrics of the last batch, for a progress display; empty at first."""
-        return {key: values[-1] for key, values in self._history.items() if values}
+    def recent(self) -> Recent:
+        """The metrics of the last batch, for a progress display."""
+        done = len(self._history["g_loss"])
+        return Recent(done, {key: values[-1] for key, values in self._history.items() if done})
 
-    def _epoch(self, epoch: int, offset: int) -> Iterator[Any]:
-        """The batches of an epoch from `offset` on, gathered and fetched ahead of time."""
-        data = self._data
-        order = data.epoch_order(self.config.batch_size, self.config.seed, epoch)[offset:]
+    def _pipeline(self) -> tf.data.Dataset:
+        """Batches without end from the next one on, gathered and fetched ahead of time."""
+        data, batch_size, seed = self._data, self.config.batch_size, self.config.seed
+        epoch, offset = divmod(self._batch, data.batches_per_epoch(batch_size))
         lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
-        batches = tf.data.Dataset.from_tensor_slices(order)
-        batches = batches.map(lambda chosen: tuple(tf.gather(values, chosen) for values in lines), tf.data.AUTOTUNE)
-        return iter(batches.prefetch(tf.data.AUTOTUNE))
+
+        def order(number: tf.Tensor) -> tf.Tensor:
+            found = tf.numpy_function(lambda n: data.epoch_order(batch_size, seed, int(n)), [number], tf.int32)
+            return tf.ensure_shape(found, [None, batch_size])
+
+        def gather(chosen: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return tuple(tf.gather(values, chosen) for values in lines)
+
+        batches = tf.data.Dataset.counter(epoch).map(order).unbatch().skip(offset)
+        return batches.map(gather, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _train_batch(self, real: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor) -> None:
         config = self.config

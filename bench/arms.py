@@ -7,8 +7,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.faults import Fault
-from seqgan import dataset, device
-from seqgan.config import PRESETS, Config
+from seqgan import config, dataset, device
 from seqgan.errors import InputError
 
 BEFORE = "baseline:make_loop"
@@ -25,9 +24,13 @@ FAULTS_OF_ANY_LOOP = (Fault("nan"), Fault("inf"), Fault("scale", 1e4))
 """What other loops are put through, for their networks have other names."""
 
 
-def are_built_in(before: str, after: str) -> bool:
-    """Whether both factories are the built-in ones."""
-    return {before, after} <= {BEFORE, AFTER}
+PRESETS = tuple(config.PRESETS)
+"""The sizes of the work that the built-in loops know."""
+
+
+def faults(before: str, after: str) -> tuple[Fault, ...]:
+    """What a pair of loops is put through."""
+    return FAULTS if {before, after} <= {BEFORE, AFTER} else FAULTS_OF_ANY_LOOP
 
 
 def default_preset() -> str:
@@ -35,18 +38,15 @@ def default_preset() -> str:
     return device.default_preset()
 
 
-def check(preset: str, seed: int, options: Mapping[str, Any]) -> None:
-    """Raises UsageError unless the built-in loops can be made of this: before anything slow is begun."""
+def check(before: str, after: str, preset: str | None, seed: int, options: Mapping[str, Any]) -> None:
+    """Raises UsageError unless what there is of built-in loops can be made of this, before anything slow is begun."""
+    if not {before, after} & {BEFORE, AFTER}:
+        return
     fields = dict(options)
     script = fields.pop("script", None)
     try:
-        config = Config.preset(preset, seed=seed, **fields)
+        made = config.Config.preset(preset or "paper", seed=seed, **fields)
         if script is not None:
-            dataset.load(config, script)
+            dataset.load(made, script)
     except InputError as error:
         raise UsageError(str(error)) from None
-
-
-def presets() -> tuple[str, ...]:
-    """The names that the built-in loops know."""
-    return tuple(PRESETS)

@@ -6,7 +6,8 @@ import collections
 import os
 
 from bench import hostsync
-from bench.loop import TrainingLoop
+from bench.errors import UsageError
+from bench.loop import TrainingLoop, history
 from bench.record import HostSyncs, ReadSite
 
 
@@ -15,11 +16,18 @@ def count_host_syncs(loop: TrainingLoop, batches: int) -> HostSyncs:
 
     The history belongs to it: a loop that keeps its metrics on the device reads them after all, only later
     and in bulk. The loop should have run before, for tracing makes reads of its own.
+
+    Raises:
+        UsageError: the loop's history does not grow by a value a batch.
     """
-    loop.history()  # what has been kept until now does not belong to these batches
+    # What has been kept until now does not belong to these batches.
+    before = {key: len(values) for key, values in history(loop).items()}
     with hostsync.record() as log:
         loop.run(batches)
-        loop.history()
+        kept = loop.history()
+    for key, values in kept.items():
+        if len(values) - before.get(key, 0) != batches:
+            raise UsageError(f"history {key!r} has grown by {len(values) - before.get(key, 0)} in {batches} batches")
     by_site: dict[tuple[str, str, int], list[hostsync.Read]] = collections.defaultdict(list)
     for read in log.reads:
         by_site[read.route, _short(read.file), read.line].append(read)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -73,13 +75,21 @@ def build(name: str, factory: LoopFactory, spec: LoopSpec) -> TrainingLoop:
     """A loop from its factory; `name` is the factory's, for messages.
 
     Raises:
-        UsageError: what came back does not keep the contract; it says in what.
+        UsageError: the factory failed, or what came back does not keep the contract; it says in what.
     """
-    loop = factory(spec)
+    try:
+        loop = factory(spec)
+    except Exception as error:
+        raise UsageError(f"factory {name!r}: failed with {_say(error)}, at {_where(error)}") from error
     for method in ("run", "history"):
         if not callable(getattr(loop, method, None)):
             raise UsageError(f"factory {name!r}: its {type(loop).__name__} has no method {method}(); {_CONTRACT}")
-    variables = getattr(loop, "variables", None)
+    try:
+        variables = loop.variables
+    except Exception as error:
+        raise UsageError(
+            f"factory {name!r}: variables of its {type(loop).__name__} failed with {_say(error)}"
+        ) from error
     if not isinstance(variables, Sequence) or not variables:
         raise UsageError(
             f"factory {name!r}: variables of its {type(loop).__name__} is {_shorten(variables)}; {_CONTRACT}"
@@ -92,15 +102,45 @@ def build(name: str, factory: LoopFactory, spec: LoopSpec) -> TrainingLoop:
     return loop
 
 
+def history(loop: TrainingLoop) -> dict[str, np.ndarray]:
+    """The loop's history, each metric [batches] float.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    found = loop.history()
+    if not isinstance(found, Mapping):
+        raise UsageError(f"history() of {type(loop).__name__} is {_shorten(found)}; {_CONTRACT}")
+    arrays = {}
+    for key, values in found.items():
+        try:
+            arrays[str(key)] = np.asarray(values, float)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"history() of {type(loop).__name__}: {key!r} is {_shorten(values)}; {_CONTRACT}"
+            ) from None
+        if arrays[str(key)].ndim != 1:
+            shape = arrays[str(key)].shape
+            raise UsageError(f"history() of {type(loop).__name__}: {key!r} has shape {shape}; {_CONTRACT}")
+    return arrays
+
+
 def variable_name(variable: Any) -> str:
     """What a variable is called: Keras' path (`generator/lstm/kernel`), or TensorFlow's name."""
     return str(getattr(variable, "path", None) or variable.name)
 
 
 def describe(loop: TrainingLoop) -> dict[str, Any]:
-    """What the loop says of itself, if it says anything."""
+    """What the loop says of itself, if it says anything, as plain values; what is not plain as its text."""
     say = getattr(loop, "describe", None)
-    return dict(say()) if callable(say) else {}
+    if not callable(say):
+        return {}
+    plain: dict[str, Any] = json.loads(json.dumps(dict(say()), default=_plain))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 _CONTRACT = "a loop has run(batches), history() -> {name: [batches]} and variables, a list of tf.Variable"
@@ -109,6 +149,11 @@ _CONTRACT = "a loop has run(batches), history() -> {name: [batches]} and variabl
 def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def _where(error: BaseException) -> str:
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{innermost.filename}:{innermost.lineno}"
 
 
 def _say(error: BaseException) -> str:

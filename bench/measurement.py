@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime
 import functools
 
-import numpy as np
-
 from bench import counting, environment, work
 from bench.faults import Fault
 from bench.faults.survival import CleanRun, survive
-from bench.loop import LoopSpec, TrainingLoop, describe, load
-from bench.record import ARMS, Arm, HostSyncs, Record, Settings, Start, Survival
+from bench.loop import LoopSpec, TrainingLoop, build, describe, history, load
+from bench.record import ARMS, Arm, HostSyncs, Record, Settings, Survival
 from bench.schedule import InterleavedRounds
-from bench.start import start
+from bench.start import start, warm_up_tensorflow
 
 
 class Measurement:
@@ -43,12 +41,15 @@ class Measurement:
             self._initial[arm] = work.weights(loop)
         return InterleavedRounds(loops, self.settings.batches)
 
-    def problems(self, arm: str) -> list[str]:
-        """What speaks against the timed loop of `arm` having done its work; keeps its history."""
-        loop = self.timed.loops[arm]
-        history = {name: tuple(map(float, np.asarray(values))) for name, values in loop.history().items()}
-        self._add(arm, history=history, described_last=describe(loop))
-        return work.problems(loop, self.timed.trained[arm] + 1, self._initial[arm])  # 1: the first batch
+    def problems(self) -> list[str]:
+        """What speaks against the timed loops having done their work so far; keeps their histories."""
+        found = []
+        for arm, loop in self.timed.loops.items():
+            metrics = {name: tuple(values.tolist()) for name, values in history(loop).items()}
+            self._add(arm, history=metrics, described_last=describe(loop))
+            trained = self.timed.trained[arm] + 1  # the first batch came before
+            found += [f"{arm}: {problem}" for problem in work.problems(loop, trained, self._initial[arm])]
+        return found
 
     def count_host_syncs(self, arm: str, batches: int) -> HostSyncs:
         """Counts the host's reads of the device in a fresh loop."""
@@ -80,10 +81,14 @@ class Measurement:
         )
 
     def _start(self, arm: str) -> TrainingLoop:
+        if not any(found.starts for found in self._found.values()):
+            # What a process does only once (TensorFlow's own start, drawing the lines) should not count for either.
+            warm_up_tensorflow()
+            for name, factory in zip(self._names.values(), self._factories.values(), strict=True):
+                build(name, factory, self._spec)
         loop, took = start(self._names[arm], self._factories[arm], self._spec)
-        starts: tuple[Start, ...] = (*self._found[arm].starts, took)
-        self._add(arm, starts=starts)
+        self._add(arm, starts=(*self._found[arm].starts, took))
         return loop
 
     def _add(self, arm: str, **found: object) -> None:
-        self._found[arm] = self._found[arm].model_copy(update=found)
+        self._found[arm] = Arm(**{**dict(self._found[arm]), **found})

@@ -17,7 +17,7 @@ DEFAULT_RESULTS = "results/runs"
 def add(parser: pytest.Parser) -> None:
     """Declares the options. All are texts: what is wrong with one is said by `settings`, in one line."""
     group = parser.getgroup("bench", "comparing two training loops")
-    group.addoption("--preset", help="size of the work: tiny, paper, script (default: paper, on a GPU script)")
+    group.addoption("--preset", help=f"size of the work: {', '.join(arms.PRESETS)} (default: by the device)")
     group.addoption("--batches", default="20", help="batches of each loop in a round (default: 20)")
     group.addoption("--rounds", default="10", help="rounds in each order, before first and after first (default: 10)")
     group.addoption("--seed", default="0", help="of weights, data and draws (default: 0)")
@@ -40,8 +40,8 @@ def check(config: pytest.Config) -> None:
     preset, script = config.getoption("preset"), config.getoption("script")
     if script and not Path(script).is_file():
         raise UsageError(f"script {script}: no such file")
-    if arms.are_built_in(config.getoption("before"), config.getoption("after")):
-        arms.check(preset or "paper", int(config.getoption("seed")), {"script": script} if script else {})
+    options = {"script": script} if script else {}
+    arms.check(config.getoption("before"), config.getoption("after"), preset, int(config.getoption("seed")), options)
     _writable(results(config))
 
 
@@ -71,9 +71,10 @@ def _whole_number(config: pytest.Config, name: str, least: int) -> None:
 
 
 def _writable(folder: Path) -> None:
+    """Tries it, and leaves no trace: a run that stops early should not have made a folder."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise UsageError(f"--results {folder}: cannot be written ({error.strerror})") from None

@@ -10,6 +10,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Column
 from rich.text import Text
 
+# Rough seconds at preset paper on two cores, by which the display shares out the work.
+STARTING, BATCH_OF_BOTH = 9.0, 0.09
+
 
 class Stopwatch:
     """The time left of a piece of work whose parts have known weights.

@@ -17,6 +17,9 @@ ARMS = ("before", "after")
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
+Outcome = Literal["survived", "frozen", "diverged", "poisoned", "crashed", "not tested"]
+"""Of a loop after a fault, from best to worst; the last when the fault could not be made to happen."""
+
 
 class _Frozen(BaseModel):
     # NaN and infinity are results here (a loss, a worst value), so JSON must keep them apart from nothing.
@@ -28,6 +31,11 @@ class Start(_Frozen):
 
     build_seconds: Seconds  # the factory
     first_batch_seconds: Seconds  # with tracing and compilation
+
+    @property
+    def seconds(self) -> float:
+        """From calling the factory to the end of the first batch."""
+        return self.build_seconds + self.first_batch_seconds
 
 
 class Round(_Frozen):
@@ -76,12 +84,12 @@ class Survival(_Frozen):
     """How a loop came through one fault."""
 
     fault: str  # as bench.faults.Fault.parse takes it
-    outcome: Literal["survived", "frozen", "poisoned", "crashed"]
+    outcome: Outcome
     reason: str  # in words
     weights_finite: bool
     optimizer_finite: bool
     movement: float  # of the attacked weights (median) afterwards, as a share of that without the fault
-    batches: tuple[int, int, int]  # before the fault, during it, after it
+    batches: tuple[int, int, int]  # before the fault, until it had struck, after it
 
 
 class Arm(_Frozen):

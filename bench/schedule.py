@@ -35,9 +35,14 @@ class InterleavedRounds:
         self._opened = {arm: self._time(arm)}
 
     def close(self, arm: str) -> None:
-        """Times `arm` as the second of the round that the other arm has opened."""
+        """Times `arm` as the second of the round that the other arm has opened.
+
+        Without one, the block is trained and not recorded: pytest-benchmark calls its target again to profile it.
+        """
         seconds = {**self._opened, arm: self._time(arm)}
-        self.rounds.append(Round(batches=self._batches, order=tuple(seconds), seconds=seconds))
+        if self._opened:
+            self.rounds.append(Round(batches=self._batches, order=tuple(seconds), seconds=seconds))
+        self._opened = {}
 
     def run(self, rounds: int) -> None:
         """So many rounds more, their order balanced (AB, BA, ...)."""

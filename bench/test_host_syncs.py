@@ -8,7 +8,7 @@ from bench.measurement import Measurement
 from bench.progress import ProgressDisplay
 from bench.record import ARMS
 
-BATCHES = 100  # enough for what happens once in ten batches; an epoch of preset paper
+BATCHES = 100  # enough for what happens once in ten batches
 
 
 @pytest.mark.takes(14.0)
@@ -17,4 +17,4 @@ def test_host_syncs(arm: str, measurement: Measurement, progress: ProgressDispla
     """Counts; what is too many is for a gate to say."""
     progress.stage(f"counting the host syncs of {arm} in {BATCHES} batches")
     found = measurement.count_host_syncs(arm, BATCHES)
-    assert sum(site.reads for site in found.sites) == pytest.approx(found.reads_per_batch * BATCHES)
+    assert found.batches == BATCHES

@@ -14,8 +14,7 @@ from bench.record import ARMS
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The faults that mean something to the loops under test."""
     option = metafunc.config.getoption
-    faults = arms.FAULTS if arms.are_built_in(option("before"), option("after")) else arms.FAULTS_OF_ANY_LOOP
-    metafunc.parametrize("fault", faults, ids=str)
+    metafunc.parametrize("fault", arms.faults(option("before"), option("after")), ids=str)
 
 
 @pytest.mark.takes(9.0)
@@ -26,4 +25,5 @@ def test_survival(arm: str, fault: Fault, measurement: Measurement, progress: Pr
     measurement.clean_run(arm)
     progress.stage(f"{arm} with {fault.describe()}")
     found = measurement.survive(arm, fault)
-    assert found.fault == str(fault)
+    if measurement.settings.before == arms.BEFORE and measurement.settings.after == arms.AFTER:
+        assert found.outcome != "not tested", found.reason  # other loops need have no tape

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.loop import TrainingLoop, variable_name
+from bench.loop import TrainingLoop, history, variable_name
 
 Snapshot = Mapping[str, np.ndarray]
 
@@ -24,8 +24,8 @@ def problems(loop: TrainingLoop, batches: int, before: Snapshot) -> list[str]:
         batches: that it was asked for since it was built.
         before: its weights at an earlier moment.
     """
-    found = []
-    for name, values in loop.history().items():
+    found = [] if history(loop) else ["the history is empty"]
+    for name, values in history(loop).items():
         if len(values) != batches:
             found.append(f"history {name!r} has {len(values)} values for {batches} batches")
         elif not np.all(np.isfinite(values)):

@@ -70,6 +70,8 @@ class Checkpoint:
             InputError: there is none, or it is damaged.
         """
         path = folder / FILE
+        if folder.is_file():
+            raise InputError(f"checkpoint {folder}: is a file; name the folder that `train --out` wrote")
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as packed:
                 state = {name: packed[name] for name in packed.files}
@@ -90,7 +92,7 @@ class Checkpoint:
         except InputError:
             raise
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"checkpoint {path}: damaged or not a checkpoint ({error})") from None
+            raise InputError(f"checkpoint {path}: damaged, or not a checkpoint ({type(error).__name__})") from None
 
     def restore(self, variables: Iterable[Any]) -> None:
         """Puts the saved values back; each of `variables` must have been saved, in the same shape."""

@@ -7,7 +7,7 @@ import enum
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.console import Console
 from seqgan import device
 from seqgan.config import PRESETS, Config
 from seqgan.errors import InputError, NonFiniteUpdatesError
+
+if TYPE_CHECKING:  # imports TensorFlow, which takes seconds
+    from seqgan.training import Training
 
 app = typer.Typer(
     help="Trains a conditional SeqGAN on the lines of a script (or on synthetic ones), and writes new lines.",
@@ -54,6 +57,8 @@ def train(
     ] = None,
 ) -> None:
     """Train: generator alone, discriminator alone, then against each other; a checkpoint after every epoch.
+
+    🎯 marks a discriminator that is right in over 70% of the lines: the generator has not fooled it yet.
 
     Ctrl-C loses the epoch in hand and no more: --resume goes on from the last one that was complete.
 
@@ -126,7 +131,7 @@ def _train(config: Config, script: str | None, loop: str, out: Path, checkpoint:
     except KeyboardInterrupt:
         _complain(f"interrupted; go on with: python -m seqgan train --resume --out {out}")
         raise typer.Exit(130) from None
-    _summarise(training.timing, out)
+    _summarise(training, out)
 
 
 def _start_tensorflow() -> None:
@@ -139,18 +144,31 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
+    except FileExistsError:
+        raise InputError(f"--out {out}: is a file; it must be a folder, which may be new") from None
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
 
 
-def _summarise(timing: Any, out: Path) -> None:
+def _summarise(training: Training, out: Path) -> None:
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False)
+
+    timing = training.timing
+    if not training.epochs:
+        say(f"nothing was left to do in {out}; --resume --set epochs=N trains on, up to epoch N")
+        return
     if timing.first_batch is not None:
-        console.print(f"first adversarial batch, with compilation: {timing.first_batch:.1f} s", highlight=False)
+        say(f"first adversarial batch, with compilation: {timing.first_batch:.1f} s")
     if timing.windows:
         low, high = min(timing.windows), max(timing.windows)
-        mean = sum(timing.windows) / len(timing.windows)
-        console.print(f"ms/batch after it: min {low:.2f}, mean {mean:.2f}, max {high:.2f}", highlight=False)
-    console.print(f"done; {out} holds the checkpoint and history.csv", soft_wrap=True, highlight=False)
+        say(f"ms/batch after it: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
+    if any(skipped := training.skipped_updates.values()):
+        say(f"updates skipped because they were not finite: {sum(skipped)}")
+    if training.oracle_nll is not None:
+        written, own = training.oracle_nll
+        say(f"the oracle's NLL, nats a token: {written:.3f} of the generator's lines, {own:.3f} of its own")
+    say(f"done; {out} holds the checkpoint and history.csv")
 
 
 @app.command()

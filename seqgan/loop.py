@@ -18,7 +18,7 @@ from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.errors import NonFiniteUpdatesError
 from seqgan.guard import GuardedUpdate
-from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, last_row
+from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, Recent
 from seqgan.networks import Networks
 
 # Behind the metrics, each row carries the guards' counters of skips in a row, so that one read brings both.
@@ -42,6 +42,7 @@ class OptimizedLoop:
         self._start_batch = self._batch = start_batch
         self._order = np.empty((0, config.batch_size), np.int32)
         self._metrics = DeferredMetrics(len(_COLUMNS))
+        self._inspected = 0  # rows whose counters of skips have been looked at
         self._sampler = sampler.BY_NAME[config.sampler or "inverse_cdf"]
         self._g_update = GuardedUpdate(self.networks.g_optimizer, config.clip_norm)
         self._d_update = GuardedUpdate(self.networks.d_optimizer, config.clip_norm)
@@ -85,7 +86,8 @@ class OptimizedLoop:
             self._metrics.append(self._train_window(order, self.temperature, self._batch))
             self._batch += count
             if offset == 0:
-                self._read(leave=1)
+                self._metrics.read(leave=1)
+                self._raise_when_stuck()
 
     def history(self) -> dict[str, np.ndarray]:
         """The metrics of each batch so far, [batches] float32 by name; reads what is still on the device."""
@@ -104,31 +106,35 @@ class OptimizedLoop:
         return annealing.temperature(self.config, self._batch // self._data.batches_per_epoch(self.config.batch_size))
 
     def describe(self) -> dict[str, Any]:
-        """What a record should say of this loop."""
-        return {"config": self.config.to_dict(), "temperature": self.temperature}
+        """What a record should say of this loop; reads the device."""
+        skipped = {"generator": int(self._g_update.total), "discriminator": int(self._d_update.total)}
+        return {"config": self.config.to_dict(), "temperature": self.temperature, "skipped_updates": skipped}
 
-    def recent(self) -> dict[str, float]:
-        """The newest metrics that can be had without emptying the device's queue, for a progress display.
+    def recent(self) -> Recent:
+        """What can be known without emptying the device's queue, for a progress display.
 
-        Those of the window before the last, so that the last one is being computed meanwhile. Empty at first.
+        The newest window is left to the device, so that it has work while the ones before are read.
 
         Raises:
             NonFiniteUpdatesError: as `run`.
         """
-        self._read(leave=1)
-        return last_row(self._metrics.rows())
+        self._metrics.read(leave=1)
+        self._raise_when_stuck()
+        return Recent.of(self._metrics.rows())
 
-    def _read(self, leave: int) -> None:
-        before = self._start_batch + len(self._metrics.rows())
-        rows = self._metrics.read(leave)
+    def _raise_when_stuck(self) -> None:
+        """Looks at the counters of skips in whatever has arrived since it looked last."""
+        rows = self._metrics.rows()[self._inspected :]
         limit = self.config.max_consecutive_skips
-        for network, skips in list(zip(_COLUMNS, rows.T, strict=True))[len(HISTORY_KEYS) :]:
-            if np.any(skips >= limit):
+        for column, network in enumerate(_COLUMNS[len(HISTORY_KEYS) :], start=len(HISTORY_KEYS)):
+            stuck = np.flatnonzero(rows[:, column] >= limit)
+            if stuck.size:
                 raise NonFiniteUpdatesError(
                     f"the gradient of the {network} was not finite {limit} times in a row, up to batch "
-                    f"{before + int(np.argmax(skips >= limit))}; those updates were skipped, so the weights are "
-                    "still as good as before them, but nothing is learned any more"
+                    f"{self._start_batch + self._inspected + stuck[0]}; those updates were skipped, so the weights "
+                    "are still as good as before them, but nothing is learned any more"
                 )
+        self._inspected += len(rows)
 
     # What follows is traced into graphs.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
@@ -25,25 +27,26 @@ class DeferredMetrics:
         """Keeps a block [batches, columns] float32 that may still be being computed."""
         self._on_device.append(block)
 
-    def read(self, leave: int = 0) -> np.ndarray:
-        """Moves all but the `leave` newest blocks to the host, in one read.
-
-        Returns:
-            The rows read now, [batches, columns] float32; none if there was nothing to read.
-        """
+    def read(self, leave: int = 0) -> None:
+        """Moves all but the `leave` newest blocks to the host, in one read."""
         ready = self._on_device[: len(self._on_device) - leave]
-        if not ready:
-            return np.empty((0, self._columns), np.float32)
-        rows: np.ndarray = tf.concat(ready, axis=0).numpy()
-        del self._on_device[: len(ready)]
-        self._on_host.append(rows)
-        return rows
+        if ready:
+            self._on_host.append(tf.concat(ready, axis=0).numpy())
+            del self._on_device[: len(ready)]
 
     def rows(self) -> np.ndarray:
         """What has been read so far, [batches, columns] float32."""
         return np.concatenate([np.empty((0, self._columns), np.float32), *self._on_host])
 
 
-def last_row(rows: np.ndarray) -> dict[str, float]:
-    """The metrics of the last of `rows` [batches, columns] by name; empty when there is none."""
-    return {key: float(value) for key, value in zip(HISTORY_KEYS, rows[-1], strict=False)} if len(rows) else {}
+class Recent(NamedTuple):
+    """What a progress display may know without making the device wait."""
+
+    batches: int  # of this loop that are done for certain
+    metrics: dict[str, float]  # of the last of them; empty before the first
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> Recent:
+        """From the metrics that have arrived, [batches, columns]."""
+        last = zip(HISTORY_KEYS, rows[-1].tolist(), strict=False) if len(rows) else ()
+        return cls(len(rows), dict(last))

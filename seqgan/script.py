@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_script(path: str | Path) -> list[Speech]:
 
 def _read_csv(path: Path, text: str) -> Iterator[Speech]:
     # Without `strict` an unclosed quote would swallow the rest of the file as one speech.
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         header = reader.fieldnames
         if header is None:
@@ -66,7 +67,7 @@ def _read_csv(path: Path, text: str) -> Iterator[Speech]:
 
 
 def _read_json_lines(path: Path, text: str) -> Iterator[Speech]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         where = f"script {path}, line {number}"

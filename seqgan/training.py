@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import math
 import pkgutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from seqgan import evaluation
 from seqgan.checkpoint import Checkpoint, variable_name
 from seqgan.config import Config
 from seqgan.dataset import Dataset
@@ -38,18 +40,31 @@ class Observer(Protocol):
         """Means over the epoch's batches."""
 
 
-@dataclasses.dataclass
 class Timing:
-    """How long adversarial batches took, for the summary.
+    """How long adversarial batches took.
 
     Attributes:
         first_batch: seconds, with tracing and compilation; None before it.
-        windows: milliseconds a batch of each window after it, from the moments its metrics had arrived, so
-            that it is throughput and not the time to enqueue.
+        windows: milliseconds a batch after it, from the moments at which metrics arrived, so that it is
+            throughput and not the time to enqueue.
     """
 
-    first_batch: float | None = None
-    windows: list[float] = dataclasses.field(default_factory=list)
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.first_batch: float | None = None
+        self.windows: list[float] = []
+        self._clock = clock
+        self._since, self._done = clock(), 0
+
+    def begin(self, batches: int) -> None:
+        """The clock runs from here, when nothing is in flight and so many batches are done."""
+        self._since, self._done = self._clock(), batches
+
+    def arrived(self, batches: int) -> None:
+        """So many batches are done for certain."""
+        if batches > self._done:
+            now = self._clock()
+            self.windows.append(1e3 * (now - self._since) / (batches - self._done))
+            self._since, self._done = now, batches
 
 
 class Training:
@@ -85,8 +100,10 @@ class Training:
         self._epoch_length = data.batches_per_epoch(config.batch_size)
         self._done = (list(PHASES).index(resume.phase), resume.epoch) if resume else (0, -1)
         self._history = resume.history if resume else pd.DataFrame()
+        self._compiled: set[str] = set()  # phases that this process has traced and compiled
 
-        networks = Networks(config, data.sizes)
+        self.epochs = 0  # trained by this object
+        networks = self._networks = Networks(config, data.sizes)
         adversarial_epochs = resume.epoch + 1 if resume and resume.phase == "adversarial" else 0
         make_loop = pkgutil.resolve_name(LOOPS[loop])
         self._pretraining = Pretraining(config, data, networks)
@@ -94,6 +111,16 @@ class Training:
         self._variables = list({variable_name(v): v for v in [*networks.variables, *self._loop.variables]}.values())
         if resume:
             resume.restore(self._variables)
+
+    @property
+    def skipped_updates(self) -> dict[str, int]:
+        """Of the adversarial loop, by network, if it counts them; reads the device."""
+        return dict(self._loop.describe().get("skipped_updates", {}))
+
+    @functools.cached_property
+    def oracle_nll(self) -> tuple[float, float] | None:
+        """How the oracle rates as many lines of the generator, at temperature 1, and of its own; None for a script."""
+        return None if self._script else evaluation.oracle_nll(self._config, self._data, self._networks.generator)
 
     def run(self) -> None:
         """Trains whatever is left of the phases.
@@ -110,6 +137,7 @@ class Training:
                 self._observer.epoch_begins(phase, epoch, epochs, self._epoch_length)
                 columns = self._epoch(phase, epoch)
                 self._keep(phase, epoch, columns)
+                self.epochs += 1
                 self._observer.epoch_ends({name: float(np.mean(values)) for name, values in columns.items()})
 
     def _epoch(self, phase: str, epoch: int) -> dict[str, Any]:
@@ -117,30 +145,37 @@ class Training:
             return self._adversarial_epoch()
         train = self._pretraining.generator_epoch if phase == "mle" else self._pretraining.discriminator_epoch
         started = time.perf_counter()
-        history = train(epoch, lambda: self._observer.advance(1, {}))
-        # The epoch's metrics have been read, so its work is done.
-        return {**history, "ms_per_batch": 1e3 * (time.perf_counter() - started) / self._epoch_length}
+        history: dict[str, Any] = dict(train(epoch, lambda: self._observer.advance(1, {})))
+        if phase in self._compiled:  # else most of the time was compilation
+            # The epoch's metrics have been read, so its work is done.
+            history["ms_per_batch"] = 1e3 * (time.perf_counter() - started) / self._epoch_length
+        self._compiled.add(phase)
+        return history
 
     def _adversarial_epoch(self) -> dict[str, Any]:
-        temperature, left = self._loop.temperature, self._epoch_length
-        if self.timing.first_batch is None:
-            self.timing.first_batch = _seconds(lambda: (self._loop.run(1), self._loop.history()))
+        loop, timing, temperature = self._loop, self.timing, self._loop.temperature
+        left = self._epoch_length
+        if timing.first_batch is None:
+            started = time.perf_counter()
+            loop.run(1)
+            loop.history()
+            timing.first_batch = time.perf_counter() - started
             left -= 1
             self._observer.advance(1, {"temperature": temperature})
-        started = since = time.perf_counter()
-        windows = []
+        done = len(loop.history()["g_loss"])
+        timing.begin(done)
+        started = time.perf_counter()
+        first_window = len(timing.windows)
         for count in _windows(left, self._config.window):
-            self._loop.run(count)
-            metrics = self._loop.recent()
-            now = time.perf_counter()
-            windows.append(1e3 * (now - since) / count)
-            since = now
-            live = {**metrics, "temperature": temperature, "ms_per_batch": windows[-1]}
-            self._observer.advance(count, live)
-        history = {name: values[-self._epoch_length :] for name, values in self._loop.history().items()}
-        self._loop.recent()  # raises if the epoch's last updates were skipped
-        self.timing.windows += windows
-        ms = 1e3 * (time.perf_counter() - started) / max(left, 1)
+            loop.run(count)
+            recent = loop.recent()
+            timing.arrived(recent.batches)
+            live = {"ms_per_batch": timing.windows[-1]} if timing.windows[first_window:] else {}
+            self._observer.advance(count, {**recent.metrics, "temperature": temperature, **live})
+        history = {name: values[-self._epoch_length :] for name, values in loop.history().items()}
+        timing.arrived(done + left)
+        ms = 1e3 * (time.perf_counter() - started) / left if left else math.nan
+        loop.recent()  # raises if the epoch's last updates were skipped
         return {**history, "temperature": temperature, "ms_per_batch": ms}
 
     def _keep(self, phase: str, epoch: int, columns: dict[str, Any]) -> None:
@@ -156,12 +191,6 @@ class Training:
             raise FloatingPointError(
                 f"after epoch {epoch + 1} of {phase}: {error}; the last good checkpoint stays in {self._folder}"
             ) from None
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def _windows(batches: int, size: int) -> list[int]:

@@ -1,5 +1,7 @@
 """Small training loops with known behaviour, for tests of the harness; they know nothing of it."""
 
+import warnings
+
 import numpy as np
 import tensorflow as tf
 
@@ -69,6 +71,30 @@ class Lazy(Quadratic):
 
 def lazy(spec):
     return Lazy()
+
+
+class Deprecated(Quadratic):
+    """Uses something that is deprecated."""
+
+    def run(self, batches):
+        warnings.warn("an old way of training", DeprecationWarning, stacklevel=1)
+        super().run(batches)
+
+
+def warning(spec):
+    return Deprecated()
+
+
+class Tapeless(Quadratic):
+    """Knows its gradient."""
+
+    def _step(self):
+        self.optimizer.apply([(self.weight - 3.0) / 2], [self.weight])
+        return tf.reduce_mean((self.weight - 3.0) ** 2)
+
+
+def tapeless(spec):
+    return Tapeless()
 
 
 class NoHistory:

@@ -51,7 +51,7 @@ class Fault:
             if name != "target":
                 raise UsageError(f"fault {text!r}: {part!r} must be target=NAME")
         try:
-            return cls(kind, float(factor) if equals else 1.0, target)
+            return cls(kind, float(factor) if equals or kind == "scale" else 1.0, target)
         except ValueError as error:
             raise UsageError(f"fault {text!r}: {error}") from None
 
@@ -61,9 +61,7 @@ class Fault:
 
     def describe(self) -> str:
         """For a person: `NaN gradients, generator`."""
-        what = {"nan": "NaN gradients", "inf": "infinite gradients", "scale": f"gradients × {self.factor:.0e}"}[
-            self.kind
-        ]
+        what = {"nan": "NaN gradients", "inf": "infinite gradients", "scale": f"gradients × {self.factor:g}"}[self.kind]
         return f"{what}, {'all networks' if self.target == EVERYTHING else self.target}"
 
     def hits(self, variable_name: str) -> bool:

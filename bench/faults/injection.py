@@ -20,13 +20,14 @@ class Injector:
     bit for bit as it is.
 
     Attributes:
-        hit: how many gradients could be hit; zero means that the fault cannot happen in this loop.
+        hit: how many gradients have been traced that the fault can hit.
     """
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self.hit = 0
         self._on = tf.Variable(0.0, trainable=False, name="fault_is_on")
+        self._strikes = tf.Variable(0.0, trainable=False, name="times_the_fault_has_struck")
         self._gradient = tf.GradientTape.gradient
 
     def __enter__(self) -> Self:
@@ -34,7 +35,11 @@ class Injector:
 
         def gradient(tape: tf.GradientTape, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
             found = genuine(tape, target, sources, *args, **kwargs)
-            return tf.nest.map_structure(injector._corrupt, sources, found, check_types=False)
+            before = injector.hit
+            corrupted = tf.nest.map_structure(injector._corrupt, sources, found, check_types=False)
+            if injector.hit > before:
+                injector._strikes.assign_add(injector._on)
+            return corrupted
 
         tf.GradientTape.gradient = gradient
         return self
@@ -49,6 +54,10 @@ class Injector:
     def disarm(self) -> None:
         """From here on it does not."""
         self._on.assign(0.0)
+
+    def struck(self) -> bool:
+        """Whether the fault has happened; reads the device."""
+        return float(self._strikes.numpy()) > 0
 
     def _corrupt(self, source: Any, gradient: Any) -> Any:
         if gradient is None or not self.fault.hits(_name(source)):

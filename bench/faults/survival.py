@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from bench import work
-from bench.errors import UsageError
 from bench.faults.fault import Fault
 from bench.faults.injection import Injector
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, variable_name
-from bench.record import Survival
+from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, history, variable_name
+from bench.record import Outcome, Survival
 
-BEFORE, DURING, SETTLING, WATCHED = 10, 1, 60, 10
-"""Batches before the fault, with it, after it until the momentum of a spike is spent, and watched for learning.
+BEFORE, SETTLING, WATCHED = 10, 60, 10
+"""Batches before the fault, after it until the momentum of a spike is spent, and watched for learning.
 
 A spike is in both of Adam's moments: it pushes the weights on by about 0.9**n of a full step, whatever its
 size, which looks like learning and is none. After 60 batches that is 0.2%.
 """
+
+PATIENCE = 20
+"""Batches for which a fault waits to strike: a network need not be trained in every one."""
 
 FROZEN_BELOW = 0.1
 """A loop whose weights move (in the median) less than this share of what they move without the fault is frozen.
@@ -30,35 +32,41 @@ Adam's update is its first moment over the root of its second. One gradient k ti
 moment of about k**2 that decays by 0.1% a batch, so that thousands of updates are too small by about k.
 """
 
+DIVERGED_ABOVE = 10.0
+"""And one whose weights still move this many times as far is not where it was, whatever its metrics say."""
+
 Distances = dict[str, float]
 """How far each weight moved: the L2 norm of its change, by variable."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CleanRun:
-    """How a loop trains when nothing goes wrong, to compare with: how far each weight moves while watched."""
+    """How a loop trains when nothing goes wrong, to compare with."""
 
-    distance: Distances
+    distance: Distances  # while watched
+    level: dict[str, float]  # of each metric while watched: its mean
+    reach: dict[str, float]  # of each metric: the difference of its extremes over the whole run
+    problem: str | None = None  # why nothing can be compared with it
 
     @classmethod
     def of(cls, loop: TrainingLoop, trained: int) -> CleanRun:
-        """Trains `loop`, which has trained so many batches already, as long as one that has a fault.
-
-        Raises:
-            UsageError: it does not survive even this.
-        """
-        loop.run(BEFORE + DURING + SETTLING - trained)
+        """Trains `loop`, which has trained so many batches already, as long as one that has a fault."""
+        loop.run(BEFORE + 1 + SETTLING - trained)
         before = work.weights(loop)
         loop.run(WATCHED)
         distance = _distances(before, work.weights(loop))
-        broken = [name for name, moved in distance.items() if not np.isfinite(moved)]
-        if broken:
-            raise UsageError(f"{type(loop).__name__}: {broken[0]} is not finite without any fault")
-        return cls(distance)
+        metrics = history(loop)
+        broken = _bad_weights(loop) or [key for key, values in metrics.items() if not np.all(np.isfinite(values))]
+        return cls(
+            distance,
+            level={key: float(np.mean(values[-WATCHED:])) for key, values in metrics.items()},
+            reach={key: float(np.ptp(values)) for key, values in metrics.items()},
+            problem=f"{broken[0]} is not finite without any fault" if broken else None,
+        )
 
 
 def survive(name: str, factory: LoopFactory, spec: LoopSpec, fault: Fault, clean: CleanRun) -> Survival:
-    """Builds a loop, lets the fault happen for one batch, and watches it afterwards.
+    """Builds a loop, lets the fault happen in one batch, and watches it afterwards.
 
     Args:
         name: of the factory.
@@ -66,62 +74,88 @@ def survive(name: str, factory: LoopFactory, spec: LoopSpec, fault: Fault, clean
         spec: the one that the clean run was made with.
         fault: what goes wrong.
         clean: the same loop without it.
-
-    Raises:
-        UsageError: no gradient in this loop is of a variable that the fault could hit.
     """
+    if clean.problem:
+        return _verdict(fault, "not tested", clean.problem)
     with Injector(fault) as injector:
         loop = build(name, factory, spec)
         loop.run(BEFORE)
         if not injector.hit:
-            raise UsageError(f"fault {fault}: no gradient in {name} is of a variable called that")
+            why = "no gradient of such a variable was traced for this loop; a step traced earlier is not traced again"
+            return _verdict(fault, "not tested", why)
         try:
-            injector.arm()
-            loop.run(DURING)
-            injector.disarm()
+            during = _strike(injector, loop)
+            if not during:
+                return _verdict(fault, "not tested", f"no such gradient was computed in {PATIENCE} batches")
             loop.run(SETTLING)
             settled = work.weights(loop)
             loop.run(WATCHED)
             distance = _distances(settled, work.weights(loop))
-            history = {key: np.asarray(values) for key, values in loop.history().items()}
+            metrics = history(loop)
         except Exception as error:  # whatever a loop dies of is the result
-            return _judge(fault, loop, crash=error)
-    return _judge(fault, loop, movement=_movement(distance, clean.distance, fault), history=history)
+            bad = _bad_weights(loop)
+            after = f" after {len(bad)} weights had become not finite" if bad else ""
+            return _verdict(fault, "crashed", f"{type(error).__name__}{after}: {_gist(error)}", loop)
+    movement = _movement(distance, clean.distance, fault)
+    return _verdict(fault, *_judge(loop, metrics, movement, clean), loop, movement, during)
 
 
-def _judge(
+def _strike(injector: Injector, loop: TrainingLoop) -> int:
+    """Lets the fault happen in one batch; gives the batches that it took, or 0 if it did not happen."""
+    for batch in range(1, PATIENCE + 1):
+        injector.arm()
+        loop.run(1)
+        injector.disarm()
+        if injector.struck():
+            return batch
+    return 0
+
+
+def _judge(loop: TrainingLoop, metrics: dict[str, np.ndarray], movement: float, clean: CleanRun) -> tuple[Outcome, str]:
+    """The outcome of a loop that ran to the end, and its reason; the worst first."""
+    bad = _bad_weights(loop) or _bad_state(loop)
+    if bad:
+        return "poisoned", f"{len(bad)} {'weights' if _bad_weights(loop) else 'optimizer variables'} not finite"
+    watched = {key: values[-WATCHED:] for key, values in metrics.items()}
+    endless = [key for key, values in watched.items() if not np.all(np.isfinite(values))]
+    if endless:
+        return "poisoned", f"{', '.join(endless)} not finite, with finite weights"
+    for key, values in watched.items():
+        level = float(np.mean(values))
+        if abs(level - clean.level[key]) > clean.reach[key]:
+            return "diverged", f"{key} is {level:.3g}, without the fault {clean.level[key]:.3g}"
+    if movement > DIVERGED_ABOVE:
+        return "diverged", f"the weights move {movement:.0f} times as far as without it"
+    if movement < FROZEN_BELOW:
+        return "frozen", f"finite, but the weights move only {movement:.1%} as far as without it"
+    return "survived", f"the weights move {movement:.0%} as far as without it"
+
+
+def _verdict(
     fault: Fault,
-    loop: TrainingLoop,
-    *,
+    outcome: Outcome,
+    reason: str,
+    loop: TrainingLoop | None = None,
     movement: float = math.nan,
-    history: dict[str, np.ndarray] | None = None,
-    crash: Exception | None = None,
+    during: int = 0,
 ) -> Survival:
-    """The outcome and its reason, the worst first."""
-    bad_weights = _not_finite([variable for variable in loop.variables if variable.trainable])
-    bad_state = _not_finite([variable for variable in loop.variables if not variable.trainable])
-    bad_metrics = [key for key, values in (history or {}).items() if not np.all(np.isfinite(values[-WATCHED:]))]
-    if crash is not None:
-        after = f" after {len(bad_weights)} weights had become not finite" if bad_weights else ""
-        outcome, reason = "crashed", f"{type(crash).__name__}{after}: {_gist(crash)}"
-    elif bad_weights or bad_state:
-        what = f"{len(bad_weights)} weights" if bad_weights else f"{len(bad_state)} optimizer variables"
-        outcome, reason = "poisoned", f"{what} not finite, e.g. {(bad_weights or bad_state)[0]}"
-    elif bad_metrics:
-        outcome, reason = "poisoned", f"{', '.join(bad_metrics)} not finite, with finite weights"
-    elif movement < FROZEN_BELOW:
-        outcome, reason = "frozen", f"finite, but the weights move only {movement:.1%} as far as without it"
-    else:
-        outcome, reason = "survived", f"the weights move {movement:.0%} as far as without it"
     return Survival(
         fault=str(fault),
-        outcome=outcome,  # type: ignore[arg-type]  # a Literal, checked by the record
+        outcome=outcome,
         reason=reason,
-        weights_finite=not bad_weights,
-        optimizer_finite=not bad_state,
+        weights_finite=loop is not None and not _bad_weights(loop),
+        optimizer_finite=loop is not None and not _bad_state(loop),
         movement=movement,
-        batches=(BEFORE, DURING, SETTLING + WATCHED),
+        batches=(BEFORE, during, SETTLING + WATCHED),
     )
+
+
+def _bad_weights(loop: TrainingLoop) -> list[str]:
+    return _not_finite([variable for variable in loop.variables if variable.trainable])
+
+
+def _bad_state(loop: TrainingLoop) -> list[str]:
+    return _not_finite([variable for variable in loop.variables if not variable.trainable])
 
 
 def _gist(error: Exception) -> str:

@@ -8,8 +8,8 @@ from bench.loop import load
 def test_defaults_can_be_loaded():
     assert callable(load(arms.BEFORE))
     assert callable(load(arms.AFTER))
-    assert arms.are_built_in(arms.BEFORE, arms.AFTER)
-    assert not arms.are_built_in(arms.BEFORE, "my.package:loop")
+    assert arms.faults(arms.BEFORE, arms.AFTER) == arms.FAULTS
+    assert arms.faults(arms.BEFORE, "my.package:loop") == arms.FAULTS_OF_ANY_LOOP
 
 
 def test_faults_hit_the_built_in_networks(tiny, lines):
@@ -23,12 +23,14 @@ def test_faults_hit_the_built_in_networks(tiny, lines):
 
 
 def test_wrong_options_are_found_before_anything_slow(script):
-    arms.check("tiny", 0, {"script": str(script)})
+    arms.check(arms.BEFORE, arms.AFTER, "tiny", 0, {"script": str(script)})
+    arms.check("my.package:old", "my.package:new", "huge", 0, {"script": "none.csv"})  # for them to know
     for preset, options, says in (
         ("huge", {}, "preset 'huge' is unknown"),
         ("tiny", {"speed": 3}, "config field 'speed' is unknown"),
         ("paper", {"script": str(script)}, "speeches=40 must be at least batch_size=64"),
         ("tiny", {"script": "none.csv"}, r"script none\.csv: no such file"),
     ):
-        with pytest.raises(UsageError, match=says):
-            arms.check(preset, 0, options)
+        for pair in ((arms.BEFORE, arms.AFTER), (arms.BEFORE, "my.package:new")):
+            with pytest.raises(UsageError, match=says):
+                arms.check(*pair, preset, 0, options)

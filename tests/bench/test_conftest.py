@@ -31,7 +31,14 @@ def whole(tmp_path_factory):
     """A whole run on a pair of toy loops."""
     folder = tmp_path_factory.mktemp("whole")
     done = bench(
-        *TOYS, "--preset", "any", "--results", folder / "runs", f"--benchmark-json={folder / 'benchmark.json'}"
+        *TOYS,
+        "--preset",
+        "any",
+        "--results",
+        folder / "runs",
+        f"--benchmark-json={folder / 'benchmark.json'}",
+        f"--benchmark-storage={folder / 'storage'}",
+        "--benchmark-autosave",
     )
     return done, folder
 
@@ -89,8 +96,10 @@ def test_progress_says_what_runs_and_for_how_long(whole):
 def test_a_second_run_leaves_the_first_alone(whole):
     _, folder = whole
     before = {path: path.read_bytes() for path in (folder / "runs").iterdir()}
-    done = bench(*TOYS, "--preset", "any", "--results", folder / "runs", "-k", "speed")
+    storage = f"--benchmark-storage={folder / 'storage'}"
+    done = bench(*TOYS, "--preset", "any", "--results", folder / "runs", "-k", "speed", storage, "--benchmark-compare")
     assert done.returncode == 0
+    assert "test_time_per_batch[before] (0001_" in done.stdout  # pytest-benchmark's own comparison
     assert "not measured" in done.stdout  # the syncs
     after = {path: path.read_bytes() for path in (folder / "runs").iterdir()}
     assert len(after) == 4
@@ -106,8 +115,11 @@ def test_a_second_run_leaves_the_first_alone(whole):
         (["--seed", "-1"], "--seed '-1': must be a whole number of at least 0"),
         (["--script", "none.csv"], "script none.csv: no such file"),
         (["--results", "/dev/null/x"], "--results /dev/null/x: cannot be written"),
-        (["--before", "toys", "--preset", "any"], "factory 'toys': must be module:factory"),
-        (["--after", "no_such:make", "--preset", "any"], "importing no_such failed (ModuleNotFoundError"),
+        (["--before", "toys", "--after", "toys:plain", "--preset", "any"], "factory 'toys': must be module:factory"),
+        (
+            ["--before", "toys:plain", "--after", "no_such:make", "--preset", "any"],
+            "importing no_such failed (ModuleNotFoundError",
+        ),
         (["--after", "toys:no_variables", "--before", "toys:plain", "--preset", "any"], "variables of its NoVariables"),
     ],
 )
@@ -118,7 +130,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, says):
     assert any(says in line for line in printed.splitlines())
     assert "Traceback" not in printed
     assert "Error]" not in printed
-    assert not list(tmp_path.glob("runs/*"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_loop_that_did_not_train_fails_and_leaves_no_record(tmp_path):
@@ -136,10 +148,28 @@ def test_a_loop_that_did_not_train_fails_and_leaves_no_record(tmp_path):
         "speed",
     )
     assert done.returncode == 1
-    assert "the after loop did not do the work that it was timed for" in done.stdout
-    assert "no weight has moved" in done.stdout
+    assert "a loop did not do the work that it was timed for" in done.stdout
+    assert "after: no weight has moved" in done.stdout
     assert "no record and no table" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_of_the_loops_are_no_errors(tmp_path):
+    pair = ["--before", "toys:plain", "--after", "toys:warning", *TOYS[4:], "--preset", "any"]
+    done = bench(*pair, "--results", tmp_path, "-k", "speed")
+    assert done.returncode == 0, done.stdout
+    assert "an old way of training" in done.stdout
+
+
+def test_loops_without_a_tape_are_compared_in_everything_else(tmp_path):
+    pair = ["--before", "toys:plain", "--after", "toys:tapeless", *TOYS[4:], "--preset", "any"]
+    done = bench(*pair, "--results", tmp_path)
+    assert done.returncode == 0, done.stdout
+    (path,) = tmp_path.glob("*.json")
+    record = Record.read(path)
+    assert len(record.rounds) == 4
+    assert {survival.outcome for survival in record.arms["after"].survivals} == {"not tested"}
+    assert "poisoned" in {survival.outcome for survival in record.arms["before"].survivals}
 
 
 def test_interrupted_from_the_keyboard(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import toys
 
 from bench.counting import count_host_syncs
+from bench.errors import UsageError
 
 
 def test_a_clean_loop_reads_only_its_history():
@@ -34,3 +35,12 @@ def test_files_are_named_from_the_current_folder(monkeypatch, tmp_path):
     assert count_host_syncs(loop, 1).sites[0].file == "toys.py"
     monkeypatch.chdir(tmp_path)
     assert count_host_syncs(loop, 1).sites[0].file == toys.__file__
+
+
+def test_a_loop_that_trains_less_than_it_was_asked_for_is_refused():
+    class Short(toys.Quadratic):
+        def run(self, batches):
+            super().run(batches - 1)
+
+    with pytest.raises(UsageError, match="history 'loss' has grown by 9 in 10 batches"):
+        count_host_syncs(Short(), 10)

@@ -1,8 +1,11 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import toys
 
 from bench.errors import UsageError
-from bench.loop import LoopSpec, TrainingLoop, build, describe, load, variable_name
+from bench.loop import LoopSpec, TrainingLoop, build, describe, history, load, variable_name
 
 SPEC = LoopSpec("tiny")
 
@@ -56,13 +59,16 @@ def test_builds_what_keeps_the_contract():
         (toys.no_history, "NoHistory has no method history()"),
         (toys.no_variables, "variables of its NoVariables is ()"),
         (lambda spec: None, "NoneType has no method run()"),
+        (lambda: toys.plain(SPEC), "failed with TypeError: "),
+        (lambda spec: 1 / 0, f"failed with ZeroDivisionError: division by zero, at {__file__}:"),
     ],
 )
 def test_names_what_is_missing_from_the_contract(factory, says):
     with pytest.raises(UsageError) as caught:
         build("toys:it", factory, SPEC)
     assert says in str(caught.value)
-    assert "a loop has run(batches)" in str(caught.value)
+    assert "a loop has run(batches)" in str(caught.value) or "failed with" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_variables_must_be_variables():
@@ -71,6 +77,31 @@ def test_variables_must_be_variables():
 
     with pytest.raises(UsageError, match=r"variables holds 1\.0, which is no variable"):
         build("toys:it", lambda spec: Loop(), SPEC)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ([1.0], r"history\(\) of Loop is \[1\.0\]"),
+        ({"loss": 1.0}, r"'loss' has shape \(\)"),
+        ({"loss": ["high"]}, r"'loss' is \['high'\]"),
+    ],
+)
+def test_history_must_be_numbers_by_name(found, says):
+    class Loop(toys.Quadratic):
+        def history(self):
+            return found
+
+    with pytest.raises(UsageError, match=says):
+        history(Loop())
+
+
+def test_description_is_made_plain():
+    class Loop(toys.Quadratic):
+        def describe(self):
+            return {"rate": np.float32(0.5), "sizes": (1, 2), "path": Path("a")}
+
+    assert describe(Loop()) == {"rate": 0.5, "sizes": [1, 2], "path": "a"}
 
 
 def test_built_in_pair_keeps_the_contract(monkeypatch):

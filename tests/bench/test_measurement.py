@@ -1,4 +1,5 @@
 import pytest
+import toys
 
 from bench.errors import UsageError
 from bench.faults import Fault
@@ -13,8 +14,8 @@ def make(before="toys:reading", after="toys:guarded"):
 def test_gathers_everything_into_a_record():
     measurement = make()
     measurement.timed.run(4)
+    assert measurement.problems() == []
     for arm in ("before", "after"):
-        assert measurement.problems(arm) == []
         measurement.count_host_syncs(arm, 10)
         measurement.survive(arm, Fault("nan"))
     record = measurement.record()
@@ -39,8 +40,28 @@ def test_record_of_a_part_says_only_that_part():
 def test_loop_that_does_no_work_is_found_out():
     measurement = make(after="toys:lazy")
     measurement.timed.run(1)
-    assert measurement.problems("before") == []
-    assert measurement.problems("after") == ["no weight has moved"]
+    assert measurement.problems() == ["after: no weight has moved"]
+
+
+def test_both_loops_are_looked_at_again_after_later_rounds():
+    measurement = make()
+    measurement.timed.run(1)
+    assert measurement.problems() == []
+    measurement.timed.run(2)
+    assert measurement.problems() == []
+    arms = measurement.record().arms
+    assert len(arms["before"].history["loss"]) == len(arms["after"].history["loss"]) == 1 + 3 + 3 * 3
+
+
+def test_what_a_process_does_once_counts_for_neither(monkeypatch):
+    built = []
+    monkeypatch.setattr(toys, "plain", lambda spec: built.append("before") or toys.Quadratic())
+    monkeypatch.setattr(toys, "guarded", lambda spec: built.append("after") or toys.Guarded())
+    measurement = make("toys:plain")
+    measurement.count_host_syncs("before", 2)
+    measurement.count_host_syncs("after", 2)
+    assert built == ["before", "after", "before", "after"]
+    assert [len(arm.starts) for arm in measurement.record().arms.values()] == [1, 1]
 
 
 def test_one_clean_run_an_arm_serves_all_faults():

@@ -47,6 +47,14 @@ def test_a_round_holds_both_times_under_their_names(rounds, monkeypatch):
     assert (done.batches, done.order, done.seconds) == (5, ("after", "before"), {"after": 3.0, "before": 1.0})
 
 
+def test_a_block_outside_a_round_is_trained_and_not_recorded(rounds):
+    rounds.open("before")
+    rounds.close("after")
+    rounds.close("after")
+    assert len(rounds.rounds) == 1
+    assert rounds.trained == {"before": 10, "after": 15}
+
+
 def test_a_round_of_one_arm_is_none(rounds):
     rounds.open("after")
     with pytest.raises(ValueError, match="a round is of before and after"):

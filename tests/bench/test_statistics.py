@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from bench import statistics
 
-times = st.lists(st.floats(1e-4, 1e3), min_size=2, max_size=30)
-pairs = st.integers(2, 20).flatmap(
+times = st.lists(st.floats(1e-4, 1e3), min_size=10, max_size=30)
+pairs = st.integers(10, 20).flatmap(
     lambda n: st.tuples(*[st.lists(st.floats(1e-3, 1e3), min_size=n, max_size=n) for _ in range(2)])
 )
 
@@ -30,20 +30,28 @@ def test_a_constant_ratio_is_found_exactly_whatever_the_drift(after, factor):
     assert ratio == pytest.approx((factor, factor, factor))
 
 
-def test_interval_covers_the_truth_as_often_as_it_says():
+@pytest.mark.parametrize("pairs", [statistics.FEWEST_PAIRS, 20, 60])
+def test_interval_covers_the_truth_as_often_as_it_says(pairs):
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(300):
-        machine = random.lognormal(0, 0.5, 20)  # what hits both of a pair
-        before = 2.0 * machine * random.lognormal(0, 0.05, 20)
-        after = machine * random.lognormal(0, 0.05, 20)
+        machine = random.lognormal(0, 0.5, pairs)  # what hits both of a pair
+        before = 2.0 * machine * random.lognormal(0, 0.05, pairs)
+        after = machine * random.lognormal(0, 0.05, pairs)
         covered += statistics.ratio_interval(before, after).holds(2.0)
-    # 95% is asked for; a percentile bootstrap of 20 pairs gives a little less. 3 sigma of 300 draws are 4%.
+    # 95% is asked for; a percentile bootstrap of few pairs gives a little less. 3 sigma of 300 draws are 4%.
     assert 0.88 <= covered / 300 <= 0.99
 
 
-def test_one_pair_says_nothing_of_the_spread():
-    assert statistics.ratio_interval(np.array([2.0]), np.array([1.0])) == (2.0, 0.0, float("inf"))
+def test_a_hiccup_of_the_machine_moves_nothing():
+    before, after = np.full(20, 2.0), np.ones(20)
+    before[[3, 11]] *= 8
+    assert statistics.ratio_interval(before, after) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_few_pairs_say_nothing_of_the_spread():
+    for pairs in range(1, statistics.FEWEST_PAIRS):
+        assert statistics.ratio_interval(np.full(pairs, 2.0), np.ones(pairs)) == (2.0, 0.0, float("inf"))
 
 
 @pytest.mark.parametrize(

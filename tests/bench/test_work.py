@@ -22,6 +22,17 @@ def test_unequal_work_is_named():
     assert work.problems(loop, 5, before) == ["history 'loss' has 4 values for 5 batches"]
 
 
+def test_a_history_without_metrics_is_named():
+    class Silent(toys.Quadratic):
+        def history(self):
+            return {}
+
+    loop = Silent()
+    before = work.weights(loop)
+    loop.run(1)
+    assert work.problems(loop, 1, before) == ["the history is empty"]
+
+
 def test_weights_that_did_not_move_are_named():
     loop = toys.Lazy()
     before = work.weights(loop)

@@ -63,8 +63,14 @@ def test_truncated(made, tmp_path, keep):
     made.save(tmp_path)
     content = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
-    with pytest.raises(InputError, match="damaged or not a checkpoint"):
+    with pytest.raises(InputError, match="damaged, or not a checkpoint"):
         Checkpoint.load(tmp_path)
+
+
+def test_file_in_place_of_its_folder(made, tmp_path):
+    made.save(tmp_path)
+    with pytest.raises(InputError, match=r"checkpoint\.npz: is a file; name the folder"):
+        Checkpoint.load(tmp_path / FILE)
 
 
 def test_of_other_networks(made, tmp_path, tiny, lines):

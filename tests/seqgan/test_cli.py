@@ -47,6 +47,10 @@ def test_resumes_with_more_epochs(run, trained):
     assert "adversarial 2/2" in out
     assert "mle" not in out
     assert "ms/batch after it: min" in out
+    assert "the oracle's NLL, nats a token: " in out
+    code, out, _ = run("train", "--resume", "--out", trained)
+    assert code == 0
+    assert "nothing was left to do" in out
 
 
 def test_trains_the_baseline_on_a_script(run, script, tmp_path):
@@ -73,6 +77,7 @@ def test_trains_the_baseline_on_a_script(run, script, tmp_path):
         (["train", "--preset", "tiny", "--set", "clip_norm=-1"], "config: clip_norm=-1.0 must be a positive"),
         (["train", "--preset", "tiny", "--script", "none.csv"], "script none.csv: no such file"),
         (["train", "--preset", "tiny", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written"),
+        (["train", "--preset", "tiny", "--out", __file__], "is a file; it must be a folder"),
         (["train", "--resume", "--out", "nowhere"], "checkpoint nowhere/checkpoint.npz: no such file"),
         (["sample", "--checkpoint", "nowhere", "--character", "A", "--scene", "1"], "nowhere/checkpoint.npz: no such"),
     ],

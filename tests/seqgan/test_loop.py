@@ -66,10 +66,11 @@ def test_reads_the_device_once_an_epoch(make):
 def test_progress_leaves_the_newest_window_on_the_device(make):
     loop = make(window=2)
     loop.run(2)
-    assert loop.recent() == {}
+    assert loop.recent() == (0, {})
     loop.run(2)
     recent = loop.recent()
-    assert recent["g_loss"] == loop.history()["g_loss"][1]
+    assert recent.batches == 2
+    assert recent.metrics["g_loss"] == loop.history()["g_loss"][1]
 
 
 def test_temperature_is_annealed_by_the_epoch(make):
@@ -118,9 +119,21 @@ def test_persistent_nan_is_skipped_and_then_named(make):
         loop.run(21)
         with pytest.raises(NonFiniteUpdatesError, match=r"the generator was not finite 30 times.*batch 49"):
             loop.run(40)
+    assert loop.describe()["skipped_updates"] == {"generator": 50, "discriminator": 0}
     for old, weight in zip(before, loop.networks.generator.trainable_variables, strict=True):
         np.testing.assert_array_equal(old, weight.numpy())
     assert all(np.all(np.isfinite(values)) for values in weights(loop))
+
+
+@pytest.mark.parametrize("window", [7, 20, 50])
+def test_skips_are_seen_whatever_the_window_and_though_the_history_was_read(make, window):
+    with Injector(Fault("inf", target="discriminator")) as injector:
+        injector.arm()
+        loop = make(max_consecutive_skips=5, window=window)
+        loop.run(20)
+        loop.history()
+        with pytest.raises(NonFiniteUpdatesError, match=r"the discriminator was not finite 5 times.*batch 4"):
+            loop.recent()
 
 
 def test_keeps_the_names_that_users_know(make, tiny, lines):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from bench import hostsync
-from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, last_row
+from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, Recent
 
 
 def block(*rows):
@@ -14,19 +14,23 @@ def test_rows_come_in_order_and_once():
     metrics = DeferredMetrics(1)
     metrics.append(block([1], [2]))
     metrics.append(block([3]))
-    np.testing.assert_array_equal(metrics.read(), [[1], [2], [3]])
+    assert metrics.rows().shape == (0, 1)
+    metrics.read()
     metrics.append(block([4]))
-    np.testing.assert_array_equal(metrics.read(), [[4]])
+    metrics.read()
     np.testing.assert_array_equal(metrics.rows(), [[1], [2], [3], [4]])
 
 
 def test_newest_blocks_can_be_left_on_the_device():
     metrics = DeferredMetrics(1)
     metrics.append(block([1]))
-    assert metrics.read(leave=1).shape == (0, 1)
+    metrics.read(leave=1)
+    assert metrics.rows().shape == (0, 1)
     metrics.append(block([2]))
-    np.testing.assert_array_equal(metrics.read(leave=1), [[1]])
-    np.testing.assert_array_equal(metrics.read(), [[2]])
+    metrics.read(leave=1)
+    np.testing.assert_array_equal(metrics.rows(), [[1]])
+    metrics.read()
+    np.testing.assert_array_equal(metrics.rows(), [[1], [2]])
 
 
 @pytest.mark.parametrize("blocks", [1, 5])
@@ -41,8 +45,7 @@ def test_one_read_however_many_blocks(blocks):
     assert [read.nbytes for read in log.reads] == [blocks * 16]
 
 
-def test_last_row_has_names():
-    assert last_row(np.empty((0, 6))) == {}
-    assert last_row(np.array([[0, 0, 0, 0, 0, 0], [1, 2, 3, 4, 9, 9]])) == dict(
-        zip(HISTORY_KEYS, (1, 2, 3, 4), strict=True)
-    )
+def test_recent_metrics_have_names():
+    assert Recent.of(np.empty((0, 6))) == (0, {})
+    rows = np.array([[0, 0, 0, 0, 0, 0], [1, 2, 3, 4, 9, 9]])
+    assert Recent.of(rows) == (2, dict(zip(HISTORY_KEYS, (1, 2, 3, 4), strict=True)))

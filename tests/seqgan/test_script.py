@@ -21,6 +21,14 @@ def test_byte_order_mark_is_no_part_of_a_column(tmp_path):
     assert read_script(write(tmp_path, "\ufeffcharacter,scene,text\nA,1,Yes.\n")) == [Speech("A", "1", "Yes.")]
 
 
+def test_only_line_feeds_end_a_line(tmp_path):
+    """Python's splitlines also splits at form feeds and at separators that may stand inside a text."""
+    text = "one\u2028two\x0cthree\u0085four"
+    assert read_script(write(tmp_path, f"character,scene,text\nA,1,{text}\n")) == [Speech("A", "1", text)]
+    row = json.dumps({"character": "A", "scene": "1", "text": text}, ensure_ascii=False)
+    assert read_script(write(tmp_path, row + "\r\n", "s.jsonl")) == [Speech("A", "1", text)]
+
+
 def test_json_lines(tmp_path):
     rows = [{"character": "A", "scene": 3.1, "text": "Ü!"}, {"character": "B", "scene": "x", "text": " b "}]
     path = write(tmp_path, "\n\n".join(map(json.dumps, rows)), "script.jsonl")

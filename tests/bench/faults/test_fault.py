@@ -20,7 +20,7 @@ def test_text_makes_the_same_fault_again(fault):
 def test_texts():
     assert Fault.parse("scale=1e4,target=generator") == Fault("scale", 1e4, "generator")
     assert Fault.parse("nan") == Fault("nan", target="all")
-    assert Fault("scale", 1e4, "generator").describe() == "gradients × 1e+04, generator"
+    assert Fault("scale", 1e4, "generator").describe() == "gradients × 10000, generator"
     assert Fault("nan").describe() == "NaN gradients, all networks"
 
 
@@ -28,6 +28,7 @@ def test_texts():
     ("text", "says"),
     [
         ("zero", "fault kind 'zero'"),
+        ("scale", "could not convert"),
         ("scale=big", "could not convert"),
         ("scale=nan", "must be finite"),
         ("scale=inf", "must be finite"),

@@ -37,8 +37,11 @@ def test_the_fault_is_there_while_it_is_armed(fault, expected, compiled):
     with Injector(fault) as injector:
         step = traced(compiled)
         assert step() == [2.0, 4.0]
+        assert not injector.struck()
         injector.arm()
+        assert not injector.struck()
         np.testing.assert_array_equal(step(), expected)
+        assert injector.struck()
         injector.disarm()
         assert step() == [2.0, 4.0]
 
