@@ -37,6 +37,13 @@ def test_inverse_cdf_holds_at_both_ends(monkeypatch, uniform, size):
     assert 0 < token < size - 1 or size == 2
 
 
+@pytest.mark.parametrize("target", [-1e-7, 0.0, 1.9999999, 2.0, 2.5])
+def test_rounding_at_the_ends_never_chooses_a_position_of_weight_zero(target):
+    cumulative = tf.constant([[0.0, 1.0, 2.0, 2.0]])  # the first and the last weigh nothing
+    (position,) = sampler._first_above(cumulative, tf.constant([target])).numpy()
+    assert position == (1 if target < 1 else 2)
+
+
 def test_inverse_cdf_draws_the_same_with_xla():
     logits = tf.constant(np.random.default_rng(1).normal(size=(500, 211)).astype(np.float32))
     seed = tf.constant([5, 6])
