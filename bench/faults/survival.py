@@ -124,6 +124,8 @@ def _judge(loop: TrainingLoop, metrics: dict[str, np.ndarray], movement: float, 
         level = float(np.mean(values))
         if abs(level - clean.level[key]) > clean.reach[key]:
             return "diverged", f"{key} is {level:.3g}, without the fault {clean.level[key]:.3g}"
+    if math.isnan(movement):
+        return "not tested", "the weights that it hits do not move without it either"
     if movement > DIVERGED_ABOVE:
         return "diverged", f"the weights move {movement:.0f} times as far as without it"
     if movement < FROZEN_BELOW:

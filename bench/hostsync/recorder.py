@@ -76,6 +76,7 @@ class _Hooks:
         self._method: Callable[[Any], Any] = getattr(_TENSOR, _METHOD)
 
     def install(self) -> None:
+        """From here on every read is noted."""
         method = self._method
 
         def numpy_internal(tensor: Any) -> Any:
@@ -89,6 +90,7 @@ class _Hooks:
         self._slot.install()
 
     def restore(self) -> None:
+        """TensorFlow is as it was."""
         self._slot.restore()
         setattr(_TENSOR, _METHOD, self._method)
 

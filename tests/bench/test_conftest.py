@@ -154,6 +154,13 @@ def test_a_loop_that_did_not_train_fails_and_leaves_no_record(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_profiled_rounds_are_not_recorded(tmp_path):
+    done = bench(*TOYS, "--preset", "any", "--results", tmp_path, "-k", "speed", "--benchmark-cprofile=tottime")
+    assert done.returncode == 0, done.stdout
+    (path,) = tmp_path.glob("*.json")
+    assert len(Record.read(path).rounds) == 4
+
+
 def test_warnings_of_the_loops_are_no_errors(tmp_path):
     pair = ["--before", "toys:plain", "--after", "toys:warning", *TOYS[4:], "--preset", "any"]
     done = bench(*pair, "--results", tmp_path, "-k", "speed")

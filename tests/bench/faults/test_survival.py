@@ -151,6 +151,17 @@ def test_a_fault_that_never_strikes_is_said_to_be_not_tested():
     assert found.reason == "no such gradient was computed in 20 batches"
 
 
+def test_weights_that_do_not_move_anyway_tell_nothing():
+    class Arrived(toys.Guarded):
+        def __init__(self):
+            super().__init__()
+            self.weight.assign(np.full(4, 3.0, np.float32))
+
+    found = outcome(lambda spec: Arrived(), Fault("nan"))
+    assert found.outcome == "not tested"
+    assert found.reason == "the weights that it hits do not move without it either"
+
+
 def test_a_loop_that_is_broken_without_a_fault_is_not_tested():
     class Broken(toys.Quadratic):
         def __init__(self):
