@@ -14,7 +14,7 @@ import tensorflow as tf
 from seqgan import sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
-from seqgan.metrics import HISTORY_KEYS, Recent
+from seqgan.metrics import HISTORY_KEYS
 from seqgan.networks import Networks
 
 PROGRESS_EVERY = 10  # batches
@@ -65,10 +65,9 @@ class BaselineLoop:
         """What a record should say of this loop."""
         return {"config": self.config.to_dict(), "temperature": self.temperature}
 
-    def recent(self) -> Recent:
-        """The metrics of the last batch, for a progress display."""
-        done = len(self._history["g_loss"])
-        return Recent(done, {key: values[-1] for key, values in self._history.items() if done})
+    def recent(self) -> dict[str, float]:
+        """The metrics of the last batch, for a progress display; empty at first."""
+        return {key: values[-1] for key, values in self._history.items() if values}
 
     def _pipeline(self) -> tf.data.Dataset:
         """Batches without end from the next one on, gathered and fetched ahead of time."""

@@ -18,7 +18,7 @@ from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.errors import NonFiniteUpdatesError
 from seqgan.guard import GuardedUpdate
-from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, Recent
+from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, last_row
 from seqgan.networks import Networks
 
 # Behind the metrics, each row carries the guards' counters of skips in a row, so that one read brings both.
@@ -110,17 +110,17 @@ class OptimizedLoop:
         skipped = {"generator": int(self._g_update.total), "discriminator": int(self._d_update.total)}
         return {"config": self.config.to_dict(), "temperature": self.temperature, "skipped_updates": skipped}
 
-    def recent(self) -> Recent:
-        """What can be known without emptying the device's queue, for a progress display.
+    def recent(self) -> dict[str, float]:
+        """The newest metrics that can be had without emptying the device's queue, for a progress display.
 
-        The newest window is left to the device, so that it has work while the ones before are read.
+        The newest window is left to the device, so that it has work while the ones before are read; empty at first.
 
         Raises:
             NonFiniteUpdatesError: as `run`.
         """
         self._metrics.read(leave=1)
         self._raise_when_stuck()
-        return Recent.of(self._metrics.rows())
+        return last_row(self._metrics.rows())
 
     def _raise_when_stuck(self) -> None:
         """Looks at the counters of skips in whatever has arrived since it looked last."""

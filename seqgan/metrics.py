@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
@@ -39,14 +37,6 @@ class DeferredMetrics:
         return np.concatenate([np.empty((0, self._columns), np.float32), *self._on_host])
 
 
-class Recent(NamedTuple):
-    """What a progress display may know without making the device wait."""
-
-    batches: int  # of this loop that are done for certain
-    metrics: dict[str, float]  # of the last of them; empty before the first
-
-    @classmethod
-    def of(cls, rows: np.ndarray) -> Recent:
-        """From the metrics that have arrived, [batches, columns]."""
-        last = zip(HISTORY_KEYS, rows[-1].tolist(), strict=False) if len(rows) else ()
-        return cls(len(rows), dict(last))
+def last_row(rows: np.ndarray) -> dict[str, float]:
+    """The metrics of the last of `rows` [batches, columns] by name; empty when there is none."""
+    return dict(zip(HISTORY_KEYS, rows[-1].tolist(), strict=False)) if len(rows) else {}

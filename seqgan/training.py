@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import pkgutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,31 +41,35 @@ class Observer(Protocol):
         """Means over the epoch's batches."""
 
 
+@dataclasses.dataclass
 class Timing:
     """How long adversarial batches took.
 
     Attributes:
         first_batch: seconds, with tracing and compilation; None before it.
-        windows: milliseconds a batch after it, from the moments at which metrics arrived, so that it is
-            throughput and not the time to enqueue.
+        windows: milliseconds a batch of each window after it.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.first_batch: float | None = None
-        self.windows: list[float] = []
-        self._clock = clock
-        self._since, self._done = clock(), 0
+    first_batch: float | None = None
+    windows: list[float] = dataclasses.field(default_factory=list)
 
-    def begin(self, batches: int) -> None:
-        """The clock runs from here, when nothing is in flight and so many batches are done."""
-        self._since, self._done = self._clock(), batches
 
-    def arrived(self, batches: int) -> None:
-        """So many batches are done for certain."""
-        if batches > self._done:
-            now = self._clock()
-            self.windows.append(1e3 * (now - self._since) / (batches - self._done))
-            self._since, self._done = now, batches
+def window_times(turns: list[float], tail: float) -> list[float]:
+    """The time of each window of an epoch, whether the device works while the host goes on or not.
+
+    A turn hands a window to the device and waits for the window before. On an asynchronous device the first
+    turn takes no time, each other turn that of the window before, and the tail that of the last window. On a
+    synchronous one each turn takes the time of its own window, and the tail none. First turn and tail are the
+    time of one window either way.
+
+    Args:
+        turns: seconds of each turn, at least one.
+        tail: seconds until the last window had arrived too.
+
+    Returns:
+        Seconds of each window, as many as turns.
+    """
+    return [*turns[1:], turns[0] + tail]
 
 
 class Training:
@@ -153,30 +158,36 @@ class Training:
         return history
 
     def _adversarial_epoch(self) -> dict[str, Any]:
-        loop, timing, temperature = self._loop, self.timing, self._loop.temperature
-        left = self._epoch_length
-        if timing.first_batch is None:
+        loop, temperature, left = self._loop, self._loop.temperature, self._epoch_length
+        if self.timing.first_batch is None:
             started = time.perf_counter()
             loop.run(1)
             loop.history()
-            timing.first_batch = time.perf_counter() - started
+            self.timing.first_batch = time.perf_counter() - started
             left -= 1
             self._observer.advance(1, {"temperature": temperature})
-        done = len(loop.history()["g_loss"])
-        timing.begin(done)
-        started = time.perf_counter()
-        first_window = len(timing.windows)
-        for count in _windows(left, self._config.window):
-            loop.run(count)
-            recent = loop.recent()
-            timing.arrived(recent.batches)
-            live = {"ms_per_batch": timing.windows[-1]} if timing.windows[first_window:] else {}
-            self._observer.advance(count, {**recent.metrics, "temperature": temperature, **live})
+        turns: list[float] = []
+        live = {"temperature": temperature}
+        started = since = time.perf_counter()
+        # Of one size, for a turn is the time of another window than the one that it hands over.
+        sizes = _equal_parts(left, self._config.window)
+        for size in sizes:
+            loop.run(size)
+            metrics = loop.recent()
+            now = time.perf_counter()
+            turns.append(now - since)
+            since = now
+            if len(turns) > 1:
+                live["ms_per_batch"] = 1e3 * turns[-1] / size
+            self._observer.advance(size, {**metrics, **live})
         history = {name: values[-self._epoch_length :] for name, values in loop.history().items()}
-        timing.arrived(done + left)
-        ms = 1e3 * (time.perf_counter() - started) / left if left else math.nan
         loop.recent()  # raises if the epoch's last updates were skipped
-        return {**history, "temperature": temperature, "ms_per_batch": ms}
+        ended = time.perf_counter()
+        if not left:  # an epoch of one batch, which was the first
+            return {**history, "temperature": temperature}
+        times = window_times(turns, ended - since)
+        self.timing.windows += [1e3 * seconds / size for seconds, size in zip(times, sizes, strict=True)]
+        return {**history, "temperature": temperature, "ms_per_batch": 1e3 * (ended - started) / left}
 
     def _keep(self, phase: str, epoch: int, columns: dict[str, Any]) -> None:
         rows = pd.DataFrame({"phase": phase, "epoch": epoch, "batch": np.arange(self._epoch_length), **columns})
@@ -193,5 +204,7 @@ class Training:
             ) from None
 
 
-def _windows(batches: int, size: int) -> list[int]:
-    return [min(size, batches - start) for start in range(0, batches, size)]
+def _equal_parts(batches: int, most: int) -> list[int]:
+    """Sizes of at most `most`, as few and as equal as can be."""
+    parts = math.ceil(batches / most)
+    return [batches // parts + (part < batches % parts) for part in range(parts)]
