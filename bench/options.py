@@ -15,7 +15,7 @@ DEFAULT_RESULTS = "results/runs"
 
 
 def add(parser: pytest.Parser) -> None:
-    """Declares the options. All are texts: what is wrong with one is said by `settings`, in one line."""
+    """Declares the options. All are texts: what is wrong with one is said by `check`, in one line."""
     group = parser.getgroup("bench", "comparing two training loops")
     group.addoption("--preset", help=f"size of the work: {', '.join(arms.PRESETS)} (default: by the device)")
     group.addoption("--batches", default="20", help="batches of each loop in a round (default: 20)")
@@ -37,17 +37,15 @@ def check(config: pytest.Config) -> None:
         _whole_number(config, name, least)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
         raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
-    preset, script = config.getoption("preset"), config.getoption("script")
+    option, script = config.getoption, config.getoption("script")
     if script and not Path(script).is_file():
         raise UsageError(f"script {script}: no such file")
-    options = {"script": script} if script else {}
-    arms.check(config.getoption("before"), config.getoption("after"), preset, int(config.getoption("seed")), options)
+    arms.check(option("before"), option("after"), option("preset"), int(option("seed")), _loop_options(config))
     _writable(results(config))
 
 
 def settings(config: pytest.Config) -> Settings:
     """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
-    script = config.getoption("script")
     return Settings(
         before=config.getoption("before"),
         after=config.getoption("after"),
@@ -55,13 +53,19 @@ def settings(config: pytest.Config) -> Settings:
         seed=int(config.getoption("seed")),
         batches=int(config.getoption("batches")),
         rounds=int(config.getoption("rounds")),
-        options={"script": script} if script else {},
+        options=_loop_options(config),
     )
 
 
 def results(config: pytest.Config) -> Path:
     """The folder for records."""
     return Path(config.getoption("results"))
+
+
+def _loop_options(config: pytest.Config) -> dict[str, str]:
+    """What a factory finds in the options of its LoopSpec."""
+    script = config.getoption("script")
+    return {"script": script} if script else {}
 
 
 def _whole_number(config: pytest.Config, name: str, least: int) -> None:

@@ -86,8 +86,8 @@ class Survival(_Frozen):
     fault: str  # as bench.faults.Fault.parse takes it
     outcome: Outcome
     reason: str  # in words
-    weights_finite: bool
-    optimizer_finite: bool
+    weights_finite: bool | None  # None when it was not tested
+    optimizer_finite: bool | None
     movement: float  # of the attacked weights (median) afterwards, as a share of that without the fault
     batches: tuple[int, int, int]  # before the fault, until it had struck, after it
 

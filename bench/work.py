@@ -24,8 +24,9 @@ def problems(loop: TrainingLoop, batches: int, before: Snapshot) -> list[str]:
         batches: that it was asked for since it was built.
         before: its weights at an earlier moment.
     """
-    found = [] if history(loop) else ["the history is empty"]
-    for name, values in history(loop).items():
+    metrics = history(loop)
+    found = [] if metrics else ["the history is empty"]
+    for name, values in metrics.items():
         if len(values) != batches:
             found.append(f"history {name!r} has {len(values)} values for {batches} batches")
         elif not np.all(np.isfinite(values)):

@@ -104,16 +104,16 @@ def _refuse_changes(given: dict[str, Any], overrides: dict[str, Any]) -> None:
 def _train(config: Config, script: str | None, loop: str, out: Path, checkpoint: Any) -> None:
     from seqgan import dataset
 
-    # What can be wrong is looked at before TensorFlow is started, which takes seconds.
-    if script:
-        dataset.load(config, script)
+    # What can be wrong is looked at before TensorFlow is started, which takes seconds; a script needs none of it.
+    data = dataset.load(config, script) if script else None
     _make_folder(out)
     _start_tensorflow()
     from seqgan.display import TrainingDisplay
     from seqgan.training import Training
 
-    with console.status("reading the script" if script else "drawing synthetic lines from the oracle"):
-        data = dataset.load(config, script)
+    if data is None:
+        with console.status("drawing synthetic lines from the oracle"):
+            data = dataset.load(config)
     if checkpoint and data.vocabulary != checkpoint.vocabulary:
         raise InputError(f"script {script}: its words, characters or scenes are no longer those of the checkpoint")
     sizes = data.sizes

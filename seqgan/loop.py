@@ -86,8 +86,7 @@ class OptimizedLoop:
             self._metrics.append(self._train_window(order, self.temperature, self._batch))
             self._batch += count
             if offset == 0:
-                self._metrics.read(leave=1)
-                self._raise_when_stuck()
+                self._catch_up()
 
     def history(self) -> dict[str, np.ndarray]:
         """The metrics of each batch so far, [batches] float32 by name; reads what is still on the device."""
@@ -118,12 +117,12 @@ class OptimizedLoop:
         Raises:
             NonFiniteUpdatesError: as `run`.
         """
-        self._metrics.read(leave=1)
-        self._raise_when_stuck()
+        self._catch_up()
         return last_row(self._metrics.rows())
 
-    def _raise_when_stuck(self) -> None:
-        """Looks at the counters of skips in whatever has arrived since it looked last."""
+    def _catch_up(self) -> None:
+        """Reads all but the newest window, and looks at the counters of skips in what has arrived since last time."""
+        self._metrics.read(leave=1)
         rows = self._metrics.rows()[self._inspected :]
         limit = self.config.max_consecutive_skips
         for column, network in enumerate(_COLUMNS[len(HISTORY_KEYS) :], start=len(HISTORY_KEYS)):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +38,21 @@ Distances = dict[str, float]
 """How far each weight moved: the L2 norm of its change, by variable."""
 
 
+class _Broken(NamedTuple):
+    """The names of the variables that are not finite."""
+
+    weights: list[str]
+    state: list[str]  # of the optimizer, and whatever else is not trained
+
+    @classmethod
+    def of(cls, loop: TrainingLoop) -> _Broken:
+        found = [variable for variable in loop.variables if not np.all(np.isfinite(variable.numpy()))]
+        return cls(
+            weights=[variable_name(variable) for variable in found if variable.trainable],
+            state=[variable_name(variable) for variable in found if not variable.trainable],
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class CleanRun:
     """How a loop trains when nothing goes wrong, to compare with."""
@@ -56,7 +70,7 @@ class CleanRun:
         loop.run(WATCHED)
         distance = _distances(before, work.weights(loop))
         metrics = history(loop)
-        broken = _bad_weights(loop) or [key for key, values in metrics.items() if not np.all(np.isfinite(values))]
+        broken = _Broken.of(loop).weights or [key for key, values in metrics.items() if not np.all(np.isfinite(values))]
         return cls(
             distance,
             level={key: float(np.mean(values[-WATCHED:])) for key, values in metrics.items()},
@@ -80,6 +94,7 @@ def survive(name: str, factory: LoopFactory, spec: LoopSpec, fault: Fault, clean
     with Injector(fault) as injector:
         loop = build(name, factory, spec)
         loop.run(BEFORE)
+        during = 0
         if not injector.hit:
             why = "no gradient of such a variable was traced for this loop; a step traced earlier is not traced again"
             return _verdict(fault, "not tested", why)
@@ -93,11 +108,11 @@ def survive(name: str, factory: LoopFactory, spec: LoopSpec, fault: Fault, clean
             distance = _distances(settled, work.weights(loop))
             metrics = history(loop)
         except Exception as error:  # whatever a loop dies of is the result
-            bad = _bad_weights(loop)
-            after = f" after {len(bad)} weights had become not finite" if bad else ""
-            return _verdict(fault, "crashed", f"{type(error).__name__}{after}: {_gist(error)}", loop)
-    movement = _movement(distance, clean.distance, fault)
-    return _verdict(fault, *_judge(loop, metrics, movement, clean), loop, movement, during)
+            broken = _Broken.of(loop)
+            after = f" after {len(broken.weights)} weights had become not finite" if broken.weights else ""
+            return _verdict(fault, "crashed", f"{type(error).__name__}{after}: {_gist(error)}", broken, during=during)
+    movement, broken = _movement(distance, clean.distance, fault), _Broken.of(loop)
+    return _verdict(fault, *_judge(broken, metrics, movement, clean), broken, movement, during)
 
 
 def _strike(injector: Injector, loop: TrainingLoop) -> int:
@@ -111,11 +126,12 @@ def _strike(injector: Injector, loop: TrainingLoop) -> int:
     return 0
 
 
-def _judge(loop: TrainingLoop, metrics: dict[str, np.ndarray], movement: float, clean: CleanRun) -> tuple[Outcome, str]:
+def _judge(broken: _Broken, metrics: dict[str, np.ndarray], movement: float, clean: CleanRun) -> tuple[Outcome, str]:
     """The outcome of a loop that ran to the end, and its reason; the worst first."""
-    bad = _bad_weights(loop) or _bad_state(loop)
-    if bad:
-        return "poisoned", f"{len(bad)} {'weights' if _bad_weights(loop) else 'optimizer variables'} not finite"
+    if broken.weights:
+        return "poisoned", f"{len(broken.weights)} weights not finite"
+    if broken.state:
+        return "poisoned", f"{len(broken.state)} optimizer variables not finite"
     watched = {key: values[-WATCHED:] for key, values in metrics.items()}
     endless = [key for key, values in watched.items() if not np.all(np.isfinite(values))]
     if endless:
@@ -137,7 +153,7 @@ def _verdict(
     fault: Fault,
     outcome: Outcome,
     reason: str,
-    loop: TrainingLoop | None = None,
+    broken: _Broken | None = None,
     movement: float = math.nan,
     during: int = 0,
 ) -> Survival:
@@ -145,19 +161,11 @@ def _verdict(
         fault=str(fault),
         outcome=outcome,
         reason=reason,
-        weights_finite=loop is not None and not _bad_weights(loop),
-        optimizer_finite=loop is not None and not _bad_state(loop),
+        weights_finite=None if broken is None else not broken.weights,
+        optimizer_finite=None if broken is None else not broken.state,
         movement=movement,
         batches=(BEFORE, during, SETTLING + WATCHED),
     )
-
-
-def _bad_weights(loop: TrainingLoop) -> list[str]:
-    return _not_finite([variable for variable in loop.variables if variable.trainable])
-
-
-def _bad_state(loop: TrainingLoop) -> list[str]:
-    return _not_finite([variable for variable in loop.variables if not variable.trainable])
 
 
 def _gist(error: Exception) -> str:
@@ -180,7 +188,3 @@ def _movement(distance: Distances, clean: Distances, fault: Fault) -> float:
     """
     shares = [distance[name] / clean[name] for name in distance if fault.hits(name) and clean[name] > 0]
     return float(np.median(shares)) if shares else math.nan
-
-
-def _not_finite(variables: Sequence[Any]) -> list[str]:
-    return [variable_name(variable) for variable in variables if not np.all(np.isfinite(variable.numpy()))]

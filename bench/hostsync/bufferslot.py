@@ -43,6 +43,7 @@ class BufferSlot:
         pass_on = _GetBuffer(self._original)
 
         def get_buffer(address: int, view: int, flags: int) -> int:
+            """What C calls: 0 when the request is granted, else -1."""
             if flags & _WRITABLE:
                 return -1  # tensors are read-only; NumPy asks for this first and then again without it
 

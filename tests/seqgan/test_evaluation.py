@@ -1,17 +1,14 @@
-import dataclasses
-
 from seqgan.evaluation import oracle_nll
 from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining
 
 
 def test_what_is_learned_lowers_the_nll_towards_the_oracles_own(tiny, lines):
-    config = dataclasses.replace(tiny)
-    networks = Networks(config, lines.sizes)
-    before, own = oracle_nll(config, lines, networks.generator)
-    training = Pretraining(config, lines, networks)
+    networks = Networks(tiny, lines.sizes)
+    before, own = oracle_nll(tiny, lines, networks.generator)
+    training = Pretraining(tiny, lines, networks)
     for epoch in range(8):
         training.generator_epoch(epoch)
-    after, same = oracle_nll(config, lines, networks.generator)
+    after, same = oracle_nll(tiny, lines, networks.generator)
     assert own == same
     assert own < after < before - 0.5

@@ -137,6 +137,7 @@ def test_a_fault_waits_until_its_network_is_trained():
 def test_a_fault_that_cannot_happen_is_said_to_be_not_tested():
     found = outcome(toys.plain, Fault("nan", target="encoder"))
     assert found.outcome == "not tested"
+    assert (found.weights_finite, found.optimizer_finite) == (None, None)
     assert "no gradient of such a variable was traced" in found.reason
 
 
