@@ -63,7 +63,11 @@ class BaselineLoop:
 
     def describe(self) -> dict[str, Any]:
         """What a record should say of this loop."""
-        return {"config": self.config.to_dict(), "temperature": self.temperature}
+        return {
+            "config": self.config.to_dict(),
+            "samples": self._batch * self.config.batch_size,
+            "temperature": self.temperature,
+        }
 
     def recent(self) -> dict[str, float]:
         """The metrics of the last batch, for a progress display; empty at first."""

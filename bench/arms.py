@@ -33,6 +33,24 @@ def faults(before: str, after: str) -> tuple[Fault, ...]:
     return FAULTS if {before, after} <= {BEFORE, AFTER} else FAULTS_OF_ANY_LOOP
 
 
+def equivalent_options(before: str, after: str) -> dict[str, Any] | None:
+    """With what options both loops are the same algorithm; None where that is not known.
+
+    Clipping is out of reach, there is one temperature and one sampler, and XLA does not reorder any arithmetic.
+    """
+    if not {before, after} <= {BEFORE, AFTER}:
+        return None
+    temperature = config.Config().temperature_fixed
+    return {
+        "clip_norm": 1e9,
+        "temperature_start": temperature,
+        "temperature_end": temperature,
+        "temperature_decay": 1.0,
+        "sampler": "inverse_cdf",
+        "jit_compile": False,
+    }
+
+
 def default_preset() -> str:
     """The size of the work for the machine."""
     return device.default_preset()

@@ -24,19 +24,3 @@ def seconds_for(loop: TrainingLoop, batches: int) -> float:
     loop.run(batches)
     fence()
     return time.perf_counter() - started
-
-
-class PerBatchTimer:
-    """A clock that runs slower by the number of batches in a round.
-
-    Given to pytest-benchmark, its rows and its JSON are seconds a batch whatever the length of a round, so
-    that `--benchmark-compare` compares like with like.
-    """
-
-    __name__ = "perf_counter / batches in a round"
-
-    def __init__(self, batches: int) -> None:
-        self._batches = batches
-
-    def __call__(self) -> float:
-        return time.perf_counter() / self._batches

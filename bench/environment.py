@@ -11,13 +11,14 @@ from typing import Any
 import cpuinfo
 import psutil
 import pynvml
-import tensorflow as tf
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pytest-benchmark")
 
 
 def environment() -> dict[str, Any]:
     """Machine, devices, versions and commit, as plain values."""
+    import tensorflow as tf  # here, so that what only reads records need not wait for it
+
     build = tf.sysconfig.get_build_info()
     return {
         "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor()),

@@ -6,3 +6,10 @@ class UsageError(ValueError):
 
     Commands print the message and exit with code 2; a traceback would only hide it.
     """
+
+
+class InvalidRecordError(UsageError):
+    """A file is there and holds no whole record of this version's schema.
+
+    Told apart because a gate must not take it for wrong use: a run that was killed leaves such a thing.
+    """

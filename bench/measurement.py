@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
+import time
+from collections.abc import Callable
+from typing import Any
 
-from bench import counting, environment, work
+from bench import arms, counting, devices, environment, equivalence, stopping, touch, work
 from bench.faults import Fault
 from bench.faults.survival import CleanRun, survive
-from bench.loop import LoopSpec, TrainingLoop, build, describe, history, load
-from bench.record import ARMS, Arm, HostSyncs, Record, Settings, Survival
+from bench.loop import LoopSpec, TrainingLoop, build, describe, load
+from bench.record import ARMS, NULL, TIMED, Arm, Ended, Equivalence, HostSyncs, Record, Settings, Survival
 from bench.schedule import InterleavedRounds
 from bench.start import start, warm_up_tensorflow
 
@@ -30,26 +34,63 @@ class Measurement:
         self._factories = {arm: load(name) for arm, name in self._names.items()}
         self._spec = LoopSpec(settings.preset, settings.seed, settings.options)
         self._found = {arm: Arm(factory=name) for arm, name in self._names.items()}
-        self._initial: dict[str, work.Snapshot] = {}
+        self._initial: dict[str, work.Snapshot] = {}  # weights of the timed loops after their first batch
+        self._described: dict[str, dict[str, Any]] = {}  # what they said of themselves then
+        self._ended: Ended | None = None
+        self._rounds_seconds = 0.0
+        self._problems: tuple[str, ...] | None = None  # of the timed loops; None until it is looked at
+        self._equivalence: Equivalence | None = None
+        self._state: dict[str, Any] | None = None  # of the machine, after the last round
 
     @functools.cached_property
     def timed(self) -> InterleavedRounds:
-        """Both loops, built, warm and ready to be timed in turns."""
-        loops = {arm: self._start(arm) for arm in ARMS}
-        for arm, loop in loops.items():
-            self._add(arm, described_first=describe(loop))
-            self._initial[arm] = work.weights(loop)
-        return InterleavedRounds(loops, self.settings.batches)
+        """Both loops and the null arm, built, warm and ready to be timed in turns."""
+        loops = {name: self._start(_arm(name)) for name in TIMED}
+        for name, loop in loops.items():
+            self._initial[name] = work.weights(loop)
+            self._described[name] = describe(loop)
+        timed = InterleavedRounds(loops, self.settings.batches)  # warms them up
+        for arm in ARMS:
+            least = touch.touch_seconds(loops[arm], self._initial[arm])
+            self._add(arm, described_first=self._described[arm], touch_seconds=least)
+        return timed
 
-    def problems(self) -> list[str]:
-        """What speaks against the timed loops having done their work so far; keeps their histories."""
-        found = []
-        for arm, loop in self.timed.loops.items():
-            metrics = {name: tuple(values.tolist()) for name, values in history(loop).items()}
-            self._add(arm, history=metrics, described_last=describe(loop))
-            trained = self.timed.trained[arm] + 1  # the first batch came before
-            found += [f"{arm}: {problem}" for problem in work.problems(loop, trained, self._initial[arm])]
-        return found
+    def time_rounds(self, tell: Callable[[int, float], None] = lambda rounds, share: None) -> None:
+        """Times rounds until the settings' stopping rule says that there are enough.
+
+        Args:
+            tell: is given the number of rounds and the share of the work that is done, before each.
+        """
+        timed, rule = self.timed, stopping.of(self.settings)
+        started = time.perf_counter()
+        while (ended := rule(timed.rounds)) is None:
+            tell(len(timed.rounds), rule.share(timed.rounds))
+            timed.round()
+        self._ended, self._rounds_seconds = ended, time.perf_counter() - started
+        self._state = devices.state()  # while the device is still as warm as it was
+
+    def check_work(self) -> None:
+        """Keeps the timed loops' histories, and what speaks against their having done their work."""
+        done = {}
+        for name, loop in self.timed.loops.items():
+            described = self._described[name], describe(loop)
+            batches = self.timed.trained[name] + 1  # the first batch came before
+            done[name] = work.Work.of(loop, batches, self._initial[name], described)
+            if name in ARMS:
+                metrics = {metric: tuple(values.tolist()) for metric, values in done[name].metrics.items()}
+                self._add(name, history=metrics, described_last=described[1])
+        found = [f"{name}: {problem}" for name in TIMED for problem in done[name].problems()]
+        self._problems = (*found, *work.unequal(done["before"], done["after"], ARMS))
+
+    def check_equivalence(self) -> Equivalence | None:
+        """Whether both loops compute the same thing; None where no options are known under which they should."""
+        options = arms.equivalent_options(*self._names.values())
+        if options is None:
+            return None
+        spec = dataclasses.replace(self._spec, options={**self._spec.options, **options})
+        before, after = (build(name, self._factories[arm], spec) for arm, name in self._names.items())
+        self._equivalence = equivalence.equivalence(before, after, options)
+        return self._equivalence
 
     def count_host_syncs(self, arm: str, batches: int) -> HostSyncs:
         """Counts the host's reads of the device in a fresh loop."""
@@ -75,9 +116,13 @@ class Measurement:
         return Record(
             created=datetime.datetime.now(datetime.UTC),
             settings=self.settings,
-            environment=environment.environment(),
+            environment={**environment.environment(), "state": self._state or devices.state()},
             arms=self._found,
             rounds=tuple(timed.rounds) if timed else (),
+            rounds_ended=self._ended,
+            rounds_seconds=self._rounds_seconds,
+            equivalence=self._equivalence,
+            problems=self._problems,
         )
 
     def _start(self, arm: str) -> TrainingLoop:
@@ -92,3 +137,8 @@ class Measurement:
 
     def _add(self, arm: str, **found: object) -> None:
         self._found[arm] = Arm(**{**dict(self._found[arm]), **found})
+
+
+def _arm(name: str) -> str:
+    """Whose factory a timed loop comes from."""
+    return ARMS[0] if name == NULL else name

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from bench import arms
+from bench import arms, percent
 from bench.errors import UsageError
-from bench.record import Settings
+from bench.gate import MAX_SLOWDOWN, Limits
+from bench.record import Record, Settings
 
 DEFAULT_RESULTS = "results/runs"
 
@@ -18,13 +20,28 @@ def add(parser: pytest.Parser) -> None:
     """Declares the options. All are texts: what is wrong with one is said by `check`, in one line."""
     group = parser.getgroup("bench", "comparing two training loops")
     group.addoption("--preset", help=f"size of the work: {', '.join(arms.PRESETS)} (default: by the device)")
-    group.addoption("--batches", default="20", help="batches of each loop in a round (default: 20)")
-    group.addoption("--rounds", default="10", help="rounds in each order, before first and after first (default: 10)")
+    group.addoption("--batches", default="10", help="batches of each loop in a round (default: 10)")
+    group.addoption(
+        "--precision",
+        default="3%",
+        help="rounds go on until the interval of before/after is narrower than this (default: 3%%)",
+    )
+    group.addoption("--max-time", default="120", help="or until so many seconds of rounds are over (default: 120)")
+    group.addoption("--rounds", help="exactly so many rounds instead")
     group.addoption("--seed", default="0", help="of weights, data and draws (default: 0)")
     group.addoption("--script", help="train on this script, CSV or JSON Lines, instead of synthetic lines")
-    group.addoption("--before", default=arms.BEFORE, help=f"module:factory of the reference (default: {arms.BEFORE})")
-    group.addoption("--after", default=arms.AFTER, help=f"module:factory of the contender (default: {arms.AFTER})")
+    group.addoption("--before", default=arms.BEFORE, help=f"module:factory of the loop before (default: {arms.BEFORE})")
+    group.addoption("--after", default=arms.AFTER, help=f"module:factory of the loop after (default: {arms.AFTER})")
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
+    gate = parser.getgroup(
+        "bench gate",
+        "a limit for the run; the exit code says whether it was kept: "
+        "0 yes, 1 no, 2 wrong use, 3 the run cannot tell, 4 the run is invalid",
+    )
+    gate.addoption("--reference", help="hold ms/batch against this record, or this folder's record for this machine")
+    gate.addoption("--max-slowdown", help="more ms/batch than this is too much (default, in any gate: 5%%)")
+    gate.addoption("--max-syncs", help="host syncs a batch allowed to the loop after")
+    gate.addoption("--min-speedup", help="time before / time after that is wanted")
 
 
 def check(config: pytest.Config) -> None:
@@ -35,6 +52,9 @@ def check(config: pytest.Config) -> None:
     """
     for name, least in (("batches", 1), ("rounds", 1), ("seed", 0)):
         _whole_number(config, name, least)
+    _number(config, "max_time")
+    percent.parse("--precision", config.getoption("precision"))
+    gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
         raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
     option, script = config.getoption, config.getoption("script")
@@ -52,9 +72,43 @@ def settings(config: pytest.Config) -> Settings:
         preset=config.getoption("preset") or arms.default_preset(),
         seed=int(config.getoption("seed")),
         batches=int(config.getoption("batches")),
-        rounds=int(config.getoption("rounds")),
+        rounds=None if config.getoption("rounds") is None else int(config.getoption("rounds")),
+        precision=percent.parse("--precision", config.getoption("precision")),
+        max_time=_number(config, "max_time"),
         options=_loop_options(config),
     )
+
+
+def is_gated(config: pytest.Config) -> bool:
+    """Whether the run must keep to anything."""
+    names = ("reference", "max_slowdown", "max_syncs", "min_speedup")
+    return any(config.getoption(name) is not None for name in names)
+
+
+def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
+    """What the run must keep to, and where what it is held against lies.
+
+    Raises:
+        UsageError: an option is wrong.
+        InvalidRecordError: the reference is a file without a whole record.
+    """
+    option = config.getoption
+    reference = None if option("reference") is None else Path(option("reference"))
+    if reference is not None and not reference.is_dir():
+        Record.read(reference)
+    slowdown = option("max_slowdown")
+    limits = Limits(
+        MAX_SLOWDOWN if slowdown is None else percent.parse("--max-slowdown", slowdown),
+        None if option("max_syncs") is None else _number(config, "max_syncs", zero=True),
+        None if option("min_speedup") is None else _number(config, "min_speedup"),
+    )
+    return limits, reference
+
+
+def timing_seconds(config: pytest.Config, a_batch: float) -> float:
+    """Roughly how long the rounds will take, when one batch of all loops takes `a_batch`."""
+    rounds = config.getoption("rounds")
+    return _number(config, "max_time") if rounds is None else int(rounds) * int(config.getoption("batches")) * a_batch
 
 
 def results(config: pytest.Config) -> Path:
@@ -70,8 +124,20 @@ def _loop_options(config: pytest.Config) -> dict[str, str]:
 
 def _whole_number(config: pytest.Config, name: str, least: int) -> None:
     text = config.getoption(name)
-    if not text.isdecimal() or int(text) < least:
+    if text is not None and (not text.isdecimal() or int(text) < least):
         raise UsageError(f"--{name} {text!r}: must be a whole number of at least {least}")
+
+
+def _number(config: pytest.Config, name: str, zero: bool = False) -> float:
+    text = config.getoption(name)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (value > 0 or (zero and value == 0)) or math.isinf(value):
+        least = "of at least zero" if zero else "above zero"
+        raise UsageError(f"--{name.replace('_', '-')} {text!r}: must be a number {least}")
+    return value
 
 
 def _writable(folder: Path) -> None:

@@ -6,13 +6,23 @@ import datetime
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.errors import UsageError
+from bench.errors import InvalidRecordError, UsageError
 
 ARMS = ("before", "after")
+
+NULL = "null"
+"""A second instance of `before`, timed with the others: what a run finds between them is its own noise."""
+
+TIMED = (ARMS[0], NULL, ARMS[1])
+
+Ended = Literal["precise", "out of time", "as many as asked for"]
+"""Why the rounds of a run came to an end."""
+
+SCHEMA: Final = 2
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
@@ -39,16 +49,16 @@ class Start(_Frozen):
 
 
 class Round(_Frozen):
-    """A block of batches of each arm, timed one after the other."""
+    """A block of batches of each timed loop, one after the other."""
 
-    batches: Annotated[int, Field(gt=0)]  # of each arm
+    batches: Annotated[int, Field(gt=0)]  # of each
     order: tuple[str, ...]
-    seconds: dict[str, Seconds]  # by arm, for all the batches
+    seconds: dict[str, Seconds]  # for all the batches, by TIMED
 
     @model_validator(mode="after")
-    def _is_of_both_arms(self) -> Self:
-        if sorted(self.seconds) != sorted(ARMS) or sorted(self.order) != sorted(ARMS):
-            raise ValueError(f"a round is of {' and '.join(ARMS)}, not of {', '.join(self.seconds)}")
+    def _is_of_all(self) -> Self:
+        if sorted(self.seconds) != sorted(TIMED) or sorted(self.order) != sorted(TIMED):
+            raise ValueError(f"a round is of {', '.join(TIMED)}, not of {', '.join(self.seconds)}")
         return self
 
 
@@ -92,6 +102,15 @@ class Survival(_Frozen):
     batches: tuple[int, int, int]  # before the fault, until it had struck, after it
 
 
+class Equivalence(_Frozen):
+    """Whether both loops compute the same thing when nothing but how it is carried out is left to differ."""
+
+    batches: Annotated[int, Field(gt=0)]
+    options: dict[str, Any]  # that both were built with
+    equal: bool
+    reason: str
+
+
 class Arm(_Frozen):
     """One of the loops and what was found out about it."""
 
@@ -100,6 +119,7 @@ class Arm(_Frozen):
     described_last: dict[str, Any] = {}  # and afterwards
     starts: tuple[Start, ...] = ()
     history: dict[str, tuple[float, ...]] = {}  # of the timed loop, by metric, one value a batch
+    touch_seconds: Seconds | None = None  # to add to each of its weights once and do nothing else
     host_syncs: HostSyncs | None = None
     survivals: tuple[Survival, ...] = ()
 
@@ -111,20 +131,26 @@ class Settings(_Frozen):
     after: str
     preset: str
     seed: int
-    batches: Annotated[int, Field(gt=0)]
-    rounds: Annotated[int, Field(gt=0)]
+    batches: Annotated[int, Field(gt=0)]  # of each loop in a round
+    rounds: Annotated[int, Field(gt=0)] | None = None  # exactly so many; None: until precise or out of time
+    precision: Annotated[float, Field(gt=0)] = 0.03  # width of the ratio's 95% interval, as a share
+    max_time: Annotated[float, Field(gt=0)] = 120.0  # seconds for the rounds
     options: dict[str, Any] = {}
 
 
 class Record(_Frozen):
     """One run of the harness, with every raw sample."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     settings: Settings
     environment: dict[str, Any]
     arms: dict[str, Arm]
     rounds: tuple[Round, ...]
+    rounds_ended: Ended | None = None  # None when nothing was timed
+    rounds_seconds: float = 0.0  # wall clock from the first round to the last, with all that is done between them
+    equivalence: Equivalence | None = None  # None when it was not looked at
+    problems: tuple[str, ...] | None = None  # that the timed loops had with their work; None: not looked at
 
     @model_validator(mode="after")
     def _has_both_arms(self) -> Self:
@@ -146,16 +172,24 @@ class Record(_Frozen):
         """The record in a file.
 
         Raises:
-            UsageError: there is no file, or no record of this schema in it.
+            UsageError: there is no such file, or it cannot be read.
+            InvalidRecordError: there is no whole record of this schema in it.
         """
         try:
-            return cls.model_validate_json(path.read_bytes())
+            content = path.read_bytes()
         except OSError as error:
             raise UsageError(f"record {path}: cannot be read ({error.strerror})") from None
+        try:
+            return cls.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise UsageError(f"record {path}: no record of schema 1 ({where}: {first['msg']})") from None
+            errors = error.errors()
+            older = next((e["input"] for e in errors if e["loc"] == ("schema_version",) and e["input"] != SCHEMA), None)
+            if older is not None:
+                raise InvalidRecordError(
+                    f"record {path}: is of schema {older!r}, and this version reads {SCHEMA}; run again for a new one"
+                ) from None
+            where = ".".join(map(str, errors[0]["loc"])) or "the file"
+            raise InvalidRecordError(f"record {path}: no whole record ({where}: {errors[0]['msg']})") from None
 
 
 def write_whole(path: Path, text: str) -> Path:

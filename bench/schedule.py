@@ -1,8 +1,10 @@
-"""The order in which two loops are timed: in turns, so that drift of the machine hits both."""
+"""The order in which loops are timed: in turns, so that drift of the machine hits all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import random
+from collections.abc import Iterator, Mapping
 
 from bench import clock
 from bench.loop import TrainingLoop
@@ -10,48 +12,44 @@ from bench.record import Round
 
 
 class InterleavedRounds:
-    """Times a block of batches of one loop, then of the other, again and again.
-
-    Who drives it gives the order: a round is `open` with one arm and `close` with the other. pytest-benchmark
-    does it with the untimed set-up and the timed target of a test; `run` does it without pytest.
+    """Times a block of batches of each loop, again and again.
 
     Attributes:
         rounds: those that are complete.
-        loops: by arm.
-        trained: batches that each arm has been asked for in here, the warm-up included.
+        loops: by name.
+        batches: in a block.
+        trained: batches that each loop has been asked for in here, the warm-up included.
     """
 
     def __init__(self, loops: Mapping[str, TrainingLoop], batches: int) -> None:
         self.rounds: list[Round] = []
         self.loops = loops
+        self.batches = batches
         self.trained = dict.fromkeys(loops, 0)
-        self._batches = batches
-        self._opened: dict[str, float] = {}
-        for arm in loops:  # the warm-up: whatever a loop does only once should be done before the first round
-            self._time(arm)
+        self._orders = balanced_orders(tuple(loops))
+        for name in loops:  # the warm-up: whatever a loop does only once should be done before the first round
+            self.block(name)
 
-    def open(self, arm: str) -> None:
-        """Times `arm` as the first of a new round."""
-        self._opened = {arm: self._time(arm)}
+    def round(self) -> None:
+        """One round more. An interruption in the middle of it leaves the rounds before it, and nothing of this one."""
+        order = next(self._orders)
+        seconds = {name: self.block(name) for name in order}
+        self.rounds.append(Round(batches=self.batches, order=order, seconds=seconds))
 
-    def close(self, arm: str) -> None:
-        """Times `arm` as the second of the round that the other arm has opened.
+    def block(self, name: str) -> float:
+        """Trains a block of one loop, outside of any round; gives its seconds."""
+        self.trained[name] += self.batches
+        return clock.seconds_for(self.loops[name], self.batches)
 
-        Without one, the block is trained and not recorded: pytest-benchmark calls its target again to profile it.
-        """
-        seconds = {**self._opened, arm: self._time(arm)}
-        if self._opened:
-            self.rounds.append(Round(batches=self._batches, order=tuple(seconds), seconds=seconds))
-        self._opened = {}
 
-    def run(self, rounds: int) -> None:
-        """So many rounds more, their order balanced (AB, BA, ...)."""
-        first, second = self.loops
-        for _ in range(rounds):
-            self.open(first)
-            self.close(second)
-            first, second = second, first
+def balanced_orders(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every order as often as every other, shuffled anew each time through.
 
-    def _time(self, arm: str) -> float:
-        self.trained[arm] += self._batches
-        return clock.seconds_for(self.loops[arm], self._batches)
+    So each loop is first, in the middle and last equally often, and each follows each: what one leaves behind
+    in the caches hits all alike. Shuffled, so that nothing periodic keeps step with it.
+    """
+    shuffler = random.Random(0)
+    orders = list(itertools.permutations(names))
+    while True:
+        shuffler.shuffle(orders)
+        yield from orders

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +11,11 @@ from scipy import stats
 
 FEWEST_PAIRS = 10
 """Below this a percentile bootstrap's 95% is a good deal less; tests/bench/test_statistics.py measures its coverage."""
+
+TRIMMED = 0.2
+"""Share of the samples that is left out at each end: the usual one (Wilcox, Introduction to Robust Estimation and
+Hypothesis Testing, 2012, section 3.5). A hiccup of the machine moves nothing, and the interval is narrower than that
+of the median: by a fifth for the times of training loops on two CPU cores."""
 
 
 class Interval(NamedTuple):
@@ -21,6 +28,16 @@ class Interval(NamedTuple):
     def holds(self, value: float) -> bool:
         """Whether `value` lies inside."""
         return self.low <= value <= self.high
+
+    @property
+    def width(self) -> float:
+        """Of a ratio's interval, as a share: 0.03 when the upper limit is 3% above the lower one."""
+        return self.high / self.low - 1.0 if self.low else float("inf")
+
+    @property
+    def reciprocal(self) -> Interval:
+        """Of a ratio's interval: that of the ratio turned over."""
+        return Interval(1 / self.estimate, 1 / self.high, 1 / self.low if self.low else float("inf"))
 
 
 class Spread(NamedTuple):
@@ -40,9 +57,9 @@ def spread(samples: np.ndarray) -> Spread:
 def ratio_interval(before: np.ndarray, after: np.ndarray, confidence: float = 0.95, seed: int = 0) -> Interval:
     """The ratio before/after over pairs of samples, with a bootstrap confidence interval.
 
-    The median of the pairs' ratios, on the logarithm: what slows both of a pair cancels out, what slows one
-    of them does not move the result, and that for after/before is the reciprocal. Percentile bootstrap over
-    pairs (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13), by `scipy.stats.bootstrap`.
+    The trimmed mean of the pairs' ratios, on the logarithm: what slows both of a pair cancels out, what slows
+    one of them now and then does not move the result, and that for after/before is the reciprocal. Percentile
+    bootstrap over pairs (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 
     Args:
         before: [n] positive, in any unit.
@@ -56,21 +73,112 @@ def ratio_interval(before: np.ndarray, after: np.ndarray, confidence: float = 0.
     Raises:
         ValueError: no pairs, unequal numbers, or samples that are not positive and finite.
     """
-    before, after = np.asarray(before, float), np.asarray(after, float)
-    if before.shape != after.shape or before.ndim != 1 or not before.size:
+    before, after = _positive(before), _positive(after)
+    if before.shape != after.shape:
         raise ValueError(f"needs pairs of samples, not {before.shape} and {after.shape}")
-    if not (np.all(np.isfinite([before, after])) and np.all(np.minimum(before, after) > 0)):
+    return _bootstrap([np.log(before / after)], confidence, seed)
+
+
+def unpaired_ratio_interval(first: np.ndarray, second: np.ndarray, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """The ratio first/second of two sets of samples that were taken apart, with a bootstrap confidence interval.
+
+    As `ratio_interval`, of the difference of two trimmed means of logarithms, each resampled by itself.
+
+    Args:
+        first: [n] positive, in any unit.
+        second: [m] positive, in the same unit.
+        confidence: of the interval.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: no samples, or such that are not positive and finite.
+    """
+    return _bootstrap([np.log(_positive(first)), np.log(_positive(second))], confidence, seed)
+
+
+def total_ratio_interval(
+    before: np.ndarray,
+    after: np.ndarray,
+    reference: tuple[np.ndarray, ...] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """The ratio of sums, sum(before)/sum(after), with a percentile bootstrap interval over the pairs.
+
+    Unlike a trimmed mean it holds what happens rarely, at the price of a wider interval.
+
+    Args:
+        before: [n] positive, in any unit.
+        after: [n] positive, in the same unit, each taken next to the one in `before`.
+        reference: two more such series [m]; the result is then the ratio of both ratios, this one over theirs.
+        confidence: of the interval.
+        seed: of the resampling.
+
+    Returns:
+        The interval; its limits are 0 and infinity for fewer than FEWEST_PAIRS pairs.
+
+    Raises:
+        ValueError: as `ratio_interval`.
+    """
+    series = [(_positive(before), _positive(after))] + ([] if reference is None else [reference])
+
+    def statistic(one: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.asarray(np.log(np.sum(one, axis=axis) / np.sum(other, axis=axis)))
+
+    estimate = float(np.exp(functools.reduce(np.subtract, [statistic(*pair) for pair in series])))
+    if min(len(one) for one, _ in series) < FEWEST_PAIRS:
+        return Interval(estimate, 0.0, float("inf"))
+    rng = np.random.default_rng(seed)
+    drawn = [
+        stats.bootstrap(pair, statistic, paired=True, vectorized=True, method="percentile", rng=rng, batch=_batch(pair))
+        for pair in series
+    ]
+    logs = functools.reduce(np.subtract, [each.bootstrap_distribution for each in drawn])
+    low, high = np.quantile(logs, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(estimate, float(np.exp(low)), float(np.exp(high)))
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """A share with its score interval (Wilson, JASA 22, 1927), which is right near 0 and 1 and for few trials too.
+
+    Raises:
+        ValueError: no trials, or more successes than trials.
+    """
+    found = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return Interval(successes / trials, float(found.low), float(found.high))
+
+
+def _batch(samples: Sequence[np.ndarray]) -> int:
+    """Resamples made at a time: all at once would take gigabytes of a long run."""
+    return max(1, 2**21 // max(sample.size for sample in samples))
+
+
+def _positive(samples: np.ndarray) -> np.ndarray:
+    samples = np.asarray(samples, float)
+    if samples.ndim != 1 or not samples.size:
+        raise ValueError(f"needs samples [n], not {samples.shape}")
+    if not (np.all(np.isfinite(samples)) and np.all(samples > 0)):
         raise ValueError("needs positive finite samples")
-    logs = np.log(before / after)
-    estimate = float(np.exp(np.median(logs)))
-    if logs.size < FEWEST_PAIRS:
+    return samples
+
+
+def _bootstrap(logs: Sequence[np.ndarray], confidence: float, seed: int) -> Interval:
+    """Of the trimmed mean of the first, less that of the second if there is one; turned back from the logarithm."""
+
+    def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
+        middles: list[np.ndarray] = [stats.trim_mean(sample, TRIMMED, axis=axis) for sample in samples]
+        return functools.reduce(np.subtract, middles)
+
+    estimate = float(np.exp(statistic(*logs)))
+    if min(sample.size for sample in logs) < FEWEST_PAIRS:
         return Interval(estimate, 0.0, float("inf"))
     found = stats.bootstrap(
-        (logs,),
-        np.median,
+        tuple(logs),
+        statistic,
         confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(seed),
         vectorized=True,
+        batch=_batch(logs),
     ).confidence_interval
     return Interval(estimate, float(np.exp(found.low)), float(np.exp(found.high)))

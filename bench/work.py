@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,32 +12,89 @@ from bench.loop import TrainingLoop, history, variable_name
 
 Snapshot = Mapping[str, np.ndarray]
 
+_NAMED = 3
+"""Variables that a message names before it says how many more there are."""
+
 
 def weights(loop: TrainingLoop) -> dict[str, np.ndarray]:
     """Copies of the trainable variables by a name that is theirs alone."""
     return {f"{i}:{variable_name(v)}": v.numpy() for i, v in enumerate(loop.variables) if v.trainable}
 
 
-def problems(loop: TrainingLoop, batches: int, before: Snapshot) -> list[str]:
-    """What speaks against the loop having trained `batches`, each in words; empty if nothing does.
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a loop has to show for its training."""
+
+    batches: int  # that it was asked for
+    metrics: dict[str, np.ndarray]  # its history, [batches] by name
+    moved: tuple[str, ...]  # weights that are not what they were
+    still: tuple[str, ...]  # those that are
+    not_finite: tuple[str, ...]
+    samples_per_batch: float | None  # if the loop says so
+
+    @classmethod
+    def of(
+        cls, loop: TrainingLoop, batches: int, before: Snapshot, described: tuple[Mapping[str, Any], Mapping[str, Any]]
+    ) -> Work:
+        """Looks at a loop after its training; reads the device.
+
+        Args:
+            loop: that was trained.
+            batches: that it was asked for since it was built.
+            before: its weights after the first of them.
+            described: what it said of itself then, and what it says now. A number called `samples` in it is
+                taken for how many it has trained on.
+        """
+        now = weights(loop)
+        still = tuple(name for name, value in now.items() if np.array_equal(value, before[name]))
+        samples = [said.get("samples") for said in described]
+        first, last = (value if isinstance(value, int | float) else None for value in samples)
+        return cls(
+            batches=batches,
+            metrics=history(loop),
+            moved=tuple(name for name in now if name not in still),
+            still=still,
+            not_finite=tuple(name for name, value in now.items() if not np.all(np.isfinite(value))),
+            samples_per_batch=None if first is None or last is None or batches < 2 else (last - first) / (batches - 1),
+        )
+
+    def problems(self) -> list[str]:
+        """What speaks against it having been done, each in words; empty if nothing does."""
+        found = [] if self.metrics else ["the history is empty"]
+        for name, values in self.metrics.items():
+            if len(values) != self.batches:
+                found.append(f"history {name!r} has {len(values)} values for {self.batches} batches")
+            elif not np.all(np.isfinite(values)):
+                found.append(f"history {name!r} is not finite from batch {int(np.argmin(np.isfinite(values)))} on")
+        if not (self.moved or self.still):
+            found.append("none of its variables is trainable")
+        elif not self.moved:
+            found.append("no weight has moved")
+        if self.not_finite:
+            found.append(f"not finite: {_names(self.not_finite)}")
+        return found
+
+
+def unequal(one: Work, other: Work, names: tuple[str, str]) -> list[str]:
+    """In what two loops have not done the same work, each in words.
 
     Args:
-        loop: after its training.
-        batches: that it was asked for since it was built.
-        before: its weights at an earlier moment.
+        one: of one loop.
+        other: of the other one.
+        names: of both.
     """
-    metrics = history(loop)
-    found = [] if metrics else ["the history is empty"]
-    for name, values in metrics.items():
-        if len(values) != batches:
-            found.append(f"history {name!r} has {len(values)} values for {batches} batches")
-        elif not np.all(np.isfinite(values)):
-            found.append(f"history {name!r} is not finite from batch {int(np.argmin(np.isfinite(values)))} on")
-    now = weights(loop)
-    still = [name for name, value in now.items() if np.array_equal(value, before[name])]
-    if not now:
-        found.append("none of its variables is trainable")
-    elif len(still) == len(now):
-        found.append("no weight has moved")
-    found += [f"weight {name} is not finite" for name, value in now.items() if not np.all(np.isfinite(value))]
+    found = []
+    if one.samples_per_batch is not None and other.samples_per_batch is not None:
+        samples = one.samples_per_batch, other.samples_per_batch
+        if not np.isclose(*samples, rtol=1e-6):
+            found.append(f"{names[0]} trains on {samples[0]:g} samples a batch, {names[1]} on {samples[1]:g}")
+    for name, less, more_name, more in ((names[1], other, names[0], one), (names[0], one, names[1], other)):
+        if less.moved and more.moved and len(less.still) > len(more.still):
+            than = f"{more_name}, where {len(more.still)} stay" if more.still else more_name
+            found.append(f"{name} leaves more weights as they are than {than}: {_names(less.still)}")
     return found
+
+
+def _names(names: tuple[str, ...]) -> str:
+    rest = len(names) - _NAMED
+    return f"{', '.join(names[:_NAMED])}{f' and {rest} more' if rest > 0 else ''}"

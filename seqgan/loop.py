@@ -107,7 +107,12 @@ class OptimizedLoop:
     def describe(self) -> dict[str, Any]:
         """What a record should say of this loop; reads the device."""
         skipped = {"generator": int(self._g_update.total), "discriminator": int(self._d_update.total)}
-        return {"config": self.config.to_dict(), "temperature": self.temperature, "skipped_updates": skipped}
+        return {
+            "config": self.config.to_dict(),
+            "samples": self._batch * self.config.batch_size,
+            "temperature": self.temperature,
+            "skipped_updates": skipped,
+        }
 
     def recent(self) -> dict[str, float]:
         """The newest metrics that can be had without emptying the device's queue, for a progress display.

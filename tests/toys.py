@@ -73,6 +73,32 @@ def lazy(spec):
     return Lazy()
 
 
+class Failing(Quadratic):
+    """Dies after a while."""
+
+    def run(self, batches):
+        if len(self.losses) > 5:
+            raise RuntimeError("out of something")
+        super().run(batches)
+
+
+def failing(spec):
+    return Failing()
+
+
+class Dying(Quadratic):
+    """Becomes not a number after a while, and goes on."""
+
+    def run(self, batches):
+        super().run(batches)
+        if len(self.losses) > 5:
+            self.weight.assign([float("nan")] * 4)
+
+
+def dying(spec):
+    return Dying()
+
+
 class Deprecated(Quadratic):
     """Uses something that is deprecated."""
 

@@ -15,6 +15,7 @@ import tensorflow
 import bench
 
 _LIBRARIES = tuple(f"{Path(package.__file__ or '').parent}{os.sep}" for package in (tensorflow, keras, numpy, bench))
+_EXAMPLES = f"{_LIBRARIES[-1]}examples{os.sep}"  # they stand for a user's code
 # What TensorFlow puts around its public functions: no name that a user has written.
 _WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper"})
 
@@ -43,4 +44,4 @@ def call_site() -> CallSite:
 
 
 def _is_library(file: str) -> bool:
-    return file.startswith(_LIBRARIES) or file.startswith("<")
+    return (file.startswith(_LIBRARIES) and not file.startswith(_EXAMPLES)) or file.startswith("<")

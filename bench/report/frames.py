@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import pandas as pd
 
 from bench import environment
-from bench.comparison import ArmFigures, Comparison
+from bench.comparison import ArmFigures, Comparison, Timing
 from bench.faults import Fault
 from bench.record import Record, Survival
-from bench.statistics import FEWEST_PAIRS, Interval, Spread
+from bench.report.wording import NOT_MEASURED, few, speed_up, spread
+from bench.statistics import Spread
+from bench.verdict import Verdict
 
 COLUMNS = ["metric", "before", "after", "change"]
-NOT_MEASURED = "not measured"
-
 Row = tuple[str, str, str, str]
 
 
-def comparison(record: Record) -> pd.DataFrame:
+def comparison(found: Comparison) -> pd.DataFrame:
     """One row a metric; each number with its unit in the metric's name.
 
     Args:
-        record: of a run; what it does not hold is said to be not measured.
+        found: the figures of a record; what it does not hold is said to be not measured.
 
     Returns:
         Texts in the columns metric, before, after, change.
     """
-    found = Comparison.of(record)
     before, after = found.before, found.after
     rows: list[Row] = [
         (
             "ms/batch, median (quartiles)",
-            _spread(before.ms_per_batch),
-            _spread(after.ms_per_batch),
-            speed_up(found.speed_up),
+            spread(before.ms_per_batch),
+            spread(after.ms_per_batch),
+            speed_up(found.timing.speed_up) if found.timing else "",
         ),
+        *_null(found),
         _times("time to first batch, s, median (quartiles)", before.start_seconds, after.start_seconds),
         _counts("host syncs a batch", before.host_syncs_per_batch, after.host_syncs_per_batch),
         _counts("bytes read from the device a batch", before.nbytes_per_batch, after.nbytes_per_batch),
@@ -45,14 +45,17 @@ def comparison(record: Record) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def footer(record: Record) -> list[str]:
+def footer(record: Record, found: Comparison, verdict: Verdict) -> list[str]:
     """What a reader must know to believe the table."""
     settings = record.settings
-    options = "".join(f", {name}={value}" for name, value in settings.options.items())
+    options = f", {_options(settings.options)}" if settings.options else ""
     lines = [
+        f"verdict: {verdict.kind}: {verdict.reason}",
+        *(f"suspicious: {why}" for why in [verdict.suspicious] if why),
+        *(f"doubt: {doubt}" for doubt in verdict.doubts),
         f"before: {settings.before}, after: {settings.after}",
-        f"preset {settings.preset}, seed {settings.seed}{options}; {len(record.rounds)} interleaved rounds "
-        f"of {settings.batches} batches a loop",
+        f"preset {settings.preset}, seed {settings.seed}{options}; {_length(record, found.timing)}",
+        *(f"equivalence: {each.reason} ({_options(each.options)})" for each in [record.equivalence] if each),
         environment.machine(record.environment),
     ]
     if not record.environment["gpus"]:
@@ -60,27 +63,41 @@ def footer(record: Record) -> list[str]:
     return lines
 
 
-def speed_up(ratio: Interval | None) -> str:
-    """The ratio of times in words; none where its interval holds 1."""
-    if ratio is None:
-        return ""
-    if math.isinf(ratio.high):
-        return f"{ratio.estimate:.2f}× (an interval needs {FEWEST_PAIRS} rounds)"
-    if ratio.holds(1.0):
-        return f"no measurable difference (95% interval of the ratio {ratio.low:.2f} to {ratio.high:.2f})"
-    if ratio.estimate > 1:
-        return f"{ratio.estimate:.2f}× faster (95%: {ratio.low:.2f} to {ratio.high:.2f})"
-    return f"{1 / ratio.estimate:.2f}× slower (95%: {1 / ratio.high:.2f} to {1 / ratio.low:.2f})"
+def _options(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
+
+
+def _length(record: Record, timing: Timing | None) -> str:
+    settings, ended = record.settings, record.rounds_ended
+    if ended is None or timing is None:
+        return "nothing was timed"
+    why = {
+        "precise": f"until the interval of the ratio was narrower than {settings.precision:.1%}",
+        "out of time": f"the time of {settings.max_time:g} s was over",
+        "as many as asked for": "as many as were asked for",
+    }[ended]
+    return (
+        f"{len(record.rounds)} interleaved rounds of {settings.batches} batches a loop, {why}; "
+        f"between the blocks went by {timing.overhead:.1%} of the time in them"
+    )
+
+
+def _null(found: Comparison) -> list[Row]:
+    timing: Timing | None = found.timing
+    if timing is None:
+        return []
+    title = "the same of before against itself (null arm)"
+    return [(title, spread(found.before.ms_per_batch), spread(timing.null_ms_per_batch), speed_up(timing.null))]
 
 
 def _times(title: str, before: Spread | None, after: Spread | None) -> Row:
     change = _change(before.median, after.median, "shorter", "longer") if before and after else ""
-    return title, _spread(before), _spread(after), change
+    return title, spread(before), spread(after), change
 
 
 def _counts(title: str, before: float | None, after: float | None) -> Row:
     change = "" if before is None or after is None else _change(before, after, "fewer", "more")
-    return title, _few(before), _few(after), change
+    return title, few(before), few(after), change
 
 
 def _temperature(before: ArmFigures, after: ArmFigures) -> list[Row]:
@@ -107,14 +124,6 @@ def _faults(before: ArmFigures, after: ArmFigures) -> list[Row]:
 
 def _outcome(survival: Survival | None) -> str:
     return NOT_MEASURED if survival is None else f"{survival.outcome}: {survival.reason}"
-
-
-def _spread(found: Spread | None) -> str:
-    return NOT_MEASURED if found is None else f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
-
-
-def _few(value: float | None) -> str:
-    return NOT_MEASURED if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _change(before: float, after: float, less: str, more: str) -> str:

@@ -1,4 +1,4 @@
-"""The comparison for docs."""
+"""Frames for docs."""
 
 from __future__ import annotations
 

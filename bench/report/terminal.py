@@ -1,4 +1,4 @@
-"""The comparison for a terminal."""
+"""Frames for a terminal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 
-def show(console: Console, frame: pd.DataFrame, footer: list[str]) -> None:
+def show(console: Console, frame: pd.DataFrame, footer: list[str], title: str = "before / after") -> None:
     """Prints the frame as a table that folds into the terminal's width, and the footer under it."""
-    table = Table(title="before / after", title_justify="left", header_style="bold", row_styles=["", "dim"])
-    for index, column in enumerate(frame.columns):
-        table.add_column(column, overflow="fold", ratio=2 if index else 3)
+    table = Table(title=title, title_justify="left", header_style="bold", row_styles=["", "dim"])
+    for column in frame.columns:
+        table.add_column(column, overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*map(str, row))
     console.print(table, markup=False)

@@ -1,7 +1,5 @@
 import time
 
-import pytest
-
 from bench import clock
 
 
@@ -16,10 +14,3 @@ def test_clock_is_read_only_behind_a_fence(monkeypatch):
 
     assert clock.seconds_for(Loop(), 7) > 0
     assert events == ["fence", "read", "run 7", "fence", "read"]
-
-
-def test_timer_gives_seconds_a_batch(monkeypatch):
-    times = iter([10.0, 14.0])
-    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
-    timer = clock.PerBatchTimer(20)
-    assert -(timer() - timer()) == pytest.approx(4.0 / 20)

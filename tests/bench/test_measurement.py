@@ -8,13 +8,13 @@ from bench.record import Settings
 
 
 def make(before="toys:reading", after="toys:guarded"):
-    return Measurement(Settings(before=before, after=after, preset="tiny", seed=2, batches=3, rounds=2))
+    return Measurement(Settings(before=before, after=after, preset="tiny", seed=2, batches=3, rounds=4))
 
 
 def test_gathers_everything_into_a_record():
     measurement = make()
-    measurement.timed.run(4)
-    assert measurement.problems() == []
+    measurement.time_rounds()
+    measurement.check_work()
     for arm in ("before", "after"):
         measurement.count_host_syncs(arm, 10)
         measurement.survive(arm, Fault("nan"))
@@ -26,8 +26,12 @@ def test_gathers_everything_into_a_record():
     assert before.host_syncs.reads_per_batch == 1.1
     assert after.host_syncs.reads_per_batch == 0.1
     assert (before.survivals[0].outcome, after.survivals[0].outcome) == ("poisoned", "survived")
-    assert len(before.starts) == len(after.starts) == 3  # timed, counted, without a fault
+    assert (len(before.starts), len(after.starts)) == (4, 3)  # timed, null arm, counted, without a fault
+    assert (record.rounds_ended, record.problems) == ("as many as asked for", ())
+    assert record.rounds_seconds > sum(sum(done.seconds.values()) for done in record.rounds)
+    assert 0 < before.touch_seconds < 1
     assert record.environment["versions"]["tensorflow"]
+    assert len(record.environment["state"]["load_average"]) == 3
 
 
 def test_record_of_a_part_says_only_that_part():
@@ -39,18 +43,32 @@ def test_record_of_a_part_says_only_that_part():
 
 def test_loop_that_does_no_work_is_found_out():
     measurement = make(after="toys:lazy")
-    measurement.timed.run(1)
-    assert measurement.problems() == ["after: no weight has moved"]
+    measurement.time_rounds()
+    measurement.check_work()
+    assert measurement.record().problems == ("after: no weight has moved",)
 
 
-def test_both_loops_are_looked_at_again_after_later_rounds():
+def test_the_null_arm_must_have_worked_too(monkeypatch):
     measurement = make()
-    measurement.timed.run(1)
-    assert measurement.problems() == []
-    measurement.timed.run(2)
-    assert measurement.problems() == []
-    arms = measurement.record().arms
-    assert len(arms["before"].history["loss"]) == len(arms["after"].history["loss"]) == 1 + 3 + 3 * 3
+    measurement.time_rounds()
+    monkeypatch.setattr(measurement.timed.loops["null"], "losses", [])
+    measurement.check_work()
+    assert measurement.record().problems == ("null: history 'loss' has 0 values for 16 batches",)
+
+
+def test_unequal_samples_are_found_out(monkeypatch):
+    monkeypatch.setattr(toys.Quadratic, "describe", lambda loop: {"samples": 64 * len(loop.losses)}, raising=False)
+    monkeypatch.setattr(toys.Guarded, "describe", lambda loop: {"samples": 32 * len(loop.losses)}, raising=False)
+    measurement = make()
+    measurement.time_rounds()
+    measurement.check_work()
+    assert measurement.record().problems == ("before trains on 64 samples a batch, after on 32",)
+
+
+def test_tells_how_far_it_is():
+    told = []
+    make().time_rounds(lambda number, share: told.append((number, share)))
+    assert told == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
 
 
 def test_what_a_process_does_once_counts_for_neither(monkeypatch):

@@ -3,15 +3,18 @@ import json
 import math
 import os
 import pathlib
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bench import record as records
-from bench.errors import UsageError
-from bench.record import ARMS, Arm, HostSyncs, ReadSite, Record, Round, Settings, Start, Survival
+from bench.errors import InvalidRecordError, UsageError
+from bench.record import ARMS, TIMED, Arm, HostSyncs, ReadSite, Record, Round, Settings, Start, Survival
 
 seconds = st.floats(1e-9, 1e6)
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -42,19 +45,21 @@ found_arms = st.builds(
 rounds = st.builds(
     Round,
     batches=st.integers(1, 99),
-    order=st.permutations(ARMS).map(tuple),
-    seconds=st.fixed_dictionaries(dict.fromkeys(ARMS, seconds)),
+    order=st.permutations(TIMED).map(tuple),
+    seconds=st.fixed_dictionaries(dict.fromkeys(TIMED, seconds)),
 )
 all_records = st.builds(
     Record,
     created=st.datetimes(timezones=st.just(datetime.UTC)),
     settings=st.builds(
         Settings, before=names, after=names, preset=names, seed=st.integers(0), batches=st.integers(1),
-        rounds=st.integers(1), options=st.dictionaries(names, names),
+        rounds=st.none() | st.integers(1), options=st.dictionaries(names, names),
     ),
     environment=st.dictionaries(names, names),
     arms=st.fixed_dictionaries(dict.fromkeys(ARMS, found_arms)),
     rounds=st.lists(rounds, max_size=3).map(tuple),
+    rounds_ended=st.none() | st.just("precise"),
+    problems=st.none() | st.lists(names, max_size=2).map(tuple),
 )  # fmt: skip
 
 
@@ -96,13 +101,13 @@ def test_is_immutable():
     [
         lambda: Start(build_seconds=1.0, first_batch_seconds=0.0),
         lambda: Start(build_seconds=math.nan, first_batch_seconds=1.0),
-        lambda: Round(batches=0, order=ARMS, seconds={"before": 1.0, "after": 1.0}),
-        lambda: Round(batches=1, order=ARMS, seconds={"before": 1.0}),
-        lambda: Round(batches=1, order=("before", "before"), seconds={"before": 1.0, "after": 1.0}),
-        lambda: Round(batches=1, order=ARMS, seconds={"before": 1.0, "after": math.inf}),
+        lambda: Round(batches=0, order=TIMED, seconds=dict.fromkeys(TIMED, 1.0)),
+        lambda: Round(batches=1, order=TIMED, seconds=dict.fromkeys(ARMS, 1.0)),
+        lambda: Round(batches=1, order=("before", "before", "after"), seconds=dict.fromkeys(TIMED, 1.0)),
+        lambda: Round(batches=1, order=TIMED, seconds=dict.fromkeys(TIMED, math.inf)),
         lambda: Arm(factory="x:y", surprise=1),
         lambda: Record(**{**make().model_dump(), "arms": {"before": Arm(factory="x:y")}}),
-        lambda: Record(**{**make().model_dump(), "schema_version": 2}),
+        lambda: Record(**{**make().model_dump(), "schema_version": 3}),
     ],
 )
 def test_is_checked_when_it_is_made(broken):
@@ -126,17 +131,18 @@ def test_rates_are_per_batch():
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "no record of schema 1"),
-        (b'{"schema_version": 1, "created"', "no record of schema 1"),
-        (b'{"schema_version": 0}', "schema_version"),
+        (b"", "no whole record"),
+        (b'{"schema_version": 2, "created"', "no whole record"),
+        (b'{"schema_version": 1}', "is of schema 1, and this version reads 2"),
+        (b'{"schema_version": 2}', "no whole record (created: Field required)"),
         (b"[]", "the file"),
-        (b"\xff", "no record of schema 1"),
+        (b"\xff", "no whole record"),
     ],
 )
 def test_unreadable_record_is_one_line(tmp_path, content, says):
     path = tmp_path / "r.json"
     path.write_bytes(content)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(InvalidRecordError) as caught:
         Record.read(path)
     assert says in str(caught.value)
     assert str(path) in str(caught.value)
@@ -144,8 +150,9 @@ def test_unreadable_record_is_one_line(tmp_path, content, says):
 
 
 def test_missing_record(tmp_path):
-    with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file"):
+    with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file") as caught:
         Record.read(tmp_path / "none.json")
+    assert not isinstance(caught.value, InvalidRecordError)
 
 
 def test_folder_that_cannot_be_written(tmp_path):
@@ -163,3 +170,62 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch, broken):
     with pytest.raises(KeyboardInterrupt):
         records.write_whole(tmp_path / "file.json", "text")
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_a_truncated_record_is_never_read(tmp_path_factory, data):
+    whole = make().model_dump_json().encode()
+    path = tmp_path_factory.mktemp("truncated") / "r.json"
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    with pytest.raises(InvalidRecordError):
+        Record.read(path)
+
+
+_WRITE = """
+import sys, pathlib
+sys.path[:0] = [{tests!r}]
+import records
+folder = pathlib.Path(sys.argv[1])
+big = records.record(count=2000)
+print("ready", flush=True)
+while True:
+    big.write(folder)
+"""
+
+
+def writer(folder):
+    """A process that writes records without end; returns once it does."""
+    code = _WRITE.format(tests=str(pathlib.Path(__file__).parents[1]))
+    process = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_two_runs_write_to_one_folder_at_once(tmp_path):
+    processes = [writer(tmp_path) for _ in range(2)]
+    while len([*tmp_path.glob("*.json")]) < 20:
+        assert all(process.poll() is None for process in processes)
+    for process in processes:
+        process.kill()
+        process.communicate()
+    for path in tmp_path.glob("*.json"):
+        assert len(Record.read(path).rounds) == 2000
+
+
+def test_a_run_killed_at_any_moment_leaves_whole_records_alone(tmp_path):
+    random = np.random.default_rng(0)
+    earlier = make().write(tmp_path)
+    content = earlier.read_bytes()
+    for _ in range(20):
+        process = writer(tmp_path)
+        there = len([*tmp_path.glob("*.json")])
+        while len([*tmp_path.glob("*.json")]) < there + random.integers(1, 4):
+            assert process.poll() is None
+        for _ in range(random.integers(0, 100_000)):  # some moment in the writing of the next one
+            pass
+        process.kill()
+        process.communicate()
+        assert earlier.read_bytes() == content
+        for path in tmp_path.glob("*.json"):
+            Record.read(path)

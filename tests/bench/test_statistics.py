@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import statistics
+from bench.statistics import Interval
 
 times = st.lists(st.floats(1e-4, 1e3), min_size=10, max_size=30)
 pairs = st.integers(10, 20).flatmap(
@@ -44,9 +45,82 @@ def test_interval_covers_the_truth_as_often_as_it_says(pairs):
 
 
 def test_a_hiccup_of_the_machine_moves_nothing():
-    before, after = np.full(20, 2.0), np.ones(20)
+    before, after = np.full(40, 2.0), np.ones(40)
     before[[3, 11]] *= 8
     assert statistics.ratio_interval(before, after) == pytest.approx((2.0, 2.0, 2.0))
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs)
+def test_an_interval_turned_over_is_that_of_the_ratio_turned_over(samples):
+    before, after = map(np.array, samples)
+    assert statistics.ratio_interval(before, after).reciprocal == pytest.approx(
+        statistics.ratio_interval(after, before), rel=0.2
+    )
+
+
+def test_width_is_the_share_between_the_limits():
+    assert Interval(2.0, 1.95, 2.05).width == pytest.approx(2.05 / 1.95 - 1)
+    assert Interval(2.0, 0.0, float("inf")).width == float("inf")
+    assert Interval(2.0, 0.0, float("inf")).reciprocal == (0.5, 0.0, float("inf"))
+
+
+@pytest.mark.parametrize("counts", [(10, 30), (40, 40)])
+def test_interval_of_samples_taken_apart_covers_the_truth(counts):
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(300):
+        first, second = (
+            middle * random.lognormal(0, 0.1, count) for middle, count in zip((3.0, 2.0), counts, strict=True)
+        )
+        covered += statistics.unpaired_ratio_interval(first, second).holds(1.5)
+    assert 0.88 <= covered / 300 <= 0.99
+
+
+def test_samples_taken_apart_need_no_partners():
+    assert statistics.unpaired_ratio_interval(np.full(12, 3.0), np.full(20, 2.0)) == pytest.approx((1.5, 1.5, 1.5))
+    assert statistics.unpaired_ratio_interval(np.full(9, 3.0), np.full(20, 2.0))[1:] == (0.0, float("inf"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs)
+def test_ratio_of_totals(samples):
+    before, after = map(np.array, samples)
+    found = statistics.total_ratio_interval(before, after)
+    assert found.estimate == pytest.approx(before.sum() / after.sum())
+    assert found.low <= found.estimate * (1 + 1e-9)
+    assert found.estimate <= found.high * (1 + 1e-9)
+    against = statistics.total_ratio_interval(before, after, (after, before))
+    assert against.estimate == pytest.approx(found.estimate**2)
+    assert statistics.total_ratio_interval(before, after, (before, after)).holds(1.0)
+
+
+def test_ratio_of_totals_holds_what_is_rare():
+    before, after = np.ones(100), np.ones(100)
+    before[::10] = 6.0  # half as much again in all
+    assert statistics.ratio_interval(before, after) == pytest.approx((1.0, 1.0, 1.0))
+    found = statistics.total_ratio_interval(before, after, confidence=0.99)
+    assert found.estimate == pytest.approx(1.5)
+    assert 1.1 < found.low < 1.4 < 1.6 < found.high < 2.0
+    assert statistics.total_ratio_interval(before[:9], after[:9]).high == float("inf")
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 100), (95, 100), (100, 100), (1, 3)])
+def test_wilson_interval(successes, trials):
+    # Wilson (1927): centre and half-width of the score interval.
+    z = 1.959964
+    share = successes / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    expected = (share, max(0.0, centre - half), min(1.0, centre + half))
+    assert statistics.wilson_interval(successes, trials) == pytest.approx(expected, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_holds_its_share_and_stays_a_share(counts):
+    low, high = statistics.wilson_interval(*counts)[1:]
+    assert 0 <= low <= counts[0] / counts[1] <= high <= 1
 
 
 def test_few_pairs_say_nothing_of_the_spread():

@@ -1,26 +1,21 @@
-import datetime
 import math
 
-import pytest
+from records import ENVIRONMENT, record
+from records import arm as bare
 
-from bench.record import ARMS, Arm, HostSyncs, ReadSite, Record, Round, Settings, Start, Survival
+from bench.comparison import Comparison
+from bench.record import Arm, Equivalence, Start, Survival
 from bench.report import frames
-from bench.statistics import Interval
-
-ENVIRONMENT = {
-    "cpu": "a CPU", "cores": 2, "gpus": [], "gpu_driver": None, "python": "3.11.7",
-    "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"},
-}  # fmt: skip
+from bench.verdict import Verdict
 
 
-def arm(reads, temperature, outcome):
-    site = ReadSite(route="numpy", file="f.py", line=1, reads=reads, nbytes=4 * reads, seconds=0.1)
-    return Arm(
-        factory="a:b",
+def arm(factory, reads, temperature, outcome):
+    return bare(
+        factory,
+        reads,
         described_first={"temperature": temperature},
         described_last={"temperature": temperature / 2},
         starts=(Start(build_seconds=1.0, first_batch_seconds=2.0), Start(build_seconds=1.0, first_batch_seconds=4.0)),
-        host_syncs=HostSyncs(batches=10, sites=(site,)),
         survivals=(
             Survival(
                 fault="scale=1e8,target=generator", outcome=outcome, reason="because", weights_finite=True,
@@ -30,30 +25,22 @@ def arm(reads, temperature, outcome):
     )  # fmt: skip
 
 
-def record(**changes):
-    values = {
-        "created": datetime.datetime.now(datetime.UTC),
-        "settings": Settings(
-            before="a:b", after="c:d", preset="tiny", seed=0, batches=10, rounds=2, options={"script": "x.csv"}
-        ),
-        "environment": ENVIRONMENT,
-        "arms": {"before": arm(44, 0.8, "frozen"), "after": arm(1, 2.0, "survived")},
-        "rounds": tuple(
-            Round(batches=10, order=ARMS, seconds={"before": 0.2 * drift, "after": 0.1 * drift})
-            for drift in (1, 1, 1, 1, 2, 2, 3, 3, 3, 3)
-        ),
-    }
-    return Record(**{**values, **changes})
+ARMS = {"before": arm("a:b", 44, 0.8, "frozen"), "after": arm("c:d", 1, 2.0, "survived")}
 
 
 def rows(found):
-    return {row.metric: (row.before, row.after, row.change) for row in frames.comparison(found).itertuples()}
+    table = frames.comparison(Comparison.of(found))
+    return {row.metric: (row.before, row.after, row.change) for row in table.itertuples()}
 
 
 def test_one_row_a_metric():
-    assert rows(record()) == {
+    assert rows(record(noise=0, arms=ARMS)) == {
         "ms/batch, median (quartiles)": (
-            "40.00 (20.00 to 60.00)", "20.00 (10.00 to 30.00)", "2.00× faster (95%: 2.00 to 2.00)",
+            "60.00 (60.00 to 60.00)", "30.00 (30.00 to 30.00)", "2.00× faster (95%: 2.00 to 2.00)",
+        ),
+        "the same of before against itself (null arm)": (
+            "60.00 (60.00 to 60.00)", "60.00 (60.00 to 60.00)",
+            "no measurable difference (95% interval of the ratio 1.000 to 1.000)",
         ),
         "time to first batch, s, median (quartiles)": ("4.00 (3.50 to 4.50)", "4.00 (3.50 to 4.50)", "same"),
         "host syncs a batch": ("4.4", "0.1", "44× fewer"),
@@ -65,30 +52,42 @@ def test_one_row_a_metric():
 
 def test_what_is_not_there_is_not_made_up():
     empty = {name: Arm(factory="a:b") for name in ARMS}
-    found = rows(record(arms=empty, rounds=()))
+    found = rows(record(arms=empty, rounds=(), rounds_ended=None))
     assert len(found) == 4
     assert set(found.values()) == {("not measured", "not measured", "")}
 
 
-@pytest.mark.parametrize(
-    ("interval", "says"),
-    [
-        (Interval(2.0, 1.9, 2.1), "2.00× faster (95%: 1.90 to 2.10)"),
-        (Interval(0.5, 0.4, 0.8), "2.00× slower (95%: 1.25 to 2.50)"),
-        (Interval(1.02, 0.99, 1.05), "no measurable difference (95% interval of the ratio 0.99 to 1.05)"),
-        (None, ""),
-        (Interval(2.0, 0.0, math.inf), "2.00× (an interval needs 10 rounds)"),
-    ],
-)
-def test_speed_up_in_words(interval, says):
-    assert frames.speed_up(interval) == says
+def footer(found):
+    return frames.footer(found, Comparison.of(found), Verdict.of(found))
 
 
-def test_footer_names_loops_work_and_machine():
-    lines = frames.footer(record())
-    assert lines[0] == "before: a:b, after: c:d"
-    assert lines[1] == "preset tiny, seed 0, script=x.csv; 10 interleaved rounds of 10 batches a loop"
-    assert lines[2] == "2 cores of a CPU; TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7"
-    assert lines[3].startswith("Without a GPU a host sync costs hardly anything")
+def test_footer_gives_the_verdict_first_then_loops_work_and_machine():
+    lines = footer(record(settings={"options": {"script": "x.csv"}}, noise=0, rounds_seconds=153.0))
+    assert lines[0].startswith("verdict: faster: 2.0")
+    assert lines[1:4] == [
+        "before: a:b, after: c:d",
+        "preset tiny, seed 0, script=x.csv; 100 interleaved rounds of 10 batches a loop, until the interval of the "
+        "ratio was narrower than 3.0%; between the blocks went by 2.0% of the time in them",
+        "2 cores of a CPU; TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7",
+    ]
+    assert lines[4].startswith("Without a GPU a host sync costs hardly anything")
     gpu = {**ENVIRONMENT, "gpus": ["H100"], "gpu_driver": "580"}
-    assert len(frames.footer(record(environment=gpu))) == 3
+    assert len(footer(record(environment=gpu))) == 4
+
+
+def test_footer_says_whether_both_compute_the_same():
+    same = Equivalence(batches=5, options={"clip": 9, "xla": False}, equal=True, reason="bit for bit the same")
+    assert footer(record(equivalence=same))[3] == "equivalence: bit for bit the same (clip=9, xla=False)"
+
+
+def test_footer_says_why_the_rounds_ended():
+    assert "the time of 120 s was over" in footer(record(rounds_ended="out of time"))[2]
+    assert "as many as were asked for" in footer(record(rounds_ended="as many as asked for"))[2]
+    assert "nothing was timed" in footer(record(rounds=(), rounds_ended=None))[2]
+
+
+def test_footer_keeps_no_doubt_back():
+    arms = {"after": bare("c:d", touch_seconds=0.04)}
+    lines = footer(record(null=0.063, arms=arms))
+    assert lines[1].startswith("suspicious: after takes 30 ms")
+    assert lines[2].startswith("doubt: the loop before and a second instance of it differ")

@@ -1,0 +1,54 @@
+"""From one record to another: what became of the loops, as far as the two can be compared."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bench import comparability, rounds
+from bench.comparison import Comparison
+from bench.errors import InvalidRecordError
+from bench.record import ARMS, Record
+from bench.statistics import Interval, unpaired_ratio_interval
+from bench.verdict import invalid
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """The ratios are second/first: above 1 is more."""
+
+    first: Comparison
+    second: Comparison
+    ms_per_batch: dict[str, Interval]  # by arm; empty when times cannot be compared
+    speed_up: Interval | None  # None when the loops or their work are others
+    differing: tuple[str, ...]  # why they cannot, each in words
+    other_loops: tuple[str, ...]  # arms whose loop is another one, each in words
+
+    @classmethod
+    def of(cls, first: Record, second: Record) -> Change:
+        """Between two records.
+
+        Raises:
+            InvalidRecordError: nothing can be concluded from one of them.
+        """
+        for title, record in (("first", first), ("second", second)):
+            if problems := invalid(record):
+                raise InvalidRecordError(f"the {title} record is invalid: {'; '.join(problems)}")
+        differing, other_loops = comparability.differences(second, first), comparability.arms(second, first)
+        ms = {
+            arm: unpaired_ratio_interval(
+                rounds.milliseconds(second.rounds, arm), rounds.milliseconds(first.rounds, arm)
+            )
+            for arm in ARMS
+        }
+        ratios = [
+            rounds.milliseconds(record.rounds, "before") / rounds.milliseconds(record.rounds, "after")
+            for record in (second, first)
+        ]
+        return cls(
+            Comparison.of(first),
+            Comparison.of(second),
+            {} if differing or other_loops else ms,
+            None if other_loops or comparability.settings(second, first) else unpaired_ratio_interval(*ratios),
+            tuple(differing),
+            tuple(other_loops),
+        )

@@ -1,0 +1,154 @@
+"""`python -m bench`: what can be asked of records after the runs that made them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import gate as gates
+from bench import history as histories
+from bench import percent, references
+from bench.change import Change
+from bench.errors import InvalidRecordError, UsageError
+from bench.gate import Decision, Limits, Outcome
+from bench.record import Record
+from bench.report import checks, github, records, terminal
+from bench.verdict import Verdict, invalid
+
+app = typer.Typer(
+    help="Compares and gates the records that `pytest bench/ --benchmark-only` leaves in results/runs/.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecordFile = Annotated[Path, typer.Argument(metavar="RECORD", help="A record: the .json of a run.")]
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="A record.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Another one, usually the later.")],
+) -> None:
+    """Show what changed from record A to record B.
+
+    On machines and software that are alike: ms/batch and all the rest. Otherwise what does not depend on them,
+    and what it is that differs.
+
+    Example: python -m bench compare results/runs/monday.json results/runs/tuesday.json
+    """
+    found = Change.of(Record.read(first), Record.read(second))
+    terminal.show(_console(), records.two(found), records.two_footer(found), f"{first.name} → {second.name}")
+
+
+@app.command()
+def history(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With records, in it or below.")] = Path("results"),
+) -> None:
+    """Show ms/batch and the ratio over all records in a folder, and where they changed for good.
+
+    Records of the same machine, loops and settings make one table, oldest first. "changed here" marks the first
+    record of a new level (PELT, over at least eight records).
+
+    Example: python -m bench history results/
+    """
+    found, unreadable = histories.read(folder)
+    for each in found:
+        first = each.entries[0].record
+        title = (
+            f"{first.settings.before} → {first.settings.after}, preset {first.settings.preset}, "
+            f"{references.machine_name(first)}"
+        )
+        terminal.show(_console(), records.over_time(each, folder), [], title)
+    for problem in unreadable:
+        _complain(f"left out: {problem}")
+
+
+@app.command()
+def gate(
+    record: RecordFile,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="What ms/batch is held against: a record, or a folder in which `accept` has left one for this "
+            "machine. Default: the loop before, in the record itself."
+        ),
+    ] = None,
+    max_slowdown: Annotated[
+        str, typer.Option(metavar="PERCENT", help="More ms/batch than this is too much.")
+    ] = f"{gates.MAX_SLOWDOWN:.0%}",
+    max_syncs: Annotated[
+        float | None, typer.Option(min=0, help="Host syncs a batch allowed to the loop after.")
+    ] = None,
+    min_speedup: Annotated[float | None, typer.Option(min=0, help="Time before / time after that is wanted.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
+) -> None:
+    """Decide whether a record may pass; the exit code says it, and one line why.
+
+    0 passed, 1 slower or over a limit, 2 wrong use, 3 inconclusive: the run cannot tell, 4 invalid: the record is
+    broken, or is not comparable with the reference. It passes when a 99.9% interval shows that the slowdown is less
+    than --max-slowdown, and fails when there is a slowdown and it cannot be shown to be less.
+
+    Inside GitHub Actions the line is an annotation, and the table stands in the job's summary.
+
+    Example: python -m bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
+    """
+    limits = Limits(percent.parse("--max-slowdown", max_slowdown), max_syncs, min_speedup)
+    try:
+        judged = Record.read(record)
+        held_against = None if reference is None else references.find(judged, reference)
+        decision = gates.judge(judged, limits, held_against)
+    except InvalidRecordError as error:
+        decision = Decision.invalid(str(error))
+    print(json.dumps(checks.plain(decision), indent=1) if as_json else decision.line)
+    github.publish(decision, sys.stderr)
+    raise typer.Exit(decision.outcome)
+
+
+@app.command()
+def accept(
+    record: RecordFile,
+    results: Annotated[Path, typer.Option(help="Folder of references; each machine has its own in it.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Make a record the reference for its machine, loops and settings, in place of the one there was.
+
+    Commit the file that it names; `gate --reference results/` finds it.
+
+    Example: python -m bench accept results/runs/RECORD.json
+    """
+    accepted = Record.read(record)
+    if problems := invalid(accepted):
+        raise InvalidRecordError(f"record {record}: is no reference: {'; '.join(problems)}")
+    before = references.path(accepted, results).exists()
+    written = references.accept(accepted, results)
+    print(f"{'replaced' if before else 'new'} reference: {written}")
+    print(Verdict.of(accepted).reason)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns its exit code, which `gate --help` explains; 130 when interrupted."""
+    try:
+        app(arguments)
+    except InvalidRecordError as error:
+        _complain(f"error: {error}")
+        return int(Outcome.INVALID)
+    except UsageError as error:
+        _complain(f"error: {error}")
+        return 2
+    return 0
+
+
+def _console() -> Console:
+    # A pipe has no width; 80 columns would fold every cell.
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True).print(message, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,88 @@
+"""Keras' `fit`: with a callback that reads the loss after every batch, and without, ten batches in one call.
+
+Leaving the callback out is not enough: Keras 3.15 reads what `train_step` returns after every call of its graph, in a
+thread of its own when no callback asks for it. (`bench.hostsync` shows it.) So there are fewer calls, too.
+
+Its factories are `bench.examples.keras_fit:reading` and `bench.examples.keras_fit:keeping`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+BATCH, FEATURES, CLASSES = 32, 64, 10
+CAPACITY = 1_000_000  # batches whose losses can be kept
+
+
+class Model(keras.Sequential):
+    """A classifier that writes the loss of each batch into a row on the device."""
+
+    def __init__(self) -> None:
+        super().__init__([keras.layers.Dense(128, activation="relu"), keras.layers.Dense(CLASSES)])
+        self.losses_kept = tf.Variable(tf.zeros([CAPACITY]), trainable=False)
+        self.batches = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def train_step(self, data: Any) -> Any:
+        """As Keras does it, and keeps the loss: Keras' running mean since `fit` was called."""
+        logs = super().train_step(data)
+        self.losses_kept.scatter_nd_update(self.batches[None, None], logs["loss"][None])
+        self.batches.assign_add(1)
+        return logs
+
+
+class ReadLoss(keras.callbacks.Callback):
+    """Looks at the loss after every batch, for which Keras waits for the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.loss = float((logs or {})["loss"])
+
+
+class FitLoop:
+    """`fit`, for so many batches more."""
+
+    def __init__(self, seed: int, batches_in_a_call: int, callbacks: list[keras.callbacks.Callback]) -> None:
+        keras.utils.set_random_seed(seed)
+        random = np.random.default_rng(seed)
+        features = random.normal(size=[1024, FEATURES]).astype(np.float32)
+        labels = random.integers(0, CLASSES, size=[1024])
+        self._data = tf.data.Dataset.from_tensor_slices((features, labels)).repeat().batch(BATCH)
+        self._model = Model()
+        self._model.compile(
+            "adam",
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+            steps_per_execution=batches_in_a_call,
+        )
+        self._model.build([None, FEATURES])
+        self._callbacks = callbacks
+
+    def run(self, batches: int) -> None:
+        """Trains exactly that many more."""
+        self._model.fit(self._data.take(batches), callbacks=self._callbacks, shuffle=False, verbose=0)
+
+    def history(self) -> dict[str, np.ndarray]:
+        """The loss of each batch, in one read."""
+        return {"loss": np.array(self._model.losses_kept[: self._model.batches])}
+
+    @property
+    def variables(self) -> list[Any]:
+        """Weights and optimizer state."""
+        return [*self._model.variables, *self._model.optimizer.variables]
+
+
+def reading(spec: Any) -> FitLoop:
+    """Before."""
+    return FitLoop(spec.seed, 1, [ReadLoss()])
+
+
+def keeping(spec: Any) -> FitLoop:
+    """After."""
+    return FitLoop(spec.seed, 10, [])

@@ -1,0 +1,193 @@
+"""The harness inside pytest: options, fixtures, progress, and table, record, verdict and gate at the end.
+
+It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest --pyargs bench`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from rich.console import Console
+
+from bench import options
+from bench.errors import InvalidRecordError, UsageError
+from bench.progress import BATCH_OF_ALL, STARTING, ProgressDisplay
+
+if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
+    from bench.closing import Closing
+    from bench.measurement import Measurement
+    from bench.record import Round
+
+_PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
+_MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
+_CLOSING: pytest.StashKey[Closing] = pytest.StashKey()
+_NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declares the options."""
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declares the markers."""
+    # What the loops under test warn of is for their authors to judge: this project's own rule, that a warning is
+    # an error, must not reach them. (An error would even change them: AutoGraph swallows it and gives up.)
+    config.addinivalue_line("filterwarnings", "default")
+    # TensorFlow 2.21's AutoGraph under Python 3.13; no loop's author could mend it.
+    config.addinivalue_line("filterwarnings", "ignore:.*argument '___pyct_anno':DeprecationWarning")
+    # Tests that count take the fixture only so that --benchmark-only selects them.
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
+    config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
+    config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuses wrong options at once."""
+    try:
+        options.check(session.config)
+    except UsageError as error:
+        _exit(error)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Says how long the timing will take: all of it happens in the first of the tests that report it."""
+    for item in items:
+        if item.get_closest_marker("reports_rounds"):
+            item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
+            break
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Makes the progress display, now that it is known what will run."""
+    total = STARTING + sum(_seconds(item) for item in session.items)
+    terminal = os.fdopen(os.dup(2), "w")  # past pytest's capture: it is looked at while tests run
+    session.config.stash[_PROGRESS] = ProgressDisplay(Console(file=terminal), total)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Shows progress while a test runs, and leaves the terminal to pytest between tests."""
+    progress = item.config.stash[_PROGRESS]
+    done = progress.done
+    try:
+        return (yield)
+    finally:
+        progress.advance(max(0.0, _seconds(item) - (progress.done - done)))  # what the test has not reported itself
+        progress.pause()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """See `_exit_on_usage_error`."""
+    return (yield from _exit_on_usage_error())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """See `_exit_on_usage_error`."""
+    return (yield from _exit_on_usage_error())
+
+
+def _exit_on_usage_error() -> Generator[None, Any, Any]:
+    """What the user can put right is one line and exit code 2, also when it shows only while measuring."""
+    try:
+        return (yield)
+    except UsageError as error:
+        _exit(error)
+
+
+def _exit(error: UsageError) -> NoReturn:
+    pytest.exit(str(error), returncode=4 if isinstance(error, InvalidRecordError) else 2)
+
+
+@pytest.fixture(scope="session")
+def progress(pytestconfig: pytest.Config) -> ProgressDisplay:
+    """Is told what is running."""
+    return pytestconfig.stash[_PROGRESS]
+
+
+@pytest.fixture(scope="session")
+def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measurement:
+    """Gathers what all the tests find."""
+    from bench.measurement import Measurement
+
+    progress.stage("starting TensorFlow, loading the loops")
+    made = Measurement(options.settings(pytestconfig))
+    pytestconfig.stash[_MEASUREMENT] = made
+    return made
+
+
+@pytest.fixture
+def counted(benchmark: Any) -> None:
+    """For tests that count and do not time: --benchmark-only selects them by it, and they make no row."""
+
+
+@pytest.fixture(scope="session")
+def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
+    """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
+    weight, told = options.timing_seconds(pytestconfig, BATCH_OF_ALL), 0.0
+
+    def tell(number: int, share: float) -> None:
+        nonlocal told
+        progress.advance(weight * max(0.0, share - told))
+        told = max(told, share)
+        progress.stage("timing before, null arm and after in turns", f": round {number + 1}")
+
+    progress.stage("building the loops: tracing, compiling, warming up")
+    measurement.time_rounds(tell)
+    measurement.check_work()
+    return measurement.timed.rounds
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Adds what pytest-benchmark does not know: GPU, driver, CUDA, TensorFlow.
+
+    Of that, what stays: pytest-benchmark warns when it is not what it was in the run compared with.
+    """
+    from bench.environment import environment
+
+    changing = ("commit", "dirty")
+    machine_info["loop_bench"] = {key: value for key, value in environment().items() if key not in changing}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Writes record and table, if the run is whole, and has the gate decide."""
+    config, measurement = session.config, session.config.stash.get(_MEASUREMENT, None)
+    if measurement is None or exitstatus != pytest.ExitCode.OK:
+        # A gate that was given nothing to judge must not pass, nor say "slower" or "inconclusive" with pytest's own
+        # codes. (Wrong use and Ctrl-C stay 2.)
+        wanted = not config.getoption("collectonly") and options.is_gated(config)
+        if wanted and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
+            session.exitstatus = 4
+            config.stash[_NOTHING_TO_JUDGE] = True
+        return
+    from bench.closing import Closing
+
+    closing = config.stash[_CLOSING] = Closing.of(measurement.record(), options.results(config))
+    session.exitstatus = closing.judge(options.gate(config) if options.is_gated(config) else None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Shows the table and what the gate says, last of all."""
+    closing = config.stash.get(_CLOSING, None)
+    if closing is None:
+        if _MEASUREMENT in config.stash:
+            terminalreporter.write_line("no record and no table: the run was not completed, or a test failed")
+        if config.stash.get(_NOTHING_TO_JUDGE, False):
+            terminalreporter.write_line("gate: invalid: there is no record to judge")
+        return
+    # A pipe has no width; 80 columns would fold every cell.
+    console = Console(width=None if os.isatty(1) else 140)
+    with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
+        closing.show(console)
+    terminalreporter.write(f"\n{shown.get()}")
+
+
+def _seconds(item: pytest.Item) -> float:
+    return float(sum(mark.args[0] for mark in item.iter_markers("takes")))

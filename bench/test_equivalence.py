@@ -1,0 +1,16 @@
+"""Do both loops compute the same thing?"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.measurement import Measurement
+from bench.progress import ProgressDisplay
+
+
+@pytest.mark.takes(8.0)
+def test_equivalence(measurement: Measurement, progress: ProgressDisplay, counted: None) -> None:
+    """Records it; what follows if they do not is for the verdict to say."""
+    progress.stage("both loops with everything the same but how it is carried out")
+    if measurement.check_equivalence() is None:
+        pytest.skip("no options are known that make these loops the same algorithm")

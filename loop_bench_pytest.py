@@ -1,0 +1,49 @@
+"""The pytest plugin that is installed with the package `bench`: it wakes the harness when a run asks for it.
+
+Options must be declared before pytest reads its command line, which for `pytest --pyargs bench` no conftest can do.
+Declaring them in every project that has this one installed would take `--seed` and `--before` from it; so what the
+command line asks for is looked at first. The module has a name of its own, beside `bench` and not inside: a project
+with a package `bench` that is another one must not find the plugin broken.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parent / "bench"
+HARNESS = "bench.session"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Registers the harness, whose options pytest reads next."""
+    asked = early_config.known_args_namespace
+    if asks_for_bench(asked.file_or_dir, bool(asked.pyargs), early_config.invocation_params.dir):
+        early_config.pluginmanager.import_plugin(HARNESS)
+
+
+def asks_for_bench(names: Sequence[str], pyargs: bool, folder: Path) -> bool:
+    """Whether a command line asks for the tests of `bench`.
+
+    Args:
+        names: of files, folders or (with `pyargs`) packages on it.
+        pyargs: whether they may be packages.
+        folder: that paths are relative to, and whose tests are meant when there are no names.
+    """
+    wanted = [name.partition("::")[0] for name in names] or ["."]
+    if pyargs and any(name.partition(".")[0] == "bench" for name in wanted):
+        spec = importlib.util.find_spec("bench")
+        if spec and spec.origin and _is_bench(Path(spec.origin)):
+            return True
+    return any(_is_bench(folder / name) for name in wanted)
+
+
+def _is_bench(path: Path) -> bool:
+    try:
+        return path.exists() and path.resolve().is_relative_to(BENCH.resolve())
+    except OSError:  # an expression that is no path, too long for one
+        return False

@@ -1,0 +1,65 @@
+import pytest
+from records import record, rounds
+
+from bench import stopping
+from bench.statistics import FEWEST_PAIRS
+from bench.stopping import Exactly, UntilPrecise
+
+
+def drive(rule, samples):
+    """As the harness does; gives the number of rounds and why they ended."""
+    for length in range(len(samples) + 1):
+        if ended := rule(samples[:length]):
+            return length, ended
+    return len(samples), None
+
+
+def test_exactly():
+    rule = Exactly(3)
+    assert drive(rule, rounds(count=9)) == (3, "as many as asked for")
+    assert [rule.share(rounds(count=n)) for n in (0, 3)] == [0.0, 1.0]
+
+
+def test_goes_on_until_the_interval_is_narrow():
+    samples = rounds(noise=0.1, count=2000)
+    length, ended = drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), samples)
+    assert ended == "precise"
+    assert stopping.speed_up(samples[:length]).width <= 0.03
+    assert stopping.speed_up(samples[: int(0.8 * length)]).width > 0.03  # and not much longer than that
+
+
+def test_more_precision_takes_more_rounds():
+    samples = rounds(noise=0.05, count=2000)
+    lengths = [drive(UntilPrecise(p, 1e9, clock=lambda: 0.0), samples)[0] for p in (0.1, 0.03, 0.015)]
+    assert lengths == sorted(lengths)
+    assert lengths[2] > 2 * lengths[1]
+
+
+def test_no_interval_is_believed_of_few_rounds():
+    assert drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(noise=0, count=99)) == (FEWEST_PAIRS, "precise")
+
+
+def test_time_runs_from_the_first_question():
+    now = 100.0
+    rule = UntilPrecise(0.0001, 10.0, clock=lambda: now)
+    samples = rounds(noise=0.1, count=5)
+    assert rule([]) is None
+    now = 109.9
+    assert rule(samples) is None
+    assert rule.share(samples) == pytest.approx(0.99)
+    now = 110.0
+    assert rule(samples) == "out of time"
+
+
+def test_where_the_ratio_lies_does_not_matter():
+    """Stopping when a difference shows would find differences where there are none."""
+    lengths = {
+        drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(after=after, noise=0.05, count=900))[0]
+        for after in (0.06, 0.05, 0.001)
+    }
+    assert len(lengths) == 1
+
+
+def test_settings_choose_the_rule():
+    assert isinstance(stopping.of(record(settings={"rounds": 4}).settings), Exactly)
+    assert isinstance(stopping.of(record().settings), UntilPrecise)

@@ -1,0 +1,50 @@
+"""Records as runs make them, for tests: times drawn at random around what a test wants to be true."""
+
+import datetime
+
+import numpy as np
+
+from bench.record import Arm, HostSyncs, ReadSite, Record, Round, Settings
+
+ENVIRONMENT = {
+    "cpu": "a CPU", "cores": 2, "gpus": [], "gpu_driver": None, "cuda_build": "12.5.1", "cudnn_build": "9",
+    "python": "3.11.7", "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"}, "commit": "abcdef0123456",
+    "dirty": False,
+}  # fmt: skip
+
+
+def arm(factory, reads=44, **changes):
+    site = ReadSite(route="numpy", file="f.py", line=1, reads=reads, nbytes=4 * reads, seconds=0.1)
+    return Arm(**{"factory": factory, "host_syncs": HostSyncs(batches=10, sites=(site,)), **changes})
+
+
+def rounds(before=0.060, after=0.030, null=None, count=100, noise=0.02, seed=0, batches=10):
+    """Times of a batch in seconds, with log-normal noise on each."""
+    random = np.random.default_rng(seed)
+    middle = {"before": before, "null": null or before, "after": after}
+    return tuple(
+        Round(
+            batches=batches,
+            order=tuple(random.permutation(list(middle))),
+            seconds={name: batches * value * random.lognormal(0, noise) for name, value in middle.items()},
+        )
+        for _ in range(count)
+    )
+
+
+def record(environment=None, settings=None, arms=None, minutes=0, **changes):
+    """A valid record of two loops, the second twice as fast; `changes` are its fields or arguments of `rounds`."""
+    shape = {key: changes.pop(key) for key in ("before", "after", "null", "count", "noise", "seed") if key in changes}
+    values = {
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC) + datetime.timedelta(minutes=minutes),
+        "settings": Settings(
+            **{"before": "a:b", "after": "c:d", "preset": "tiny", "seed": 0, "batches": 10, **(settings or {})}
+        ),
+        "environment": {**ENVIRONMENT, **(environment or {})},
+        "arms": {"before": arm("a:b"), "after": arm("c:d", reads=1), **(arms or {})},
+        "rounds": rounds(**shape),
+        "rounds_ended": "precise",
+        "rounds_seconds": 1000.0,
+        "problems": (),
+    }
+    return Record(**{**values, **changes})

@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import pytest
+
+import loop_bench_pytest
+from loop_bench_pytest import BENCH, asks_for_bench
+
+
+@pytest.mark.parametrize(
+    ("names", "pyargs", "wanted"),
+    [
+        ([str(BENCH)], False, True),
+        ([f"{BENCH}/test_speed.py::test_time_per_batch[before]"], False, True),
+        (["bench"], True, True),
+        (["tests", "bench.test_speed"], True, True),
+        ([], False, False),
+        (["tests"], False, False),
+        (["bench"], False, False),  # a folder of that name which is not this one
+        (["benchmarks"], True, False),
+        ([str(BENCH.parent)], False, False),
+        (["x" * 5000], False, False),
+    ],
+)
+def test_wakes_only_when_it_is_meant(tmp_path, names, pyargs, wanted):
+    (tmp_path / "bench").mkdir()
+    assert asks_for_bench(names, pyargs, tmp_path) == wanted
+
+
+def test_no_name_means_the_folder_one_is_in():
+    assert asks_for_bench([], False, BENCH)
+    assert not asks_for_bench([], False, BENCH.parent)
+    assert asks_for_bench(["bench"], False, BENCH.parent)
+
+
+def test_another_package_of_that_name_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "bench.py").touch()
+    origin = type("Spec", (), {"origin": str(tmp_path / "bench.py")})
+    monkeypatch.setattr(loop_bench_pytest.importlib.util, "find_spec", lambda name: origin)
+    assert not asks_for_bench(["bench"], True, tmp_path)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Someone's project: options of its own by the same names, and a test."""
+    (tmp_path / "conftest.py").write_text(
+        "import sys\n"
+        "def pytest_addoption(parser):\n"
+        "    for name in ('--seed', '--before', '--rounds', '--preset', '--reference'):\n"
+        "        parser.addoption(name, default='mine')\n"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "import sys\n"
+        "def test_it(pytestconfig):\n"
+        "    assert pytestconfig.getoption('seed') == '7'\n"
+        "    assert pytestconfig.getoption('before') == 'mine'\n"
+        "    assert not [name for name in ('tensorflow', 'bench.session', 'scipy', 'pandas') if name in sys.modules]\n"
+    )
+    return tmp_path
+
+
+def test_changes_nothing_in_the_runs_of_others(project):
+    # Python puts the folder first in which it is started: a package `bench` there hides the installed one.
+    (project / "bench").mkdir()
+    (project / "bench" / "__init__.py").touch()
+    command = [sys.executable, "-m", "pytest", "--seed", "7", "-k", "bench or it"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "loop-bench" in done.stdout  # it is installed, and named among the plugins
+
+
+def test_asking_for_everything_does_not_benchmark(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        str(BENCH.parent),
+        "--ignore",
+        BENCH.parent / "tests",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "test_time_per_batch" not in done.stdout
+    assert "error" not in done.stdout.lower()
