@@ -1,0 +1,268 @@
+"""How often the gate is wrong: on identical code, and with 5% and 10% of real extra work planted in the loop.
+
+    python results/gate/experiment.py run quiet     # 100 processes
+    python results/gate/experiment.py run busy      # 34 processes of three runs each, one core kept busy meanwhile
+    python results/gate/experiment.py outcome       # has the gate judge all runs: outcome.md
+    python results/gate/experiment.py cost          # what measuring, recording and gating add
+
+Ctrl-C at any time: `run` goes on where it was.
+
+The loops are the baseline at preset tiny, each an instance of its own, interleaved as the harness does it, with one
+batch in a block (short blocks reach the same precision sooner). A quiet process has one loop before and three after:
+the same code, and with 5% and 10% more work. From the samples of each pair the record of a run is made, as long as
+the harness's own stopping rule makes it with its default precision and time, and the gate judges it: by itself, and
+against the run before it as reference. No loop is spent on a null arm: the gate asks of it only whether it differs
+from the loop before, which would make it more careful.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from bench import gate, rounds
+from bench.comparability import MACHINE
+from bench.record import ARMS, Arm, Record, Round, Settings
+from bench.report import markdown
+from bench.statistics import spread, wilson_interval
+from bench.stopping import UntilPrecise
+
+HERE = Path(__file__).parent
+FACTORY = "baseline:make_loop"
+SETTINGS = Settings(before=FACTORY, after=FACTORY, preset="tiny", seed=0, batches=1)
+
+PAIRS = {
+    "quiet": (("before", "same"), ("before", "slow_5"), ("before", "slow_10")),
+    "busy": (("before", "same"), ("before_2", "same_2"), ("before_3", "same_3")),
+}
+"""The runs that one process gives, by condition: which loop is the one before, and which the one after."""
+
+MORE = 1.3
+"""So many times the rounds that the stopping rule wants are kept, to try other rules on the same samples."""
+
+PLANTED = {"slow_5": 0.05, "slow_10": 0.10}
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+console = Console(stderr=True)
+
+Condition = Annotated[str, typer.Argument(help="quiet, or busy: one core is kept busy meanwhile.")]
+Folder = Annotated[Path, typer.Option(help="Where the samples are kept, a line of JSON for each process.")]
+THIS_MACHINE = HERE / "epyc-2-cores"
+
+
+@app.command()
+def run(condition: Condition, runs: int = 100, folder: Folder = THIS_MACHINE) -> None:
+    """Adds to the samples until there are so many runs on identical code."""
+    if condition not in PAIRS:
+        raise typer.BadParameter(f"{condition!r}: must be one of {', '.join(PAIRS)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{condition}.jsonl"
+    there = len(path.read_text().splitlines()) if path.exists() else 0
+    processes = -(-runs // sum(after not in PLANTED for _, after in PAIRS[condition]))
+    burner = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if condition == "busy" else None
+    try:
+        for _ in track(range(there, processes), f"{condition}: {there} of {processes} are there", console=console):
+            done = subprocess.run(
+                [sys.executable, __file__, "one", condition],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
+            with path.open("ab") as file:
+                file.write(done.stdout)
+    finally:
+        if burner:
+            burner.kill()
+
+
+@app.command(hidden=True)
+def one(condition: Condition) -> None:
+    """One process: its samples, as a line of JSON."""
+    began = time.monotonic()
+    from planted import Planted, steps_in_a_block
+
+    from bench import clock
+    from bench.environment import environment
+    from bench.loop import LoopSpec, build, load
+    from bench.schedule import balanced_orders
+
+    names = tuple(dict.fromkeys(name for pair in PAIRS[condition] for name in pair))
+    spec = LoopSpec(SETTINGS.preset, SETTINGS.seed)
+    loops: dict[str, Any] = {name: build(FACTORY, load(FACTORY), spec) for name in names}
+    for loop in loops.values():
+        loop.run(50)
+    steps = steps_in_a_block(loops.values(), SETTINGS.batches)
+    loops |= {name: Planted(loops[name], share, steps) for name, share in PLANTED.items() if name in names}
+    for loop in loops.values():
+        loop.run(50)
+
+    samples: list[dict[str, float]] = []
+    orders = balanced_orders(names)
+    timing = time.monotonic()
+    look, enough = 40, None
+    while (enough is None or len(samples) < enough) and time.monotonic() - timing < SETTINGS.max_time * len(names) / 3:
+        order = next(orders)
+        taken = {name: clock.seconds_for(loops[name], SETTINGS.batches) for name in order}
+        samples.append({name: taken[name] for name in names})
+        if enough is None and len(samples) >= look:
+            if all(_as_long_as_the_harness(_columns(samples), *pair)[1] for pair in PAIRS[condition]):
+                enough = int(MORE * len(samples))
+            look = int(look * 1.15)
+    timed = time.monotonic() - timing
+    found = environment()
+    line = {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(),
+        "environment": {key: found[key] for key in (*MACHINE, "python", "versions")},
+        "seconds": {"in all": round(time.monotonic() - began, 1), "rounds": round(timed, 1)},
+        "microseconds": {name: [round(1e6 * s) for s in column] for name, column in _columns(samples).items()},
+    }
+    print(json.dumps(line))
+
+
+@app.command()
+def outcome(folder: Folder = THIS_MACHINE) -> None:
+    """Has the gate judge all runs, and counts its answers into outcome.md."""
+    text = ""
+    for condition in PAIRS:
+        path = folder / f"{condition}.jsonl"
+        if path.exists():
+            processes = [json.loads(line) for line in path.read_text().splitlines()]
+            text += f"## {condition}, {len(processes)} processes\n\n" + "\n".join(_tables(processes, condition)) + "\n"
+    print(text)
+    (folder / "outcome.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+@app.command()
+def cost(runs: int = 5) -> None:
+    """What measuring, recording and gating add to the time of the measured loops: the built-in pair at preset tiny."""
+    import tempfile
+
+    from bench.closing import Closing
+    from bench.measurement import Measurement
+
+    rows = []
+    for number in track(range(runs), "runs", console=console):
+        measurement = Measurement(Settings(before=FACTORY, after="seqgan:make_loop", preset="tiny", seed=0, batches=10))
+        _ = measurement.timed  # building is a phase of its own
+        measurement.time_rounds()
+        measurement.check_work()
+        record = measurement.record()
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            Closing.of(record, Path(folder)).judge((gate.Limits(), None))
+        end = time.perf_counter() - started
+        loops = sum(sum(done.seconds.values()) for done in record.rounds)
+        rows.append(
+            {
+                "run": number + 1,
+                "s in the loops": f"{loops:.1f}",
+                "s between them": f"{record.rounds_seconds - loops:.2f}",
+                "s for verdict, gate, record and table": f"{end:.2f}",
+                "in all": f"{(record.rounds_seconds + end) / loops - 1:.1%}",
+            }
+        )
+    print(markdown.render(pd.DataFrame(rows), []))
+
+
+def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
+    records: dict[float, list[Record]] = {}
+    for process in track(processes, f"making the records of {condition}", console=console):
+        for before, after in PAIRS[condition]:
+            records.setdefault(PLANTED.get(after, 0.0), []).append(_record(process, before, after))
+    step = len(records[0.0]) // len(processes)  # a reference is a run of another process
+    judged, measured = [], []
+    for planted, of_share in records.items():
+        references = [None] * step + records[0.0][:-step]
+        judged.append(_count(planted, "by itself", of_share, [None] * len(of_share)))
+        judged.append(_count(planted, "against the process before", of_share[step:], references[step:]))
+        measured.append(_measured(planted, of_share))
+    yield markdown.render(pd.DataFrame(judged), [])
+    yield markdown.render(pd.DataFrame(measured), [])
+    took = spread(np.array([process["seconds"]["in all"] for process in processes]))
+    level = np.array([np.median(rounds.milliseconds(record.rounds, "before")) for record in records[0.0]])
+    yield (
+        f"A process took {took.median:.0f} s ({took.low:.0f} to {took.high:.0f}). The baseline's own ms/batch was "
+        f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
+    )
+
+
+def _count(planted: float, how: str, records: list[Record], references: list[Record | None]) -> dict[str, Any]:
+    found = [
+        gate.judge(record, gate.Limits(), reference).outcome
+        for record, reference in track(
+            list(zip(records, references, strict=True)), f"{planted:.0%}, {how}", console=console
+        )
+    ]
+    failed = wilson_interval(found.count(gate.Outcome.FAILED), len(found))
+    return {
+        "planted": f"{planted:.0%}",
+        "judged": how,
+        **{outcome.name.lower(): found.count(outcome) for outcome in gate.Outcome},
+        "share failed (95% Wilson)": f"{failed.estimate:.1%} ({failed.low:.1%} to {failed.high:.1%})",
+    }
+
+
+def _measured(planted: float, records: list[Record]) -> dict[str, Any]:
+    slower = np.array([rounds.speed_up(record.rounds).reciprocal.estimate - 1 for record in records])
+    length = spread(np.array([record.rounds_seconds for record in records]))
+    count = spread(np.array([len(record.rounds) for record in records]))
+    return {
+        "planted": f"{planted:.0%}",
+        "measured, mean (SD over runs)": f"{slower.mean():+.2%} ({slower.std():.2%})",
+        "rounds, median (quartiles)": f"{count.median:.0f} ({count.low:.0f} to {count.high:.0f})",
+        "s in them": f"{length.median:.1f} ({length.low:.1f} to {length.high:.1f})",
+        "precise to 3%": f"{sum(record.rounds_ended == 'precise' for record in records)} of {len(records)}",
+    }
+
+
+def _columns(samples: list[dict[str, float]]) -> dict[str, list[float]]:
+    return {name: [sample[name] for sample in samples] for name in samples[0]}
+
+
+def _as_long_as_the_harness(columns: dict[str, list[float]], before: str, after: str) -> tuple[list[Round], str]:
+    """The rounds of a run with this pair, and why they end there; "" when they would go on."""
+    made = [
+        Round(batches=SETTINGS.batches, order=("before", "null", "after"), seconds={"before": b, "null": b, "after": a})
+        for b, a in zip(columns[before], columns[after], strict=True)
+    ]
+    elapsed = [0.0, *itertools.accumulate(sum(done.seconds.values()) for done in made)]
+    length = 0
+    rule = UntilPrecise(SETTINGS.precision, SETTINGS.max_time, clock=lambda: elapsed[length])
+    for length in range(len(made) + 1):  # the clock reads it
+        if ended := rule(made[:length]):
+            return made[:length], ended
+    return made, ""
+
+
+def _record(process: dict[str, Any], before: str, after: str) -> Record:
+    columns = {name: [value / 1e6 for value in values] for name, values in process["microseconds"].items()}
+    made, ended = _as_long_as_the_harness(columns, before, after)
+    return Record(
+        created=process["created"],
+        settings=SETTINGS,
+        environment=process["environment"],
+        arms={arm: Arm(factory=FACTORY) for arm in ARMS},
+        rounds=tuple(made),
+        rounds_ended=ended or "out of time",
+        rounds_seconds=sum(sum(done.seconds.values()) for done in made),
+        problems=(),
+    )
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app()
