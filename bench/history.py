@@ -20,9 +20,9 @@ FEWEST_RECORDS = 8
 """Fewer do not tell their noise, by which a change is judged."""
 
 _PENALTY = 7.0
-"""Times the variance of the noise and the logarithm of the number of records. Twice what BIC asks for a change (its
-place and its size), for the noise is known from few records: of series that have no change one in twenty is then
-called changed at 8 records and one in a hundred from 10 on (tests/bench/test_history.py)."""
+"""Times the variance of the noise and the logarithm of the number of records. BIC asks 2 for a change (its place and
+its size), but the noise is known from few records only: with 7, of series that have no change one in twenty is called
+changed at 8 records and one in a hundred from 10 on (tests/bench/test_history.py)."""
 
 
 class Entry(NamedTuple):

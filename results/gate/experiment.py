@@ -1,7 +1,7 @@
 """How often the gate is wrong: on identical code, and with 5% and 10% of real extra work planted in the loop.
 
     python results/gate/experiment.py run quiet     # 100 processes
-    python results/gate/experiment.py run busy      # 34 processes of three runs each, one core kept busy meanwhile
+    python results/gate/experiment.py run busy      # 34 processes of three runs each, two at a time
     python results/gate/experiment.py outcome       # has the gate judge all runs: outcome.md
     python results/gate/experiment.py cost          # what measuring, recording and gating add
 
@@ -23,10 +23,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -51,15 +52,12 @@ PAIRS = {
 }
 """The runs that one process gives, by condition: which loop is the one before, and which the one after."""
 
-MORE = 1.3
-"""So many times the rounds that the stopping rule wants are kept, to try other rules on the same samples."""
-
 PLANTED = {"slow_5": 0.05, "slow_10": 0.10}
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 console = Console(stderr=True)
 
-Condition = Annotated[str, typer.Argument(help="quiet, or busy: one core is kept busy meanwhile.")]
+Condition = Annotated[str, typer.Argument(help="quiet, or busy: two processes at a time, on two cores.")]
 Folder = Annotated[Path, typer.Option(help="Where the samples are kept, a line of JSON for each process.")]
 THIS_MACHINE = HERE / "epyc-2-cores"
 
@@ -73,20 +71,31 @@ def run(condition: Condition, runs: int = 100, folder: Folder = THIS_MACHINE) ->
     path = folder / f"{condition}.jsonl"
     there = len(path.read_text().splitlines()) if path.exists() else 0
     processes = -(-runs // sum(after not in PLANTED for _, after in PAIRS[condition]))
-    burner = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if condition == "busy" else None
+    wanted = track(range(there, processes), f"{condition}: {there} of {processes} are there", console=console)
+    for _, line in zip(wanted, _lines(condition), strict=False):
+        with path.open("ab") as file:
+            file.write(line)
+
+
+def _lines(condition: str) -> Iterator[bytes]:
+    """What each process prints, without end; when busy there are two at a time, and a new one as soon as one ends."""
+    running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
     try:
-        for _ in track(range(there, processes), f"{condition}: {there} of {processes} are there", console=console):
-            done = subprocess.run(
-                [sys.executable, __file__, "one", condition],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                check=True,
-            )
-            with path.open("ab") as file:
-                file.write(done.stdout)
+        while True:
+            while len(running) < (2 if condition == "busy" else 1):
+                out = tempfile.TemporaryFile()  # noqa: SIM115  (it goes with its process)
+                command = [sys.executable, __file__, "one", condition]
+                running.append((subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL), out))
+            time.sleep(0.2)
+            for child, out in [each for each in running if each[0].poll() is not None]:
+                running.remove((child, out))
+                if child.returncode:
+                    raise RuntimeError(f"a run ended with exit code {child.returncode}: experiment.py one {condition}")
+                out.seek(0)
+                yield out.read()
     finally:
-        if burner:
-            burner.kill()
+        for child, _ in running:
+            child.kill()
 
 
 @app.command(hidden=True)
@@ -113,14 +122,14 @@ def one(condition: Condition) -> None:
     samples: list[dict[str, float]] = []
     orders = balanced_orders(names)
     timing = time.monotonic()
-    look, enough = 40, None
-    while (enough is None or len(samples) < enough) and time.monotonic() - timing < SETTINGS.max_time * len(names) / 3:
+    look = 40
+    while time.monotonic() - timing < SETTINGS.max_time * len(names) / 3:
         order = next(orders)
         taken = {name: clock.seconds_for(loops[name], SETTINGS.batches) for name in order}
         samples.append({name: taken[name] for name in names})
-        if enough is None and len(samples) >= look:
+        if len(samples) >= look:
             if all(_as_long_as_the_harness(_columns(samples), *pair)[1] for pair in PAIRS[condition]):
-                enough = int(MORE * len(samples))
+                break
             look = int(look * 1.15)
     timed = time.monotonic() - timing
     found = environment()
@@ -149,8 +158,6 @@ def outcome(folder: Folder = THIS_MACHINE) -> None:
 @app.command()
 def cost(runs: int = 5) -> None:
     """What measuring, recording and gating add to the time of the measured loops: the built-in pair at preset tiny."""
-    import tempfile
-
     from bench.closing import Closing
     from bench.measurement import Measurement
 
