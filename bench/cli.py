@@ -129,7 +129,8 @@ def accept(
     before = references.path(accepted, results).exists()
     written = references.accept(accepted, results)
     print(f"{'replaced' if before else 'new'} reference: {written}")
-    print(Verdict.of(accepted).reason)
+    verdict = Verdict.of(accepted)
+    print(f"its verdict: {verdict.kind}: {verdict.reason}")
 
 
 def main(arguments: list[str] | None = None) -> int:

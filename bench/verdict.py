@@ -80,7 +80,7 @@ def _judge(timing: Timing, precision: float) -> tuple[Kind, str]:
         return Kind.FASTER, f"{ratio.estimate:.2f}× as fast (95% interval {ratio.low:.2f} to {ratio.high:.2f})"
     if ratio.high < 1 / noise:
         slower = ratio.reciprocal
-        return Kind.SLOWER, f"{slower.estimate:.2f}× as slow (95% interval {slower.low:.2f} to {slower.high:.2f})"
+        return Kind.SLOWER, f"{slower.estimate:.2f}× as long (95% interval {slower.low:.2f} to {slower.high:.2f})"
     if 1 / (1 + precision) <= ratio.low and ratio.high <= 1 + precision:
         return Kind.SAME, f"no difference of {precision:.1%} or more {known}"
     if ratio.holds(1.0):

@@ -11,7 +11,7 @@ from bench.verdict import Kind, Verdict, invalid
     ("changes", "kind", "reason"),
     [
         ({"after": 0.030, "noise": 0.001}, Kind.FASTER, "2.00× as fast (95% interval"),
-        ({"after": 0.090, "noise": 0.001}, Kind.SLOWER, "1.50× as slow (95% interval"),
+        ({"after": 0.090, "noise": 0.001}, Kind.SLOWER, "1.50× as long (95% interval"),
         ({"after": 0.060, "count": 400}, Kind.SAME, "no difference of 3.0% or more"),
         ({"after": 0.060, "noise": 0.3}, Kind.INCONCLUSIVE, "no measurable difference, and none of 3.0% excluded"),
         # Faster than the loop before, but the loop before differs as much from itself.
