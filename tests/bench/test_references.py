@@ -28,11 +28,11 @@ def test_one_reference_for_each_kind_of_run(tmp_path):
 
 def test_an_unreadable_reference_of_others_is_no_matter(tmp_path):
     references.accept(record(), tmp_path)
-    (tmp_path / "another").mkdir()
-    (tmp_path / "another" / "reference-old.json").write_text('{"schema_version": 1}')
+    (tmp_path / "0-another").mkdir()
+    (tmp_path / "0-another" / "reference-old.json").write_text('{"schema_version": 1}')
     assert references.find(record(), tmp_path) == record()
     with pytest.raises(InvalidRecordError, match="is of schema 1"):
-        references.find(record(environment={"cores": 4}), tmp_path / "another")
+        references.find(record(environment={"cores": 4}), tmp_path / "0-another")
 
 
 def test_accepting_again_replaces(tmp_path):
