@@ -34,21 +34,11 @@ class Change:
             if problems := invalid(record):
                 raise InvalidRecordError(f"the {title} record is invalid: {'; '.join(problems)}")
         differing, other_loops = comparability.differences(second, first), comparability.arms(second, first)
-        ms = {
-            arm: unpaired_ratio_interval(
-                rounds.milliseconds(second.rounds, arm), rounds.milliseconds(first.rounds, arm)
-            )
-            for arm in ARMS
-        }
-        ratios = [
-            rounds.milliseconds(record.rounds, "before") / rounds.milliseconds(record.rounds, "after")
-            for record in (second, first)
-        ]
-        return cls(
-            Comparison.of(first),
-            Comparison.of(second),
-            {} if differing or other_loops else ms,
-            None if other_loops or comparability.settings(second, first) else unpaired_ratio_interval(*ratios),
-            tuple(differing),
-            tuple(other_loops),
-        )
+        ms, speed_up = {}, None
+        if not (differing or other_loops):
+            for arm in ARMS:
+                there, here = (rounds.milliseconds(record.rounds, arm) for record in (first, second))
+                ms[arm] = unpaired_ratio_interval(here, there)
+        if not (other_loops or comparability.settings(second, first)):
+            speed_up = unpaired_ratio_interval(rounds.ratios(second.rounds), rounds.ratios(first.rounds))
+        return cls(Comparison.of(first), Comparison.of(second), ms, speed_up, tuple(differing), tuple(other_loops))

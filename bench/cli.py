@@ -147,8 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _console() -> Console:
-    # A pipe has no width; 80 columns would fold every cell.
-    return Console(width=None if sys.stdout.isatty() else 160)
+    return terminal.console(in_a_pipe=160)
 
 
 def _complain(message: str) -> None:

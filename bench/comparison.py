@@ -68,8 +68,7 @@ def _figures(record: Record, name: str) -> ArmFigures:
 
 
 def _timing(record: Record) -> Timing:
-    ratios = rounds.milliseconds(record.rounds, "before") / rounds.milliseconds(record.rounds, "after")
-    measured = sum(sum(done.seconds.values()) for done in record.rounds)
+    ratios = rounds.ratios(record.rounds)
     return Timing(
         speed_up=rounds.speed_up(record.rounds),
         null=rounds.null(record.rounds),
@@ -78,5 +77,5 @@ def _timing(record: Record) -> Timing:
         speed_up_of_totals=rounds.speed_up_of_totals(record.rounds),
         drift=stability.drift(ratios),
         autocorrelation=stability.autocorrelation(ratios),
-        overhead=record.rounds_seconds / measured - 1.0,
+        overhead=record.rounds_seconds / rounds.seconds(record.rounds) - 1.0,
     )

@@ -175,15 +175,17 @@ def _in_total(record: Record, limit: float, reference: Record | None, noise: flo
     there = None
     if reference is not None:
         there = tuple(rounds.milliseconds(reference.rounds, name) for name in ("after", "before"))
-    factor, likely = (
-        _widened(total_ratio_interval(after, before, there, confidence), noise) for confidence in (CONFIDENCE, 0.95)
-    )
+
+    def interval(confidence: float) -> Interval:
+        return _widened(total_ratio_interval(after, before, there, confidence), noise)
+
+    factor = interval(CONFIDENCE)
     text = f"in total time after takes {factor.estimate - 1:+.1%} {_numbers(factor, limit)}"
     outcome = Outcome.PASSED
     if factor.low > 1 + limit:
         outcome = Outcome.FAILED
         text += ": some of its rounds are slow"
-    elif likely.low > 1 and factor.estimate > 1 + limit:
+    elif factor.estimate > 1 + limit and interval(0.95).low > 1:
         outcome = Outcome.INCONCLUSIVE
         text += ": a few of its rounds are slow; more of them would tell whether by chance"
     return Check("total time", outcome, text, _less_one(factor), limit)

@@ -165,7 +165,15 @@ class Record(_Frozen):
             UsageError: the folder cannot be written.
         """
         stem = f"{self.created:%Y%m%dT%H%M%SZ}-{self.settings.preset}-{secrets.token_hex(3)}"
-        return write_whole(folder / f"{stem}.json", self.model_dump_json(indent=1) + "\n")
+        return self.write_as(folder / f"{stem}.json")
+
+    def write_as(self, path: Path) -> Path:
+        """Writes the record under a name, in place of what has it, whole or not at all.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        return write_whole(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Self:

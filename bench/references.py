@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import comparability
 from bench.errors import InvalidRecordError, UsageError
-from bench.record import Record, write_whole
+from bench.record import Record
 
 _NAME = "reference-*.json"
 
@@ -20,7 +20,7 @@ def accept(record: Record, results: Path) -> Path:
     Raises:
         UsageError: the folder cannot be written.
     """
-    return write_whole(path(record, results), record.model_dump_json(indent=1) + "\n")
+    return record.write_as(path(record, results))
 
 
 def path(record: Record, results: Path) -> Path:

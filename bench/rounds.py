@@ -15,6 +15,17 @@ def milliseconds(rounds: Sequence[Round], name: str) -> np.ndarray:
     return np.array([1e3 * done.seconds[name] / done.batches for done in rounds])
 
 
+def ratios(rounds: Sequence[Round]) -> np.ndarray:
+    """Time before / time after in each round [rounds]."""
+    found: np.ndarray = milliseconds(rounds, "before") / milliseconds(rounds, "after")
+    return found
+
+
+def seconds(rounds: Sequence[Round]) -> float:
+    """Time in all the measured blocks together."""
+    return sum(sum(done.seconds.values()) for done in rounds)
+
+
 def speed_up(rounds: Sequence[Round], confidence: float = 0.95) -> Interval:
     """Time before / time after."""
     return ratio_interval(milliseconds(rounds, "before"), milliseconds(rounds, "after"), confidence)

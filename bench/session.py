@@ -182,8 +182,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if config.stash.get(_NOTHING_TO_JUDGE, False):
             terminalreporter.write_line("gate: invalid: there is no record to judge")
         return
-    # A pipe has no width; 80 columns would fold every cell.
-    console = Console(width=None if os.isatty(1) else 140)
+    from bench.report import terminal
+
+    console = terminal.console(in_a_pipe=140)
     with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
         closing.show(console)
     terminalreporter.write(f"\n{shown.get()}")

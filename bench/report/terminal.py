@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+
+
+def console(in_a_pipe: int) -> Console:
+    """For standard output: as wide as the terminal, and where there is none, which would fold every cell, so wide."""
+    return Console(width=None if os.isatty(1) else in_a_pipe)
 
 
 def show(console: Console, frame: pd.DataFrame, footer: list[str], title: str = "before / after") -> None:

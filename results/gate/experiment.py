@@ -172,7 +172,7 @@ def cost(runs: int = 5) -> None:
         with tempfile.TemporaryDirectory() as folder:
             Closing.of(record, Path(folder)).judge((gate.Limits(), None))
         end = time.perf_counter() - started
-        loops = sum(sum(done.seconds.values()) for done in record.rounds)
+        loops = rounds.seconds(record.rounds)
         rows.append(
             {
                 "run": number + 1,
@@ -265,7 +265,7 @@ def _record(process: dict[str, Any], before: str, after: str) -> Record:
         arms={arm: Arm(factory=FACTORY) for arm in ARMS},
         rounds=tuple(made),
         rounds_ended=ended or "out of time",
-        rounds_seconds=sum(sum(done.seconds.values()) for done in made),
+        rounds_seconds=rounds.seconds(made),
         problems=(),
     )
 

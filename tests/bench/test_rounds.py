@@ -21,3 +21,9 @@ def test_totals_hold_what_a_robust_mean_leaves_out():
     slow = done[3].model_copy(update={"seconds": {**done[3].seconds, "after": 6.3}})
     assert rounds.speed_up([*done[:3], slow, *done[4:]]).estimate == pytest.approx(2.0)
     assert rounds.speed_up_of_totals([*done[:3], slow, *done[4:]]) == pytest.approx(20 * 0.6 / (19 * 0.3 + 6.3))
+
+
+def test_each_round_has_its_ratio_and_all_have_their_time():
+    done = make(before=0.06, after=0.03, noise=0, count=4, batches=10)
+    assert rounds.ratios(done) == pytest.approx([2.0] * 4)
+    assert rounds.seconds(done) == pytest.approx(4 * 10 * (0.06 + 0.06 + 0.03))
