@@ -66,6 +66,7 @@ class BaselineLoop:
         return {
             "config": self.config.to_dict(),
             "samples": self._batch * self.config.batch_size,
+            "batches_per_epoch": self._data.batches_per_epoch(self.config.batch_size),
             "temperature": self.temperature,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bench import devices, percent, references
 from bench import gate as gates
 from bench import history as histories
-from bench import percent, references
 from bench.change import Change
 from bench.errors import InvalidRecordError, UsageError
 from bench.gate import Decision, Limits, Outcome
+from bench.program import Program, output_to_stderr
 from bench.record import Record
 from bench.report import checks, github, records, terminal
 from bench.verdict import Verdict, invalid
@@ -131,6 +133,61 @@ def accept(
     print(f"{'replaced' if before else 'new'} reference: {written}")
     verdict = Verdict.of(accepted)
     print(f"its verdict: {verdict.kind}: {verdict.reason}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def syncs(
+    program: Annotated[
+        list[str] | None, typer.Argument(metavar="PROGRAM [ARGS]...", help="A script, or pytest, and its arguments.")
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option("-m", metavar="MODULE", help="Run a module instead, as `python -m` does.")
+    ] = None,
+    disallow: Annotated[
+        bool, typer.Option("--disallow", help="End the program at its first host sync, with a traceback.")
+    ] = False,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Name the code in Keras and other libraries that reads for a line.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown, for docs.")] = False,
+    trace: Annotated[
+        bool | None,
+        typer.Option(
+            "--trace/--no-trace",
+            help="Have TensorFlow's profiler count the copies from the device as well. "
+            "Default: where there is a GPU. A program that uses the profiler itself needs --no-trace.",
+        ),
+    ] = None,
+) -> None:
+    """Run a program unchanged, and show every line at which it reads a tensor to the host.
+
+    The exit code is the program's. With --json or --markdown, what the program prints goes to standard error.
+    Processes that it starts are not looked into. TensorFlow is imported before the program starts: variables that it
+    reads on import (TF_CPP_MIN_LOG_LEVEL, TF_USE_LEGACY_KERAS) belong into the environment.
+
+    Examples: python -m bench syncs train.py --epochs 1
+
+    python -m bench syncs --disallow -m my_package.train
+
+    python -m bench syncs pytest tests/test_training.py
+    """
+    wanted = Program(program or [], module)
+    from bench.report import syncs as report  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.syncs import Syncs
+
+    with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
+        found = Syncs.of(wanted, disallow, stack, bool(devices.state()["gpus"]) if trace is None else trace)
+    if as_json:
+        print(json.dumps(found.plain(), indent=1))
+    elif as_markdown:
+        print(report.markdown(found), end="")
+    else:
+        console = _console()
+        for title, frame in report.tables(found):
+            terminal.show(console, frame, [], title)
+        terminal.notes(console, report.footer(found))
+    raise typer.Exit(found.exit_code)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from bench import rounds, stability, statistics
-from bench.record import Arm, Record, Survival
+from bench.record import Arm, HostSyncs, Record, Survival
 from bench.stability import Autocorrelation, Drift
 from bench.statistics import Interval, Spread
 
@@ -18,10 +18,27 @@ class ArmFigures:
 
     ms_per_batch: Spread | None
     start_seconds: Spread | None  # from calling the factory to the end of the first batch
-    host_syncs_per_batch: float | None
-    nbytes_per_batch: float | None
+    host_syncs: HostSyncs | None
+    batches_per_epoch: int | None  # as far as the loop says it
     temperature: tuple[float, float] | None  # at the start and at the end of the timed batches
     survivals: dict[str, Survival]  # by the text of the fault
+
+    @property
+    def host_syncs_per_batch(self) -> float | None:
+        """Reads of the device by the host."""
+        return None if self.host_syncs is None else self.host_syncs.reads_per_batch
+
+    @property
+    def host_syncs_per_epoch(self) -> float | None:
+        """The same in as many batches as the loop calls an epoch."""
+        if self.host_syncs is None or self.batches_per_epoch is None:
+            return None
+        return self.host_syncs.reads_per_batch * self.batches_per_epoch
+
+    @property
+    def nbytes_per_batch(self) -> float | None:
+        """Bytes read from the device."""
+        return None if self.host_syncs is None else self.host_syncs.nbytes_per_batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +72,13 @@ class Comparison:
 def _figures(record: Record, name: str) -> ArmFigures:
     arm: Arm = record.arms[name]
     starts = np.array([start.seconds for start in arm.starts])
-    syncs = arm.host_syncs
+    epoch = arm.described_first.get("batches_per_epoch")
     first, last = arm.described_first.get("temperature"), arm.described_last.get("temperature")
     return ArmFigures(
         ms_per_batch=statistics.spread(rounds.milliseconds(record.rounds, name)) if record.rounds else None,
         start_seconds=statistics.spread(starts) if starts.size else None,
-        host_syncs_per_batch=None if syncs is None else syncs.reads_per_batch,
-        nbytes_per_batch=None if syncs is None else syncs.nbytes_per_batch,
+        host_syncs=arm.host_syncs,
+        batches_per_epoch=epoch if isinstance(epoch, int) and epoch > 0 else None,
         temperature=None if first is None or last is None else (float(first), float(last)),
         survivals={survival.fault: survival for survival in arm.survivals},
     )

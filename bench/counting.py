@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import collections
-import os
+from collections.abc import Iterable
 
 from bench import hostsync
 from bench.errors import UsageError
+from bench.hostsync import HostOp
+from bench.hostsync.callsite import shorter
 from bench.loop import TrainingLoop, history
-from bench.record import HostSyncs, ReadSite
+from bench.record import GraphHostOps, HostSyncs, ReadSite
 
 
-def count_host_syncs(loop: TrainingLoop, batches: int) -> HostSyncs:
+def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = ()) -> HostSyncs:
     """The reads in `batches` of training and in the history that is handed over afterwards.
 
     The history belongs to it: a loop that keeps its metrics on the device reads them after all, only later
     and in bulk. The loop should have run before, for tracing makes reads of its own.
+
+    Args:
+        loop: the loop.
+        batches: to train.
+        traced: what was found in its graphs when it ran first.
 
     Raises:
         UsageError: the loop's history does not grow by a value a batch.
@@ -28,24 +35,30 @@ def count_host_syncs(loop: TrainingLoop, batches: int) -> HostSyncs:
     for key, values in kept.items():
         if len(values) - before.get(key, 0) != batches:
             raise UsageError(f"history {key!r} has grown by {len(values) - before.get(key, 0)} in {batches} batches")
-    by_site: dict[tuple[str, str, int], list[hostsync.Read]] = collections.defaultdict(list)
-    for read in log.reads:
-        by_site[read.route, _short(read.file), read.line].append(read)
-    sites = (
-        ReadSite(
-            route=route,
-            file=file,
-            line=line,
-            reads=len(reads),
-            nbytes=sum(read.nbytes for read in reads),
-            seconds=sum(read.seconds for read in reads),
-        )
-        for (route, file, line), reads in by_site.items()
+    return HostSyncs(
+        batches=batches,
+        sites=tuple(
+            ReadSite(
+                route=site.route,
+                file=shorter(site.file),
+                line=site.line,
+                source=site.source,
+                reads=site.reads,
+                nbytes=site.nbytes,
+                seconds=site.seconds,
+                waits=site.waits,
+                waited=site.waited,
+            )
+            for site in hostsync.by_site(log.reads)
+        ),
+        in_graphs=in_graphs([*traced, *log.host_ops]),
     )
-    return HostSyncs(batches=batches, sites=tuple(sorted(sites, key=lambda site: (-site.reads, site.file, site.line))))
 
 
-def _short(file: str) -> str:
-    """The path from the current folder where that is shorter: a record should not depend on where it was made."""
-    relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative
+def in_graphs(found: Iterable[HostOp]) -> tuple[GraphHostOps, ...]:
+    """Host ops gathered by kind, function and line."""
+    counts = collections.Counter((op.kind, op.function, shorter(op.file), op.line) for op in found)
+    return tuple(
+        GraphHostOps(kind=kind, function=function, file=file, line=line, ops=ops)
+        for (kind, function, file, line), ops in counts.items()
+    )

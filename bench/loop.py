@@ -30,8 +30,8 @@ class TrainingLoop(Protocol):
     """What a loop must offer; it needs to know nothing of the harness.
 
     A loop may also have `describe() -> dict`: plain values worth keeping in the record, such as its
-    configuration. A number called `temperature` in it gets a row in the table; `samples`, the number that it has
-    trained on so far, is held against that of the other loop.
+    configuration. A number called `temperature` in it gets a row in the table, `batches_per_epoch` one of host syncs
+    an epoch; `samples`, the number that it has trained on so far, is held against that of the other loop.
     """
 
     def run(self, batches: int) -> None:

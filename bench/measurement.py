@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench import arms, counting, devices, environment, equivalence, stopping, touch, work
+from bench import arms, counting, devices, environment, equivalence, hostsync, stopping, touch, work
 from bench.faults import Fault
 from bench.faults.survival import CleanRun, survive
 from bench.loop import LoopSpec, TrainingLoop, build, describe, load
@@ -94,8 +94,9 @@ class Measurement:
 
     def count_host_syncs(self, arm: str, batches: int) -> HostSyncs:
         """Counts the host's reads of the device in a fresh loop."""
-        loop = self._start(arm)
-        found = counting.count_host_syncs(loop, batches)
+        with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
+            loop = self._start(arm)
+        found = counting.count_host_syncs(loop, batches, log.host_ops)
         self._add(arm, host_syncs=found)
         return found
 

@@ -22,9 +22,10 @@ TIMED = (ARMS[0], NULL, ARMS[1])
 Ended = Literal["precise", "out of time", "as many as asked for"]
 """Why the rounds of a run came to an end."""
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
 Outcome = Literal["survived", "frozen", "diverged", "poisoned", "crashed", "not tested"]
@@ -67,10 +68,23 @@ class ReadSite(_Frozen):
 
     route: str
     file: str
-    line: Annotated[int, Field(ge=0)]
+    line: Count
+    source: str  # the line itself
     reads: Annotated[int, Field(gt=0)]
     nbytes: Count
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # blocked in them
+    seconds: NotNegative  # blocked in them
+    waits: Count  # reads whose value was not ready
+    waited: NotNegative  # seconds until those values were
+
+
+class GraphHostOps(_Frozen):
+    """Ops of one kind in a traced function in which the host takes part, whenever the function runs."""
+
+    kind: str
+    function: str
+    file: str  # where they were made
+    line: Count
+    ops: Annotated[int, Field(gt=0)]
 
 
 class HostSyncs(_Frozen):
@@ -78,6 +92,7 @@ class HostSyncs(_Frozen):
 
     batches: Annotated[int, Field(gt=0)]
     sites: tuple[ReadSite, ...]
+    in_graphs: tuple[GraphHostOps, ...] = ()  # of the functions that the loop had traced by then
 
     @property
     def reads_per_batch(self) -> float:
@@ -141,7 +156,7 @@ class Settings(_Frozen):
 class Record(_Frozen):
     """One run of the harness, with every raw sample."""
 
-    schema_version: Literal[2] = SCHEMA
+    schema_version: Literal[3] = SCHEMA
     created: datetime.datetime
     settings: Settings
     environment: dict[str, Any]

@@ -110,6 +110,7 @@ class OptimizedLoop:
         return {
             "config": self.config.to_dict(),
             "samples": self._batch * self.config.batch_size,
+            "batches_per_epoch": self._data.batches_per_epoch(self.config.batch_size),
             "temperature": self.temperature,
             "skipped_updates": skipped,
         }

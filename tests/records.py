@@ -14,7 +14,8 @@ ENVIRONMENT = {
 
 
 def arm(factory, reads=44, **changes):
-    site = ReadSite(route="numpy", file="f.py", line=1, reads=reads, nbytes=4 * reads, seconds=0.1)
+    site = ReadSite(route="numpy", file="f.py", line=1, source="x.numpy()", reads=reads, nbytes=4 * reads,
+                    seconds=0.1, waits=0, waited=0.0)  # fmt: skip
     return Arm(**{"factory": factory, "host_syncs": HostSyncs(batches=10, sites=(site,)), **changes})
 
 

@@ -1,17 +1,37 @@
-"""Counts each time the host reads a tensor, and says where; for any TensorFlow program.
+"""Counts each time the host reads a tensor, and says where and what it cost; for any TensorFlow program.
 
     with hostsync.record() as log:
         train_step(batch)
     for read in log.reads:
-        print(read.file, read.line, read.route, read.nbytes)
+        print(read.file, read.line, read.route, read.nbytes, read.waited)
 
-Seen are the reads that go through Python (`.numpy()`, `float(t)`, `if t:`, `print(t)`, ...) and those that go
-past it through the buffer protocol (`np.asarray(t)`, `np.mean(t)`, `memoryview(t)`, ...). Not seen are copies to
-the host that stay tensors (`t.cpu()`, DLPack), and reads inside TensorFlow's runtime: `tf.print`,
-`tf.py_function` and their like in graphs, ops that run on the CPU and take their input from a GPU, and control
-flow on a device value.
+    with hostsync.guard("disallow"):  # HostSyncError at the first read
+        train_step(batch)
+        with hostsync.allow("early stopping looks at the loss"):
+            loss = float(loss)
+
+README.md beside this file has every route by which TensorFlow lets the host read a tensor, which of them are seen,
+and what was found in Keras' own loops.
 """
 
-from bench.hostsync.recorder import Log, Read, record
+from bench.hostsync.allowed import allow
+from bench.hostsync.errors import HostSyncError, HostSyncWarning
+from bench.hostsync.graphs import HostOp
+from bench.hostsync.guards import guard, limit
+from bench.hostsync.read import Log, Read
+from bench.hostsync.recorder import record
+from bench.hostsync.sites import Site, by_site
 
-__all__ = ["Log", "Read", "record"]
+__all__ = [
+    "HostOp",
+    "HostSyncError",
+    "HostSyncWarning",
+    "Log",
+    "Read",
+    "Site",
+    "allow",
+    "by_site",
+    "guard",
+    "limit",
+    "record",
+]

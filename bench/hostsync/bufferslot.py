@@ -7,12 +7,18 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import ctypes
+import platform
+import sys
+import sysconfig
 from collections.abc import Callable
 from typing import Any
 
 _BF_GETBUFFER = 1  # Py_bf_getbuffer, the slot's number in CPython's typeslots.h
 _TP_AS_BUFFER = 160  # offset of PyTypeObject.tp_as_buffer on 64-bit builds of CPython 3.11 to 3.13
+_VIEW_OBJ = 8  # offset of Py_buffer.obj
 _WRITABLE = 1  # PyBUF_WRITABLE
 
 _GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
@@ -23,14 +29,17 @@ class BufferSlot:
 
     Args:
         kind: the type.
-        listener: called as listener(object, read) for each request of a buffer to read; it must call read(),
-            which carries the request out and says whether it was granted.
+        listener: called as listener(object, read) for each request of a buffer to read. It calls read(), which
+            carries the request out and says whether it was granted; or it raises, and the request is refused. The
+            asker sees only that there is no buffer: no exception passes the callback.
 
     Raises:
         RuntimeError: this build of Python keeps the slot somewhere else.
     """
 
-    def __init__(self, kind: type, listener: Callable[[Any, Callable[[], bool]], bool]) -> None:
+    def __init__(self, kind: type, listener: Callable[[Any, Callable[[], bool]], object]) -> None:
+        if platform.python_implementation() != "CPython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+            raise RuntimeError("where this build of Python keeps its buffer slots is not known")
         as_buffer = ctypes.c_void_p.from_address(id(kind) + _TP_AS_BUFFER).value
         get_slot = ctypes.pythonapi.PyType_GetSlot
         get_slot.restype, get_slot.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_int]
@@ -39,21 +48,34 @@ class BufferSlot:
             raise RuntimeError(f"{kind.__name__} does not offer the buffer protocol in this build of Python")
         self._slot = ctypes.c_void_p.from_address(as_buffer)  # bf_getbuffer is the first member
         if self._slot.value != self._original:
-            raise RuntimeError("this build of Python keeps its buffer slots somewhere else; reads would be missed")
+            raise RuntimeError("this build of Python keeps its buffer slots somewhere else")
         pass_on = _GetBuffer(self._original)
 
         def get_buffer(address: int, view: int, flags: int) -> int:
             """What C calls: 0 when the request is granted, else -1."""
             if flags & _WRITABLE:
                 return -1  # tensors are read-only; NumPy asks for this first and then again without it
+            owner = ctypes.c_void_p.from_address(view + _VIEW_OBJ)  # set by whoever grants the request
+            owner.value = None
+
+            def granted() -> bool:
+                return owner.value is not None
 
             def read() -> bool:
-                try:
-                    return bool(pass_on(address, view, flags) == 0)
-                except BaseException:  # a type without a buffer, such as bfloat16: the asker tries another way
-                    return False
+                # bfloat16, say: the asker tries another way.
+                with contextlib.suppress(ValueError, TypeError, BufferError):
+                    pass_on(address, view, flags)
+                return granted()
 
-            return 0 if listener(ctypes.cast(address, ctypes.py_object).value, read) else -1
+            try:
+                listener(ctypes.cast(address, ctypes.py_object).value, read)
+            except KeyboardInterrupt:
+                # An exception goes no further than this callback, and a Ctrl-C must not be lost: it comes once more.
+                _thread.start_new_thread(_thread.interrupt_main, ())
+            except Exception as error:
+                if granted():  # not a listener that refuses, but one that is broken
+                    sys.excepthook(type(error), error, error.__traceback__)
+            return 0 if granted() else -1
 
         self._callback = _GetBuffer(get_buffer)  # kept, for the slot does not hold a reference
 

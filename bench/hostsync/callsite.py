@@ -1,47 +1,195 @@
-"""Which line of the user's code is responsible for what happens right now."""
+"""Which line of the user's code is responsible for what happens right now, and by which of its calls."""
 
 from __future__ import annotations
 
+import ast
+import dis
+import functools
+import importlib.util
+import itertools
+import linecache
 import os
 import sys
+import sysconfig
+import tempfile
+import textwrap
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import NamedTuple
 
-import keras
-import numpy
-import tensorflow
-
-import bench
-
-_LIBRARIES = tuple(f"{Path(package.__file__ or '').parent}{os.sep}" for package in (tensorflow, keras, numpy, bench))
-_EXAMPLES = f"{_LIBRARIES[-1]}examples{os.sep}"  # they stand for a user's code
+# Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
+# before it imports Keras.
+_PACKAGES = ("tensorflow", "keras", "numpy", "bench", "tensorboard", "pandas", "scipy", "matplotlib")
+_THIS = "bench"
+_KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
 # What TensorFlow puts around its public functions: no name that a user has written.
-_WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper"})
+_WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
+# Methods that are no way to read by themselves; what the source calls tells more.
+_SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
+_AUTOGRAPH = str(Path(tempfile.gettempdir()) / "__autograph_generated_file")
 
 
-class CallSite(NamedTuple):
-    """A line in the user's code, and the library's function that it called."""
+class Frame(NamedTuple):
+    """A line and the function that it is in."""
 
     file: str
     line: int
-    entry: str | None  # None when no Python function of a library lies between
+    function: str
+
+
+class CallSite(NamedTuple):
+    """A line in the user's code, and the function or operator in it that is at work."""
+
+    file: str
+    line: int
+    route: str | None  # None where neither a library's frame nor the source tells
+
+    @property
+    def source(self) -> str:
+        """The line itself; empty where the file is not there."""
+        return linecache.getline(self.file, self.line).strip()
 
 
 def call_site() -> CallSite:
-    """The innermost frame outside TensorFlow, Keras, NumPy and this harness."""
+    """The innermost frame outside TensorFlow, Keras, NumPy, this package and the standard library.
+
+    pandas, SciPy and matplotlib count as libraries too: a line that plots a tensor is more use than the line of
+    matplotlib that converts it. Where a program has no frame of its own, the innermost one outside TensorFlow.
+    """
     frame: FrameType | None = sys._getframe(1)
-    entry = None
-    while frame is not None and _is_library(frame.f_code.co_filename):
-        name = frame.f_code.co_name
-        # This package's own frames are no entry that the user called.
-        if name not in _WRAPPERS and not frame.f_code.co_filename.startswith(_LIBRARIES[-1]):
-            entry = name
+    entry = ""
+    while frame is not None:
+        code = frame.f_code
+        if not _is_library(code.co_filename):
+            here = _written(frame)
+            return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti))
+        if not _is_ours(code.co_filename) and code.co_name not in _WRAPPERS:
+            entry = code.co_name
         frame = frame.f_back
-    if frame is None:
-        return CallSite("<unknown>", 0, entry)
-    return CallSite(frame.f_code.co_filename, frame.f_lineno, entry)
+    return CallSite("<unknown>", 0, entry.strip("_") or None)
 
 
+def call_stack() -> tuple[Frame, ...]:
+    """All frames, the innermost first, without this package's own."""
+    frame: FrameType | None = sys._getframe(1)
+    found: list[Frame] = []
+    while frame is not None:
+        if not _is_ours(frame.f_code.co_filename):
+            found.append(_written(frame))
+        frame = frame.f_back
+    return tuple(found)
+
+
+def reader(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """The code of a library, such as Keras, that read for the call site; innermost first, three frames at most.
+
+    TensorFlow's and NumPy's own frames are left out; nothing is left where the user's code itself reads.
+    """
+    tensors = tuple(folder for name, folder in _folders().items() if name in ("tensorflow", "numpy"))
+    inside = itertools.takewhile(lambda frame: _is_library(frame.file), stack)
+    readers = (each for each in inside if not each.file.startswith((*tensors, "<")) and each.function not in _WRAPPERS)
+    return tuple(itertools.islice(readers, 3))
+
+
+def shorter(file: str) -> str:
+    """A path from the current folder where it is inside, and from its package in a library.
+
+    What is shown should not depend on where a project and its environment lie.
+    """
+    if file.startswith("<"):
+        return file
+    for name, folder in _folders().items():
+        if name != _THIS and file.startswith(folder):
+            return f"{name}/{file.removeprefix(folder)}"
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
+
+
+def is_users(file: str) -> bool:
+    """Whether a file is the user's code."""
+    return not _is_library(file)
+
+
+@functools.cache
+def _folders() -> dict[str, str]:
+    """The folder of each package that is installed."""
+    found = {}
+    for name in _PACKAGES:
+        spec = importlib.util.find_spec(name)
+        if spec and spec.origin:
+            found[name] = f"{Path(spec.origin).parent}{os.sep}"
+    return found
+
+
+@functools.cache
+def _is_ours(file: str) -> bool:
+    folder = _folders()[_THIS]
+    return file.startswith(folder) and not file.startswith(f"{folder}examples{os.sep}")  # they stand for a user's code
+
+
+@functools.cache
 def _is_library(file: str) -> bool:
-    return (file.startswith(_LIBRARIES) and not file.startswith(_EXAMPLES)) or file.startswith("<")
+    if _is_ours(file) or file.startswith(("<frozen ", "<__array_function__")):
+        return True
+    if file.startswith(tuple(folder for name, folder in _folders().items() if name != _THIS)):
+        return True
+    # What others have installed lies inside the standard library's folder.
+    paths = sysconfig.get_paths()
+    installed, standard = ({f"{paths[name]}{os.sep}" for name in names} for names in _KINDS_OF_CODE)
+    return file.startswith(tuple(standard)) and not file.startswith(tuple(installed))
+
+
+def _written(frame: FrameType) -> Frame:
+    """The frame as its author wrote it: AutoGraph runs a copy of a function from a file that is gone later."""
+    file, line, function = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+    if file.startswith(_AUTOGRAPH):
+        from tensorflow.python.util import tf_stack  # AutoGraph is at work, so it is imported
+
+        # While it traces, TensorFlow keeps the way from generated to written lines.
+        for traced in reversed(list(tf_stack.extract_stack())):
+            if not _is_library(traced.filename) and not traced.filename.startswith(_AUTOGRAPH):
+                return Frame(traced.filename, traced.lineno, traced.name)
+    return Frame(file, line, function)
+
+
+def _route(entry: str, code: CodeType, instruction: int) -> str | None:
+    """What a line does to read.
+
+    Args:
+        entry: the outermost function of a library below it; "" where C reads without one.
+        code: that the line is in.
+        instruction: of it that is running.
+    """
+    if entry.startswith("__") and entry not in _SAYS_LITTLE:
+        return entry.strip("_")  # float, bool, index, str, format, ...
+    return _called(code, instruction) or entry.strip("_") or None
+
+
+@functools.lru_cache(maxsize=4096)
+def _called(code: CodeType, instruction: int) -> str | None:
+    """The function or operator that an instruction stands for in the source; None where that cannot be told.
+
+    `np.asarray(t)` is C all the way, and `tf.cond` has another name inside TensorFlow.
+    """
+    position = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+    line, end, column, end_column = position or (None,) * 4
+    if line is None or end is None or column is None or end_column is None:
+        return None
+    # Columns count bytes.
+    source = [linecache.getline(code.co_filename, number).encode() for number in range(line, end + 1)]
+    source[-1] = source[-1][:end_column]
+    source[0] = source[0][column:]
+    try:
+        node = ast.parse(textwrap.dedent(b"".join(source).decode()).strip(), mode="eval").body
+    except (SyntaxError, ValueError):  # a statement, such as `a[i] = t`, or no source at all
+        return None
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)):
+            return name.strip("_") if name.startswith("__") else name
+        case ast.BinOp(op=operator) | ast.UnaryOp(op=operator) | ast.AugAssign(op=operator):
+            return type(operator).__name__.lower()
+        case ast.Compare():
+            return "compare"
+        case ast.Subscript():
+            return "setitem" if dis.opname[code.co_code[instruction]] == "STORE_SUBSCR" else "getitem"
+    return None

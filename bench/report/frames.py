@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import pandas as pd
@@ -9,13 +10,18 @@ import pandas as pd
 from bench import environment
 from bench.comparison import ArmFigures, Comparison, Timing
 from bench.faults import Fault
-from bench.record import Record, Survival
+from bench.record import ARMS, HostSyncs, Record, Survival
 from bench.report.wording import NOT_MEASURED, few, speed_up, spread
 from bench.statistics import Spread
 from bench.verdict import Verdict
 
 COLUMNS = ["metric", "before", "after", "change"]
 Row = tuple[str, str, str, str]
+
+MOST_SITES = 12
+"""Lines that are shown of each loop; the record has all of them."""
+
+_NO_HOST_OPS = "none"
 
 
 def comparison(found: Comparison) -> pd.DataFrame:
@@ -38,6 +44,10 @@ def comparison(found: Comparison) -> pd.DataFrame:
         *_null(found),
         _times("time to first batch, s, median (quartiles)", before.start_seconds, after.start_seconds),
         _counts("host syncs a batch", before.host_syncs_per_batch, after.host_syncs_per_batch),
+        *_epochs(before, after),
+        *_sites("before", before),
+        *_sites("after", after),
+        *_in_graphs(before, after),
         _counts("bytes read from the device a batch", before.nbytes_per_batch, after.nbytes_per_batch),
         *_temperature(before, after),
         *_faults(before, after),
@@ -98,6 +108,47 @@ def _times(title: str, before: Spread | None, after: Spread | None) -> Row:
 def _counts(title: str, before: float | None, after: float | None) -> Row:
     change = "" if before is None or after is None else _change(before, after, "fewer", "more")
     return title, few(before), few(after), change
+
+
+def _epochs(before: ArmFigures, after: ArmFigures) -> list[Row]:
+    lengths = {arm.batches_per_epoch for arm in (before, after)} - {None}
+    if not lengths:
+        return []
+    title = f"host syncs an epoch of {' or '.join(map(str, sorted(filter(None, lengths))))} batches"
+    return [_counts(title, before.host_syncs_per_epoch, after.host_syncs_per_epoch)]
+
+
+def _sites(name: str, arm: ArmFigures) -> list[Row]:
+    """A row for each line that reads, those that read most often first."""
+    syncs = arm.host_syncs
+    if syncs is None:
+        return []
+    rows: list[Row] = []
+    for site in syncs.sites[:MOST_SITES]:
+        count = few(site.reads / syncs.batches)
+        rows.append(_of_one(name, f"… by {site.route} at {site.file}:{site.line}", count, site.source))
+    if left := syncs.sites[MOST_SITES:]:
+        count = few(sum(site.reads for site in left) / syncs.batches)
+        rows.append(_of_one(name, f"… at {len(left)} more lines", count, ""))
+    return rows
+
+
+def _of_one(name: str, title: str, figure: str, remark: str) -> Row:
+    return (title, figure, "", remark) if name == ARMS[0] else (title, "", figure, remark)
+
+
+def _in_graphs(before: ArmFigures, after: ArmFigures) -> list[Row]:
+    first, second = (NOT_MEASURED if arm.host_syncs is None else _kinds(arm.host_syncs) for arm in (before, after))
+    if {first, second} <= {NOT_MEASURED, _NO_HOST_OPS}:
+        return []
+    return [("host ops in graphs, not counted above", first, second, "")]
+
+
+def _kinds(syncs: HostSyncs) -> str:
+    counts: collections.Counter[str] = collections.Counter()
+    for found in syncs.in_graphs:
+        counts[found.kind] += found.ops
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or _NO_HOST_OPS
 
 
 def _temperature(before: ArmFigures, after: ArmFigures) -> list[Row]:

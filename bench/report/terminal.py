@@ -22,5 +22,10 @@ def show(console: Console, frame: pd.DataFrame, footer: list[str], title: str = 
     for row in frame.itertuples(index=False):
         table.add_row(*map(str, row))
     console.print(table, markup=False)
-    for line in footer:
+    notes(console, footer)
+
+
+def notes(console: Console, lines: list[str]) -> None:
+    """Prints each on a line of its own."""
+    for line in lines:
         console.print(line, highlight=False, markup=False)

@@ -154,3 +154,48 @@ def test_as_a_module(tmp_path):
     done = subprocess.run([sys.executable, "-m", "bench", "gate", path], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout.startswith("failed: ")
+
+
+@pytest.fixture
+def train(tmp_path):
+    (tmp_path / "train.py").write_text(
+        "import os, sys, tensorflow as tf\nprint('training', sys.argv[1:])\nfloat(tf.constant(1.0))\n"
+        "os.write(1, b'not through Python')\nsys.exit(7)\n"
+    )
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "bench", "syncs", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_syncs_runs_a_program_and_shows_its_reads(train):
+    done = train("train.py", "--json", "-m", "x")
+    assert done.returncode == 7
+    assert "training ['--json', '-m', 'x']" in done.stdout  # what comes after the program is its own
+    assert "train.py:3" in done.stdout
+    assert "float(tf.constant(1.0))" in done.stdout
+    assert "1 host syncs in " in done.stdout
+
+
+def test_syncs_of_a_module_as_json(train):
+    done = train("--json", "-m", "train", "x")
+    assert done.returncode == 7
+    found = json.loads(done.stdout)
+    assert (found["program"], found["reads"], found["exit_code"]) == ("-m train x", 1, 7)
+    assert "training ['x']" in done.stderr
+    assert "not through Python" in done.stderr
+
+
+def test_syncs_disallowed_as_markdown(train):
+    done = train("--disallow", "--markdown", "train.py")
+    assert done.returncode == 1
+    assert "train.py:3: host sync: float" in done.stderr
+    assert done.stdout.startswith("0 host syncs in ")
+
+
+def test_syncs_wants_a_program(train):
+    done = train()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: no program: name a script" in done.stderr

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import toys
 
-from bench.counting import count_host_syncs
+from bench.counting import count_host_syncs, in_graphs
 from bench.errors import UsageError
+from bench.hostsync import HostOp
 
 
 def test_a_clean_loop_reads_only_its_history():
@@ -25,7 +26,19 @@ def test_a_read_a_batch_is_counted_at_its_line():
     assert (first.reads, first.nbytes) == (20, 80)
     assert (second.reads, second.nbytes) == (1, 84)
     source = Path(toys.__file__).read_text().splitlines()
-    assert source[first.line - 1].strip() == "loss.numpy()"
+    assert source[first.line - 1].strip() == first.source == "loss.numpy()"
+    assert (first.waits, first.waited) == (0, 0)
+
+
+def test_what_was_traced_before_is_told_with_what_was_traced_now():
+    def op(kind, line):
+        return HostOp(kind, "PrintV2", "print", "step", toys.__file__, line)
+
+    found = in_graphs([op("print", 3), op("print", 3), op("text", 3), op("print", 4)])
+    assert [(each.kind, each.line, each.ops) for each in found] == [("print", 3, 2), ("text", 3, 1), ("print", 4, 1)]
+    loop = toys.Quadratic()
+    loop.run(1)
+    assert [each.kind for each in count_host_syncs(loop, 1, [op("print", 3)]).in_graphs] == ["print"]
 
 
 def test_files_are_named_from_the_current_folder(monkeypatch, tmp_path):

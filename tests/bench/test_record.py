@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bench import record as records
 from bench.errors import InvalidRecordError, UsageError
-from bench.record import ARMS, TIMED, Arm, HostSyncs, ReadSite, Record, Round, Settings, Start, Survival
+from bench.record import ARMS, TIMED, Arm, GraphHostOps, HostSyncs, ReadSite, Record, Round, Settings, Start, Survival
 
 seconds = st.floats(1e-9, 1e6)
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -26,7 +26,13 @@ sites = st.builds(
     line=st.integers(0, 9),
     reads=st.integers(1, 9),
     nbytes=st.integers(0, 9),
+    source=names,
     seconds=seconds,
+    waits=st.integers(0, 9),
+    waited=seconds,
+)
+in_graphs = st.builds(
+    GraphHostOps, kind=names, function=names, file=names, line=st.integers(0, 9), ops=st.integers(1, 9)
 )
 survivals = st.builds(
     Survival, fault=names, reason=names, movement=anything, batches=st.tuples(*[st.integers(0, 9)] * 3)
@@ -39,7 +45,12 @@ found_arms = st.builds(
     starts=st.lists(st.builds(Start, build_seconds=seconds, first_batch_seconds=seconds), max_size=3).map(tuple),
     history=st.dictionaries(names, st.lists(anything, max_size=5).map(tuple), max_size=3),
     host_syncs=st.none()
-    | st.builds(HostSyncs, batches=st.integers(1, 9), sites=st.lists(sites, max_size=3).map(tuple)),
+    | st.builds(
+        HostSyncs,
+        batches=st.integers(1, 9),
+        sites=st.lists(sites, max_size=3).map(tuple),
+        in_graphs=st.lists(in_graphs, max_size=2).map(tuple),
+    ),
     survivals=st.lists(survivals, max_size=2).map(tuple),
 )
 rounds = st.builds(
@@ -107,7 +118,7 @@ def test_is_immutable():
         lambda: Round(batches=1, order=TIMED, seconds=dict.fromkeys(TIMED, math.inf)),
         lambda: Arm(factory="x:y", surprise=1),
         lambda: Record(**{**make().model_dump(), "arms": {"before": Arm(factory="x:y")}}),
-        lambda: Record(**{**make().model_dump(), "schema_version": 3}),
+        lambda: Record(**{**make().model_dump(), "schema_version": 4}),
     ],
 )
 def test_is_checked_when_it_is_made(broken):
@@ -123,7 +134,7 @@ def test_each_record_has_a_file_of_its_own(tmp_path):
 
 
 def test_rates_are_per_batch():
-    site = ReadSite(route="numpy", file="f", line=1, reads=3, nbytes=12, seconds=0.0)
+    site = ReadSite(route="numpy", file="f", line=1, source="", reads=3, nbytes=12, seconds=0.0, waits=0, waited=0.0)
     syncs = HostSyncs(batches=6, sites=(site, site))
     assert (syncs.reads_per_batch, syncs.nbytes_per_batch) == (1.0, 4.0)
 
@@ -132,9 +143,9 @@ def test_rates_are_per_batch():
     ("content", "says"),
     [
         (b"", "no whole record"),
-        (b'{"schema_version": 2, "created"', "no whole record"),
-        (b'{"schema_version": 1}', "is of schema 1, and this version reads 2"),
-        (b'{"schema_version": 2}', "no whole record (created: Field required)"),
+        (b'{"schema_version": 3, "created"', "no whole record"),
+        (b'{"schema_version": 1}', "is of schema 1, and this version reads 3"),
+        (b'{"schema_version": 3}', "no whole record (created: Field required)"),
         (b"[]", "the file"),
         (b"\xff", "no whole record"),
     ],

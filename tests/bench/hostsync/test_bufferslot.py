@@ -46,3 +46,57 @@ def test_tensors_are_not_kept_alive():
 def test_refuses_a_type_that_has_no_such_slot():
     with pytest.raises(RuntimeError, match="int does not offer the buffer protocol"):
         BufferSlot(int, lambda tensor, read: read())
+
+
+def test_a_listener_that_refuses_keeps_the_buffer_back():
+    def refuse(tensor, read):
+        raise LookupError("not now")
+
+    slot = BufferSlot(TENSOR, refuse)
+    slot.install()
+    try:
+        with pytest.raises(SystemError):  # no exception passes from the callback to who asked
+            memoryview(tf.constant([1.0]))
+        np.testing.assert_array_equal(np.asarray(tf.constant([1.0])), [1.0])  # NumPy tries another way
+    finally:
+        slot.restore()
+
+
+def test_a_listener_that_breaks_is_heard(capsys):
+    def breaks(tensor, read):
+        read()
+        raise LookupError("a defect")
+
+    slot = BufferSlot(TENSOR, breaks)
+    slot.install()
+    try:
+        assert memoryview(tf.constant([1.0])).tolist() == [1.0]
+    finally:
+        slot.restore()
+    assert "LookupError: a defect" in capsys.readouterr().err
+
+
+def test_a_ctrl_c_inside_comes_again_outside():
+    def interrupted(tensor, read):
+        read()
+        raise KeyboardInterrupt
+
+    slot = BufferSlot(TENSOR, interrupted)
+    slot.install()
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            memoryview(tf.constant([1.0]))
+            for _ in range(10**9):  # until the signal comes
+                pass
+        finally:
+            slot.restore()
+
+
+@pytest.mark.parametrize("build", [{"python_implementation": "PyPy"}, {"free_threaded": True}])
+def test_other_builds_of_python_are_not_guessed_at(monkeypatch, build):
+    if "python_implementation" in build:
+        monkeypatch.setattr("platform.python_implementation", lambda: build["python_implementation"])
+    else:
+        monkeypatch.setattr("sysconfig.get_config_var", lambda name: name == "Py_GIL_DISABLED")
+    with pytest.raises(RuntimeError, match="is not known"):
+        BufferSlot(TENSOR, lambda tensor, read: read())

@@ -4,7 +4,7 @@ from records import ENVIRONMENT, record
 from records import arm as bare
 
 from bench.comparison import Comparison
-from bench.record import Arm, Equivalence, Start, Survival
+from bench.record import Arm, Equivalence, GraphHostOps, HostSyncs, Start, Survival
 from bench.report import frames
 from bench.verdict import Verdict
 
@@ -13,7 +13,7 @@ def arm(factory, reads, temperature, outcome):
     return bare(
         factory,
         reads,
-        described_first={"temperature": temperature},
+        described_first={"temperature": temperature, "batches_per_epoch": 50},
         described_last={"temperature": temperature / 2},
         starts=(Start(build_seconds=1.0, first_batch_seconds=2.0), Start(build_seconds=1.0, first_batch_seconds=4.0)),
         survivals=(
@@ -44,10 +44,34 @@ def test_one_row_a_metric():
         ),
         "time to first batch, s, median (quartiles)": ("4.00 (3.50 to 4.50)", "4.00 (3.50 to 4.50)", "same"),
         "host syncs a batch": ("4.4", "0.1", "44× fewer"),
+        "host syncs an epoch of 50 batches": ("220", "5", "44× fewer"),
+        "… by numpy at f.py:1": ("", "0.1", "x.numpy()"),
         "bytes read from the device a batch": ("17.6", "0.4", "44× fewer"),
         "temperature, start → end": ("0.80 → 0.40", "2.00 → 1.00", ""),
         "gradients × 1e+08, generator": ("frozen: because", "survived: because", ""),
     }  # fmt: skip
+
+
+def with_syncs(**found):
+    site = ARMS["before"].host_syncs.sites[0]
+    sites = tuple(site.model_copy(update={"line": line, "reads": 20 - line}) for line in range(1, 16))
+    syncs = HostSyncs(batches=10, sites=sites, **found)
+    return record(arms={"before": bare("a:b", host_syncs=syncs), "after": bare("c:d", reads=1)})
+
+
+def test_each_line_that_reads_has_a_row_and_the_rest_one_together():
+    found = rows(with_syncs())
+    lines = {metric: row for metric, row in found.items() if metric.startswith("…")}
+    assert len(lines) == frames.MOST_SITES + 1 + 0
+    assert lines["… by numpy at f.py:2"] == ("1.8", "", "x.numpy()")
+    assert lines["… at 3 more lines"] == ("1.8", "", "")
+
+
+def test_ops_of_the_host_in_graphs_have_a_row():
+    op = GraphHostOps(kind="print", function="step", file="f.py", line=1, ops=2)
+    found = rows(with_syncs(in_graphs=(op, op.model_copy(update={"line": 2}), op.model_copy(update={"kind": "text"}))))
+    assert found["host ops in graphs, not counted above"] == ("4 print, 2 text", "none", "")
+    assert "host ops in graphs, not counted above" not in rows(with_syncs())
 
 
 def test_what_is_not_there_is_not_made_up():

@@ -1,0 +1,11 @@
+"""What goes wrong, and what is worth a warning."""
+
+from __future__ import annotations
+
+
+class HostSyncError(RuntimeError):
+    """The host reads a tensor where it must not, or more often than it may."""
+
+
+class HostSyncWarning(RuntimeWarning):
+    """The host reads a tensor where it should not, or reads cannot all be seen."""

@@ -1,0 +1,150 @@
+"""The places that every read of a tensor by Python passes, exactly one of them for each read.
+
+| hook | what passes it |
+|---|---|
+| `EagerTensor._numpy_internal` | `.numpy()`, `float(t)`, `if t:`, `print(t)`, pickle, and all other Python methods |
+| the C slot `bf_getbuffer` | `np.asarray(t)`, `np.mean(t)`, `memoryview(t)`: the buffer protocol |
+| `EagerTensor._copy_to_device` | `t.cpu()`: copies to the host that stay tensors |
+| `TFE_ToDlpackCapsule` | `np.from_dlpack(t)`, `tf.experimental.dlpack.to_dlpack(t)` |
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import numpy as np
+from tensorflow.python import pywrap_tfe
+from tensorflow.python.framework import ops
+
+from bench.hostsync.bufferslot import BufferSlot
+
+# Not type(tf.constant(0)): making a tensor would start TensorFlow's devices, before a program can configure them.
+TENSOR: type = ops.EagerTensor
+_METHOD, _COPY, _DLPACK = "_numpy_internal", "_copy_to_device", "TFE_ToDlpackCapsule"
+
+READ: Final[Callable[[Any], Any]] = getattr(TENSOR, _METHOD)
+"""Reads a tensor and tells nobody."""
+
+
+class Watcher(Protocol):
+    """Is told of reads."""
+
+    def before(self, tensor: Any, route: str | None, raises: bool) -> None:
+        """A tensor is about to be read; an exception keeps it from being read.
+
+        Args:
+            tensor: the tensor.
+            route: where it does not follow from the call.
+            raises: whether the exception reaches the program. Through the buffer protocol it cannot: the program
+                sees that there is no buffer.
+        """
+
+    def after(self, tensor: Any, route: str | None, nbytes: int, seconds: float) -> None:
+        """A tensor has been read.
+
+        Args:
+            tensor: the tensor.
+            route: where it does not follow from the call.
+            nbytes: of its value.
+            seconds: that this took.
+        """
+
+
+class Hooks:
+    """The hooks, which tell a watcher; not in place before `install`."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._patches: list[tuple[Any, str, Any, Any]] = [
+            (TENSOR, _METHOD, READ, self._reading_method(READ)),
+            (TENSOR, _COPY, getattr(TENSOR, _COPY), self._reading_copy(getattr(TENSOR, _COPY))),
+            (pywrap_tfe, _DLPACK, getattr(pywrap_tfe, _DLPACK), self._exporting(getattr(pywrap_tfe, _DLPACK))),
+        ]
+        self._slot: BufferSlot | None = None
+        self.unseen: tuple[str, ...] = ()
+        try:
+            self._slot = BufferSlot(TENSOR, self._on_buffer)
+        except RuntimeError as error:
+            self.unseen = (f"the buffer protocol (np.asarray(t), np.mean(t), memoryview(t), ...): {error}",)
+
+    def install(self) -> None:
+        """From here on the watcher is told of every read."""
+        for owner, name, _, ours in self._patches:
+            setattr(owner, name, ours)
+        if self._slot:
+            self._slot.install()
+
+    def restore(self) -> None:
+        """TensorFlow is as it was."""
+        if self._slot:
+            self._slot.restore()
+        for owner, name, theirs, _ in self._patches:
+            setattr(owner, name, theirs)
+
+    def _reading_method(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        watcher = self._watcher
+
+        def numpy_internal(tensor: Any) -> Any:
+            watcher.before(tensor, None, raises=True)
+            started = time.perf_counter()
+            value = original(tensor)
+            seconds = time.perf_counter() - started
+            watcher.after(tensor, None, _size_of(value), seconds)
+            return value
+
+        return numpy_internal
+
+    def _reading_copy(self, original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+        watcher = self._watcher
+
+        def copy_to_device(tensor: Any, device: str) -> Any:
+            if "CPU" not in device.upper():
+                return original(tensor, device)  # to a GPU, or to where ops run by default
+            watcher.before(tensor, "copy", raises=True)
+            started = time.perf_counter()
+            copied = original(tensor, device)
+            seconds = time.perf_counter() - started
+            watcher.after(tensor, "copy", _bytes_of(tensor), seconds)
+            return copied
+
+        return copy_to_device
+
+    def _exporting(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        watcher = self._watcher
+
+        def to_dlpack_capsule(tensor: Any) -> Any:
+            watcher.before(tensor, "dlpack", raises=True)
+            started = time.perf_counter()
+            capsule = original(tensor)
+            seconds = time.perf_counter() - started
+            # From a GPU the capsule points into its memory: the host waits, and nothing is copied.
+            nbytes = _bytes_of(tensor) if "CPU" in tensor.backing_device else 0
+            watcher.after(tensor, "dlpack", nbytes, seconds)
+            return capsule
+
+        return to_dlpack_capsule
+
+    def _on_buffer(self, tensor: Any, read: Callable[[], bool]) -> bool:
+        self._watcher.before(tensor, None, raises=False)
+        started = time.perf_counter()
+        granted = read()
+        seconds = time.perf_counter() - started
+        if granted:
+            self._watcher.after(tensor, None, _bytes_of(tensor), seconds)
+        return granted
+
+
+def _bytes_of(tensor: Any) -> int:
+    if tensor.dtype.size:
+        return int(tensor.dtype.size * math.prod(tensor._shape_tuple()))
+    return _size_of(READ(tensor))  # strings, which are never anywhere but on the host
+
+
+def _size_of(value: Any) -> int:
+    """Bytes of a value that was read; of strings, of their text."""
+    if isinstance(value, np.ndarray | np.generic) and value.dtype != object:
+        return int(value.nbytes)
+    return sum(len(text) for text in np.asarray(value, dtype=object).ravel())

@@ -1,0 +1,67 @@
+"""Reads that Python saw, held against the copies that a trace shows."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from bench.hostsync.copies import Copy
+from bench.hostsync.read import Read
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconciled:
+    """Which reads and copies belong together, and what is left of either."""
+
+    matched: int  # pairs of a read and a copy
+    unexplained: tuple[Copy, ...]  # copies that no recorded read explains, in the order in which they started
+    python_only: int  # reads of values that were on the host already, which take no copy
+    uncopied: int  # reads of a device's values without a copy: DLPack exports, events that the trace lost
+
+    @property
+    def unexplained_nbytes(self) -> int:
+        """Bytes of the copies that no recorded read explains."""
+        return sum(copy.nbytes for copy in self.unexplained)
+
+
+def reconcile(reads: Iterable[Read], copies: Sequence[Copy], own: Iterable[tuple[str, int]] = ()) -> Reconciled:
+    """Matches each read of a GPU's value with the earliest copy of that device and size that has no read yet.
+
+    When things happened is not compared: copies are stamped by the GPU's clock, which is tied to the host's only once,
+    as the trace starts, and a read does not say when it was. So of copies of the same device and size it is known how
+    many no read explains, and not which ones; and one of them can stand in for a read's own that the trace lost.
+
+    Every read and every copy is counted, once; but not the copies of this package's own reads.
+
+    Args:
+        reads: in any order.
+        copies: in any order.
+        own: device and bytes of reads that were made to measure the device and not recorded.
+    """
+    python_only = uncopied = 0
+    waiting: collections.Counter[tuple[str, int]] = collections.Counter()  # reads, by device and bytes
+    for read in reads:
+        if read.device.startswith("CPU"):
+            python_only += 1
+        elif read.nbytes:
+            waiting[read.device, read.nbytes] += 1
+        else:
+            uncopied += 1
+    ours = collections.Counter(own)
+    matched, unexplained = 0, []
+    for copy in sorted(copies, key=lambda copy: copy.started):
+        kind = copy.device, copy.nbytes
+        if ours[kind]:
+            ours[kind] -= 1
+        elif waiting[kind]:
+            waiting[kind] -= 1
+            matched += 1
+        else:
+            unexplained.append(copy)
+    return Reconciled(
+        matched=matched,
+        unexplained=tuple(unexplained),
+        python_only=python_only,
+        uncopied=uncopied + waiting.total(),
+    )

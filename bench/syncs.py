@@ -1,0 +1,64 @@
+"""The host syncs of a program that knows nothing of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import Any
+
+from bench import hostsync
+from bench.hostsync import HostOp, Site
+from bench.hostsync.copies import trace_copies
+from bench.hostsync.reconcile import Reconciled, reconcile
+from bench.hostsync.waiting import own_reads
+from bench.program import Program
+
+
+@dataclasses.dataclass(frozen=True)
+class Syncs:
+    """What was found in one run of a program."""
+
+    program: str
+    exit_code: int
+    seconds: float  # that it ran
+    sites: tuple[Site, ...]
+    host_ops: tuple[HostOp, ...]  # in the graphs that it traced
+    copies: Reconciled | None  # what the device says of it; None where no device was traced
+    unseen: tuple[str, ...]  # routes that could not be recorded
+
+    @classmethod
+    def of(cls, program: Program, disallow: bool = False, stack: bool = False, trace: bool = False) -> Syncs:
+        """Runs the program.
+
+        Args:
+            program: the program.
+            disallow: whether the first read that is not inside `hostsync.allow` ends it.
+            stack: whether to keep which code of a library read for a line.
+            trace: whether TensorFlow's profiler looks at the device meanwhile.
+
+        Raises:
+            RuntimeError: the profiler is in use by the program itself.
+        """
+        watched = trace_copies() if trace else contextlib.nullcontext()
+        measured = len(own_reads)
+        with watched as copies, hostsync.record(stack) as log:
+            exit_code = program.run(hostsync.guard("disallow") if disallow else None)
+        return cls(
+            program=program.name,
+            exit_code=exit_code,
+            seconds=log.seconds,
+            sites=hostsync.by_site(log.reads),
+            host_ops=tuple(log.host_ops),
+            copies=None if copies is None else reconcile(log.reads, copies, own_reads[measured:]),
+            unseen=log.unseen,
+        )
+
+    @property
+    def reads(self) -> int:
+        """Of all sites."""
+        return sum(site.reads for site in self.sites)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON takes it, the totals and source lines with it."""
+        sites = [{**dataclasses.asdict(site), "source": site.source} for site in self.sites]
+        return {**dataclasses.asdict(self), "reads": self.reads, "sites": sites}

@@ -1,0 +1,111 @@
+import io
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bench import hostsync
+from bench.hostsync import callsite
+from bench.hostsync.callsite import Frame, reader, shorter
+
+
+def run(program, file="a_program.py", **names):
+    with hostsync.record(stack=True) as log:
+        exec(compile(program, file, "exec"), {"tf": tf, "np": np, "t": tf.constant([1.0, 2.0]), **names})
+    return log.reads
+
+
+def test_a_read_inside_a_function_belongs_to_its_line():
+    (read,) = run("def loss_of(x):\n    y = x * 2\n    return float(y[0])\nloss_of(t)")
+    assert (read.file, read.line, read.route) == ("a_program.py", 3, "float")
+
+
+def test_without_the_source_the_function_of_the_library_names_the_route():
+    assert [read.route for read in run("t.numpy(); np.mean(t); tf.get_static_value(t)")] == [
+        "numpy",
+        "mean",
+        "constant_value",
+    ]
+    assert [read.route for read in run("np.asarray(t)")] == ["unknown"]
+
+
+def test_code_without_a_file_is_the_users(tmp_path):
+    (read,) = run("t.numpy()", file="<stdin>")
+    assert (read.file, read.line) == ("<stdin>", 1)
+
+
+def test_the_standard_library_is_no_call_site():
+    import statistics
+
+    (read,) = run("\nstatistics.fmean(t.numpy())", statistics=statistics)
+    assert read.line == 2
+    import logging
+
+    log = logging.Logger("test", logging.INFO)
+    log.addHandler(logging.StreamHandler(io.StringIO()))
+    (read,) = run("\n\nlog.info('%s', t)", log=log)
+    assert (read.file, read.line) == ("a_program.py", 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "route"),
+    [
+        ("a[:] = t", "setitem"),
+        ("a @ np.asarray(t)", "asarray"),
+        ("np.array(\n    t)", "array"),
+        ("f'{np.asarray(t)}'", "asarray"),
+        ("[np.asarray(x) for x in (t,)]", "asarray"),
+    ],
+)
+def test_the_source_names_the_route(tmp_path, line, route):
+    file = tmp_path / "program.py"
+    file.write_text(f"ä = 'é'; a = np.zeros(2, np.float32)\n{line}\n", encoding="utf-8")
+    (read,) = run(file.read_text(encoding="utf-8"), str(file))
+    assert (read.route, read.line) == (route, 2)
+
+
+def test_a_function_that_autograph_has_copied_keeps_its_line():
+    eager = tf.constant([1.0, 2.0])
+
+    @tf.function
+    def step(x):
+        if x[0] > 0:  # makes AutoGraph copy it
+            x = x + float(eager[0])
+        return x
+
+    with hostsync.record() as log:
+        step(eager)
+    first = step.python_function.__code__.co_firstlineno
+    # The branch captures the tensor as a constant, and the `if` around it once more.
+    assert [(read.file, read.line) for read in log.reads] == [(__file__, first + 3), (__file__, first + 2)]
+
+
+def test_the_reader_is_the_librarys_own_code():
+    keras = f"{callsite._folders()['keras']}src/x.py"
+    tensorflow = f"{callsite._folders()['tensorflow']}x.py"
+    inner, outer, wrapper = Frame(keras, 1, "convert"), Frame(keras, 2, "on_end"), Frame(keras, 3, "error_handler")
+    more = Frame(keras, 4, "fit"), Frame(keras, 5, "run")
+    stack = (Frame(tensorflow, 1, "numpy"), inner, wrapper, outer, *more, Frame(__file__, 9, "train"), inner)
+    assert reader(stack) == (inner, outer, more[0])
+    assert reader((Frame(tensorflow, 1, "numpy"), Frame(__file__, 9, "train"), inner)) == ()
+    assert reader(()) == ()
+
+
+def test_paths_do_not_depend_on_where_things_lie(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shorter(str(tmp_path / "a" / "train.py")) == "a/train.py"
+    assert shorter(str(tmp_path.parent / "train.py")) == str(tmp_path.parent / "train.py")
+    assert shorter(tf.__file__).startswith("tensorflow/")
+    assert shorter("<stdin>") == "<stdin>"
+
+
+def test_the_examples_stand_for_a_users_code():
+    from bench.examples import keras_fit
+
+    assert callsite.is_users(keras_fit.__file__)
+    assert callsite.is_users(__file__)
+    assert not callsite.is_users(callsite.__file__)
+    assert not callsite.is_users(os.__file__)
+    assert not callsite.is_users(np.__file__)
+    assert callsite.is_users(pytest.__file__)  # installed, and no library that reads for others

@@ -1,0 +1,338 @@
+import contextlib
+import tempfile
+import time
+
+import pytest
+import tensorflow as tf
+from tensorflow.python.profiler import profiler_v2
+from tensorflow.tsl.profiler.protobuf import profiler_options_pb2, xplane_pb2
+
+from bench import hostsync
+from bench.hostsync import copies, waiting
+from bench.hostsync.copies import Copy, device_to_host, trace_copies
+from bench.hostsync.reconcile import reconcile
+
+STARTED = 1_700_000_000_000_000_000  # Unix time in ns of every trace below
+DETAILS = "kind_src:device kind_dst:pageable size:{} dest:0 async:1"
+
+
+def number_of(text, metadata):
+    """A text's number in a plane's metadata, where it is added if it is not there."""
+    for number, known in metadata.items():
+        if known.name == text:
+            return number
+    number = len(metadata) + 1
+    metadata[number].id, metadata[number].name = number, text
+    return number
+
+
+def add_event(plane, line, name, details=None, offset=0, duration=0, by_reference=True):
+    """An event that begins so many ps after its line does."""
+    event = line.events.add(metadata_id=number_of(name, plane.event_metadata), offset_ps=offset, duration_ps=duration)
+    event.stats.add(metadata_id=number_of("correlation_id", plane.stat_metadata), uint64_value=7)
+    if details is not None:
+        stat = event.stats.add(metadata_id=number_of("memcpy_details", plane.stat_metadata))
+        if by_reference:
+            stat.ref_value = number_of(details, plane.stat_metadata)
+        else:
+            stat.str_value = details
+
+
+@pytest.fixture
+def space():
+    """A trace without a line in it."""
+    space = xplane_pb2.XSpace()
+    plane = space.planes.add(name="Task Environment")
+    for name, moment in (("profile_stop_time", STARTED + 10**9), ("profile_start_time", STARTED)):
+        plane.stats.add(metadata_id=number_of(name, plane.stat_metadata), uint64_value=moment)
+    return space
+
+
+@pytest.fixture
+def plane(space):
+    """Its plane of the first GPU."""
+    return space.planes.add(name="/device:GPU:0")
+
+
+@pytest.fixture
+def line(plane):
+    """The line of that GPU's stream for copies to the host."""
+    return plane.lines.add(name="Stream #20(MemcpyD2H)")
+
+
+def sizes(space):
+    return [copy.nbytes for copy in device_to_host(space)]
+
+
+def test_a_copy_has_its_device_bytes_and_times(space, plane, line):
+    line.timestamp_ns = 500_000_000
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(4), offset=250_000_000_000, duration=1_500_000)
+    assert device_to_host(space) == [Copy("GPU:0", 4, STARTED / 1e9 + 0.75, 1.5e-6)]
+
+
+def test_other_copies_kernels_and_copies_of_other_planes_are_none(space, plane, line):
+    for name in (
+        "MemcpyH2D",
+        "MemcpyD2D",
+        "MemcpyH2H",
+        "MemcpyP2P",
+        "MemcpyOther",
+        "MemcpyD2HD2H",
+        "Memset 2",
+        "XMemcpyD2H",
+    ):
+        add_event(plane, line, name, DETAILS.format(8))
+    add_event(plane, line, "void gemm<float>()")
+    for name in ("/host:CPU", "/device:TPU:0", "/device:GPU:", "/device:GPU:0 x", "x/device:GPU:0"):
+        other = space.planes.add(name=name)
+        add_event(other, other.lines.add(name="Stream #20(MemcpyD2H)"), "MemcpyD2H", DETAILS.format(16))
+    assert device_to_host(space) == []
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(32))
+    assert sizes(space) == [32]
+
+
+def test_a_copy_counts_once_however_many_lines_show_it(space, plane, line):
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(4))
+    for name in ("Steps", "Framework Name Scope", "Framework Ops", "XLA Modules", "XLA Ops", "Source code", ""):
+        add_event(plane, plane.lines.add(name=name), "MemcpyD2H", DETAILS.format(4))
+    assert sizes(space) == [4]
+
+
+@pytest.mark.parametrize(
+    "name", ["Stream #7", "Stream #7(Kernel,MemcpyD2H,MemcpyH2D)", "Stream #268435458(MemcpyD2H)", "CUPTI overhead"]
+)
+def test_every_stream_of_a_gpu_is_looked_at(space, plane, line, name):
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(4))
+    add_event(plane, plane.lines.add(name=name, timestamp_ns=1000), "MemcpyD2H", DETAILS.format(8))
+    assert sizes(space) == [4, 8]
+
+
+@pytest.mark.parametrize("by_reference", [True, False])
+@pytest.mark.parametrize(
+    ("details", "nbytes"),
+    [
+        (DETAILS.format(4194304), 4194304),
+        (DETAILS.format(0), 0),
+        (DETAILS.format(2**33), 2**33),
+        ("size:12 dest:0 async:0", 12),
+        ("kind_src:device pagesize:64 size:5", 5),
+        ("kind_src:device", 0),
+    ],
+)
+def test_bytes_are_read_from_the_details(space, plane, line, details, nbytes, by_reference):
+    add_event(plane, line, "MemcpyD2H", details, by_reference=by_reference)
+    assert sizes(space) == [nbytes]
+
+
+def test_a_copy_that_does_not_say_its_bytes_is_one_nevertheless(space, plane, line):
+    add_event(plane, line, "MemcpyD2H")
+    assert sizes(space) == [0]
+
+
+def test_a_name_with_a_suffix_is_a_copy(space, plane, line):
+    add_event(plane, line, "MemcpyD2H (CudaGraph:3)", DETAILS.format(4))
+    assert sizes(space) == [4]
+
+
+def test_copies_of_all_gpus_are_in_the_order_in_which_they_started(space):
+    for number, offsets in ((1, (30, 5)), (0, (20, 10)), (12, (1, 40))):
+        plane = space.planes.add(name=f"/device:GPU:{number}")
+        for which, offset in enumerate(offsets):
+            # Each plane has numbers of its own, and the picoseconds are fewer than a float of Unix time can tell.
+            line = plane.lines.add(name=f"Stream #{which}(MemcpyD2H)", timestamp_ns=1)
+            add_event(plane, line, f"kernel {offset}")
+            add_event(plane, line, "MemcpyD2H", DETAILS.format(offset), offset=offset)
+    found = device_to_host(space)
+    assert [copy.nbytes for copy in found] == [1, 5, 10, 20, 30, 40]
+    assert [copy.device for copy in found] == ["GPU:12", "GPU:1", "GPU:0", "GPU:0", "GPU:1", "GPU:12"]
+
+
+def test_a_line_that_begins_later_has_later_copies(space, plane, line):
+    late = plane.lines.add(name="Stream #8(MemcpyD2H)", timestamp_ns=2)
+    add_event(plane, late, "MemcpyD2H", DETAILS.format(1))
+    line.timestamp_ns = 1
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(2), offset=999)
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(3), offset=1001)
+    assert sizes(space) == [2, 1, 3]
+
+
+def test_without_the_time_of_its_start_a_trace_has_unix_times(plane, line, space):
+    del space.planes[0]
+    plane, line = space.planes[0], space.planes[0].lines[0]
+    line.timestamp_ns = STARTED
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(4), offset=10**12)
+    assert device_to_host(space)[0].started == STARTED / 1e9 + 1
+
+
+def test_the_trace_is_not_changed(space, plane, line):
+    event = line.events.add(metadata_id=99)  # of no name, with a stat of no name
+    event.stats.add(metadata_id=98, ref_value=97)
+    add_event(plane, line, "MemcpyD2H", DETAILS.format(4))
+    line.events[1].stats[-1].ref_value = 96
+    before = space.SerializeToString(deterministic=True)
+    assert sizes(space) == [0]
+    assert space.SerializeToString(deterministic=True) == before
+
+
+# With TensorFlow's own profiler.
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Where temporary folders are made. A profiler that a failing test leaves behind is stopped."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield tmp_path
+    with contextlib.suppress(tf.errors.UnavailableError):
+        tf.profiler.experimental.stop(save=False)
+
+
+def compute():
+    with tf.device("CPU:0"):
+        return float(tf.reduce_sum(tf.ones([8, 8]) @ tf.ones([8, 8])))
+
+
+def assert_no_profiler_runs():
+    with pytest.raises(tf.errors.UnavailableError):
+        tf.profiler.experimental.stop(save=False)
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """The traces that are looked through, each with a copy planted in it."""
+    seen = []
+
+    def planted(space):
+        seen.append(space)
+        plane = space.planes.add(name="/device:GPU:0")
+        add_event(plane, plane.lines.add(name="Stream #1(MemcpyD2H)"), "MemcpyD2H", DETAILS.format(4))
+        return device_to_host(space)
+
+    monkeypatch.setattr(copies, "device_to_host", planted)
+    return seen
+
+
+def test_a_program_on_the_cpu_has_no_copies_and_leaves_nothing_behind(folders):
+    for _ in range(2):
+        with trace_copies() as found:
+            compute()
+            assert list(folders.iterdir())  # it is there that the trace is written
+        assert found == []
+        assert not list(folders.iterdir())
+        assert_no_profiler_runs()
+
+
+def test_the_list_is_filled_on_leaving(folders, traces):
+    before = time.time()
+    with trace_copies() as found:
+        compute()
+        assert found == []
+    assert [(copy.device, copy.nbytes) for copy in found] == [("GPU:0", 4)]
+    assert before <= found[0].started <= time.time()
+
+
+def test_only_devices_are_traced(folders, traces):
+    with trace_copies():
+        compute()
+    (space,) = traces
+    environment = next(plane for plane in space.planes if plane.name == "Task Environment")
+    written = next(stat.bytes_value for stat in environment.stats if stat.bytes_value)
+    options = profiler_options_pb2.ProfileOptions.FromString(written)
+    levels = options.host_tracer_level, options.python_tracer_level, options.device_tracer_level
+    assert levels == (0, 0, 1)
+    assert not [line for plane in space.planes if plane.name == "/host:CPU" for line in plane.lines]
+
+
+def test_an_exception_passes_and_the_list_is_filled(folders, traces):
+    with pytest.raises(ZeroDivisionError), trace_copies() as found:
+        raise ZeroDivisionError
+    assert len(found) == 1
+    assert not list(folders.iterdir())
+    assert_no_profiler_runs()
+
+
+def test_one_inside_another_is_refused_and_the_outer_one_goes_on(folders, traces):
+    with trace_copies() as outer:
+        with pytest.raises(RuntimeError, match=r"already.*TensorBoard.*--no-trace") as refused, trace_copies():
+            pytest.fail("it must not start")
+        assert "\n" not in str(refused.value)
+        assert len(list(folders.iterdir())) == 1
+    assert len(outer) == len(traces) == 1
+
+
+def test_the_programs_own_profiler_is_left_alone(folders, tmp_path):
+    own = tmp_path / "own"
+    tf.profiler.experimental.start(str(own), tf.profiler.experimental.ProfilerOptions(delay_ms=0))
+    with pytest.raises(RuntimeError, match="already"), trace_copies():
+        pytest.fail("it must not start")
+    tf.profiler.experimental.stop()
+    assert list(own.rglob("*.xplane.pb"))
+    assert list(folders.iterdir()) == [own]
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_a_program_that_stops_the_profiler_is_told(folders, save):
+    with pytest.raises(RuntimeError, match=r"has stopped the profiler.*--no-trace") as refused, trace_copies():
+        tf.profiler.experimental.stop(save=save)
+    assert "\n" not in str(refused.value)
+    assert not list(folders.iterdir())
+
+
+def test_a_profiler_that_is_stopped_and_kept_does_not_run(folders):
+    with pytest.raises(RuntimeError, match="has stopped the profiler"), trace_copies():
+        kept = profiler_v2._profiler
+        tf.profiler.experimental.stop()
+    assert kept is not None
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_a_profiler_that_took_its_place_goes_on(folders, tmp_path, save):
+    own = tmp_path / "own"
+    with pytest.raises(RuntimeError, match="has stopped the profiler"), trace_copies():
+        tf.profiler.experimental.stop(save=save)
+        tf.profiler.experimental.start(str(own))
+    tf.profiler.experimental.stop()
+    assert list(own.rglob("*.xplane.pb"))
+
+
+def test_a_trace_that_is_not_whole_warns_and_is_used(folders, monkeypatch):
+    def broken(space):
+        space.errors.append("CUPTI needs root access")
+        space.warnings.append("2 events dropped")
+        return [Copy("GPU:0", 4, 0.0, 0.0)]
+
+    monkeypatch.setattr(copies, "device_to_host", broken)
+    with pytest.warns(hostsync.HostSyncWarning) as warned, trace_copies() as found:
+        pass
+    assert [str(each.message).partition(": ")[2] for each in warned] == ["CUPTI needs root access", "2 events dropped"]
+    assert {each.filename for each in warned} == {__file__}
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_a_trace_that_is_not_written_is_no_trace_without_copies(folders, monkeypatch, content):
+    stop = tf.profiler.experimental.stop
+
+    def lose(save=True):
+        stop(save)
+        for file in folders.rglob("*.xplane.pb"):
+            file.unlink() if content is None else file.write_bytes(content)
+
+    monkeypatch.setattr(tf.profiler.experimental, "stop", lose)
+    with pytest.raises(RuntimeError, match="no trace"), trace_copies():
+        pass
+    assert not list(folders.iterdir())
+
+
+@pytest.mark.skipif(not tf.config.list_physical_devices("GPU"), reason="no GPU here")
+def test_a_read_of_a_gpus_value_is_one_copy_of_its_bytes():
+    with tf.device("GPU:0"):
+        value = tf.random.uniform([3001])
+    waiting.read_time("GPU:0")  # it reads, too
+    before = time.time()
+    with trace_copies() as found, hostsync.record() as log:
+        value.numpy()
+        value.numpy()
+    copied = [copy for copy in found if copy.nbytes == 4 * 3001]
+    assert [copy.device for copy in copied] == ["GPU:0", "GPU:0"]
+    assert all(before - 1 < copy.started < time.time() + 1 and 0 < copy.seconds < 1 for copy in copied)
+    assert (reconcile(log.reads, found).matched, reconcile(log.reads, found).uncopied) == (2, 0)

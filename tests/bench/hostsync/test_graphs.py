@@ -1,0 +1,83 @@
+import tensorflow as tf
+
+from bench import hostsync
+from bench.hostsync import graphs
+
+x = tf.constant([1.0, 2.0])
+
+
+def ops_of(function, *arguments):
+    with hostsync.record() as log:
+        tf.function(function)(*arguments)
+    return log.host_ops
+
+
+def test_names_the_functions_around_it():
+    def inner(y):
+        if y[0] > 0:
+            tf.print("positive", output_stream="file:///dev/null")
+        return y
+
+    found = {op.kind: op for op in ops_of(inner, x)}
+    assert found["control flow"].function == "inner"
+    assert found["print"].function.startswith("inner/cond_true_")
+    # AutoGraph has run a copy of it from another file.
+    first = inner.__code__.co_firstlineno
+    assert (found["control flow"].file, found["control flow"].line) == (__file__, first + 1)
+    assert (found["print"].file, found["print"].line) == (__file__, first + 2)
+    assert found["print"].op == "PrintV2"
+
+
+def test_a_loop_over_an_int32_counter_needs_no_device():
+    def count(y):
+        for _ in tf.range(3):
+            y = y + 1
+        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2), [tf.constant(0), y])
+
+    assert ops_of(count, x) == []
+
+
+def test_a_loop_until_a_value_is_reached_does():
+    def grow(y):
+        while tf.reduce_sum(y) < 100.0:
+            y = y * 2
+        return y
+
+    assert [op.op for op in ops_of(grow, x)] == ["StatelessWhile"]
+
+
+def test_a_branch_on_a_number_from_the_host_needs_no_device():
+    def branch(y, step):
+        return tf.cond(step > 1, lambda: y, lambda: -y)
+
+    assert ops_of(branch, x, tf.constant(2)) == []
+    assert [op.op for op in ops_of(branch, x, tf.constant(2.0))] == ["StatelessIf"]
+
+
+def test_an_int32_that_was_computed_from_device_values_does():
+    def branch(y):
+        return tf.cond(tf.cast(y[0], tf.int32) > 1, lambda: y, lambda: -y)
+
+    assert [op.op for op in ops_of(branch, x)] == ["StatelessIf"]
+
+
+def test_only_what_is_traced_meanwhile_is_found():
+    function = tf.function(lambda y: tf.where(y > 1))
+    function(x)
+    with hostsync.record() as log:
+        function(x)
+    assert log.host_ops == []
+
+
+def test_functions_of_an_input_pipeline_are_found_too():
+    with hostsync.record() as log:
+        dataset = tf.data.Dataset.from_tensor_slices(x)
+        dataset.map(lambda y: tf.numpy_function(lambda v: v, [y], tf.float32))
+    assert [op.kind for op in log.host_ops] == ["numpy_function"]
+    assert "Dataset" in log.host_ops[0].function
+
+
+def test_every_op_that_is_named_exists():
+    existing = {name for name in dir(tf.raw_ops) if not name.startswith("_")}
+    # Of TensorFlow 1, or made by TensorFlow itself, and not offered in raw_ops.
+    assert graphs.KINDS.keys() - existing <= {"PyFuncStateless"}

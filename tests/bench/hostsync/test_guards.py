@@ -1,0 +1,163 @@
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bench import hostsync
+from bench.hostsync import guards
+
+vector, scalar = tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
+
+
+def here(line_offset=0):
+    import inspect
+
+    return f"{__file__}:{inspect.currentframe().f_back.f_lineno + line_offset}"
+
+
+def test_disallow_raises_before_the_read_and_names_line_and_route():
+    with hostsync.record() as log, pytest.raises(hostsync.HostSyncError) as raised, hostsync.guard("disallow"):
+        where = here(1)
+        loss = float(scalar)
+        pytest.fail(f"went on with {loss}")
+    assert str(raised.value).startswith(f"{where}: host sync: float of a float32 tensor () on CPU:0: loss = float(")
+    assert log.reads == []
+
+
+@pytest.mark.parametrize(
+    ("route", "read"),
+    [
+        ("numpy", lambda: vector.numpy()),
+        ("copy", lambda: vector.cpu()),
+        ("dlpack", lambda: np.from_dlpack(vector)),
+        ("asarray", lambda: np.asarray(vector)),
+        ("mean", lambda: np.mean(vector)),
+        ("memoryview", lambda: memoryview(vector)),
+        ("frombuffer", lambda: np.frombuffer(vector, np.float32)),
+        ("bool", lambda: bool(scalar)),
+    ],
+)
+def test_disallow_holds_for_every_route(route, read):
+    refused = pytest.raises(hostsync.HostSyncError, match=f": host sync: {route} of a ")
+    with hostsync.record() as log, refused, hostsync.guard("disallow"):
+        read()
+    assert log.reads == []
+    assert guards._guards == []
+
+
+def test_an_error_that_was_caught_is_not_raised_again():
+    with hostsync.guard("disallow"):
+        for read in (lambda: vector.numpy(), lambda: np.asarray(vector)):
+            with pytest.raises(hostsync.HostSyncError):
+                read()
+
+
+def test_an_error_that_nobody_saw_is_raised_on_leaving():
+    raised = pytest.raises(hostsync.HostSyncError, match="memoryview")
+    with raised, hostsync.guard("disallow"), pytest.raises(SystemError):
+        memoryview(vector)
+
+
+def test_another_error_on_the_way_out_is_kept():
+    with pytest.raises(KeyError), hostsync.guard("disallow"):
+        raise KeyError
+
+
+def test_reads_of_other_threads_surface_on_leaving():
+    def work():
+        with pytest.raises(hostsync.HostSyncError):
+            float(scalar)
+
+    with pytest.raises(hostsync.HostSyncError, match="float of a"), hostsync.guard("disallow"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+
+def test_log_warns_once_a_line():
+    with pytest.warns(hostsync.HostSyncWarning) as warned, hostsync.guard("log"):
+        for _ in range(3):
+            first = here(1)
+            vector.numpy()
+        np.asarray(vector)
+    assert f"{warned[0].filename}:{warned[0].lineno}" == first
+    assert [str(each.message).split(" of ")[0] for each in warned] == ["host sync: numpy", "host sync: asarray"]
+
+
+def test_a_warning_may_be_an_error_on_every_route():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", hostsync.HostSyncWarning)
+        for read in (lambda: vector.numpy(), lambda: memoryview(vector)):
+            with pytest.raises(hostsync.HostSyncWarning), hostsync.guard("log"):
+                read()
+
+
+def test_the_innermost_guard_decides():
+    with hostsync.guard("disallow"):
+        with hostsync.guard("allow"):
+            float(scalar)
+        with pytest.raises(hostsync.HostSyncError):
+            float(scalar)
+
+
+def test_allowed_reads_pass_and_are_recorded_with_their_reason():
+    with hostsync.record() as log, hostsync.guard("disallow"), hostsync.allow("the epoch is over"):
+        float(scalar)
+        np.asarray(vector)
+    assert [read.allowed for read in log.reads] == ["the epoch is over"] * 2
+
+
+def test_guards_decorate():
+    @hostsync.guard("disallow")
+    def step(read, again=False):
+        if again:
+            step(False)
+        return float(scalar) if read else scalar
+
+    assert step(False, again=True) is scalar
+    with pytest.raises(hostsync.HostSyncError):
+        step(True)
+    assert float(scalar) == 2.0
+    assert guards._guards == []
+
+
+def test_there_is_no_other_mode():
+    with pytest.raises(ValueError, match=r"'forbid': must be one of allow, log, disallow"):
+        hostsync.guard("forbid")
+
+
+def test_a_limit_lists_the_lines():
+    with pytest.raises(hostsync.HostSyncError) as raised, hostsync.limit(1):
+        where = here(2)
+        for _ in range(2):
+            float(scalar)
+        np.asarray(vector)
+    first, second, third = str(raised.value).splitlines()
+    assert first == "3 host syncs, 1 allowed:"
+    assert second == f"  2 × float at {where}: float(scalar)"
+    assert third.startswith("  1 × asarray at ")
+
+
+def test_a_limit_is_kept_by_as_many_and_does_not_count_what_is_allowed():
+    with hostsync.limit(1):
+        float(scalar)
+        with hostsync.allow("a test"):
+            float(scalar)
+
+
+def test_a_limit_does_not_hide_an_exception():
+    with pytest.raises(KeyError), hostsync.limit(0):
+        float(scalar)
+        raise KeyError
+
+
+def test_a_limit_decorates():
+    @hostsync.limit(0)
+    def step():
+        return float(scalar)
+
+    for _ in range(2):
+        with pytest.raises(hostsync.HostSyncError):
+            step()

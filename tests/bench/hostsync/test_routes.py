@@ -1,0 +1,73 @@
+"""Each planted line is run while recording; see planted.py."""
+
+import linecache
+
+import numpy as np
+import planted
+import pytest
+
+from bench import hostsync
+
+# NumPy asks for __array__(copy=False), which TensorFlow's variables do not know.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+
+def source(line):
+    return linecache.getline(planted.__file__, line.__code__.co_firstlineno).strip().rstrip(",")
+
+
+def at_line(lines):
+    return [pytest.param(*each, id=source(each[-1])) for each in lines]
+
+
+def record(line):
+    line()  # what is made at the first use is no read of the program
+    with hostsync.record() as log:
+        line()
+    return log
+
+
+def reads(line):
+    log = record(line)
+    where = {(read.file, read.line) for read in log.reads}
+    assert where <= {(planted.__file__, line.__code__.co_firstlineno)}
+    return [(read.route, read.nbytes) for read in log.reads]
+
+
+def test_there_are_many():
+    assert len({source(line) for *_, line in planted.READS}) == len(planted.READS) >= 40
+
+
+@pytest.mark.parametrize(("route", "nbytes", "line"), at_line(planted.READS))
+def test_each_read_is_counted_once_at_its_line(route, nbytes, line):
+    assert reads(line) == [(route, nbytes)]
+
+
+@pytest.mark.parametrize(("expected", "line"), at_line(planted.SEVERAL))
+def test_several_reads_are_as_many(expected, line):
+    assert reads(line) == expected
+
+
+@pytest.mark.parametrize("line", at_line([(line,) for line in planted.NO_READS]))
+def test_nothing_is_counted_where_nothing_is_read(line):
+    assert reads(line) == []
+
+
+@pytest.mark.parametrize(("kinds", "line"), at_line(planted.UNSEEN))
+def test_what_cannot_be_seen_is_known(kinds, line):
+    log = record(line)
+    assert log.reads == []
+    assert [op.kind for op in log.host_ops] == (kinds.split(", ") if kinds else [])
+    assert {(op.file, op.line) for op in log.host_ops} <= {(planted.__file__, line.__code__.co_firstlineno)}
+
+
+@pytest.mark.parametrize(("route", "nbytes", "line"), at_line(planted.READS))
+def test_results_are_the_same(route, nbytes, line):
+    expected = line()
+    with hostsync.record():
+        found = line()
+    assert type(found) is type(expected)
+    if isinstance(expected, np.ndarray | np.generic | float | int | complex | str | bytes):
+        found, expected = np.asarray(found), np.asarray(expected)
+        assert found.dtype == expected.dtype
+        assert found.tolist() == expected.tolist() if found.dtype == object else found.tobytes() == expected.tobytes()

@@ -1,0 +1,95 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+TESTS = """
+import sys
+import pytest
+
+def test_others_do_not_import_tensorflow():
+    assert "tensorflow" not in sys.modules
+
+@pytest.mark.max_host_syncs(1)
+def test_within():
+    import tensorflow as tf
+    float(tf.constant(1.0))
+
+@pytest.mark.max_host_syncs(1)
+def test_over():
+    import numpy as np, tensorflow as tf
+    float(tf.constant(1.0))
+    np.asarray(tf.constant([1.0, 2.0]))
+
+@pytest.mark.max_host_syncs(reads=0)
+def test_allowed():
+    import tensorflow as tf
+    from bench import hostsync
+    with hostsync.allow("it is meant"):
+        float(tf.constant(1.0))
+
+@pytest.fixture
+def loss():
+    import tensorflow as tf
+    return float(tf.constant(1.0))
+
+@pytest.mark.max_host_syncs(0)
+def test_setup_does_not_count(loss):
+    pass
+
+@pytest.mark.max_host_syncs(0)
+def test_fails_by_itself():
+    import tensorflow as tf
+    float(tf.constant(1.0))
+    raise KeyError("its own")
+
+@pytest.mark.max_host_syncs
+def test_without_a_budget():
+    pass
+
+@pytest.mark.max_host_syncs(-1)
+def test_with_a_wrong_budget():
+    pass
+
+def test_fixture(host_syncs):
+    import tensorflow as tf
+    float(tf.constant(1.0))
+    assert [read.route for read in host_syncs.reads] == ["float"]
+"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "test_it.py").write_text(TESTS)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["COLUMNS"] = "200"  # reasons are cut to the terminal's width
+    command = [sys.executable, "-m", "pytest", "-rA", "--strict-markers", "-p", "no:randomly"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["others_do_not_import_tensorflow", "within", "allowed", "setup_does_not_count", "fixture"],
+)
+def test_passes(done, name):
+    assert f"PASSED test_it.py::test_{name}\n" in done
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("over", "Failed: 2 host syncs, 1 allowed:"),
+        ("fails_by_itself", "KeyError: 'its own'"),
+        ("without_a_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
+        ("with_a_wrong_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
+    ],
+)
+def test_fails_with_its_reason(done, name, reason):
+    assert f"FAILED test_it.py::test_{name} - {reason}" in done
+
+
+def test_names_the_lines(done):
+    assert "  1 × asarray at " in done
+    assert "test_it.py:17: np.asarray(tf.constant([1.0, 2.0]))" in done
