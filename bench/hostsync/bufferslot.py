@@ -21,7 +21,7 @@ _TP_AS_BUFFER = 160  # offset of PyTypeObject.tp_as_buffer on 64-bit builds of C
 _VIEW_OBJ = 8  # offset of Py_buffer.obj
 _WRITABLE = 1  # PyBUF_WRITABLE
 
-_GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+_GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
 
 
 class BufferSlot:
@@ -51,7 +51,7 @@ class BufferSlot:
             raise RuntimeError("this build of Python keeps its buffer slots somewhere else")
         pass_on = _GetBuffer(self._original)
 
-        def get_buffer(address: int, view: int, flags: int) -> int:
+        def get_buffer(exporter: Any, view: int, flags: int) -> int:
             """What C calls: 0 when the request is granted, else -1."""
             if flags & _WRITABLE:
                 return -1  # tensors are read-only; NumPy asks for this first and then again without it
@@ -64,11 +64,11 @@ class BufferSlot:
             def read() -> bool:
                 # bfloat16, say: the asker tries another way.
                 with contextlib.suppress(ValueError, TypeError, BufferError):
-                    pass_on(address, view, flags)
+                    pass_on(exporter, view, flags)
                 return granted()
 
             try:
-                listener(ctypes.cast(address, ctypes.py_object).value, read)
+                listener(exporter, read)
             except KeyboardInterrupt:
                 # An exception goes no further than this callback, and a Ctrl-C must not be lost: it comes once more.
                 _thread.start_new_thread(_thread.interrupt_main, ())

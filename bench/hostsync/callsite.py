@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 # Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
 # before it imports Keras.
-_PACKAGES = ("tensorflow", "keras", "numpy", "bench", "tensorboard", "pandas", "scipy", "matplotlib")
+_PACKAGES = ("tensorflow", "keras", "numpy", "bench", "tensorboard", "optree", "pandas", "scipy", "matplotlib")
 _THIS = "bench"
 _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
 # What TensorFlow puts around its public functions: no name that a user has written.
@@ -53,8 +53,8 @@ class CallSite(NamedTuple):
 def call_site() -> CallSite:
     """The innermost frame outside TensorFlow, Keras, NumPy, this package and the standard library.
 
-    pandas, SciPy and matplotlib count as libraries too: a line that plots a tensor is more use than the line of
-    matplotlib that converts it. Where a program has no frame of its own, the innermost one outside TensorFlow.
+    TensorBoard, optree, pandas, SciPy and matplotlib count as libraries too: a line that plots a tensor is more use
+    than the line of matplotlib that converts it.
     """
     frame: FrameType | None = sys._getframe(1)
     entry = ""

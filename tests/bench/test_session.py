@@ -207,7 +207,7 @@ def test_a_broken_reference_is_invalid_before_anything_slow(tmp_path):
     (tmp_path / "old.json").write_text('{"schema_version": 1}')
     done = bench(*TOYS, "--reference", tmp_path / "old.json", "--results", tmp_path / "runs")
     assert done.returncode == 4
-    assert "is of schema 1, and this version reads 2" in done.stdout + done.stderr
+    assert "is of schema 1, and this version reads 3" in done.stdout + done.stderr
     assert "timing" not in done.stderr
 
 

@@ -1,9 +1,9 @@
-"""Each planted line is run while recording; see planted.py."""
+"""Each planted line is run while recording; see planted_reads.py."""
 
 import linecache
 
 import numpy as np
-import planted
+import planted_reads as planted
 import pytest
 
 from bench import hostsync

@@ -1,0 +1,63 @@
+"""What `python -m bench syncs` finds in programs written with Keras and tf.data as their guides teach it.
+
+python results/hostsync/examples.py     # about two minutes; writes examples.md
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from bench import environment
+
+HERE = Path(__file__).parent
+COMMANDS = (
+    "keras_fit.py",
+    "keras_fit.py 10",
+    "keras_evaluate.py",
+    "tensorboard_callback.py",
+    "gradient_tape.py",
+    "gradient_tape.py eager",
+    "data_to_numpy.py",
+)
+
+
+def found_in(command: str) -> str:
+    """What the command says of a program in programs/."""
+    arguments = [sys.executable, "-m", "bench", "syncs", "--stack", "--markdown", *command.split()]
+    # The folder of this clone must not depend on how the package was installed.
+    paths = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        arguments,
+        cwd=HERE / "programs",
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command} failed:\n{done.stderr}")
+    return f"## `python -m bench syncs --stack {command}`\n\n{done.stdout}"
+
+
+def main(out: Annotated[Path, typer.Option(help="The tables.")] = HERE / "epyc-2-cores" / "examples.md") -> None:
+    """Runs every program and writes the tables."""
+    titles = (
+        "# Host syncs of seven programs\n\nIn results/hostsync/programs/, by `python results/hostsync/examples.py`; "
+    )
+    parts = [titles + environment.machine(environment.environment()) + ".\n"]
+    for command in track(COMMANDS, "programs", console=Console(stderr=True)):
+        parts.append(found_in(command))
+    out.write_text("\n".join(parts), encoding="utf-8")
+    print(f"written: {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
