@@ -9,11 +9,12 @@ from bench import hostsync
 from bench.errors import UsageError
 from bench.hostsync import HostOp
 from bench.hostsync.callsite import shorter
+from bench.hostsync.reconcile import Reconciled, reconciled
 from bench.loop import TrainingLoop, history
-from bench.record import GraphHostOps, HostSyncs, ReadSite
+from bench.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
 
 
-def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = ()) -> HostSyncs:
+def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = (), trace: bool = False) -> HostSyncs:
     """The reads in `batches` of training and in the history that is handed over afterwards.
 
     The history belongs to it: a loop that keeps its metrics on the device reads them after all, only later
@@ -23,13 +24,14 @@ def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] 
         loop: the loop.
         batches: to train.
         traced: what was found in its graphs when it ran first.
+        trace: whether TensorFlow's profiler is to look at the device meanwhile.
 
     Raises:
         UsageError: the loop's history does not grow by a value a batch.
     """
     # What has been kept until now does not belong to these batches.
     before = {key: len(values) for key, values in history(loop).items()}
-    with hostsync.record() as log:
+    with reconciled(trace) as (log, copies):
         loop.run(batches)
         kept = loop.history()
     for key, values in kept.items():
@@ -52,6 +54,17 @@ def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] 
             for site in hostsync.by_site(log.reads)
         ),
         in_graphs=in_graphs([*traced, *log.host_ops]),
+        copies=_traced(copies[0]) if copies else None,
+    )
+
+
+def _traced(found: Reconciled) -> TracedCopies:
+    return TracedCopies(
+        matched=found.matched,
+        unexplained=len(found.unexplained),
+        unexplained_nbytes=found.unexplained_nbytes,
+        python_only=found.python_only,
+        uncopied=found.uncopied,
     )
 
 

@@ -96,7 +96,7 @@ class Measurement:
         """Counts the host's reads of the device in a fresh loop."""
         with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
             loop = self._start(arm)
-        found = counting.count_host_syncs(loop, batches, log.host_ops)
+        found = counting.count_host_syncs(loop, batches, log.host_ops, trace=bool(devices.state()["gpus"]))
         self._add(arm, host_syncs=found)
         return found
 

@@ -87,12 +87,23 @@ class GraphHostOps(_Frozen):
     ops: Annotated[int, Field(gt=0)]
 
 
+class TracedCopies(_Frozen):
+    """The copies from the device in the same stretch, as the profiler saw them, held against the reads."""
+
+    matched: Count  # pairs of a read and a copy
+    unexplained: Count  # copies that no read explains
+    unexplained_nbytes: Count
+    python_only: Count  # reads of values that were on the host already
+    uncopied: Count  # reads of the device without a copy
+
+
 class HostSyncs(_Frozen):
     """The reads of the device by the host in a stretch of training and in handing over its history."""
 
     batches: Annotated[int, Field(gt=0)]
     sites: tuple[ReadSite, ...]
     in_graphs: tuple[GraphHostOps, ...] = ()  # of the functions that the loop had traced by then
+    copies: TracedCopies | None = None  # None where no device was traced
 
     @property
     def reads_per_batch(self) -> float:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from typing import Any
 
 from bench import hostsync
 from bench.hostsync import HostOp, Site
-from bench.hostsync.copies import trace_copies
-from bench.hostsync.reconcile import Reconciled, reconcile
-from bench.hostsync.waiting import own_reads
+from bench.hostsync.reconcile import Reconciled, reconciled
 from bench.program import Program
 
 
@@ -39,9 +36,7 @@ class Syncs:
         Raises:
             RuntimeError: the profiler is in use by the program itself.
         """
-        watched = trace_copies() if trace else contextlib.nullcontext()
-        measured = len(own_reads)
-        with watched as copies, hostsync.record(stack) as log:
+        with reconciled(trace, stack) as (log, copies):
             exit_code = program.run(hostsync.guard("disallow") if disallow else None)
         return cls(
             program=program.name,
@@ -49,7 +44,7 @@ class Syncs:
             seconds=log.seconds,
             sites=hostsync.by_site(log.reads),
             host_ops=tuple(log.host_ops),
-            copies=None if copies is None else reconcile(log.reads, copies, own_reads[measured:]),
+            copies=copies[0] if copies else None,
             unseen=log.unseen,
         )
 

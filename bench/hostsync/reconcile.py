@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from bench.hostsync.copies import Copy
-from bench.hostsync.read import Read
+from bench.hostsync.copies import Copy, trace_copies
+from bench.hostsync.read import Log, Read
+from bench.hostsync.recorder import record
+from bench.hostsync.waiting import own_reads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +26,31 @@ class Reconciled:
     def unexplained_nbytes(self) -> int:
         """Bytes of the copies that no recorded read explains."""
         return sum(copy.nbytes for copy in self.unexplained)
+
+
+@contextlib.contextmanager
+def reconciled(trace: bool, stack: bool = False) -> Iterator[tuple[Log, list[Reconciled]]]:
+    """Records, and traces the same stretch.
+
+    Args:
+        trace: whether to; without, the list stays empty.
+        stack: as `record` has it.
+
+    Yields:
+        The log, and a list that has the one result after the context.
+
+    Raises:
+        RuntimeError: as `trace_copies` does.
+    """
+    found: list[Reconciled] = []
+    if not trace:
+        with record(stack) as log:
+            yield log, found
+        return
+    measured = len(own_reads)
+    with trace_copies() as copies, record(stack) as log:
+        yield log, found
+    found.append(reconcile(log.reads, copies, own_reads[measured:]))
 
 
 def reconcile(reads: Iterable[Read], copies: Sequence[Copy], own: Iterable[tuple[str, int]] = ()) -> Reconciled:

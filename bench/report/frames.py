@@ -48,6 +48,7 @@ def comparison(found: Comparison) -> pd.DataFrame:
         *_sites("before", before),
         *_sites("after", after),
         *_in_graphs(before, after),
+        *_unexplained(before, after),
         _counts("bytes read from the device a batch", before.nbytes_per_batch, after.nbytes_per_batch),
         *_temperature(before, after),
         *_faults(before, after),
@@ -149,6 +150,17 @@ def _kinds(syncs: HostSyncs) -> str:
     for found in syncs.in_graphs:
         counts[found.kind] += found.ops
     return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or _NO_HOST_OPS
+
+
+def _unexplained(before: ArmFigures, after: ArmFigures) -> list[Row]:
+    """Copies that the device made and no read explains; nothing where no device was traced."""
+    if not any(arm.host_syncs and arm.host_syncs.copies for arm in (before, after)):
+        return []
+    figures = [
+        arm.host_syncs.copies.unexplained / arm.host_syncs.batches if arm.host_syncs and arm.host_syncs.copies else None
+        for arm in (before, after)
+    ]
+    return [_counts("copies from the device a batch that no read explains", figures[0], figures[1])]
 
 
 def _temperature(before: ArmFigures, after: ArmFigures) -> list[Row]:

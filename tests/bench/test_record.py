@@ -14,7 +14,20 @@ from pydantic import ValidationError
 
 from bench import record as records
 from bench.errors import InvalidRecordError, UsageError
-from bench.record import ARMS, TIMED, Arm, GraphHostOps, HostSyncs, ReadSite, Record, Round, Settings, Start, Survival
+from bench.record import (
+    ARMS,
+    TIMED,
+    Arm,
+    GraphHostOps,
+    HostSyncs,
+    ReadSite,
+    Record,
+    Round,
+    Settings,
+    Start,
+    Survival,
+    TracedCopies,
+)
 
 seconds = st.floats(1e-9, 1e6)
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -50,6 +63,7 @@ found_arms = st.builds(
         batches=st.integers(1, 9),
         sites=st.lists(sites, max_size=3).map(tuple),
         in_graphs=st.lists(in_graphs, max_size=2).map(tuple),
+        copies=st.none() | st.builds(TracedCopies, **dict.fromkeys(TracedCopies.model_fields, st.integers(0, 9))),
     ),
     survivals=st.lists(survivals, max_size=2).map(tuple),
 )

@@ -1,12 +1,15 @@
+import contextlib
 import dataclasses
 
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.hostsync import reconcile as reconciling
 from bench.hostsync.copies import Copy
 from bench.hostsync.read import Read
-from bench.hostsync.reconcile import Reconciled, reconcile
+from bench.hostsync.reconcile import Reconciled, reconcile, reconciled
 
 
 def read(device="GPU:0", nbytes=4):
@@ -79,6 +82,30 @@ def test_reads_may_come_from_an_iterator():
 def test_the_result_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         reconcile([], []).matched = 1
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_stretch_is_recorded_and_traced(trace):
+    with reconciled(trace, stack=True) as (log, found):
+        float(tf.constant(1.0))
+        assert found == []
+    assert [bool(each.stack) for each in log.reads] == [True]
+    assert found == ([Reconciled(matched=0, unexplained=(), python_only=1, uncopied=0)] if trace else [])
+
+
+def test_what_was_copied_to_measure_a_device_is_left_out(monkeypatch):
+    @contextlib.contextmanager
+    def traced():
+        copies = []
+        yield copies
+        copies += [copy(), copy(), copy()]
+
+    monkeypatch.setattr(reconciling, "trace_copies", traced)
+    monkeypatch.setattr(reconciling, "own_reads", own := [("GPU:0", 4)])  # made before: not in this trace
+    with reconciled(True) as (log, found):
+        log.reads.append(read())
+        own.append(("GPU:0", 4))
+    assert found == [Reconciled(1, (copy(),), 0, 0)]
 
 
 @given(reads, copies)

@@ -4,7 +4,7 @@ from records import ENVIRONMENT, record
 from records import arm as bare
 
 from bench.comparison import Comparison
-from bench.record import Arm, Equivalence, GraphHostOps, HostSyncs, Start, Survival
+from bench.record import Arm, Equivalence, GraphHostOps, HostSyncs, Start, Survival, TracedCopies
 from bench.report import frames
 from bench.verdict import Verdict
 
@@ -72,6 +72,12 @@ def test_ops_of_the_host_in_graphs_have_a_row():
     found = rows(with_syncs(in_graphs=(op, op.model_copy(update={"line": 2}), op.model_copy(update={"kind": "text"}))))
     assert found["host ops in graphs, not counted above"] == ("4 print, 2 text", "none", "")
     assert "host ops in graphs, not counted above" not in rows(with_syncs())
+
+
+def test_copies_that_no_read_explains_have_a_row():
+    copies = TracedCopies(matched=3, unexplained=20, unexplained_nbytes=80, python_only=0, uncopied=0)
+    row = rows(with_syncs(copies=copies))["copies from the device a batch that no read explains"]
+    assert row == ("2", "not measured", "")
 
 
 def test_what_is_not_there_is_not_made_up():
