@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 # Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
 # before it imports Keras.
-_PACKAGES = ("tensorflow", "keras", "numpy", "bench", "tensorboard", "optree", "pandas", "scipy", "matplotlib")
+_PACKAGES = ("tensorflow", "keras", "numpy", "tensorboard", "optree", "pandas", "scipy", "matplotlib")
+_TENSORS = ("tensorflow", "numpy")
 _THIS = "bench"
 _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
 # What TensorFlow puts around its public functions: no name that a user has written.
@@ -54,7 +55,7 @@ def call_site() -> CallSite:
     """The innermost frame outside TensorFlow, Keras, NumPy, this package and the standard library.
 
     TensorBoard, optree, pandas, SciPy and matplotlib count as libraries too: a line that plots a tensor is more use
-    than the line of matplotlib that converts it.
+    than the line of matplotlib that converts it. In a thread without a frame of the user's, the library's own line.
     """
     frame: FrameType | None = sys._getframe(1)
     entry = ""
@@ -66,7 +67,9 @@ def call_site() -> CallSite:
         if not _is_ours(code.co_filename) and code.co_name not in _WRAPPERS:
             entry = code.co_name
         frame = frame.f_back
-    return CallSite("<unknown>", 0, entry.strip("_") or None)
+    # A thread that a library has started for itself.
+    at = next(iter(reader(call_stack())[::-1]), Frame("<unknown>", 0, ""))
+    return CallSite(at.file, at.line, entry.strip("_") or None)
 
 
 def call_stack() -> tuple[Frame, ...]:
@@ -83,11 +86,11 @@ def call_stack() -> tuple[Frame, ...]:
 def reader(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
     """The code of a library, such as Keras, that read for the call site; innermost first, three frames at most.
 
-    TensorFlow's and NumPy's own frames are left out; nothing is left where the user's code itself reads.
+    Frames of TensorFlow, NumPy and the standard library are left out; nothing is left where the user's code reads.
     """
-    tensors = tuple(folder for name, folder in _folders().items() if name in ("tensorflow", "numpy"))
+    folders = tuple(folder for name, folder in _folders().items() if name not in (*_TENSORS, _THIS))
     inside = itertools.takewhile(lambda frame: _is_library(frame.file), stack)
-    readers = (each for each in inside if not each.file.startswith((*tensors, "<")) and each.function not in _WRAPPERS)
+    readers = (each for each in inside if each.file.startswith(folders) and each.function not in _WRAPPERS)
     return tuple(itertools.islice(readers, 3))
 
 
@@ -113,7 +116,7 @@ def is_users(file: str) -> bool:
 @functools.cache
 def _folders() -> dict[str, str]:
     """The folder of each package that is installed."""
-    found = {}
+    found = {_THIS: f"{Path(__file__).parents[1]}{os.sep}"}
     for name in _PACKAGES:
         spec = importlib.util.find_spec(name)
         if spec and spec.origin:

@@ -48,6 +48,22 @@ def test_the_standard_library_is_no_call_site():
     assert (read.file, read.line) == ("a_program.py", 3)
 
 
+def test_in_a_thread_of_a_library_its_own_line_is_the_call_site():
+    import threading
+
+    import keras
+
+    with hostsync.record() as log:
+        for target, arguments in ((keras.ops.convert_to_numpy, [tf.constant(1.0)]), (tf.constant(1.0).numpy, [])):
+            thread = threading.Thread(target=target, args=arguments)
+            thread.start()
+            thread.join()
+    first, second = log.reads
+    assert "/keras/" in first.file
+    assert first.line > 0
+    assert (second.file, second.line, second.route) == ("<unknown>", 0, "numpy")
+
+
 @pytest.mark.parametrize(
     ("line", "route"),
     [
