@@ -34,7 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def host_syncs() -> Iterator[Log]:
-    """The log of the host reads of the test, as they happen: `host_syncs.reads`."""
+    """The log of the host reads from here on, as they happen: `host_syncs.reads`.
+
+    Fixtures that are set up after it are in it; the marker counts the test itself alone.
+    """
     from bench import hostsync
 
     with hostsync.record() as log:
@@ -47,7 +50,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     marker = item.get_closest_marker(MARKER)
     if marker is None:
         return (yield)
-    reads = _budget(*marker.args, **marker.kwargs)
+    reads = _budget(marker)
     from bench import hostsync
     from bench.hostsync.guards import over
 
@@ -58,8 +61,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
-def _budget(*values: Any, reads: Any = None) -> int:
-    given = values[0] if len(values) == 1 and reads is None else reads if not values else None
+def _budget(marker: pytest.Mark) -> int:
+    values = [*marker.args, *marker.kwargs.values()]
+    given = values[0] if len(values) == 1 and marker.kwargs.keys() <= {"reads"} else None
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         pytest.fail(f"@pytest.mark.{MARKER}(reads): wants how many reads are fine, such as {MARKER}(1)", pytrace=False)
     return int(given)

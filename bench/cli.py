@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -23,7 +25,8 @@ from bench.report import checks, github, records, terminal
 from bench.verdict import Verdict, invalid
 
 app = typer.Typer(
-    help="Compares and gates the records that `pytest bench/ --benchmark-only` leaves in results/runs/.",
+    help="Compares and gates the records that `pytest bench/ --benchmark-only` leaves in results/runs/, and finds the "
+    "host syncs of any program.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -138,7 +141,7 @@ def accept(
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def syncs(
     program: Annotated[
-        list[str] | None, typer.Argument(metavar="PROGRAM [ARGS]...", help="A script, or pytest, and its arguments.")
+        list[str] | None, typer.Argument(metavar="[PROGRAM] [ARGS]", help="A script, or pytest, and its arguments.")
     ] = None,
     module: Annotated[
         str | None, typer.Option("-m", metavar="MODULE", help="Run a module instead, as `python -m` does.")
@@ -172,6 +175,8 @@ def syncs(
 
     python -m bench syncs pytest tests/test_training.py
     """
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown: one of them")
     wanted = Program(program or [], module)
     from bench.report import syncs as report  # TensorFlow, which wrong arguments and `--help` should not wait for
     from bench.syncs import Syncs
@@ -184,7 +189,7 @@ def syncs(
         print(report.markdown(found), end="")
     else:
         console = _console()
-        for title, frame in report.tables(found):
+        for title, frame in report.tables(found, console.width):
             terminal.show(console, frame, [], title)
         terminal.notes(console, report.footer(found))
     raise typer.Exit(found.exit_code)
@@ -192,8 +197,11 @@ def syncs(
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns its exit code, which `gate --help` explains; 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # × and → where the locale has neither
     try:
-        app(arguments)
+        app(_with_options_ended(sys.argv[1:] if arguments is None else arguments))
     except InvalidRecordError as error:
         _complain(f"error: {error}")
         return int(Outcome.INVALID)
@@ -201,6 +209,16 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(f"error: {error}")
         return 2
     return 0
+
+
+def _with_options_ended(arguments: list[str]) -> list[str]:
+    """What follows `syncs -m MODULE` is the module's, as after `python -m MODULE`, and no option of ours."""
+    if arguments[:1] == ["syncs"]:
+        options = list(itertools.takewhile(lambda each: each.startswith("-") and each != "-m", arguments[1:]))
+        after = len(options) + 3
+        if arguments[after - 2 : after - 1] == ["-m"]:
+            return [*arguments[:after], "--", *arguments[after:]]
+    return arguments
 
 
 def _console() -> Console:

@@ -70,7 +70,8 @@ def _traced(found: Reconciled) -> TracedCopies:
 
 def in_graphs(found: Iterable[HostOp]) -> tuple[GraphHostOps, ...]:
     """Host ops gathered by kind, function and line."""
-    counts = collections.Counter((op.kind, op.function, shorter(op.file), op.line) for op in found)
+    # A function that is traced again has the same ones again.
+    counts = collections.Counter((op.kind, op.function, shorter(op.file), op.line) for op in dict.fromkeys(found))
     return tuple(
         GraphHostOps(kind=kind, function=function, file=file, line=line, ops=ops)
         for (kind, function, file, line), ops in counts.items()

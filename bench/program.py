@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread as executors
 import contextlib
+import importlib.util
+import io
 import os
 import runpy
 import sys
-import traceback
+import threading
+import types
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,51 +35,109 @@ class Program:
     def __init__(self, arguments: Sequence[str], module: str | None = None) -> None:
         if module is None and not arguments:
             raise UsageError("no program: name a script, -m and a module, or pytest, with its arguments")
-        self._module, self._path = module, Path(arguments[0]) if arguments else Path()
-        self._argv = [module, *arguments] if module is not None else list(arguments)
-        if module is None and not self._path.exists():
-            if arguments[0] != "pytest":
-                raise UsageError(f"program {arguments[0]}: there is no such script (a module goes after -m)")
-            self._module = "pytest"
-        self.name = " ".join([*(["-m"] if module is not None else []), *self._argv])
+        self._argv = [*([] if module is None else [module]), *arguments]
+        self.name = " ".join([*([] if module is None else ["-m"]), *self._argv])
+        self._path = None if module is not None else Path(arguments[0])
+        self._module = module or ""
+        if self._path and not self._path.exists() and arguments[0] == "pytest":
+            self._path, self._module = None, "pytest"
+        if self._path is None:
+            _check_module(self._module)
+        else:
+            _check_script(self._path)
 
     def run(self, inside: contextlib.AbstractContextManager[object] | None = None) -> int:
         """Runs it to its end and gives its exit code; what it raises is shown as Python would show it.
 
+        Threads that it has started are waited for, as Python does. (Those of executors are not: they end when Python
+        does, with what they still have to do.)
+
         Args:
             inside: a context for it; what that raises counts as raised by the program.
         """
-        folder = self._path.resolve().parent if self._module is None else Path.cwd()
+        folder = Path.cwd() if self._path is None else self._path.resolve().parent
         with _as_python_starts(self._argv, folder):
             try:
                 with inside or contextlib.nullcontext():
-                    self._run()
+                    try:
+                        self._run()
+                    finally:
+                        _join_threads()
             except SystemExit as end:
                 return _code(end)
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
                 return INTERRUPTED
-            except Exception as error:
-                traceback.print_exception(type(error), error, _own(error.__traceback__))
+            except BaseException as error:
+                own = _own(error)
+                sys.excepthook(type(error), error.with_traceback(own), own)
                 return 1
         return 0
 
     def _run(self) -> None:
-        if self._module is None:
-            runpy.run_path(str(self._path.absolute()), run_name="__main__")
-        else:
+        if self._path is None:
             runpy.run_module(self._module, run_name="__main__", alter_sys=True)
+        elif self._path.is_dir() or zipfile.is_zipfile(self._path):
+            runpy.run_path(str(self._path), run_name="__main__")
+        else:
+            _run_script(self._path.absolute())
+
+
+def _check_module(module: str) -> None:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # no such package, or no name of one
+        found = None
+    finally:
+        sys.path.pop(0)
+    if found is None:
+        raise UsageError(f"module {module}: there is none of that name")
+
+
+def _check_script(path: Path) -> None:
+    if str(path).startswith("-"):
+        raise UsageError(f"option {path}: there is none of that name; see --help")
+    if not path.exists():
+        raise UsageError(f"program {path}: there is no such script (a module goes after -m)")
+    if path.is_dir() and not (path / "__main__.py").exists():
+        raise UsageError(f"program {path}: is a folder without a __main__.py")
+
+
+def _run_script(path: Path) -> None:
+    """As runpy.run_path, which would replace sys.argv[0] by the path."""
+    main = types.ModuleType("__main__")
+    main.__file__ = str(path)
+    main.__dict__["__builtins__"] = __builtins__
+    with io.open_code(str(path)) as file:
+        code = compile(file.read(), str(path), "exec")
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = main
+    try:
+        exec(code, main.__dict__)
+    finally:
+        sys.modules["__main__"] = before
+
+
+def _join_threads() -> None:
+    idle = getattr(executors, "_threads_queues", {})  # an executor's workers wait for work until Python ends
+    for thread in threading.enumerate():
+        if not thread.daemon and thread not in (threading.current_thread(), threading.main_thread(), *idle):
+            thread.join()
 
 
 @contextlib.contextmanager
 def _as_python_starts(argv: list[str], folder: Path) -> Iterator[None]:
-    before = sys.argv, list(sys.path)
+    before, where = (sys.argv, list(sys.path)), Path.cwd()
     sys.argv = argv
+    if sys.path[:1] in ([""], [str(where)]):
+        del sys.path[0]  # `python -m bench` has put the current folder there
     sys.path.insert(0, str(folder))
     try:
         yield
     finally:
         sys.argv, sys.path[:] = before
+        os.chdir(where)
 
 
 def _code(end: SystemExit) -> int:
@@ -84,14 +147,14 @@ def _code(end: SystemExit) -> int:
     return 1
 
 
-def _own(trace: TracebackType | None) -> TracebackType | None:
+def _own(error: BaseException) -> TracebackType | None:
     """The traceback from the program's first line on; all of it where none is the program's."""
     from bench.hostsync.callsite import is_users  # TensorFlow, which wrong arguments should not wait for
 
-    first = trace
+    first = error.__traceback__
     while first is not None and not is_users(first.tb_frame.f_code.co_filename):
         first = first.tb_next
-    return first or trace
+    return first if first or isinstance(error, SyntaxError) else error.__traceback__
 
 
 @contextlib.contextmanager

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 from typing import Any
 
+import tensorflow as tf
+
 from bench import hostsync
+from bench.errors import UsageError
 from bench.hostsync import HostOp, Site
+from bench.hostsync.guards import Guard
 from bench.hostsync.reconcile import Reconciled, reconciled
 from bench.program import Program
 
@@ -21,6 +26,9 @@ class Syncs:
     sites: tuple[Site, ...]
     host_ops: tuple[HostOp, ...]  # in the graphs that it traced
     copies: Reconciled | None  # what the device says of it; None where no device was traced
+    refused: int  # reads that --disallow has kept from happening
+    has_gpu: bool
+    has_children: bool  # whether it has started processes, which were not looked into
     unseen: tuple[str, ...]  # routes that could not be recorded
 
     @classmethod
@@ -34,17 +42,25 @@ class Syncs:
             trace: whether TensorFlow's profiler looks at the device meanwhile.
 
         Raises:
-            RuntimeError: the profiler is in use by the program itself.
+            UsageError: it was to be traced, and a profiler is running already.
         """
-        with reconciled(trace, stack) as (log, copies):
-            exit_code = program.run(hostsync.guard("disallow") if disallow else None)
+        guard = Guard("disallow" if disallow else "allow")
+        children = _seconds_of_children()
+        try:
+            with reconciled(trace, stack) as (log, copies):
+                exit_code = program.run(guard if disallow else None)
+        except RuntimeError as error:
+            raise UsageError(str(error)) from error
         return cls(
             program=program.name,
-            exit_code=exit_code,
+            exit_code=exit_code or (1 if guard.refused else 0),
             seconds=log.seconds,
             sites=hostsync.by_site(log.reads),
             host_ops=tuple(log.host_ops),
             copies=copies[0] if copies else None,
+            refused=guard.refused,
+            has_gpu=bool(tf.config.list_physical_devices("GPU")),
+            has_children=_seconds_of_children() > children,
             unseen=log.unseen,
         )
 
@@ -57,3 +73,9 @@ class Syncs:
         """As JSON takes it, the totals and source lines with it."""
         sites = [{**dataclasses.asdict(site), "source": site.source} for site in self.sites]
         return {**dataclasses.asdict(self), "reads": self.reads, "sites": sites}
+
+
+def _seconds_of_children() -> float:
+    """CPU time of the processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -39,6 +39,8 @@ class t:  # noqa: N801  (short, for the lines below)
     b = tf.constant(True)
     half = tf.constant([1.0, 2.0], tf.bfloat16)
     text = tf.constant(["ab", "c"])
+    words = tf.constant([["to", "be"], ["or", "not to"]])
+    none = tf.zeros([0, 2])
     z = tf.constant(1 + 2j)
     v = tf.Variable([1.0, 2.0])
     vs = tf.Variable(2.0)
@@ -107,7 +109,7 @@ READS = [
     ("repr", 12, lambda: repr(t.f3)),
     ("repr", 4, lambda: str([t.s])),
     ("repr", 4, lambda: f"{t.s!r}"),
-    ("error", 4, lambda: log.error("%s", t.s)),
+    ("str", 4, lambda: log.error("%s", t.s)),
     # Copies that Python asks for
     ("reduce", 12, lambda: pickle.dumps(t.f3)),
     ("copy", 12, lambda: t.f3.cpu()),
@@ -139,6 +141,8 @@ READS = [
     ("copyto", 12, lambda: np.copyto(t.a, t.f3)),
     ("put", 12, lambda: t.a.put([0, 1, 2], t.f3)),
     ("take", 12, lambda: t.a.take(t.i3)),
+    ("asarray", 12, lambda: np.asarray(t.words)),
+    ("asarray", 0, lambda: np.asarray(t.none)),
     ("setitem", 12, lambda: t.a.__setitem__(slice(None), t.f3)),
     ("full", 4, lambda: np.full(2, t.s)),
     ("linspace", 4, lambda: np.linspace(0, t.s, 3)),
@@ -191,7 +195,7 @@ READS = [
     ("int", 8, lambda: int(tf.data.Dataset.range(2).cardinality())),
     ("numpy_function", 4, lambda: tf.numpy_function(lambda x: x, [t.s], tf.float32)),
     # A tensor that is captured while a function is traced
-    ("mult", 4, lambda: tf.function(lambda x: x * t.s).get_concrete_function(t.f3)),
+    ("binary_op_wrapper", 4, lambda: tf.function(lambda x: x * t.s).get_concrete_function(t.f3)),
 ]
 
 # Route and bytes of each read, in order.
@@ -239,7 +243,6 @@ NO_READS = [
     lambda: t.metric.update_state(t.f3),
     lambda: tf.function(lambda x: x + 1)(t.f3),
     lambda: tf.function(lambda x: x + 1, jit_compile=True)(t.f3),
-    lambda: next(iter(tf.data.Dataset.from_tensor_slices(t.f3))),
 ]
 
 # The kinds that `log.host_ops` gives, for what is traced in a graph; None for an op that runs eagerly.
@@ -258,19 +261,23 @@ UNSEEN = [
     (None, lambda: tf.raw_ops.SaveV2(prefix=f"{FOLDER}/v", tensor_names=["v"], shape_and_slices=[""], tensors=[t.f3])),
     (None, lambda: tf.debugging.check_numerics(t.f3, "not finite")),
     (None, lambda: in_host_memory(t.f3)),
+    (None, lambda: tf.data.Dataset.from_tensor_slices(t.f3)),
+    (None, lambda: session_run([1.0, 2.0])),
     ("text, print", lambda: traced(lambda x: tf.print(x, output_stream=f"file://{FOLDER}/printed"))(t.f3)),
     ("text", lambda: traced(lambda x: tf.strings.as_string(x))(t.f3)),
     ("py_function", lambda: traced(lambda x: tf.py_function(lambda y: y, [x], tf.float32))(t.f3)),
     ("numpy_function", lambda: traced(lambda x: tf.numpy_function(lambda y: y, [x], tf.float32))(t.f3)),
     ("summary", lambda: traced(lambda x: t.summary(writer=t.writer, step=1, tag="loss", value=x[0]))(t.f3)),
     ("assertion, control flow", lambda: traced(lambda x: tf.debugging.assert_positive(x))(t.f3)),
+    ("assertion", lambda: traced(lambda x: tf.debugging.check_numerics(x, "not finite"))(t.f3)),
+    ("placed on the CPU", lambda: traced(lambda x: in_host_memory(x))(t.f3)),
     ("control flow", lambda: traced(lambda x: tf.cond(x[0] > 0, lambda: x, lambda: -x))(t.f3)),
     ("control flow", lambda: traced(lambda x: tf.while_loop(lambda y: y[0] < 9, lambda y: (y + 1,), [x]))(t.f3)),
     ("control flow", lambda: traced(lambda x: tf.switch_case(tf.cast(x[0], tf.int32), [lambda: x, lambda: -x]))(t.f3)),
     ("size of a result", lambda: traced(lambda x: tf.where(x > 1))(t.f3)),
     ("size of a result", lambda: traced(lambda x: tf.boolean_mask(x, x > 1))(t.f3)),
     ("size of a result", lambda: traced(lambda x: tf.unique(x))(t.f3)),
-    ("file", lambda: traced(lambda x: tf.io.write_file(f"{FOLDER}/written", tf.io.serialize_tensor(x)))(t.f3)),
+    ("file, file", lambda: traced(lambda x: tf.io.write_file(f"{FOLDER}/written", tf.io.serialize_tensor(x)))(t.f3)),
 ]
 
 
@@ -288,4 +295,10 @@ def traced(function):
 def in_host_memory(tensor):
     """An op that is made to run on the CPU takes its inputs there by itself."""
     with tf.device("CPU:0"):
-        return tensor + 1
+        return tf.negative(tensor)
+
+
+def session_run(values):
+    """TensorFlow 1's way: what it returns are arrays."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        return session.run(tf.negative(values))

@@ -52,6 +52,10 @@ def test_without_a_budget():
 def test_with_a_wrong_budget():
     pass
 
+@pytest.mark.max_host_syncs(n=1)
+def test_with_a_wrong_word():
+    pass
+
 def test_fixture(host_syncs):
     import tensorflow as tf
     float(tf.constant(1.0))
@@ -80,9 +84,10 @@ def test_passes(done, name):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("over", "Failed: 2 host syncs, 1 allowed:"),
+        ("over", "Failed: 2 host syncs, where 1 is fine"),
         ("fails_by_itself", "KeyError: 'its own'"),
         ("without_a_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
+        ("with_a_wrong_word", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
         ("with_a_wrong_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
     ],
 )

@@ -13,15 +13,26 @@ import ctypes
 import platform
 import sys
 import sysconfig
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 _BF_GETBUFFER = 1  # Py_bf_getbuffer, the slot's number in CPython's typeslots.h
 _TP_AS_BUFFER = 160  # offset of PyTypeObject.tp_as_buffer on 64-bit builds of CPython 3.11 to 3.13
-_VIEW_OBJ = 8  # offset of Py_buffer.obj
+_VIEW_OBJ, _VIEW_LEN = 8, 16  # offsets in Py_buffer of obj and len; buf comes first
 _WRITABLE = 1  # PyBUF_WRITABLE
 
 _GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
+
+
+class Memory(NamedTuple):
+    """What a granted request points to."""
+
+    address: int
+    nbytes: int
+
+    def objects(self) -> Iterable[Any]:
+        """The objects in it, where it holds pointers to such."""
+        return (ctypes.py_object * (self.nbytes // ctypes.sizeof(ctypes.py_object))).from_address(self.address)
 
 
 class BufferSlot:
@@ -30,14 +41,14 @@ class BufferSlot:
     Args:
         kind: the type.
         listener: called as listener(object, read) for each request of a buffer to read. It calls read(), which
-            carries the request out and says whether it was granted; or it raises, and the request is refused. The
+            carries the request out and gives the memory if it was granted; or it raises, and it is refused. The
             asker sees only that there is no buffer: no exception passes the callback.
 
     Raises:
         RuntimeError: this build of Python keeps the slot somewhere else.
     """
 
-    def __init__(self, kind: type, listener: Callable[[Any, Callable[[], bool]], object]) -> None:
+    def __init__(self, kind: type, listener: Callable[[Any, Callable[[], Memory | None]], object]) -> None:
         if platform.python_implementation() != "CPython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
             raise RuntimeError("where this build of Python keeps its buffer slots is not known")
         as_buffer = ctypes.c_void_p.from_address(id(kind) + _TP_AS_BUFFER).value
@@ -61,28 +72,48 @@ class BufferSlot:
             def granted() -> bool:
                 return owner.value is not None
 
-            def read() -> bool:
+            def read() -> Memory | None:
                 # bfloat16, say: the asker tries another way.
                 with contextlib.suppress(ValueError, TypeError, BufferError):
                     pass_on(exporter, view, flags)
-                return granted()
+                if not granted():
+                    return None
+                length = ctypes.c_ssize_t.from_address(view + _VIEW_LEN).value
+                return Memory(ctypes.c_void_p.from_address(view).value or 0, length)
 
             try:
                 listener(exporter, read)
             except KeyboardInterrupt:
-                # An exception goes no further than this callback, and a Ctrl-C must not be lost: it comes once more.
-                _thread.start_new_thread(_thread.interrupt_main, ())
+                _come_again()
             except Exception as error:
                 if granted():  # not a listener that refuses, but one that is broken
                     sys.excepthook(type(error), error, error.__traceback__)
             return 0 if granted() else -1
 
+        self._called = get_buffer
         self._callback = _GetBuffer(get_buffer)  # kept, for the slot does not hold a reference
+        self._hook: Callable[[Any], Any] = sys.unraisablehook
 
     def install(self) -> None:
         """Puts the listener into the slot."""
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._on_unraisable
         self._slot.value = ctypes.cast(self._callback, ctypes.c_void_p).value
 
     def restore(self) -> None:
         """Puts the slot's own function back."""
         self._slot.value = self._original
+        if sys.unraisablehook == self._on_unraisable:  # nobody has put another one over it
+            sys.unraisablehook = self._hook
+
+    def _on_unraisable(self, unraisable: Any) -> None:
+        """A Ctrl-C that waited for Python to run again is met at the callback's entry, before it can catch it."""
+        if unraisable.object is self._called and unraisable.exc_type is KeyboardInterrupt:
+            _come_again()
+        else:
+            self._hook(unraisable)
+
+
+def _come_again() -> None:
+    """Has a Ctrl-C come once more: no exception goes further than the callback, and this one must not be lost."""
+    _thread.start_new_thread(_thread.interrupt_main, ())

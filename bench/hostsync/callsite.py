@@ -11,15 +11,19 @@ import linecache
 import os
 import sys
 import sysconfig
-import tempfile
 import textwrap
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
+from bench.hostsync import autograph
+
 # Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
 # before it imports Keras.
-_PACKAGES = ("tensorflow", "keras", "numpy", "tensorboard", "optree", "pandas", "scipy", "matplotlib")
+_PACKAGES = (
+    "tensorflow", "keras", "tf_keras", "numpy", "tensorboard", "optree", "pandas", "scipy", "matplotlib", "_pytest",
+    "pluggy",
+)  # fmt: skip
 _TENSORS = ("tensorflow", "numpy")
 _THIS = "bench"
 _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
@@ -27,7 +31,6 @@ _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as syscon
 _WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
 # Methods that are no way to read by themselves; what the source calls tells more.
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
-_AUTOGRAPH = str(Path(tempfile.gettempdir()) / "__autograph_generated_file")
 
 
 class Frame(NamedTuple):
@@ -54,8 +57,9 @@ class CallSite(NamedTuple):
 def call_site() -> CallSite:
     """The innermost frame outside TensorFlow, Keras, NumPy, this package and the standard library.
 
-    TensorBoard, optree, pandas, SciPy and matplotlib count as libraries too: a line that plots a tensor is more use
-    than the line of matplotlib that converts it. In a thread without a frame of the user's, the library's own line.
+    TensorBoard, optree, pandas, SciPy, matplotlib and pytest count as libraries too: a line that plots a tensor is more
+    use than the line of matplotlib that converts it. In a thread without a frame of the user's it is the library's own
+    line.
     """
     frame: FrameType | None = sys._getframe(1)
     entry = ""
@@ -64,11 +68,13 @@ def call_site() -> CallSite:
         if not _is_library(code.co_filename):
             here = _written(frame)
             return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti))
-        if not _is_ours(code.co_filename) and code.co_name not in _WRAPPERS:
+        if code.co_name not in _WRAPPERS and _is_entry(code.co_filename):
             entry = code.co_name
         frame = frame.f_back
     # A thread that a library has started for itself.
-    at = next(iter(reader(call_stack())[::-1]), Frame("<unknown>", 0, ""))
+    stack = call_stack()
+    outside = [each for each in stack if not each.file.startswith(_tensors())]
+    at = (*reader(stack)[-1:], *outside, *stack[-1:], Frame("<unknown>", 0, ""))[0]
     return CallSite(at.file, at.line, entry.strip("_") or None)
 
 
@@ -101,8 +107,8 @@ def shorter(file: str) -> str:
     """
     if file.startswith("<"):
         return file
-    for name, folder in _folders().items():
-        if name != _THIS and file.startswith(folder):
+    for name, folder in {**_folders(), "python": f"{sysconfig.get_path('stdlib')}{os.sep}"}.items():
+        if name != _THIS and file.startswith(folder) and _is_library(file):
             return f"{name}/{file.removeprefix(folder)}"
     relative = os.path.relpath(file)
     return file if relative.startswith("..") else relative
@@ -125,6 +131,19 @@ def _folders() -> dict[str, str]:
 
 
 @functools.cache
+def _tensors() -> tuple[str, ...]:
+    return tuple(folder for name, folder in _folders().items() if name in _TENSORS)
+
+
+@functools.cache
+def _is_entry(file: str) -> bool:
+    """Whether a library's function in this file says how a line reads: not AutoGraph's machinery, nor threading's."""
+    folders = {name: folder for name, folder in _folders().items() if name != _THIS}
+    autograph = str(Path(folders["tensorflow"]) / "python" / "autograph")
+    return file.startswith(tuple(folders.values())) and not file.startswith(autograph)
+
+
+@functools.cache
 def _is_ours(file: str) -> bool:
     folder = _folders()[_THIS]
     return file.startswith(folder) and not file.startswith(f"{folder}examples{os.sep}")  # they stand for a user's code
@@ -143,15 +162,10 @@ def _is_library(file: str) -> bool:
 
 
 def _written(frame: FrameType) -> Frame:
-    """The frame as its author wrote it: AutoGraph runs a copy of a function from a file that is gone later."""
+    """The frame as its author wrote it."""
     file, line, function = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-    if file.startswith(_AUTOGRAPH):
-        from tensorflow.python.util import tf_stack  # AutoGraph is at work, so it is imported
-
-        # While it traces, TensorFlow keeps the way from generated to written lines.
-        for traced in reversed(list(tf_stack.extract_stack())):
-            if not _is_library(traced.filename) and not traced.filename.startswith(_AUTOGRAPH):
-                return Frame(traced.filename, traced.lineno, traced.name)
+    if autograph.is_generated(file) and (found := autograph.written(file, line)):
+        return Frame(found.file, found.line, found.function)
     return Frame(file, line, function)
 
 
@@ -165,7 +179,8 @@ def _route(entry: str, code: CodeType, instruction: int) -> str | None:
     """
     if entry.startswith("__") and entry not in _SAYS_LITTLE:
         return entry.strip("_")  # float, bool, index, str, format, ...
-    return _called(code, instruction) or entry.strip("_") or None
+    called = None if autograph.is_generated(code.co_filename) else _called(code, instruction)
+    return called or entry.strip("_") or None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -183,16 +198,14 @@ def _called(code: CodeType, instruction: int) -> str | None:
     source[-1] = source[-1][:end_column]
     source[0] = source[0][column:]
     try:
-        node = ast.parse(textwrap.dedent(b"".join(source).decode()).strip(), mode="eval").body
-    except (SyntaxError, ValueError):  # a statement, such as `a[i] = t`, or no source at all
+        (statement,) = ast.parse(textwrap.dedent(b"".join(source).decode()).strip()).body
+    except (SyntaxError, ValueError):  # no source
         return None
-    match node:
+    match statement.value if isinstance(statement, ast.Expr) else statement:
         case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)):
             return name.strip("_") if name.startswith("__") else name
-        case ast.BinOp(op=operator) | ast.UnaryOp(op=operator) | ast.AugAssign(op=operator):
+        case ast.BinOp(op=operator) | ast.AugAssign(op=operator):
             return type(operator).__name__.lower()
-        case ast.Compare():
-            return "compare"
         case ast.Subscript():
             return "setitem" if dis.opname[code.co_code[instruction]] == "STORE_SUBSCR" else "getitem"
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tensorflow.python.framework import func_graph
@@ -11,36 +11,51 @@ from tensorflow.python.framework import func_graph
 from bench.hostsync.callsite import is_users
 
 KINDS: Final[dict[str, str]] = {
-    **dict.fromkeys(("PrintV2", "Print"), "print"),
-    **dict.fromkeys(("EagerPyFunc",), "py_function"),
-    **dict.fromkeys(("PyFunc", "PyFuncStateless"), "numpy_function"),
-    **dict.fromkeys(
-        (
+    op: kind
+    for kind, ops in {
+        "print": ("PrintV2", "Print"),
+        "py_function": ("EagerPyFunc",),
+        "numpy_function": ("PyFunc", "PyFuncStateless"),
+        "summary": (
             "WriteSummary", "WriteScalarSummary", "WriteHistogramSummary", "WriteImageSummary", "WriteAudioSummary",
-            "WriteRawProtoSummary", "WriteGraphSummary",
-            "ScalarSummary", "HistogramSummary", "ImageSummary", "AudioSummaryV2", "TensorSummaryV2", "MergeSummary",
+            "WriteRawProtoSummary", "WriteGraphSummary", "ScalarSummary", "HistogramSummary", "ImageSummary",
+            "AudioSummaryV2", "TensorSummaryV2", "MergeSummary",
         ),
-        "summary",
-    ),
-    "Assert": "assertion",
-    **dict.fromkeys(
-        ("If", "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase", "Switch", "RefSwitch", "LoopCond"),
-        "control flow",
-    ),
-    **dict.fromkeys(
-        ("Where", "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "DynamicPartition"),
-        "size of a result",
-    ),
-    **dict.fromkeys(("WriteFile", "SaveV2", "MergeV2Checkpoints"), "file"),
-    **dict.fromkeys(("StringFormat", "AsString"), "text"),
+        "assertion": ("Assert", "CheckNumerics", "CheckNumericsV2"),
+        "control flow": (
+            "If", "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase", "Switch", "RefSwitch", "LoopCond",
+        ),
+        "size of a result": (
+            "Where", "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "DynamicPartition",
+        ),
+        "file": ("WriteFile", "SaveV2", "MergeV2Checkpoints", "SerializeTensor"),
+        "text": ("StringFormat", "AsString"),
+    }.items()
+    for op in ops
 }  # fmt: skip
 """Op types in which the host takes part, and why: it prints, calls Python, decides which branch to run, allocates a
-result whose size depends on values, ...  (op names: https://www.tensorflow.org/api_docs/python/tf/raw_ops)"""
+result whose size depends on values, ...  Not all there are. (https://www.tensorflow.org/api_docs/python/tf/raw_ops)
+"""
 
+_ON_THE_CPU = "placed on the CPU"
+_MOVES_NOTHING = frozenset({"Const", "Placeholder", "NoOp", "Identity", "_Arg", "_Retval"})
+
+# What these give is in host memory on every device, whatever they are given: sizes are known without the values, and
+# so is whether a variable is there or an iterator has more.
+_KNOWN_TO_THE_HOST = frozenset(
+    {"Const", "Shape", "ShapeN", "Size", "Rank", "VarIsInitializedOp", "OptionalHasValue"}
+)  # fmt: skip
+# On int32 these run on the host beside a GPU too (their kernels there are registered so); with other ops, such as a
+# random number, that is not certain, and they are taken for the device's.
+_INT32_ON_THE_HOST = frozenset(
+    {
+        "Add", "AddV2", "Sub", "Mul", "FloorDiv", "FloorMod", "Minimum", "Maximum", "Neg", "Identity", "Placeholder",
+        "StridedSlice", "Pack", "ConcatV2", "Range", "Reshape", "ExpandDims", "Squeeze", "Prod", "Sum", "Max", "Min",
+        "ReadVariableOp", "StopGradient",
+    }
+)  # fmt: skip
 _COMPARISONS = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual", "Equal", "NotEqual"})
-
-# Whether a variable is there, whether an iterator has more: their results are in host memory on every device.
-_KNOWN_TO_THE_HOST = frozenset({"Const", "VarIsInitializedOp", "OptionalHasValue"})
+_SCRATCH = "scratch_graph"  # Keras makes it to learn shapes, and never runs it
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,19 +74,20 @@ class Tracing:
     """Tells of the host ops of each graph as soon as it has been traced, while installed."""
 
     def __init__(self, tell: Callable[[Sequence[HostOp]], None]) -> None:
+        self._tell = tell
+        self._original: Any = None
+
+    def install(self) -> None:
+        """From here on."""
         self._original = original = func_graph.func_graph_from_py_func
 
         def traced_and_read(*args: Any, **kwargs: Any) -> Any:
             graph = original(*args, **kwargs)
-            if found := host_ops(graph):
-                tell(found)
+            if not _function(graph).startswith(_SCRATCH) and (found := host_ops(graph)):
+                self._tell(found)
             return graph
 
-        self._ours = traced_and_read
-
-    def install(self) -> None:
-        """From here on."""
-        func_graph.func_graph_from_py_func = self._ours
+        func_graph.func_graph_from_py_func = traced_and_read
 
     def restore(self) -> None:
         """TensorFlow is as it was."""
@@ -90,6 +106,8 @@ def host_ops(graph: Any) -> list[HostOp]:
     found = []
     for op in graph.get_operations():
         kind = KINDS.get(op.type)
+        if kind is None and "CPU" in op.device.upper() and op.type not in _MOVES_NOTHING:
+            kind = _ON_THE_CPU
         if kind is None or (kind == "control flow" and _decided_on_the_host(op)):
             continue
         file, line = _made_at(op)
@@ -98,29 +116,54 @@ def host_ops(graph: Any) -> list[HostOp]:
 
 
 def _decided_on_the_host(op: Any) -> bool:
-    """Whether what decides depends on nothing but constants and int32 numbers."""
+    """Whether what decides depends on nothing but what the host knows."""
     if op.type in ("While", "StatelessWhile"):
-        predicate = op.graph._get_function(op.get_attr("cond").name).graph.outputs[0]
-    else:
-        predicate = op.inputs[1 if op.type in ("Switch", "RefSwitch") else 0]
-    producer = predicate.op
-    while producer.type in ("Identity", "LoopCond"):
-        producer = producer.inputs[0].op
-    if producer.type in _COMPARISONS:
-        return _on_the_host(producer.inputs)
-    return producer.type in _KNOWN_TO_THE_HOST or _on_the_host([predicate])
+        return _Loop(op).decided_on_the_host()
+    return _is_known(op.inputs[1 if op.type in ("Switch", "RefSwitch") else 0], lambda _: True)
 
 
-def _on_the_host(tensors: Iterable[Any]) -> bool:
-    """Whether tensors and all that they are computed from, as far as their graph goes, are constants or int32."""
-    waiting, seen = list(tensors), set()
+class _Loop:
+    """A While, whose condition depends on what its body makes of the values that it starts with."""
+
+    def __init__(self, op: Any) -> None:
+        self._op = op
+        self._cond, self._body = (op.graph._get_function(op.get_attr(name).name).graph for name in ("cond", "body"))
+        self._known: dict[int, bool] = {}  # of the loop's variables, by number
+
+    def decided_on_the_host(self) -> bool:
+        return _is_known(self._cond.outputs[0], lambda input_: self._is_known_variable(self._cond, input_))
+
+    def _is_known_variable(self, graph: Any, input_: Any) -> bool:
+        number = next(number for number, each in enumerate(graph.inputs) if each is input_)
+        if number not in self._known:
+            self._known[number] = True  # until one of the two says otherwise
+            self._known[number] = _is_known(self._op.inputs[number], lambda _: True) and _is_known(
+                self._body.outputs[number], lambda again: self._is_known_variable(self._body, again)
+            )
+        return self._known[number]
+
+
+def _is_known(tensor: Any, is_known_input: Callable[[Any], bool]) -> bool:
+    """Whether the host knows a tensor without asking the device, as far as the tensor's graph goes.
+
+    Args:
+        tensor: what decides, or a number that goes into it.
+        is_known_input: the same of an int32 input of the graph.
+    """
+    waiting, seen = [tensor], set()
     while waiting:
         tensor = waiting.pop()
-        if tensor.op.type != "Const" and tensor.dtype.name != "int32":
+        op = tensor.op
+        if op.name in seen or op.type in _KNOWN_TO_THE_HOST:
+            continue
+        seen.add(op.name)
+        passes = op.type in ("Identity", "LoopCond") or (op.type in _COMPARISONS and op.get_attr("T").name == "int32")
+        if not passes and (tensor.dtype.name != "int32" or op.type not in _INT32_ON_THE_HOST):
             return False
-        if tensor.op.name not in seen:
-            seen.add(tensor.op.name)
-            waiting.extend(tensor.op.inputs)
+        if op.type == "Placeholder" and not is_known_input(tensor):
+            return False
+        if op.type != "ReadVariableOp":  # int32 variables are on the host themselves
+            waiting.extend(op.inputs)
     return True
 
 

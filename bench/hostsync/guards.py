@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
 from bench.hostsync.allowed import reason
-from bench.hostsync.callsite import CallSite, call_site
+from bench.hostsync.callsite import CallSite, call_site, call_stack, reader, shorter
+from bench.hostsync.context import Context
 from bench.hostsync.errors import HostSyncError, HostSyncWarning
 from bench.hostsync.graphs import HostOp
 from bench.hostsync.read import Log, Read
@@ -21,75 +22,71 @@ from bench.hostsync.watching import observed, short_device
 Mode = Literal["allow", "log", "disallow"]
 
 
-class guard(contextlib.ContextDecorator):  # noqa: N801  (used like a function, as contextlib.suppress is)
+def guard(mode: Mode) -> Context[Guard]:
     """Watches over the reads inside, as a context or as a decorator of a function.
 
-    It holds for all threads, for a read stalls the device whichever thread makes it. Of guards in one another the
-    innermost decides. `hostsync.allow` lets single reads pass.
+    It holds for all threads without a guard of their own, for a read stalls the device whichever thread makes it. Of
+    guards in one another the innermost decides. `hostsync.allow` lets single reads pass.
 
     Modelled on `jax.transfer_guard` (https://docs.jax.dev/en/latest/transfer_guard.html).
 
     Args:
         mode: "disallow" raises HostSyncError at the first read, before it happens; "log" warns once for each line;
-            "allow" does nothing, inside a guard that does.
+            "allow" lets reads of its own thread pass, inside a guard that does not.
 
     Raises:
         HostSyncError: a read, with its line and route. Where it cannot be raised at the read itself, it is raised on
-            leaving the guard: a read in another thread, and one by `memoryview(t)` and its like, which see a
-            SystemError first because no exception passes CPython's buffer slot from Python.
+            leaving the guard: a read in another thread, whether or not that has caught it, and one by `memoryview(t)`
+            and its like, which see a SystemError first because no exception passes CPython's buffer slot from Python.
         ValueError: a mode that there is not.
     """
-
-    def __init__(self, mode: Mode) -> None:
-        if mode not in get_args(Mode):
-            raise ValueError(f"guard mode {mode!r}: must be one of {', '.join(get_args(Mode))}")
-        self._mode = mode
-        self._entered: list[_Guard] = []  # a decorated function may call itself
-
-    def __enter__(self) -> Self:
-        entered = _Guard(self._mode)
-        entered.enter()
-        self._entered.append(entered)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._entered.pop().leave(error)
+    if mode not in get_args(Mode):
+        raise ValueError(f"guard({mode!r}): must be one of {', '.join(get_args(Mode))}")
+    return Context(lambda: Guard(mode))
 
 
-class _Guard:
-    """A guard that has been entered."""
+class Guard:
+    """A guard, to be entered once; see `guard`.
+
+    Attributes:
+        refused: how many reads it has kept from happening.
+    """
 
     wants_stack = False
 
     def __init__(self, mode: Mode) -> None:
+        self.refused = 0
         self._mode = mode
         self._thread = threading.get_ident()
         self._warned: set[tuple[str, int]] = set()
         self._not_raised: dict[int, Exception] = {}  # by thread: errors that did not reach the guarded code
         self._observed = observed(self)
 
-    def enter(self) -> None:
+    def __enter__(self) -> Self:
         self._observed.__enter__()
         _guards.append(self)
+        return self
 
-    def leave(self, error: BaseException | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         _guards.remove(self)
         self._observed.__exit__(None, None, None)
-        if isinstance(error, HostSyncError | HostSyncWarning):
-            return
         for missed in self._not_raised.values():
-            raise missed from error
+            if error is None or isinstance(error, SystemError):  # which is how a refused buffer looks
+                raise missed from error
+            if error is not missed:
+                error.add_note(f"and not raised where it happened: {missed}")
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
-        if _guards[-1:] != [self] or self._mode == "allow" or reason() is not None:
+        if self is not _deciding() or self._mode == "allow" or reason() is not None:
             return
         thread = threading.get_ident()
         self._not_raised.pop(thread, None)  # NumPy has come back by another way
         try:
             self._object(tensor, route, call_site())
         except (HostSyncError, HostSyncWarning) as error:
+            self.refused += 1
             if not raises or thread != self._thread:
                 self._not_raised[thread] = error
             raise
@@ -97,12 +94,23 @@ class _Guard:
     def _object(self, tensor: Any, route: str | None, site: CallSite) -> None:
         how = route or site.route or "a read"
         what = f"{how} of a {tensor.dtype.name} tensor {tensor.shape} on {short_device(tensor)}"
+        if by := reader(call_stack()):
+            what += f", read by {by[0].function} in {shorter(by[0].file)}:{by[0].line}"
         source = f": {site.source}" if site.source else ""
         if self._mode == "disallow":
             raise HostSyncError(f"{site.file}:{site.line}: host sync: {what}{source}")
         if (site.file, site.line) not in self._warned:
             self._warned.add((site.file, site.line))
             warnings.warn_explicit(f"host sync: {what}{source}", HostSyncWarning, site.file, site.line)
+
+    @property
+    def for_others(self) -> bool:
+        """Whether it decides for threads without a guard of their own."""
+        return self._mode != "allow"
+
+    def is_of(self, thread: int) -> bool:
+        """Whether it was entered in a thread."""
+        return self._thread == thread
 
     def after(self, read: Read) -> None:
         pass
@@ -111,18 +119,33 @@ class _Guard:
         pass
 
 
-@contextlib.contextmanager
-def limit(reads: int) -> Iterator[Log]:
+def _deciding() -> Guard | None:
+    """The innermost guard of this thread; in one without, the innermost of another that is none to let reads pass."""
+    thread = threading.get_ident()
+    own = [guard for guard in _guards if guard.is_of(thread)]
+    deciding = own or [guard for guard in _guards if guard.for_others]
+    return deciding[-1] if deciding else None
+
+
+def limit(reads: int) -> Context[Log]:
     """A budget: so many reads inside, and no more; as a context or as a decorator.
 
-    Reads inside `hostsync.allow` do not count.
+    Reads inside `hostsync.allow` do not count. Of limits in one another each counts all that is inside it.
 
     Args:
         reads: how many are fine.
 
     Raises:
         HostSyncError: on leaving, when there were more, with the lines that made them. Not on top of an exception.
+        ValueError: that is not a number of reads.
     """
+    if isinstance(reads, bool) or not isinstance(reads, int) or reads < 0:
+        raise ValueError(f"limit({reads!r}): wants how many reads are fine, such as limit(1)")
+    return Context(lambda: _limited(reads))
+
+
+@contextlib.contextmanager
+def _limited(reads: int) -> Iterator[Log]:
     with record() as log:
         yield log
     if problem := over(log, reads):
@@ -135,7 +158,8 @@ def over(log: Log, reads: int) -> str | None:
     if len(counted) <= reads:
         return None
     lines = [f"{site.reads} × {site.route} at {site.file}:{site.line}: {site.source}" for site in by_site(counted)]
-    return "\n  ".join([f"{len(counted)} host syncs, {reads} allowed:", *lines])
+    made = f"{len(counted)} host sync{'s' if len(counted) > 1 else ''}"
+    return "\n  ".join([f"{made}, where {reads} {'is' if reads == 1 else 'are'} fine", *lines])
 
 
-_guards: list[_Guard] = []
+_guards: list[Guard] = []

@@ -17,13 +17,15 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 from tensorflow.python import pywrap_tfe
-from tensorflow.python.framework import ops
+from tensorflow.python.framework import dtypes, ops
 
-from bench.hostsync.bufferslot import BufferSlot
+from bench.hostsync.bufferslot import BufferSlot, Memory
 
 # Not type(tf.constant(0)): making a tensor would start TensorFlow's devices, before a program can configure them.
 TENSOR: type = ops.EagerTensor
 _METHOD, _COPY, _DLPACK = "_numpy_internal", "_copy_to_device", "TFE_ToDlpackCapsule"
+
+_STRING = dtypes.string
 
 READ: Final[Callable[[Any], Any]] = getattr(TENSOR, _METHOD)
 """Reads a tensor and tells nobody."""
@@ -58,11 +60,12 @@ class Hooks:
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._patches: list[tuple[Any, str, Any, Any]] = [
-            (TENSOR, _METHOD, READ, self._reading_method(READ)),
-            (TENSOR, _COPY, getattr(TENSOR, _COPY), self._reading_copy(getattr(TENSOR, _COPY))),
-            (pywrap_tfe, _DLPACK, getattr(pywrap_tfe, _DLPACK), self._exporting(getattr(pywrap_tfe, _DLPACK))),
-        ]
+        self._places: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+            (TENSOR, _METHOD, self._reading_method),
+            (TENSOR, _COPY, self._reading_copy),
+            (pywrap_tfe, _DLPACK, self._exporting),
+        )
+        self._theirs: list[Any] = []  # what was in those places
         self._slot: BufferSlot | None = None
         self.unseen: tuple[str, ...] = ()
         try:
@@ -72,8 +75,9 @@ class Hooks:
 
     def install(self) -> None:
         """From here on the watcher is told of every read."""
-        for owner, name, _, ours in self._patches:
-            setattr(owner, name, ours)
+        self._theirs = [getattr(owner, name) for owner, name, _ in self._places]
+        for (owner, name, around), theirs in zip(self._places, self._theirs, strict=True):
+            setattr(owner, name, around(theirs))
         if self._slot:
             self._slot.install()
 
@@ -81,7 +85,7 @@ class Hooks:
         """TensorFlow is as it was."""
         if self._slot:
             self._slot.restore()
-        for owner, name, theirs, _ in self._patches:
+        for (owner, name, _), theirs in zip(self._places, self._theirs, strict=True):
             setattr(owner, name, theirs)
 
     def _reading_method(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -116,6 +120,8 @@ class Hooks:
         watcher = self._watcher
 
         def to_dlpack_capsule(tensor: Any) -> Any:
+            if not hasattr(tensor, "backing_device"):
+                return original(tensor)  # which says what is wrong with it
             watcher.before(tensor, "dlpack", raises=True)
             started = time.perf_counter()
             capsule = original(tensor)
@@ -127,20 +133,19 @@ class Hooks:
 
         return to_dlpack_capsule
 
-    def _on_buffer(self, tensor: Any, read: Callable[[], bool]) -> bool:
+    def _on_buffer(self, tensor: Any, read: Callable[[], Memory | None]) -> None:
         self._watcher.before(tensor, None, raises=False)
         started = time.perf_counter()
-        granted = read()
+        memory = read()
         seconds = time.perf_counter() - started
-        if granted:
-            self._watcher.after(tensor, None, _bytes_of(tensor), seconds)
-        return granted
+        if memory:
+            # The buffer of strings is one of pointers to Python's bytes.
+            nbytes = sum(map(len, memory.objects())) if tensor.dtype == _STRING else memory.nbytes
+            self._watcher.after(tensor, None, nbytes, seconds)
 
 
 def _bytes_of(tensor: Any) -> int:
-    if tensor.dtype.size:
-        return int(tensor.dtype.size * math.prod(tensor._shape_tuple()))
-    return _size_of(READ(tensor))  # strings, which are never anywhere but on the host
+    return int((tensor.dtype.size or 0) * math.prod(tensor._shape_tuple()))
 
 
 def _size_of(value: Any) -> int:

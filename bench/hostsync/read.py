@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from bench.hostsync import waiting
 from bench.hostsync.callsite import Frame
 from bench.hostsync.graphs import HostOp
 
@@ -20,10 +21,18 @@ class Read:
     nbytes: int  # of the value; 0 where it stayed on the device (a DLPack export from a GPU)
     device: str  # that the value was on: CPU:0, GPU:0, ...
     seconds: float  # that the host was blocked
-    waited: float  # the part of them that went by before the value was ready; see bench.hostsync.waiting
+    asynchronous: bool  # whether the device may still have been computing the value
     thread: str
     allowed: str | None = None  # the reason, inside hostsync.allow
     stack: tuple[Frame, ...] = ()  # innermost first; empty unless it was asked for
+
+    @property
+    def waited(self) -> float:
+        """The part of `seconds` that went by before the value was ready; see `bench.hostsync.waiting`.
+
+        To ask for it measures a device once, and drains its queue; so ask when the program is done.
+        """
+        return waiting.waited(self.device, self.seconds, self.nbytes) if self.asynchronous else 0.0
 
     @property
     def ready(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.hostsync.copies import Copy, trace_copies
+from bench.hostsync.errors import HostSyncWarning
 from bench.hostsync.read import Log, Read
 from bench.hostsync.recorder import record
-from bench.hostsync.waiting import own_reads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,32 +41,41 @@ def reconciled(trace: bool, stack: bool = False) -> Iterator[tuple[Log, list[Rec
         The log, and a list that has the one result after the context.
 
     Raises:
-        RuntimeError: as `trace_copies` does.
+        RuntimeError: a profiler is running already.
+
+    Warns:
+        HostSyncWarning: the trace was lost, because the program has stopped the profiler, say; the list is empty.
     """
     found: list[Reconciled] = []
     if not trace:
         with record(stack) as log:
             yield log, found
         return
-    measured = len(own_reads)
-    with trace_copies() as copies, record(stack) as log:
-        yield log, found
-    found.append(reconcile(log.reads, copies, own_reads[measured:]))
+    tracing = trace_copies()
+    copies = tracing.__enter__()
+    try:
+        with record(stack) as log:
+            yield log, found
+    finally:
+        try:
+            tracing.__exit__(None, None, None)
+            found.append(reconcile(log.reads, copies))
+        except RuntimeError as error:
+            warnings.warn(f"copies are not known: {error}", HostSyncWarning, stacklevel=3)
 
 
-def reconcile(reads: Iterable[Read], copies: Sequence[Copy], own: Iterable[tuple[str, int]] = ()) -> Reconciled:
+def reconcile(reads: Iterable[Read], copies: Sequence[Copy]) -> Reconciled:
     """Matches each read of a GPU's value with the earliest copy of that device and size that has no read yet.
 
     When things happened is not compared: copies are stamped by the GPU's clock, which is tied to the host's only once,
     as the trace starts, and a read does not say when it was. So of copies of the same device and size it is known how
     many no read explains, and not which ones; and one of them can stand in for a read's own that the trace lost.
 
-    Every read and every copy is counted, once; but not the copies of this package's own reads.
+    Every read and every copy is counted, once.
 
     Args:
         reads: in any order.
         copies: in any order.
-        own: device and bytes of reads that were made to measure the device and not recorded.
     """
     python_only = uncopied = 0
     waiting: collections.Counter[tuple[str, int]] = collections.Counter()  # reads, by device and bytes
@@ -76,19 +86,15 @@ def reconcile(reads: Iterable[Read], copies: Sequence[Copy], own: Iterable[tuple
             waiting[read.device, read.nbytes] += 1
         else:
             uncopied += 1
-    ours = collections.Counter(own)
-    matched, unexplained = 0, []
+    unexplained = []
     for copy in sorted(copies, key=lambda copy: copy.started):
         kind = copy.device, copy.nbytes
-        if ours[kind]:
-            ours[kind] -= 1
-        elif waiting[kind]:
+        if waiting[kind]:
             waiting[kind] -= 1
-            matched += 1
         else:
             unexplained.append(copy)
     return Reconciled(
-        matched=matched,
+        matched=len(copies) - len(unexplained),
         unexplained=tuple(unexplained),
         python_only=python_only,
         uncopied=uncopied + waiting.total(),

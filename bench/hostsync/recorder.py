@@ -19,7 +19,11 @@ def record(stack: bool = False) -> Iterator[Log]:
     """Records every read of a tensor by the host, in all threads, while the context lasts.
 
     Recorders nest; each sees what happens inside it. When the last one is left, by an exception too, TensorFlow is
-    exactly as it was. What the program computes is the same bit for bit.
+    exactly as it was. What the program computes is the same bit for bit. One thing is not: `memoryview(t)` and its like
+    raise SystemError in place of ValueError or BufferError for tensors that have no buffer, such as bfloat16, for no
+    exception passes CPython's buffer slot from Python.
+
+    The log keeps each read, some 300 bytes, more with `stack`.
 
     Args:
         stack: whether each read keeps all the frames that led to it, those of libraries too.

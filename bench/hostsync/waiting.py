@@ -22,9 +22,6 @@ _REPEATS = 7
 _SLACK_SECONDS = 50e-6
 _SLACK_FACTOR = 2.0
 
-own_reads: list[tuple[str, int]] = []
-"""Device and bytes of each read that was made to measure a device; a trace of the same stretch has their copies."""
-
 
 @dataclasses.dataclass(frozen=True)
 class ReadTime:
@@ -39,18 +36,21 @@ class ReadTime:
         return seconds - own if seconds > _SLACK_FACTOR * own + _SLACK_SECONDS else 0.0
 
 
+def is_asynchronous(device: str) -> bool:
+    """Whether values of the device may still be computed when the host has gone on."""
+    return not device.startswith("CPU") or not tf.config.experimental.get_synchronous_execution()
+
+
 def waited(device: str, seconds: float, nbytes: int) -> float:
     """The seconds of a read that its value was not ready.
 
     Args:
-        device: of the value, such as `GPU:0`.
+        device: of the value, such as `GPU:0`; one that computes asynchronously.
         seconds: that the read took.
         nbytes: of the value.
     """
     if seconds <= _SLACK_SECONDS:
-        return 0.0
-    if device.startswith("CPU") and tf.config.experimental.get_synchronous_execution():
-        return 0.0
+        return 0.0  # nothing to measure the device for
     return read_time(device).waited(seconds, nbytes)
 
 
@@ -62,13 +62,13 @@ def read_time(device: str) -> ReadTime:
 
 
 def _fastest(device: str, numbers: int) -> float:
-    with tf.device(device):
-        value = tf.zeros([numbers])
-    tf.test.experimental.sync_devices()
     found = []
-    for _ in range(_REPEATS):
-        started = time.perf_counter()
-        READ(value)
-        found.append(time.perf_counter() - started)
-        own_reads.append((device, 4 * numbers))
+    with tf.init_scope():  # whoever asks may be tracing a function
+        with tf.device(device):
+            values = [tf.zeros([numbers]) + number for number in range(_REPEATS)]
+        tf.test.experimental.sync_devices()
+        for value in values:  # another each time: TensorFlow may keep a copy of one that was read
+            started = time.perf_counter()
+            READ(value)
+            found.append(time.perf_counter() - started)
     return min(found)

@@ -14,7 +14,7 @@ from bench.hostsync.callsite import call_site, call_stack
 from bench.hostsync.graphs import HostOp
 from bench.hostsync.hooks import Hooks
 from bench.hostsync.read import Read
-from bench.hostsync.waiting import waited
+from bench.hostsync.waiting import is_asynchronous
 
 
 class Observer(Protocol):
@@ -97,7 +97,7 @@ class _Hub:
             nbytes=nbytes,
             device=device,
             seconds=seconds,
-            waited=waited(device, seconds, nbytes),
+            asynchronous=is_asynchronous(device),
             thread=threading.current_thread().name,
             allowed=reason(),
             stack=call_stack() if self._wants_stack else (),

@@ -12,10 +12,20 @@ from bench.hostsync.callsite import shorter
 from bench.report import markdown as renderer
 from bench.syncs import Syncs
 
+_LESS_WANTED = ["reads/s", "blocked", "ready"]
+NARROW = 100
+"""Columns of a terminal; in fewer, some of the table's are left out, so that call sites can be read."""
 
-def tables(found: Syncs) -> list[tuple[str, pd.DataFrame]]:
-    """What there is to show, each table with its title; none when there is nothing."""
-    titled = [("host syncs", sites(found)), ("host ops in graphs, which no count above includes", in_graphs(found))]
+
+def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, pd.DataFrame]]:
+    """What there is to show, each table with its title; none when there is nothing.
+
+    Args:
+        found: what was found.
+        width: of the terminal, in characters.
+    """
+    reads = sites(found).drop(columns=_LESS_WANTED if width < NARROW else [])
+    titled = [("host syncs", reads), ("host ops in graphs, which no count above includes", in_graphs(found))]
     return [(title, frame) for title, frame in titled if len(frame)]
 
 
@@ -44,7 +54,7 @@ def in_graphs(found: Syncs) -> pd.DataFrame:
         Texts in the columns made at, kind, in function, ops.
     """
     counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
-    for op in found.host_ops:
+    for op in dict.fromkeys(found.host_ops):  # a function that is traced again has the same ones again
         counts[f"{shorter(op.file)}:{op.line}", f"{op.kind} ({op.op})", op.function] += 1
     rows = [(*what, str(count)) for what, count in counts.items()]
     return pd.DataFrame(rows, columns=["made at", "kind", "in function", "ops"])
@@ -54,18 +64,25 @@ def footer(found: Syncs) -> list[str]:
     """What must be known to read the tables."""
     total = sum(site.seconds for site in found.sites)
     waited = sum(site.waited for site in found.sites)
-    lines = [
-        f"{found.reads} host syncs in {found.seconds:.2f} s of {found.program}; "
-        f"{_time(total)} blocked in them, {_time(waited)} of it before the value was ready"
-    ]
+    blocked = f"; {_time(total)} blocked in them" if found.reads else ""
+    before = f", {_time(waited)} of it before the value was ready" if waited else ""
+    lines = [f"{_syncs(found.reads)} in {found.seconds:.2f} s of {found.program}{blocked}{before}"]
+    if found.refused:
+        lines.append(f"{_syncs(found.refused)} refused")
     if waited:
         lines.append("Time waited is mostly work that was queued on the device before, not the price of the copy.")
-    if not found.copies:
+    elif not found.has_gpu:
         lines.append(
             "On a CPU every value is ready and nothing is copied: the counts are those of a GPU, the times are not."
         )
+    if found.has_children:
+        lines.append("It has started other processes. What they read is not in the table.")
     lines += [f"not recorded: {route}" for route in found.unseen]
     return lines
+
+
+def _syncs(count: int) -> str:
+    return f"{count} host sync{'' if count == 1 else 's'}"
 
 
 def _site(site: Site, seconds: float) -> tuple[str, ...]:

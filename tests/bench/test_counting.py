@@ -31,10 +31,11 @@ def test_a_read_a_batch_is_counted_at_its_line():
 
 
 def test_what_was_traced_before_is_told_with_what_was_traced_now():
-    def op(kind, line):
-        return HostOp(kind, "PrintV2", "print", "step", toys.__file__, line)
+    def op(kind, line, name="print"):
+        return HostOp(kind, "PrintV2", name, "step", toys.__file__, line)
 
-    found = in_graphs([op("print", 3), op("print", 3), op("text", 3), op("print", 4)])
+    again = op("print", 3, "print_1")  # of a function that was traced twice
+    found = in_graphs([op("print", 3), again, again, op("text", 3), op("print", 4)])
     assert [(each.kind, each.line, each.ops) for each in found] == [("print", 3, 2), ("text", 3, 1), ("print", 4, 1)]
     loop = toys.Quadratic()
     loop.run(1)

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,13 +19,13 @@ def script(tmp_path, monkeypatch):
     return write
 
 
-def test_a_script_runs_as_python_runs_it(script, capsys, tmp_path):
+def test_a_script_runs_as_python_runs_it(script, capsys):
     script("answer = 42", "beside.py")
     script("import sys, beside\nprint(__name__, sys.argv, beside.answer)")
     before = list(sys.argv), list(sys.path)
     program = Program(["script.py", "--epochs", "1"])
     assert program.run() == 0
-    assert capsys.readouterr().out == f"__main__ ['{tmp_path}/script.py', '--epochs', '1'] 42\n"
+    assert capsys.readouterr().out == "__main__ ['script.py', '--epochs', '1'] 42\n"
     assert (sys.argv, sys.path) == before
     assert program.name == "script.py --epochs 1"
 
@@ -73,15 +74,68 @@ def test_an_error_of_the_context_counts_as_the_programs(script, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [([], "no program: name a script"), (["nope.py"], "nope.py: there is no such script")]
+    ("arguments", "module", "message"),
+    [
+        ([], None, "no program: name a script"),
+        (["nope.py"], None, "nope.py: there is no such script"),
+        (["--nope", "script.py"], None, "option --nope: there is none"),
+        (["folder"], None, "folder: is a folder without a __main__.py"),
+        ([], "no_such_module", "module no_such_module: there is none"),
+        ([], "no_such_package.module", "module no_such_package.module: there is none"),
+        ([], "", "module : there is none"),
+    ],
 )
-def test_there_must_be_a_program(arguments, message):
+def test_there_must_be_a_program(script, tmp_path, arguments, module, message):
+    (tmp_path / "folder").mkdir()
+    script("pass")
     with pytest.raises(UsageError, match=message):
-        Program(arguments)
+        Program(arguments, module)
 
 
 def test_pytest_needs_no_m(script):
     program = Program(["pytest", "-q"])
     assert (program.name, program._module) == ("pytest -q", "pytest")
     script("pass", "pytest")
-    assert Program(["pytest"])._module is None  # a script of that name is a script
+    assert Program(["pytest"])._module == ""  # a script of that name is a script
+
+
+def test_a_folder_runs_its_main(script, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    script("print('main of', __name__)", "folder/__main__.py")
+    assert Program(["folder"]).run() == 0
+    assert capsys.readouterr().out == "main of __main__\n"
+
+
+def test_the_current_folder_is_not_searched_for_a_script_elsewhere(script, tmp_path, capsys, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    script("pass", "only_here.py")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])  # as `python -m bench` has it
+    assert Program([script("import only_here", "folder/script.py")]).run() == 1
+    assert "No module named 'only_here'" in capsys.readouterr().err
+
+
+def test_threads_that_it_has_started_are_waited_for(script, tmp_path):
+    code = "import threading, time\ndef work():\n    time.sleep(0.05)\n    open('done', 'w').close()\n"
+    assert Program([script(f"{code}threading.Thread(target=work).start()")]).run() == 0
+    assert (tmp_path / "done").exists()
+
+
+def test_idle_workers_of_an_executor_are_not(script):
+    code = "from concurrent.futures import ThreadPoolExecutor\nkept = ThreadPoolExecutor(1)\nkept.submit(int).result()"
+    assert Program([script(code)]).run() == 0
+
+
+def test_its_own_hook_for_exceptions_is_used(script, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    assert Program([script("import sys\nsys.excepthook = lambda *a: print('mine', a[0])\n1 / 0")]).run() == 1
+    assert capsys.readouterr().out == "mine <class 'ZeroDivisionError'>\n"
+
+
+def test_it_may_change_its_folder(script, tmp_path):
+    assert Program([script("import os; os.chdir('/')")]).run() == 0
+    assert Path.cwd() == tmp_path
+
+
+def test_a_syntax_error_is_shown_alone(script, capsys):
+    assert Program([script("x ===")]).run() == 1
+    assert "bench" not in capsys.readouterr().err

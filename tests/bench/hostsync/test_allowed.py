@@ -37,7 +37,7 @@ def test_it_decorates():
     assert [step(), step(), reason()] == ["why", "why", None]
 
 
-@pytest.mark.parametrize("nothing", ["", "  "])
+@pytest.mark.parametrize("nothing", ["", "  ", 5, None])
 def test_it_wants_a_reason(nothing):
     with pytest.raises(ValueError, match="wants a reason"), allow(nothing):
         pass

@@ -1,8 +1,13 @@
+import _thread
+import functools
+import operator
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.hostsync.bufferslot import BufferSlot
+from bench.hostsync.bufferslot import BufferSlot, Memory
 
 TENSOR = type(tf.constant(0))
 
@@ -11,9 +16,8 @@ def test_every_granted_request_passes_the_listener():
     seen = []
 
     def listener(tensor, read):
-        granted = read()
-        seen.append((tensor.dtype.name, granted))
-        return granted
+        memory = read()
+        seen.append((tensor.dtype.name, memory and memory.nbytes))
 
     slot = BufferSlot(TENSOR, listener)
     slot.install()
@@ -23,7 +27,7 @@ def test_every_granted_request_passes_the_listener():
     finally:
         slot.restore()
     np.asarray(tf.constant([1, 2]))
-    assert seen == [("int32", True), ("bfloat16", False)]
+    assert seen == [("int32", 8), ("bfloat16", None)]
 
 
 def test_tensors_are_not_kept_alive():
@@ -100,3 +104,44 @@ def test_other_builds_of_python_are_not_guessed_at(monkeypatch, build):
         monkeypatch.setattr("sysconfig.get_config_var", lambda name: name == "Py_GIL_DISABLED")
     with pytest.raises(RuntimeError, match="is not known"):
         BufferSlot(TENSOR, lambda tensor, read: read())
+
+
+def test_a_ctrl_c_that_waited_for_python_is_not_lost():
+    slot = BufferSlot(TENSOR, lambda tensor, read: read())
+    before = sys.unraisablehook
+    slot.install()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            try:
+                # In C all the way: the signal is met where Python runs again, which is inside the callback.
+                list(map(operator.call, [_thread.interrupt_main, functools.partial(np.asarray, tf.constant([1.0]))]))
+            finally:
+                for _ in range(10**7):  # until it comes again
+                    pass
+    finally:
+        slot.restore()
+    assert sys.unraisablehook is before
+
+
+def test_other_unraisable_errors_go_where_they_went(monkeypatch):
+    heard = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: heard.append(unraisable.exc_type))
+    slot = BufferSlot(TENSOR, lambda tensor, read: read())
+    slot.install()
+
+    class Dies:
+        def __del__(self):
+            raise LookupError
+
+    try:
+        Dies()
+    finally:
+        slot.restore()
+    assert heard == [LookupError]
+
+
+def test_memory_holds_objects():
+    import ctypes
+
+    words = (ctypes.py_object * 2)(b"ab", b"c")
+    assert list(Memory(ctypes.addressof(words), 16).objects()) == [b"ab", b"c"]

@@ -37,6 +37,62 @@ def test_a_loop_over_an_int32_counter_needs_no_device():
     assert ops_of(count, x) == []
 
 
+def test_a_loop_whose_counter_comes_from_the_device_does():
+    def carried(y):
+        return tf.while_loop(
+            lambda n, y: n < 100, lambda n, y: (tf.cast(tf.reduce_sum(y), tf.int32), y * 2), [tf.constant(0), y]
+        )
+
+    def bounded(y):
+        limit = tf.cast(y[0], tf.int32)
+        return tf.while_loop(lambda i, n, y: i < n, lambda i, n, y: (i + 1, n, y), [tf.constant(0), limit, y])
+
+    for loop in (carried, bounded):
+        assert [op.op for op in ops_of(tf.autograph.experimental.do_not_convert(loop), x)] == ["StatelessWhile"]
+
+
+def test_a_random_number_is_taken_for_the_devices():
+    def branch(y):
+        return tf.cond(tf.random.uniform([], 0, 2, tf.int32) > 0, lambda: y, lambda: -y)
+
+    assert [op.op for op in ops_of(branch, x)] == ["StatelessIf"]
+
+
+def test_sizes_are_known_without_the_values():
+    for size in (lambda y: tf.shape(y)[0], tf.size):
+        function = tf.function(
+            lambda y, size=size: tf.cond(size(y) > 3, lambda: y, lambda: -y),
+            input_signature=[tf.TensorSpec([None])],
+        )
+        with hostsync.record() as log:
+            function(x)
+        assert log.host_ops == []
+
+
+def test_whether_there_is_more_data_and_a_variable_is_known():
+    variable = []
+
+    def sums():
+        if not variable:
+            variable.append(tf.Variable(1.0))  # makes TensorFlow ask whether it is there
+        total = variable[0] * 0.0
+        for value in tf.data.Dataset.from_tensor_slices([1.0, 2.0]):
+            total += value
+        return total
+
+    found = ops_of(sums)
+    assert [op for op in found if op.kind == "control flow"] == []
+
+
+def test_keras_scratch_graphs_are_not_run_and_not_listed():
+    import keras
+
+    with hostsync.record() as log:
+        inputs = keras.Input([4])
+        keras.ops.cond(keras.ops.sum(inputs) > 0, lambda: inputs, lambda: -inputs)
+    assert log.host_ops == []
+
+
 def test_a_loop_until_a_value_is_reached_does():
     def grow(y):
         while tf.reduce_sum(y) < 100.0:

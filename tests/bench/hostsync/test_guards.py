@@ -1,3 +1,4 @@
+import contextlib
 import threading
 import warnings
 
@@ -60,9 +61,63 @@ def test_an_error_that_nobody_saw_is_raised_on_leaving():
         memoryview(vector)
 
 
-def test_another_error_on_the_way_out_is_kept():
-    with pytest.raises(KeyError), hostsync.guard("disallow"):
-        raise KeyError
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt, SystemExit])
+def test_another_error_on_the_way_out_is_kept_with_a_note(error):
+    with pytest.raises(error) as raised, hostsync.guard("disallow"):
+        with contextlib.suppress(SystemError):
+            memoryview(vector)
+        raise error
+    assert "memoryview of a float32" in raised.value.__notes__[0]
+
+
+def test_the_cause_of_a_refused_buffer_is_kept():
+    with pytest.raises(hostsync.HostSyncError) as raised, hostsync.guard("disallow"):
+        memoryview(vector)
+    assert isinstance(raised.value.__cause__, SystemError)
+
+
+def test_a_guard_counts_what_it_refuses():
+    with hostsync.guard("disallow") as guard:
+        for _ in range(2):
+            with contextlib.suppress(hostsync.HostSyncError):
+                float(scalar)
+    assert guard.refused == 2
+
+
+def test_another_threads_guard_that_allows_is_its_own():
+    allowed, checked = threading.Event(), threading.Event()
+    found = []
+
+    def work():
+        with hostsync.guard("allow"):
+            found.append(float(scalar))
+            allowed.set()
+            checked.wait(10)
+
+    with hostsync.guard("disallow"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        allowed.wait(10)
+        with pytest.raises(hostsync.HostSyncError):
+            float(scalar)
+        checked.set()
+        thread.join()
+    assert found == [2.0]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+def test_an_error_says_who_reads_for_the_line():
+    import keras
+
+    raised = pytest.raises(hostsync.HostSyncError, match=r"read by convert_to_numpy in keras/.*core.py:\d+")
+    with raised, hostsync.guard("disallow"):
+        keras.ops.convert_to_numpy(vector)
+
+
+@pytest.mark.parametrize("reads", [-1, "1", None, 1.5, True, float])
+def test_a_limit_is_a_number_of_reads(reads):
+    with pytest.raises(ValueError, match="wants how many reads are fine"):
+        hostsync.limit(reads)
 
 
 def test_reads_of_other_threads_surface_on_leaving():
@@ -124,7 +179,7 @@ def test_guards_decorate():
 
 
 def test_there_is_no_other_mode():
-    with pytest.raises(ValueError, match=r"'forbid': must be one of allow, log, disallow"):
+    with pytest.raises(ValueError, match=r"guard\('forbid'\): must be one of allow, log, disallow"):
         hostsync.guard("forbid")
 
 
@@ -135,7 +190,7 @@ def test_a_limit_lists_the_lines():
             float(scalar)
         np.asarray(vector)
     first, second, third = str(raised.value).splitlines()
-    assert first == "3 host syncs, 1 allowed:"
+    assert first == "3 host syncs, where 1 is fine"
     assert second == f"  2 × float at {where}: float(scalar)"
     assert third.startswith("  1 × asarray at ")
 

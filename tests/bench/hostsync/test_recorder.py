@@ -126,6 +126,34 @@ def test_a_read_that_fails_is_none():
     assert [read.nbytes for read in log.reads] == [12]
 
 
+def test_what_others_have_put_there_is_used_and_put_back(monkeypatch):
+    theirs, called = type(vector)._numpy_internal, []
+
+    def numpy_internal(tensor):
+        called.append(tensor)
+        return theirs(tensor)
+
+    monkeypatch.setattr(type(vector), "_numpy_internal", numpy_internal)
+    with hostsync.record() as log:
+        vector.numpy()
+    assert (len(called), len(log.reads)) == (1, 1)
+    assert type(vector)._numpy_internal is numpy_internal
+
+
+def test_an_export_of_what_is_no_tensor_fails_as_ever():
+    with hostsync.guard("disallow"), pytest.raises(tf.errors.InvalidArgumentError):
+        tf.experimental.dlpack.to_dlpack(np.zeros(3))
+
+
+def test_a_tensor_without_a_buffer_is_refused_in_another_way():
+    half = tf.constant([1.0], tf.bfloat16)
+    with pytest.raises(ValueError, match="dtype"):
+        memoryview(half)
+    with hostsync.record() as log, pytest.raises(SystemError):
+        memoryview(half)
+    assert log.reads == []
+
+
 def test_says_on_entry_what_cannot_be_seen(monkeypatch):
     monkeypatch.setattr(recorder, "unseen", lambda: ("the buffer protocol: gone",))
     unseen = pytest.warns(hostsync.HostSyncWarning, match="buffer protocol: gone: they are not recorded")

@@ -1,12 +1,22 @@
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.hostsync import waiting
 from bench.hostsync.read import Read
 from bench.hostsync.sites import by_site
 
-A_READ = Read("float", "train.py", 7, (), "float32", 4, "GPU:0", 0.002, 0.001, "MainThread")
+A_READ = Read("float", "train.py", 7, (), "float32", 4, "GPU:0", 0.002, True, "MainThread")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ready_values_take_a_millisecond():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(waiting, "read_time", lambda device: waiting.ReadTime(0.0005, 0.0))
+        yield
+
 
 reads = st.lists(
     st.builds(
@@ -19,7 +29,7 @@ reads = st.lists(
         nbytes=st.integers(0, 100),
         device=st.just("GPU:0"),
         seconds=st.floats(0, 1),
-        waited=st.sampled_from([0.0, 0.5]),
+        asynchronous=st.booleans(),
         thread=st.sampled_from(["MainThread", "logger"]),
         allowed=st.sampled_from([None, "why"]),
     )
@@ -43,10 +53,10 @@ def test_those_with_most_reads_come_first(found):
 
 
 def test_adds_up_a_line():
-    other = dataclasses.replace(A_READ, waited=0.0, thread="logger", allowed="why")
+    other = dataclasses.replace(A_READ, asynchronous=False, thread="logger", allowed="why")
     (site,) = by_site([A_READ, other])
     assert (site.reads, site.nbytes, site.seconds) == (2, 8, 0.004)
-    assert (site.waits, site.waited, site.allowed, site.threads) == (1, 0.001, 1, ("MainThread", "logger"))
+    assert (site.waits, site.waited, site.allowed, site.threads) == (1, 0.0015, 1, ("MainThread", "logger"))
     assert site.source == ""
 
 

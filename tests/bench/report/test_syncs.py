@@ -7,9 +7,12 @@ from bench.hostsync.reconcile import Reconciled
 from bench.report import syncs as report
 from bench.syncs import Syncs
 
+PLAIN = {"exit_code": 0, "seconds": 2.0, "refused": 0, "has_gpu": False, "has_children": False, "unseen": ()}
 SITE = Site("gone.py", 9, "float", 30, 120, 0.5, 10, 0.4, 2, ("MainThread",))
 OP = HostOp("print", "PrintV2", "print", "step", "train.py", 5)
-FOUND = Syncs("train.py", 0, 2.0, (SITE,), (OP, OP), None, ())
+FOUND = Syncs(
+    "train.py", sites=(SITE,), host_ops=(OP, dataclasses.replace(OP, name="print_1"), OP), copies=None, **PLAIN
+)
 
 
 def test_a_row_a_line():
@@ -46,7 +49,7 @@ def test_empty_tables_are_left_out():
     nothing = dataclasses.replace(FOUND, sites=(), host_ops=())
     assert report.tables(nothing) == []
     assert len(report.tables(FOUND)) == 2
-    assert report.footer(nothing)[0].startswith("0 host syncs in 2.00 s of train.py; 0 ms blocked")
+    assert report.footer(nothing)[0] == "0 host syncs in 2.00 s of train.py"
 
 
 def test_the_footer_says_what_waiting_means_and_what_was_not_recorded():
@@ -64,4 +67,25 @@ def test_markdown_has_both_tables():
     assert "| gone.py:9" in text
     assert "float<br>2 allowed" in text
     assert "| print (PrintV2)" in text
-    assert text.endswith("the times are not.\n")
+    assert text.endswith("not the price of the copy.\n")
+
+
+def test_the_footer_speaks_of_a_cpu_only_where_it_is_one():
+    ready = dataclasses.replace(FOUND, sites=(dataclasses.replace(SITE, waits=0, waited=0.0, reads=1),))
+    assert report.footer(ready)[0].startswith("1 host sync in ")
+    assert report.footer(ready)[1].startswith("On a CPU")
+    assert len(report.footer(dataclasses.replace(ready, has_gpu=True))) == 1
+    assert not any("On a CPU" in line for line in report.footer(FOUND))
+
+
+def test_the_footer_says_what_was_refused_and_what_was_not_looked_into():
+    lines = report.footer(dataclasses.replace(FOUND, refused=2, has_children=True))
+    assert "2 host syncs refused" in lines
+    assert lines[-1].startswith("It has started other processes.")
+
+
+def test_a_narrow_terminal_has_fewer_columns():
+    (_, wide), _ = report.tables(FOUND, 100)
+    (_, narrow), _ = report.tables(FOUND, 99)
+    assert list(narrow.columns) == ["call site", "route", "reads", "bytes", "had to wait"]
+    assert set(narrow.columns) < set(wide.columns)
