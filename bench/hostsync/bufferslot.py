@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import ctypes
+import dis
 import platform
 import sys
 import sysconfig
@@ -20,6 +21,7 @@ _BF_GETBUFFER = 1  # Py_bf_getbuffer, the slot's number in CPython's typeslots.h
 _TP_AS_BUFFER = 160  # offset of PyTypeObject.tp_as_buffer on 64-bit builds of CPython 3.11 to 3.13
 _VIEW_OBJ, _VIEW_LEN = 8, 16  # offsets in Py_buffer of obj and len; buf comes first
 _WRITABLE = 1  # PyBUF_WRITABLE
+_AFTER_AWAIT = 3
 
 _GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
 
@@ -63,57 +65,61 @@ class BufferSlot:
         pass_on = _GetBuffer(self._original)
 
         def get_buffer(exporter: Any, view: int, flags: int) -> int:
-            """What C calls: 0 when the request is granted, else -1."""
-            if flags & _WRITABLE:
-                return -1  # tensors are read-only; NumPy asks for this first and then again without it
-            owner = ctypes.c_void_p.from_address(view + _VIEW_OBJ)  # set by whoever grants the request
-            owner.value = None
+            """What C calls: 0 when the request is granted, else -1.
 
-            def granted() -> bool:
-                return owner.value is not None
-
-            def read() -> Memory | None:
-                # bfloat16, say: the asker tries another way.
-                with contextlib.suppress(ValueError, TypeError, BufferError):
-                    pass_on(exporter, view, flags)
-                if not granted():
-                    return None
-                length = ctypes.c_ssize_t.from_address(view + _VIEW_LEN).value
-                return Memory(ctypes.c_void_p.from_address(view).value or 0, length)
-
+            Python cannot let an exception out of here: the result would be undefined, and with a bad one C would use
+            memory that is not there. So everything is inside a try, and there is no call behind it.
+            """
+            owner: Any = None  # set by whoever grants the request
             try:
-                listener(exporter, read)
-            except KeyboardInterrupt:
-                _come_again()
-            except Exception as error:
-                if granted():  # not a listener that refuses, but one that is broken
-                    sys.excepthook(type(error), error, error.__traceback__)
-            return 0 if granted() else -1
+                if flags & _WRITABLE:
+                    return -1  # tensors are read-only; NumPy asks for this first and then again without it
+                owner = ctypes.c_void_p.from_address(view + _VIEW_OBJ)
+                owner.value = None
 
-        self._called = get_buffer
-        self._callback = _GetBuffer(get_buffer)  # kept, for the slot does not hold a reference
-        self._hook: Callable[[Any], Any] = sys.unraisablehook
+                def read() -> Memory | None:
+                    # bfloat16, say: the asker tries another way.
+                    with contextlib.suppress(ValueError, TypeError, BufferError):
+                        pass_on(exporter, view, flags)
+                    if not owner:
+                        return None
+                    length = ctypes.c_ssize_t.from_address(view + _VIEW_LEN).value
+                    return Memory(ctypes.c_void_p.from_address(view).value or 0, length)
+
+                try:
+                    listener(exporter, read)
+                except KeyboardInterrupt:
+                    raise
+                except Exception as error:
+                    if owner:  # not a listener that refuses, but one that is broken
+                        sys.excepthook(type(error), error, error.__traceback__)
+            except BaseException:
+                # A Ctrl-C must not be lost: it comes once more, when this is over.
+                with contextlib.suppress(BaseException):
+                    _thread.start_new_thread(_thread.interrupt_main, ())
+            return 0 if owner else -1
+
+        # Kept, for the slot does not hold a reference.
+        self._callback = _GetBuffer(_entered_without_interruption(get_buffer))
 
     def install(self) -> None:
         """Puts the listener into the slot."""
-        self._hook = sys.unraisablehook
-        sys.unraisablehook = self._on_unraisable
         self._slot.value = ctypes.cast(self._callback, ctypes.c_void_p).value
 
     def restore(self) -> None:
         """Puts the slot's own function back."""
         self._slot.value = self._original
-        if sys.unraisablehook == self._on_unraisable:  # nobody has put another one over it
-            sys.unraisablehook = self._hook
-
-    def _on_unraisable(self, unraisable: Any) -> None:
-        """A Ctrl-C that waited for Python to run again is met at the callback's entry, before it can catch it."""
-        if unraisable.object is self._called and unraisable.exc_type is KeyboardInterrupt:
-            _come_again()
-        else:
-            self._hook(unraisable)
 
 
-def _come_again() -> None:
-    """Has a Ctrl-C come once more: no exception goes further than the callback, and this one must not be lost."""
-    _thread.start_new_thread(_thread.interrupt_main, ())
+def _entered_without_interruption(function: Callable[..., int]) -> Callable[..., int]:
+    """The function, whose first instruction does not look for signals that have arrived meanwhile.
+
+    Where Python code begins to run, the interpreter handles a pending Ctrl-C, which is before any `try` of the function
+    could catch it. Where a coroutine goes on after an `await` it does not, and one argument of the instruction RESUME
+    tells the two apart (https://docs.python.org/3/library/dis.html#opcode-RESUME).
+    """
+    code = bytearray(function.__code__.co_code)
+    entry = next(at for at in range(0, len(code), 2) if code[at] == dis.opmap["RESUME"])
+    code[entry + 1] = _AFTER_AWAIT
+    function.__code__ = function.__code__.replace(co_code=bytes(code))
+    return function

@@ -1,7 +1,7 @@
 import _thread
+import contextlib
 import functools
 import operator
-import sys
 
 import numpy as np
 import pytest
@@ -106,38 +106,23 @@ def test_other_builds_of_python_are_not_guessed_at(monkeypatch, build):
         BufferSlot(TENSOR, lambda tensor, read: read())
 
 
-def test_a_ctrl_c_that_waited_for_python_is_not_lost():
+@pytest.mark.parametrize("ask", [np.asarray, memoryview])
+def test_a_ctrl_c_that_waited_for_python_is_not_lost(ask):
     slot = BufferSlot(TENSOR, lambda tensor, read: read())
-    before = sys.unraisablehook
+    tensor = tf.constant([1.0])
     slot.install()
     try:
-        with pytest.raises(KeyboardInterrupt):
-            try:
-                # In C all the way: the signal is met where Python runs again, which is inside the callback.
-                list(map(operator.call, [_thread.interrupt_main, functools.partial(np.asarray, tf.constant([1.0]))]))
-            finally:
-                for _ in range(10**7):  # until it comes again
-                    pass
+        for _ in range(20):
+            with pytest.raises(KeyboardInterrupt):
+                try:
+                    # In C all the way: the signal is met where Python runs again, which is inside the callback.
+                    with contextlib.suppress(SystemError):
+                        list(map(operator.call, [_thread.interrupt_main, functools.partial(ask, tensor)]))
+                finally:
+                    for _ in range(10**7):  # until it comes again
+                        pass
     finally:
         slot.restore()
-    assert sys.unraisablehook is before
-
-
-def test_other_unraisable_errors_go_where_they_went(monkeypatch):
-    heard = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: heard.append(unraisable.exc_type))
-    slot = BufferSlot(TENSOR, lambda tensor, read: read())
-    slot.install()
-
-    class Dies:
-        def __del__(self):
-            raise LookupError
-
-    try:
-        Dies()
-    finally:
-        slot.restore()
-    assert heard == [LookupError]
 
 
 def test_memory_holds_objects():
