@@ -59,7 +59,8 @@ class Guard:
         self._mode = mode
         self._thread = threading.get_ident()
         self._warned: set[tuple[str, int]] = set()
-        self._not_raised: dict[int, Exception] = {}  # by thread: errors that did not reach the guarded code
+        # By thread and tensor: errors that did not reach the guarded code.
+        self._not_raised: dict[tuple[int, int], Exception] = {}
         self._observed = observed(self)
 
     def __enter__(self) -> Self:
@@ -79,19 +80,25 @@ class Guard:
                 error.add_note(f"and not raised where it happened: {missed}")
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
+        """Objects, if it is this guard that decides here."""
         if self is not _deciding() or self._mode == "allow" or reason() is not None:
             return
-        thread = threading.get_ident()
-        self._not_raised.pop(thread, None)  # NumPy has come back by another way
+        attempt = threading.get_ident(), id(tensor)
         try:
             self._object(tensor, route, call_site())
         except (HostSyncError, HostSyncWarning) as error:
-            self.refused += 1
-            if not raises or thread != self._thread:
-                self._not_raised[thread] = error
+            self.refused += attempt not in self._not_raised  # else NumPy has come back by another way
+            if raises and self.is_of(attempt[0]):
+                self._not_raised.pop(attempt, None)
+            else:
+                self._not_raised[attempt] = error
             raise
 
     def _object(self, tensor: Any, route: str | None, site: CallSite) -> None:
+        if self._mode == "log":
+            if (site.file, site.line) in self._warned:
+                return
+            self._warned.add((site.file, site.line))
         how = route or site.route or "a read"
         what = f"{how} of a {tensor.dtype.name} tensor {tensor.shape} on {short_device(tensor)}"
         if by := reader(call_stack()):
@@ -99,9 +106,7 @@ class Guard:
         source = f": {site.source}" if site.source else ""
         if self._mode == "disallow":
             raise HostSyncError(f"{site.file}:{site.line}: host sync: {what}{source}")
-        if (site.file, site.line) not in self._warned:
-            self._warned.add((site.file, site.line))
-            warnings.warn_explicit(f"host sync: {what}{source}", HostSyncWarning, site.file, site.line)
+        warnings.warn_explicit(f"host sync: {what}{source}", HostSyncWarning, site.file, site.line)
 
     @property
     def for_others(self) -> bool:

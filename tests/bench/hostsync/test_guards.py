@@ -78,10 +78,18 @@ def test_the_cause_of_a_refused_buffer_is_kept():
 
 def test_a_guard_counts_what_it_refuses():
     with hostsync.guard("disallow") as guard:
-        for _ in range(2):
+        for read in (float, float, np.asarray):  # the last one tries two ways
             with contextlib.suppress(hostsync.HostSyncError):
-                float(scalar)
-    assert guard.refused == 2
+                read(scalar)
+    assert guard.refused == 3
+
+
+def test_an_error_that_was_caught_does_not_hide_one_that_nobody_saw():
+    with pytest.raises(hostsync.HostSyncError, match="memoryview"), hostsync.guard("disallow"):
+        with contextlib.suppress(SystemError):
+            memoryview(vector)
+        with contextlib.suppress(hostsync.HostSyncError):
+            float(scalar)
 
 
 def test_another_threads_guard_that_allows_is_its_own():
@@ -144,7 +152,7 @@ def test_log_warns_once_a_line():
 def test_a_warning_may_be_an_error_on_every_route():
     with warnings.catch_warnings():
         warnings.simplefilter("error", hostsync.HostSyncWarning)
-        for read in (lambda: vector.numpy(), lambda: memoryview(vector)):
+        for read in (lambda: vector.numpy(), lambda: memoryview(vector), lambda: np.asarray(vector)):
             with pytest.raises(hostsync.HostSyncWarning), hostsync.guard("log"):
                 read()
 
@@ -196,10 +204,11 @@ def test_a_limit_lists_the_lines():
 
 
 def test_a_limit_is_kept_by_as_many_and_does_not_count_what_is_allowed():
-    with hostsync.limit(1):
+    with hostsync.limit(1) as log:
         float(scalar)
         with hostsync.allow("a test"):
             float(scalar)
+    assert [read.allowed for read in log.reads] == [None, "a test"]
 
 
 def test_a_limit_does_not_hide_an_exception():
