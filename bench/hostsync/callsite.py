@@ -207,5 +207,5 @@ def _called(code: CodeType, instruction: int) -> str | None:
         case ast.BinOp(op=operator) | ast.AugAssign(op=operator):
             return type(operator).__name__.lower()
         case ast.Subscript():
-            return "setitem" if dis.opname[code.co_code[instruction]] == "STORE_SUBSCR" else "getitem"
+            return "setitem" if dis.opname[code.co_code[instruction]].startswith("STORE_") else "getitem"
     return None

@@ -106,13 +106,19 @@ def host_ops(graph: Any) -> list[HostOp]:
     found = []
     for op in graph.get_operations():
         kind = KINDS.get(op.type)
-        if kind is None and "CPU" in op.device.upper() and op.type not in _MOVES_NOTHING:
+        if kind is None and _is_placed_on_the_cpu(op):
             kind = _ON_THE_CPU
         if kind is None or (kind == "control flow" and _decided_on_the_host(op)):
             continue
         file, line = _made_at(op)
         found.append(HostOp(kind, op.type, op.name, _function(graph), file, line))
     return found
+
+
+def _is_placed_on_the_cpu(op: Any) -> bool:
+    # What reads or writes a variable is placed where the variable is, which is the CPU where there is no GPU.
+    with_variables = any(each.dtype.name == "resource" for each in op.inputs)
+    return "CPU" in op.device.upper() and op.type not in _MOVES_NOTHING and not with_variables
 
 
 def _decided_on_the_host(op: Any) -> bool:

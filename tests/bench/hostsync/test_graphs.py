@@ -84,6 +84,28 @@ def test_whether_there_is_more_data_and_a_variable_is_known():
     assert [op for op in found if op.kind == "control flow"] == []
 
 
+def test_an_op_that_is_placed_on_the_cpu_is_found_unless_it_is_a_variables():
+    variable = tf.Variable(1.0)
+
+    def step(y):
+        variable.assign_add(1.0)
+        variable.assign(y[0])
+        with tf.device("CPU:0"):
+            return tf.negative(y)
+
+    assert [(op.kind, op.op) for op in ops_of(step, x)] == [("placed on the CPU", "Neg")]
+
+
+def test_a_first_step_of_keras_has_no_host_ops():
+    import keras
+
+    model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+    model.compile("adam", "mse", metrics=["mae"])
+    with hostsync.record() as log:
+        model.fit(tf.zeros([4, 2]), tf.zeros([4, 1]), batch_size=2, verbose=0)
+    assert log.host_ops == []
+
+
 def test_keras_scratch_graphs_are_not_run_and_not_listed():
     import keras
 
