@@ -83,9 +83,6 @@ class _Hub:
             observer.before(tensor, route, raises)
 
     def after(self, tensor: Any, route: str | None, nbytes: int, seconds: float) -> None:
-        observers = self._observers
-        if not observers:
-            return  # the last one left while this thread was in the read
         site = call_site()
         device = short_device(tensor)
         read = Read(
@@ -102,7 +99,7 @@ class _Hub:
             allowed=reason(),
             stack=call_stack() if self._wants_stack else (),
         )
-        for observer in observers:
+        for observer in self._observers:
             observer.after(read)
 
     def _traced(self, found: Sequence[HostOp]) -> None:

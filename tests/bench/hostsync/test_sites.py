@@ -1,10 +1,12 @@
 import dataclasses
 
+import keras
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.hostsync import waiting
+from bench.hostsync.callsite import Frame
 from bench.hostsync.read import Read
 from bench.hostsync.sites import by_site
 
@@ -58,6 +60,12 @@ def test_adds_up_a_line():
     assert (site.reads, site.nbytes, site.seconds) == (2, 8, 0.004)
     assert (site.waits, site.waited, site.allowed, site.threads) == (1, 0.0015, 1, ("MainThread", "logger"))
     assert site.source == ""
+
+
+def test_names_the_code_that_read_for_a_line_most_often_first():
+    rare, often = (Frame(keras.__file__, number, name) for number, name in ((1, "rare"), (2, "often")))
+    reads = [dataclasses.replace(A_READ, stack=(frame,)) for frame in (rare, often, often)]
+    assert by_site([*reads, A_READ])[0].readers == (((often,), 2), ((rare,), 1))
 
 
 def test_shows_the_source(tmp_path):
