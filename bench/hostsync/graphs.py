@@ -123,9 +123,12 @@ def _is_placed_on_the_cpu(op: Any) -> bool:
 
 def _decided_on_the_host(op: Any) -> bool:
     """Whether what decides depends on nothing but what the host knows."""
-    if op.type in ("While", "StatelessWhile"):
-        return _Loop(op).decided_on_the_host()
-    return _is_known(op.inputs[1 if op.type in ("Switch", "RefSwitch") else 0], lambda _: True)
+    try:
+        if op.type in ("While", "StatelessWhile"):
+            return _Loop(op).decided_on_the_host()
+        return _is_known(op.inputs[1 if op.type in ("Switch", "RefSwitch") else 0], lambda _: True)
+    except (AttributeError, LookupError, StopIteration, ValueError):
+        return False  # a graph that is not built as expected: not known, and no reason to stop the program that traces
 
 
 class _Loop:

@@ -106,6 +106,14 @@ def test_a_first_step_of_keras_has_no_host_ops():
     assert log.host_ops == []
 
 
+def test_a_loop_that_cannot_be_looked_into_is_listed_and_stops_nobody(monkeypatch):
+    def count(y):
+        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2), [tf.constant(0), y])
+
+    monkeypatch.setattr(tf.Graph, "_get_function", lambda self, name: None)
+    assert [op.kind for op in ops_of(count, x)] == ["control flow"]
+
+
 def test_keras_scratch_graphs_are_not_run_and_not_listed():
     import keras
 
