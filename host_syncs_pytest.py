@@ -50,10 +50,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     marker = item.get_closest_marker(MARKER)
     if marker is None:
         return (yield)
-    reads = _budget(marker)
     from bench import hostsync
-    from bench.hostsync.guards import over
+    from bench.hostsync.guards import is_budget, over
 
+    reads = _given(marker)
+    if not is_budget(reads):
+        pytest.fail(f"@pytest.mark.{MARKER}(reads): wants how many reads are fine, such as {MARKER}(1)", pytrace=False)
     with hostsync.record() as log:
         result = yield
     if problem := over(log, reads):
@@ -61,9 +63,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
-def _budget(marker: pytest.Mark) -> int:
+def _given(marker: pytest.Mark) -> Any:
+    """The marker's one argument; None where there is another number of them, or one of another name."""
     values = [*marker.args, *marker.kwargs.values()]
-    given = values[0] if len(values) == 1 and marker.kwargs.keys() <= {"reads"} else None
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        pytest.fail(f"@pytest.mark.{MARKER}(reads): wants how many reads are fine, such as {MARKER}(1)", pytrace=False)
-    return int(given)
+    return values[0] if len(values) == 1 and marker.kwargs.keys() <= {"reads"} else None

@@ -25,7 +25,7 @@ _PACKAGES = (
     "pluggy",
 )  # fmt: skip
 _TENSORS = ("tensorflow", "numpy")
-_THIS = "bench"
+_OURS = f"{Path(__file__).parents[1]}{os.sep}"
 _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
 # What TensorFlow puts around its public functions: no name that a user has written.
 _WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
@@ -51,7 +51,12 @@ class CallSite(NamedTuple):
     @property
     def source(self) -> str:
         """The line itself; empty where the file is not there."""
-        return linecache.getline(self.file, self.line).strip()
+        return source_line(self.file, self.line)
+
+
+def source_line(file: str, line: int) -> str:
+    """A line of a file; empty where the file is not there."""
+    return linecache.getline(file, line).strip()
 
 
 def call_site() -> CallSite:
@@ -94,7 +99,7 @@ def reader(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
 
     Frames of TensorFlow, NumPy and the standard library are left out; nothing is left where the user's code reads.
     """
-    folders = tuple(folder for name, folder in _folders().items() if name not in (*_TENSORS, _THIS))
+    folders = tuple(folder for name, folder in _folders().items() if name not in _TENSORS)
     inside = itertools.takewhile(lambda frame: _is_library(frame.file), stack)
     readers = (each for each in inside if each.file.startswith(folders) and each.function not in _WRAPPERS)
     return tuple(itertools.islice(readers, 3))
@@ -108,7 +113,7 @@ def shorter(file: str) -> str:
     if file.startswith("<"):
         return file
     for name, folder in {**_folders(), "python": f"{sysconfig.get_path('stdlib')}{os.sep}"}.items():
-        if name != _THIS and file.startswith(folder) and _is_library(file):
+        if file.startswith(folder) and _is_library(file):
             return f"{name}/{file.removeprefix(folder)}"
     relative = os.path.relpath(file)
     return file if relative.startswith("..") else relative
@@ -121,8 +126,8 @@ def is_users(file: str) -> bool:
 
 @functools.cache
 def _folders() -> dict[str, str]:
-    """The folder of each package that is installed."""
-    found = {_THIS: f"{Path(__file__).parents[1]}{os.sep}"}
+    """The folder of each of the packages that is installed."""
+    found = {}
     for name in _PACKAGES:
         spec = importlib.util.find_spec(name)
         if spec and spec.origin:
@@ -138,22 +143,20 @@ def _tensors() -> tuple[str, ...]:
 @functools.cache
 def _is_entry(file: str) -> bool:
     """Whether a library's function in this file says how a line reads: not AutoGraph's machinery, nor threading's."""
-    folders = {name: folder for name, folder in _folders().items() if name != _THIS}
-    autograph = str(Path(folders["tensorflow"]) / "python" / "autograph")
-    return file.startswith(tuple(folders.values())) and not file.startswith(autograph)
+    machinery = str(Path(_folders()["tensorflow"]) / "python" / "autograph")
+    return file.startswith(tuple(_folders().values())) and not file.startswith(machinery)
 
 
 @functools.cache
 def _is_ours(file: str) -> bool:
-    folder = _folders()[_THIS]
-    return file.startswith(folder) and not file.startswith(f"{folder}examples{os.sep}")  # they stand for a user's code
+    return file.startswith(_OURS) and not file.startswith(f"{_OURS}examples{os.sep}")  # they stand for a user's code
 
 
 @functools.cache
 def _is_library(file: str) -> bool:
     if _is_ours(file) or file.startswith(("<frozen ", "<__array_function__")):
         return True
-    if file.startswith(tuple(folder for name, folder in _folders().items() if name != _THIS)):
+    if file.startswith(tuple(_folders().values())):
         return True
     # What others have installed lies inside the standard library's folder.
     paths = sysconfig.get_paths()

@@ -144,9 +144,14 @@ def limit(reads: int) -> Context[Log]:
         HostSyncError: on leaving, when there were more, with the lines that made them. Not on top of an exception.
         ValueError: that is not a number of reads.
     """
-    if isinstance(reads, bool) or not isinstance(reads, int) or reads < 0:
+    if not is_budget(reads):
         raise ValueError(f"limit({reads!r}): wants how many reads are fine, such as limit(1)")
     return Context(lambda: _limited(reads))
+
+
+def is_budget(reads: object) -> bool:
+    """Whether it is a number of reads."""
+    return isinstance(reads, int) and not isinstance(reads, bool) and reads >= 0
 
 
 @contextlib.contextmanager

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import linecache
 from collections.abc import Iterable
 
-from bench.hostsync.callsite import Frame, reader
+from bench.hostsync.callsite import Frame, reader, source_line
 from bench.hostsync.read import Read
 
 
@@ -30,7 +29,7 @@ class Site:
     @property
     def source(self) -> str:
         """The line; empty where the file is not there."""
-        return linecache.getline(self.file, self.line).strip()
+        return source_line(self.file, self.line)
 
 
 def by_site(reads: Iterable[Read]) -> tuple[Site, ...]:
