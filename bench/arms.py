@@ -6,31 +6,90 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import UsageError
-from bench.faults import Fault
+from bench.faults.experiment import Loop, Plan, canonical
+from bench.record import ARMS, Settings
 from seqgan import config, dataset, device
 from seqgan.errors import InputError
 
 BEFORE = "baseline:make_loop"
 AFTER = "seqgan:make_loop"
 
-FAULTS = (
-    Fault("nan", target="generator"),
-    Fault("inf", target="discriminator"),
-    Fault("scale", 1e4, target="generator"),
-)
-"""What the built-in loops are put through: not a number, infinity, and a spike that leaves every number finite."""
+FAULTS = ("nan,target=generator", "inf,target=discriminator", "scale=1e4,target=generator")
+"""What the built-in loops are put through in every run: not a number, infinity, and a spike that leaves every number
+finite."""
 
-FAULTS_OF_ANY_LOOP = (Fault("nan"), Fault("inf"), Fault("scale", 1e4))
+FAULTS_OF_ANY_LOOP = ("nan", "inf", "scale=1e4")
 """What other loops are put through, for their networks have other names."""
+
+MAGNITUDES = ("scale=10", "scale=100", "scale=1e4", "scale=1e8", "scale=1e18", "scale=1e38", "inf", "nan")
+"""Of a gradient that goes wrong in one batch, in the order of a table."""
+
+_SHAPES = ("nan,extent=element", "nan,batches=3", "nan,batches=40,probability=0.1", "scale=10,batches=10,growth=10")
+"""Faults that are in the gradients too, and come otherwise."""
+
+_ELSEWHERE = (
+    "nan,in=train_discriminator_adversarial(real_sequences),target=discriminator",
+    "nan,in=weights,target=generator,extent=element",
+    "scale=1000,in=learning_rate,target=generator",
+    "nan,in=seqgan.objectives:policy_gradient_loss(rewards),target=generator",
+)
+"""A poisoned batch (of token ids: they are no index of anything), a weight that is not a number, a learning rate a
+thousand times too high, and a reward that is not a number."""
+
+_ELSEWHERE_OF_ANY_LOOP = ("nan,in=weights,extent=element", "scale=1000,in=learning_rate")
+
+_OF_RUNGS = ("scale=1e4", "scale=1e38", "inf", "nan", "nan,extent=element")
+"""Faults in which the rungs of the ladder of protections differ."""
 
 
 PRESETS = tuple(config.PRESETS)
 """The sizes of the work that the built-in loops know."""
 
 
-def faults(before: str, after: str) -> tuple[Fault, ...]:
-    """What a pair of loops is put through."""
-    return FAULTS if {before, after} <= {BEFORE, AFTER} else FAULTS_OF_ANY_LOOP
+def survival_plan(settings: Settings, seeds: int | None = None, epochs: int = 0) -> Plan:
+    """Which loops are put through what.
+
+    Args:
+        settings: of the run.
+        seeds: everything there is, from so many seeds, with the ladder of protections between the built-in loops;
+            None for the few faults of every run, from the one seed of the settings.
+        epochs: that each loop is to train without a fault besides.
+    """
+    faults: tuple[str, ...]
+    built_in = {settings.before, settings.after} <= {BEFORE, AFTER}
+    if seeds is None:
+        faults = FAULTS if built_in else FAULTS_OF_ANY_LOOP
+    elif built_in:
+        each = [f"{fault},target={network}" for network in ("generator", "discriminator") for fault in MAGNITUDES]
+        faults = (*each, *(f"{shape},target=generator" for shape in _SHAPES), "nan", *_ELSEWHERE)
+    else:
+        faults = (*MAGNITUDES, *_SHAPES, *_ELSEWHERE_OF_ANY_LOOP)
+    loops = {
+        arm: Loop(factory=factory, options=dict(settings.options), faults=canonical(faults))
+        for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True)
+    }
+    if seeds is not None and built_in:
+        rungs = canonical(f"{fault},target=generator" for fault in _OF_RUNGS)
+        loops |= {
+            f"{ARMS[1]}, {protection}": Loop(
+                factory=AFTER, options={**settings.options, "protection": protection}, faults=rungs
+            )
+            for protection in config.PROTECTIONS[:-1]
+        }
+    started_from = (settings.seed,) if seeds is None else tuple(range(settings.seed, settings.seed + seeds))
+    return Plan(loops=loops, preset=settings.preset, seeds=started_from, epochs=epochs)
+
+
+def shown(plan: Plan) -> tuple[str, ...]:
+    """The faults of a plan around which the metrics are drawn: those of every run, or else its first ones."""
+    planned = plan.loops[ARMS[0]].faults
+    usual = canonical((*FAULTS, *FAULTS_OF_ANY_LOOP))
+    return tuple(fault for fault in planned if fault in usual)[:3] or planned[:3]
+
+
+def start_tensorflow() -> None:
+    """Imports it without its start-up notes."""
+    device.start_tensorflow()
 
 
 def equivalent_options(before: str, after: str) -> dict[str, Any] | None:
@@ -43,6 +102,7 @@ def equivalent_options(before: str, after: str) -> dict[str, Any] | None:
     temperature = config.Config().temperature_fixed
     return {
         "clip_norm": 1e9,
+        "clip_ratio": 1e9,
         "temperature_start": temperature,
         "temperature_end": temperature,
         "temperature_decay": 1.0,

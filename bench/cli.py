@@ -13,14 +13,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import devices, percent, references
+from bench import arms, devices, percent, references
 from bench import gate as gates
 from bench import history as histories
 from bench.change import Change
 from bench.errors import InvalidRecordError, UsageError
+from bench.faults.experiment import canonical
 from bench.gate import Decision, Limits, Outcome
 from bench.program import Program, output_to_stderr
-from bench.record import Record
+from bench.progress import TrialsDisplay
+from bench.record import ARMS, Record, Settings
 from bench.report import checks, github, records, terminal
 from bench.verdict import Verdict, invalid
 
@@ -193,6 +195,65 @@ def syncs(
             terminal.show(console, frame, [], title)
         terminal.notes(console, report.footer(found))
     raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def survive(
+    before: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop before.")] = arms.BEFORE,
+    after: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop after.")] = arms.AFTER,
+    preset: Annotated[str, typer.Option(help=f"Size of the work: {', '.join(arms.PRESETS)}.")] = "tiny",
+    script: Annotated[Path | None, typer.Option(help="Train on this script instead of synthetic lines.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each loop with each fault.")] = 10,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault", metavar="FAULT", help="This fault and no others; may be repeated. Default: the matrix."
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=0, help="And so many epochs of each loop without any fault.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the trials, the record, tables and plots.")] = Path(
+        "results/runs/survival"
+    ),
+    at_a_time: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes at a time. Default: one a core; on a GPU, one.")
+    ] = None,
+    time_limit: Annotated[float, typer.Option(min=1, help="Seconds for a run; one that takes longer is ended.")] = 300,
+) -> None:
+    """Put both loops through gradients that explode, and through worse, and tabulate which lives.
+
+    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
+    command goes on with the rest.
+
+    A fault is nan, inf or scale=FACTOR, and what differs from the defaults of: in=gradients (or weights,
+    learning_rate, module:function(argument), or method(argument) of the loop), target=all (or part of the variables'
+    names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0.
+
+    Examples: python -m bench survive --out runs/survival
+
+    python -m bench survive --before my.old:make --after my.new:make --fault nan --fault scale=1e4,target=encoder
+    """
+    options = {} if script is None else {"script": str(script)}
+    if script is not None and not script.is_file():
+        raise UsageError(f"script {script}: no such file")
+    arms.check(before, after, preset, 0, options)
+    settings = Settings(before=before, after=after, preset=preset, seed=0, batches=1, options=options)
+    plan = arms.survival_plan(settings, seeds, epochs).model_copy(update={"time_limit": time_limit})
+    if faults:
+        plan = plan.only(canonical(faults), ARMS)
+    arms.start_tensorflow()
+    from bench import survive as survival  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.report import survival as report
+
+    with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
+        try:
+            record = survival.survive(plan, out, at_a_time or survival.workers(), arms.shown(plan), display.done)
+        except KeyboardInterrupt:
+            _complain(f"interrupted; the same command goes on with what is left ({display.left} of {display.total})")
+            raise typer.Exit(130) from None
+    console = _console()
+    for title, frame in report.tables(record):
+        terminal.show(console, frame, [], title)
+    terminal.notes(console, [*report.footer(record), f"written: {', '.join(map(str, survival.leave(record, out)))}"])
 
 
 def main(arguments: list[str] | None = None) -> int:

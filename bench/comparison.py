@@ -21,7 +21,7 @@ class ArmFigures:
     host_syncs: HostSyncs | None
     batches_per_epoch: int | None  # as far as the loop says it
     temperature: tuple[float, float] | None  # at the start and at the end of the timed batches
-    survivals: dict[str, Survival]  # by the text of the fault
+    survivals: dict[str, tuple[Survival, ...]]  # by the text of the fault, one a seed
 
     @property
     def host_syncs_per_batch(self) -> float | None:
@@ -80,7 +80,10 @@ def _figures(record: Record, name: str) -> ArmFigures:
         host_syncs=arm.host_syncs,
         batches_per_epoch=epoch if isinstance(epoch, int) and epoch > 0 else None,
         temperature=None if first is None or last is None else (float(first), float(last)),
-        survivals={survival.fault: survival for survival in arm.survivals},
+        survivals={
+            fault: tuple(each for each in arm.survivals if each.fault == fault)
+            for fault in dict.fromkeys(each.fault for each in arm.survivals)
+        },
     )
 
 

@@ -7,13 +7,14 @@ import datetime
 import functools
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bench import arms, counting, devices, environment, equivalence, hostsync, stopping, touch, work
-from bench.faults import Fault
-from bench.faults.survival import CleanRun, survive
+from bench import survive as survival
+from bench.faults.experiment import Plan, SurvivalRecord
 from bench.loop import LoopSpec, TrainingLoop, build, describe, load
-from bench.record import ARMS, NULL, TIMED, Arm, Ended, Equivalence, HostSyncs, Record, Settings, Survival
+from bench.record import ARMS, NULL, TIMED, Arm, Ended, Equivalence, HostSyncs, Record, Settings
 from bench.schedule import InterleavedRounds
 from bench.start import start, warm_up_tensorflow
 
@@ -100,16 +101,18 @@ class Measurement:
         self._add(arm, host_syncs=found)
         return found
 
-    def survive(self, arm: str, fault: Fault) -> Survival:
-        """Puts a fresh loop through a fault."""
-        found = survive(self._names[arm], self._factories[arm], self._spec, fault, self.clean_run(arm))
-        self._add(arm, survivals=(*self._found[arm].survivals, found))
-        return found
+    def survive(self, plan: Plan, folder: Path, tell: Callable[[str], None] = lambda title: None) -> SurvivalRecord:
+        """Puts fresh loops through faults, each in a process of its own.
 
-    @functools.cache  # noqa: B019  (one measurement lives as long as the process)
-    def clean_run(self, arm: str) -> CleanRun:
-        """How the loop of `arm` trains without a fault."""
-        return CleanRun.of(self._start(arm), trained=1)
+        Args:
+            plan: what to try.
+            folder: for the trials.
+            tell: is told the title of each that is done.
+        """
+        found = survival.survive(plan, folder, survival.workers(), arms.shown(plan), tell)
+        for arm in ARMS:
+            self._add(arm, survivals=found.survivals[arm])
+        return found
 
     def record(self) -> Record:
         """What was found."""

@@ -13,6 +13,8 @@ from bench.errors import UsageError
 from bench.gate import MAX_SLOWDOWN, Limits
 from bench.record import Record, Settings
 
+_SURVIVAL = ("short", "full", "none")
+
 DEFAULT_RESULTS = "results/runs"
 
 
@@ -32,6 +34,13 @@ def add(parser: pytest.Parser) -> None:
     group.addoption("--script", help="train on this script, CSV or JSON Lines, instead of synthetic lines")
     group.addoption("--before", default=arms.BEFORE, help=f"module:factory of the loop before (default: {arms.BEFORE})")
     group.addoption("--after", default=arms.AFTER, help=f"module:factory of the loop after (default: {arms.AFTER})")
+    group.addoption(
+        "--survival",
+        default="short",
+        help="faults that the loops are put through: short (a few, from one seed), none, or full: the whole matrix of "
+        "faults, seeds and protections, into RESULTS/survival-PRESET, where an interrupted one is gone on with "
+        "(default: short)",
+    )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
         "bench gate",
@@ -53,6 +62,7 @@ def check(config: pytest.Config) -> None:
     for name, least in (("batches", 1), ("rounds", 1), ("seed", 0)):
         _whole_number(config, name, least)
     _number(config, "max_time")
+    survival(config)
     percent.parse("--precision", config.getoption("precision"))
     gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
@@ -77,6 +87,18 @@ def settings(config: pytest.Config) -> Settings:
         max_time=_number(config, "max_time"),
         options=_loop_options(config),
     )
+
+
+def survival(config: pytest.Config) -> str:
+    """Which faults: `short`, `full` or `none`.
+
+    Raises:
+        UsageError: none of them.
+    """
+    wanted = str(config.getoption("survival"))
+    if wanted not in _SURVIVAL:
+        raise UsageError(f"--survival {wanted!r}: must be one of {', '.join(_SURVIVAL)}")
+    return wanted
 
 
 def is_gated(config: pytest.Config) -> bool:

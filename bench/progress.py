@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 from rich.text import Text
 
@@ -103,6 +114,42 @@ class _TimeLeft(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(_say(self._watch.left()))
+
+
+class TrialsDisplay:
+    """A bar for work in equal parts on a terminal; elsewhere a line for each tenth of it.
+
+    Unlike `ProgressDisplay` it may draw whenever it likes: nothing is timed meanwhile.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.total = self.left = total
+        self._console = console
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(
+            *columns,
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def done(self, title: str) -> None:
+        """One more part has come to its end."""
+        self.left -= 1
+        done = self.total - self.left
+        self._bar.update(self._task, completed=done, description=title)
+        if not self._console.is_terminal and 10 * done // self.total > 10 * (done - 1) // self.total:
+            self._console.print(f"{done} of {self.total} runs: {title}", soft_wrap=True, highlight=False)
 
 
 def _say(seconds: float | None) -> str:

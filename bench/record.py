@@ -22,22 +22,37 @@ TIMED = (ARMS[0], NULL, ARMS[1])
 Ended = Literal["precise", "out of time", "as many as asked for"]
 """Why the rounds of a run came to an end."""
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
-Outcome = Literal["survived", "frozen", "diverged", "poisoned", "crashed", "not tested"]
+Outcome = Literal[
+    "skipped",
+    "survived",
+    "frozen",
+    "diverged",
+    "poisoned state",
+    "poisoned weights",
+    "crashed",
+    "timed out",
+    "not tested",
+]
 """Of a loop after a fault, from best to worst; the last when the fault could not be made to happen."""
 
+ALIVE: tuple[Outcome, ...] = ("skipped", "survived")
+"""Those after which a loop has finite numbers and goes on learning."""
 
-class _Frozen(BaseModel):
+
+class Frozen(BaseModel):
+    """A value of plain fields, checked when it is made; JSON there and back."""
+
     # NaN and infinity are results here (a loss, a worst value), so JSON must keep them apart from nothing.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class Start(_Frozen):
+class Start(Frozen):
     """Once from nothing to a running loop."""
 
     build_seconds: Seconds  # the factory
@@ -49,7 +64,7 @@ class Start(_Frozen):
         return self.build_seconds + self.first_batch_seconds
 
 
-class Round(_Frozen):
+class Round(Frozen):
     """A block of batches of each timed loop, one after the other."""
 
     batches: Annotated[int, Field(gt=0)]  # of each
@@ -63,7 +78,7 @@ class Round(_Frozen):
         return self
 
 
-class ReadSite(_Frozen):
+class ReadSite(Frozen):
     """All the reads that one line of code made by one route."""
 
     route: str
@@ -77,7 +92,7 @@ class ReadSite(_Frozen):
     waited: NotNegative  # seconds until those values were
 
 
-class GraphHostOps(_Frozen):
+class GraphHostOps(Frozen):
     """Ops of one kind in a traced function in which the host takes part, whenever the function runs."""
 
     kind: str
@@ -87,7 +102,7 @@ class GraphHostOps(_Frozen):
     ops: Annotated[int, Field(gt=0)]
 
 
-class TracedCopies(_Frozen):
+class TracedCopies(Frozen):
     """The copies from the device in the same stretch, as the profiler saw them, held against the reads."""
 
     matched: Count  # pairs of a read and a copy
@@ -97,7 +112,7 @@ class TracedCopies(_Frozen):
     uncopied: Count  # reads of the device without a copy
 
 
-class HostSyncs(_Frozen):
+class HostSyncs(Frozen):
     """The reads of the device by the host in a stretch of training and in handing over its history."""
 
     batches: Annotated[int, Field(gt=0)]
@@ -116,19 +131,26 @@ class HostSyncs(_Frozen):
         return sum(site.nbytes for site in self.sites) / self.batches
 
 
-class Survival(_Frozen):
+class Survival(Frozen):
     """How a loop came through one fault."""
 
     fault: str  # as bench.faults.Fault.parse takes it
+    seed: int
     outcome: Outcome
     reason: str  # in words
-    weights_finite: bool | None  # None when it was not tested
-    optimizer_finite: bool | None
+    weights_finite: bool | None  # at the end; None when it was not seen
+    state_finite: bool | None  # the same of optimizer state, and what else is not trained
+    struck: Count  # batches in which the fault happened
+    skipped: Count  # of them, those that left each weight that should be hit as it was, bit for bit
+    moved_in_skips: tuple[str, ...]  # optimizer state that such a batch changed nevertheless
+    first_bad: int | None  # the first batch (from 0) after which a number was not finite
+    worst: float  # the largest magnitude of a weight after any batch from the fault on
+    recovery: Count | None  # batches after the fault until every metric was back where it is without it
     movement: float  # of the attacked weights (median) afterwards, as a share of that without the fault
-    batches: tuple[int, int, int]  # before the fault, until it had struck, after it
+    batches: Count  # that were trained
 
 
-class Equivalence(_Frozen):
+class Equivalence(Frozen):
     """Whether both loops compute the same thing when nothing but how it is carried out is left to differ."""
 
     batches: Annotated[int, Field(gt=0)]
@@ -137,7 +159,7 @@ class Equivalence(_Frozen):
     reason: str
 
 
-class Arm(_Frozen):
+class Arm(Frozen):
     """One of the loops and what was found out about it."""
 
     factory: str
@@ -150,7 +172,7 @@ class Arm(_Frozen):
     survivals: tuple[Survival, ...] = ()
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """What was asked for."""
 
     before: str
@@ -164,10 +186,10 @@ class Settings(_Frozen):
     options: dict[str, Any] = {}
 
 
-class Record(_Frozen):
+class Record(Frozen):
     """One run of the harness, with every raw sample."""
 
-    schema_version: Literal[3] = SCHEMA
+    schema_version: Literal[4] = SCHEMA
     created: datetime.datetime
     settings: Settings
     environment: dict[str, Any]

@@ -116,6 +116,8 @@ def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measu
     from bench.measurement import Measurement
 
     progress.stage("starting TensorFlow, loading the loops")
+    # By default this process would take all memory of a GPU, and those in which loops have faults need some.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     made = Measurement(options.settings(pytestconfig))
     pytestconfig.stash[_MEASUREMENT] = made
     return made

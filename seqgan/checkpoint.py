@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import shlex
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,6 +102,11 @@ class Checkpoint:
             if name not in self.state or self.state[name].shape != tuple(variable.shape):
                 raise InputError(f"checkpoint: {name} of shape {tuple(variable.shape)} is not in it")
             variable.assign(self.state[name])
+
+
+def resume_command(folder: Path) -> str:
+    """What to type to go on from the checkpoint in `folder`."""
+    return f"python -m seqgan train --resume --out {shlex.quote(str(folder))}"
 
 
 def variable_name(variable: Any) -> str:

@@ -103,6 +103,7 @@ def _refuse_changes(given: dict[str, Any], overrides: dict[str, Any]) -> None:
 
 def _train(config: Config, script: str | None, loop: str, out: Path, checkpoint: Any) -> None:
     from seqgan import dataset
+    from seqgan.checkpoint import resume_command
 
     # What can be wrong is looked at before TensorFlow is started, which takes seconds; a script needs none of it.
     data = dataset.load(config, script) if script else None
@@ -129,7 +130,7 @@ def _train(config: Config, script: str | None, loop: str, out: Path, checkpoint:
             training = Training(config, data, loop, script, out, display, checkpoint)
             training.run()
     except KeyboardInterrupt:
-        _complain(f"interrupted; go on with: python -m seqgan train --resume --out {out}")
+        _complain(f"interrupted; go on with: {resume_command(out)}")
         raise typer.Exit(130) from None
     _summarise(training, out)
 
@@ -165,10 +166,18 @@ def _summarise(training: Training, out: Path) -> None:
         say(f"ms/batch after it: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
     if any(skipped := training.skipped_updates.values()):
         say(f"updates skipped because they were not finite: {sum(skipped)}")
+        for network, batches in training.skipped_batches.items():
+            if batches:
+                say(f"adversarial batches without an update of the {network}: {_first_few(batches)}")
     if training.oracle_nll is not None:
         written, own = training.oracle_nll
         say(f"the oracle's NLL, nats a token: {written:.3f} of the generator's lines, {own:.3f} of its own")
     say(f"done; {out} holds the checkpoint and history.csv")
+
+
+def _first_few(batches: Sequence[int], most: int = 5) -> str:
+    named = ", ".join(map(str, batches[:most]))
+    return named if len(batches) <= most else f"{named} and {len(batches) - most} more"
 
 
 @app.command()

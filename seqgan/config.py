@@ -14,6 +14,7 @@ from typing import Any, Self
 from seqgan.errors import InputError
 
 SAMPLERS = ("categorical", "inverse_cdf")
+PROTECTIONS = ("none", "clip", "clip+zero", "clip+skip", "guard")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Config:
     g_learning_rate: float = 1e-3  # a policy gradient is noisier than a likelihood
     d_learning_rate: float = 1e-3
     clip_norm: float = 5.0  # optimised loop: largest global norm of a gradient
+    clip_ratio: float = 10.0  # optimised loop: largest norm as a multiple of the running mean of the norms
+    protection: str = "guard"  # optimised loop: one of PROTECTIONS, against gradients that explode
     max_consecutive_skips: int = 20  # optimised loop: skipped updates in a row before it gives up
 
     # Temperature of the policy, while sampling and in its log-probabilities alike.
@@ -119,6 +122,8 @@ def _check(name: str, value: Any) -> None:
     """Raises InputError unless `value` is of the type and in the range of the field `name`."""
     if name == "sampler":
         _require(value is None or value in SAMPLERS, name, value, f"one of {', '.join(SAMPLERS)}")
+    elif name == "protection":
+        _require(value in PROTECTIONS, name, value, f"one of {', '.join(PROTECTIONS)}")
     elif name == "jit_compile":
         _require(isinstance(value, bool), name, value, "true or false")
     elif name == "filter_widths":
@@ -132,6 +137,8 @@ def _check(name: str, value: Any) -> None:
         _require(number and 0 < value < float("inf"), name, value, "a positive finite number")
         if name in _FRACTIONS:
             _require(value <= 1, name, value, "a number above 0 and at most 1")
+        if name == "clip_ratio":  # else the mean of the clipped norms falls from update to update, and training stops
+            _require(value > 1, name, value, "a number above 1")
 
 
 def _is_int(value: Any) -> bool:

@@ -31,12 +31,21 @@ class Sizes(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Lines in memory."""
+    """Lines in memory.
+
+    Raises:
+        InputError: an id that the vocabulary does not know; it would be trained on as if it were another.
+    """
 
     tokens: np.ndarray  # [N, T] int32
     character: np.ndarray  # [N] int32
     scene: np.ndarray  # [N] int32
     vocabulary: Vocabulary
+
+    def __post_init__(self) -> None:
+        _check("token", self.tokens, self.sizes.vocabulary)
+        _check("character", self.character, self.sizes.characters)
+        _check("scene", self.scene, self.sizes.scenes)
 
     @property
     def sizes(self) -> Sizes:
@@ -56,6 +65,14 @@ class Dataset:
         batches = self.batches_per_epoch(batch_size)
         order = np.random.default_rng([seed, epoch]).permutation(len(self.tokens))
         return order[: batches * batch_size].reshape(batches, batch_size).astype(np.int32)
+
+
+def _check(what: str, ids: np.ndarray, count: int) -> None:
+    """Raises InputError unless each of `ids` [N, ...] is one of 0 to count - 1."""
+    wrong = np.argwhere((ids < 0) | (ids >= count))
+    if len(wrong):
+        first = tuple(wrong[0])
+        raise InputError(f"line {first[0]}: {what}={ids[first]} must be at least 0 and below {count}")
 
 
 def load(config: Config, script: str | Path | None = None) -> Dataset:

@@ -2,47 +2,77 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from seqgan.errors import NonFiniteUpdatesError
+MEMORY = 0.99
+"""Share of the running mean of norms that is left after an update: it looks about 100 updates back.
+
+Long, so that spikes one after another cannot talk it up: with a clip ratio of 10 each raises it by 9%, where a
+memory of 0.9 would let each nearly double it. Norms that truly rise tenfold are still followed in 27 updates.
+"""
 
 
 class GuardedUpdate:
     """A Keras optimizer behind a guard.
 
     Clips by the global norm (Pascanu et al., On the difficulty of training recurrent neural networks, 2013).
-    When that norm is not finite, nothing at all moves: weights, slots and the optimizer's step counter stay
-    bit for bit as they were. Zeroed gradients would not do: Adam's moments decay and its step counter runs on.
-    The counters follow `optax.apply_if_finite`; unlike it, this guard never lets a bad update through: who
-    reads the counters decides when enough is enough.
+    A fixed limit far above the ordinary norms lets through a spike that is finite and still ruinous: Adam's second
+    moment takes thousands of updates to forget it. So the limit also follows the norms themselves: AutoClip
+    (Seetharaman et al., 2020) takes a percentile of all norms so far, ZClip (Kumar et al., 2025) a distance from
+    their running mean in running standard deviations; here it is a multiple of the running mean, one number of
+    state, of norms after clipping, so that a spike does not raise the limit for the next.
+
+    When the norm is not finite, nothing at all moves: weights, slots, the optimizer's step counter and the
+    running mean stay bit for bit as they were. Zeroed gradients would not do: Adam's moments decay and its step
+    counter runs on. The counters follow `optax.apply_if_finite`; unlike it, this guard never lets a bad update
+    through: who reads the counters decides when enough is enough.
+
+    Args:
+        optimizer: built.
+        clip_norm: largest global norm of a gradient.
+        clip_ratio: largest global norm as a multiple of the running mean; infinity leaves `clip_norm` alone.
+        name: what the names of the guard's variables begin with; the optimizer's name if None.
 
     Attributes:
         consecutive: scalar int64 variable, updates skipped in a row up to now.
         total: scalar int64 variable, updates skipped since the start. (int64, because TensorFlow keeps int32
             variables on the host, and reading or writing them there would stall a GPU.)
+        mean_norm: scalar float32 variable, running mean of the norms after clipping; 0 before the first update,
+            while only `clip_norm` counts.
     """
 
-    def __init__(self, optimizer: keras.optimizers.Optimizer, clip_norm: float) -> None:
+    def __init__(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        clip_norm: float,
+        clip_ratio: float = math.inf,
+        name: str | None = None,
+    ) -> None:
         self._optimizer = optimizer
         self._clip_norm = clip_norm
-        self.consecutive = tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{optimizer.name}_consecutive_skips")
-        self.total = tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{optimizer.name}_total_skips")
+        self._clip_ratio = clip_ratio
+        name = name or optimizer.name
+        self.consecutive = tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{name}_consecutive_skips")
+        self.total = tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{name}_total_skips")
+        self.mean_norm = tf.Variable(0.0, trainable=False, name=f"{name}_mean_norm")
 
     @property
-    def counters(self) -> list[tf.Variable]:
+    def state(self) -> list[tf.Variable]:
         """The guard's own state, for a checkpoint."""
-        return [self.consecutive, self.total]
+        return [self.consecutive, self.total, self.mean_norm]
 
-    def apply(self, gradients: Sequence[Any], variables: Sequence[Any]) -> tf.Tensor:
+    def apply(self, gradients: Sequence[Any], variables: Sequence[Any], allowed: tf.Tensor | bool = True) -> tf.Tensor:
         """One update.
 
         Args:
             gradients: a tensor or IndexedSlices for each variable.
             variables: what they are the gradients of.
+            allowed: scalar bool; an update that is not is skipped as one whose gradient is not finite.
 
         Returns:
             The global norm of the gradients before clipping: scalar float32. It is infinite also for finite
@@ -51,26 +81,23 @@ class GuardedUpdate:
         # Dense, because the same row may occur several times in IndexedSlices, and its norm is that of the sum.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         norm = tf.linalg.global_norm(dense)
-        finite = tf.math.is_finite(norm)
-        clipped, _ = tf.clip_by_global_norm(dense, self._clip_norm, use_norm=norm)
+        accepted = tf.math.logical_and(tf.math.is_finite(norm), allowed)
+        mean = self.mean_norm.read_value()
+        limit = tf.where(mean > 0.0, tf.minimum(self._clip_norm, self._clip_ratio * mean), self._clip_norm)
+        # A 1 for what is not clipped, and not limit / limit, which may be a bit off: it is the plain update then.
+        scale = tf.where(norm > limit, limit / norm, 1.0)
 
         state = [*variables, *self._optimizer.variables]
         before = [tf.identity(tf.convert_to_tensor(variable)) for variable in state]
-        self._optimizer.apply(clipped, variables)
+        self._optimizer.apply([gradient * scale for gradient in dense], variables)
         # A choice between old and new values and no tf.cond, whose branch a GPU would have to ask the host for.
         for variable, old in zip(state, before, strict=True):
-            variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
+            variable.assign(tf.where(accepted, tf.convert_to_tensor(variable), old))
 
-        skipped = tf.cast(tf.logical_not(finite), tf.int64)
+        clipped = tf.minimum(norm, limit)
+        moved = tf.where(mean > 0.0, MEMORY * mean + (1.0 - MEMORY) * clipped, clipped)
+        self.mean_norm.assign(tf.where(accepted, moved, mean))
+        skipped = tf.cast(tf.math.logical_not(accepted), tf.int64)
         self.consecutive.assign((self.consecutive + 1) * skipped)
         self.total.assign_add(skipped)
         return norm
-
-    def raise_when_stuck(self, limit: int) -> None:
-        """Raises NonFiniteUpdatesError after `limit` skips in a row; reads the device."""
-        skips = int(self.consecutive)
-        if skips >= limit:
-            raise NonFiniteUpdatesError(
-                f"{self._optimizer.name}: the last {skips} gradients were not finite and their updates were skipped; "
-                "the weights are still as good as before them, but nothing is learned any more"
-            )

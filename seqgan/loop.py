@@ -8,21 +8,22 @@ pieces would run on a single thread.)
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from seqgan import annealing, sampler, steps
+from seqgan import annealing, inputs, protection, sampler, skips, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
-from seqgan.errors import NonFiniteUpdatesError
-from seqgan.guard import GuardedUpdate
 from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, last_row
 from seqgan.networks import Networks
 
-# Behind the metrics, each row carries the guards' counters of skips in a row, so that one read brings both.
-_COLUMNS = (*HISTORY_KEYS, "generator", "discriminator")
+NETWORKS = ("generator", "discriminator")
+
+# Behind the metrics, each row carries for each network its skips in a row and in all, so that one read brings both.
+_COLUMNS = len(HISTORY_KEYS) + 2 * len(NETWORKS)
 
 
 class OptimizedLoop:
@@ -41,11 +42,12 @@ class OptimizedLoop:
         self._data = data
         self._start_batch = self._batch = start_batch
         self._order = np.empty((0, config.batch_size), np.int32)
-        self._metrics = DeferredMetrics(len(_COLUMNS))
-        self._inspected = 0  # rows whose counters of skips have been looked at
+        self._metrics = DeferredMetrics(_COLUMNS)
         self._sampler = sampler.BY_NAME[config.sampler or "inverse_cdf"]
-        self._g_update = GuardedUpdate(self.networks.g_optimizer, config.clip_norm)
-        self._d_update = GuardedUpdate(self.networks.d_optimizer, config.clip_norm)
+        protect = protection.BY_NAME[config.protection]
+        self._g_update = protect(self.networks.g_optimizer, config)
+        self._d_update = protect(self.networks.d_optimizer, config)
+        self._skips_before: tf.Tensor | None = None  # all skips of each network, [2] int64, before the first batch
         # Loss and accuracy of the last batch that trained the discriminator, for the batches that do not.
         self._d_metrics = tf.Variable([0.0, 0.0], trainable=False, name="last_discriminator_metrics")
         # Resident, so that a batch is a gather on the device and not a copy to it.
@@ -72,9 +74,12 @@ class OptimizedLoop:
         Reads the device once an epoch: the metrics of the epoch before, when a window of this one is queued.
 
         Raises:
-            NonFiniteUpdatesError: an update was skipped `max_consecutive_skips` times in a row. Seen at a
-                read, so up to an epoch late; no skipped update did any harm meanwhile.
+            NonFiniteUpdatesError: an update was skipped `max_consecutive_skips` times in a row; says whether the
+                weights are still good. Seen at a read, so up to an epoch late; no skipped update did any harm
+                meanwhile.
         """
+        if self._skips_before is None:  # not sooner, for a checkpoint may be restored first; and not read
+            self._skips_before = tf.stack([self._g_update.total, self._d_update.total])
         end = self._batch + batches
         epoch_length = self._data.batches_per_epoch(self.config.batch_size)
         while self._batch < end:
@@ -95,9 +100,11 @@ class OptimizedLoop:
 
     @property
     def variables(self) -> list[Any]:
-        """Weights, optimizer state and the guards' counters."""
-        counters = [*self._g_update.counters, *self._d_update.counters]
-        return [*self.networks.adversarial_variables, *counters, self._d_metrics]
+        """Weights, optimizer state and that of the guards."""
+        guards = [*self._g_update.state, *self._d_update.state]
+        # A discriminator that is trained in every batch overwrites its metrics before they are read: no state then.
+        metrics = [self._d_metrics] if self.config.d_train_interval > 1 else []
+        return [*self.networks.adversarial_variables, *guards, *metrics]
 
     @property
     def temperature(self) -> float:
@@ -113,7 +120,21 @@ class OptimizedLoop:
             "batches_per_epoch": self._data.batches_per_epoch(self.config.batch_size),
             "temperature": self.temperature,
             "skipped_updates": skipped,
+            "skipped_batches": self.skipped_batches(),
         }
+
+    def skipped_batches(self) -> dict[str, list[int]]:
+        """The batches that this loop has trained and in which an update was skipped, by network; reads the device.
+
+        Numbered from the first adversarial batch of the run, as `start_batch` is.
+        """
+        if self._skips_before is None:
+            return {network: [] for network in NETWORKS}
+        self._metrics.read()
+        found = {}
+        for network, (_, total), before in zip(NETWORKS, self._counters(), self._skips_before.numpy(), strict=True):
+            found[network] = [self._start_batch + row for row in skips.skipped_rows(total, before)]
+        return found
 
     def recent(self) -> dict[str, float]:
         """The newest metrics that can be had without emptying the device's queue, for a progress display.
@@ -127,26 +148,23 @@ class OptimizedLoop:
         return last_row(self._metrics.rows())
 
     def _catch_up(self) -> None:
-        """Reads all but the newest window, and looks at the counters of skips in what has arrived since last time."""
+        """Reads all but the newest window, and looks at the counters of skips in all that has arrived."""
         self._metrics.read(leave=1)
-        rows = self._metrics.rows()[self._inspected :]
-        limit = self.config.max_consecutive_skips
-        for column, network in enumerate(_COLUMNS[len(HISTORY_KEYS) :], start=len(HISTORY_KEYS)):
-            stuck = np.flatnonzero(rows[:, column] >= limit)
-            if stuck.size:
-                raise NonFiniteUpdatesError(
-                    f"the gradient of the {network} was not finite {limit} times in a row, up to batch "
-                    f"{self._start_batch + self._inspected + stuck[0]}; those updates were skipped, so the weights "
-                    "are still as good as before them, but nothing is learned any more"
-                )
-        self._inspected += len(rows)
+        for network, (consecutive, total) in zip(NETWORKS, self._counters(), strict=True):
+            if run := skips.first_run(consecutive, total, self.config.max_consecutive_skips):
+                first, last = self._start_batch + run.first, self._start_batch + run.last
+                raise skips.stopped(network, run.length, first, last, self.networks.weights)
+
+    def _counters(self) -> list[np.ndarray]:
+        """For each network its skips in a row and in all, [2, batches] float32, of the batches read so far."""
+        return np.split(self._metrics.rows()[:, len(HISTORY_KEYS) :].T, len(NETWORKS))
 
     # What follows is traced into graphs.
 
     def _train_batches(self, order: tf.Tensor, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
         """Trains on batches first, first + 1, ...: row numbers `order` [batches, B] -> metrics [batches, columns]."""
         count = tf.shape(order)[0]
-        rows = tf.TensorArray(tf.float32, size=count, element_shape=[len(_COLUMNS)])
+        rows = tf.TensorArray(tf.float32, size=count, element_shape=[_COLUMNS])
         for index in tf.range(count):
             rows = rows.write(index, self._train_batch(order[index], temperature, first + index))
         return rows.stack()
@@ -170,8 +188,9 @@ class OptimizedLoop:
             g_loss, g_reward = self.train_generator_adversarial(fresh, character, scene, temperature)
 
         d_loss, d_accuracy = tf.unstack(self._d_metrics.read_value())
-        skips = [tf.cast(update.consecutive, tf.float32) for update in (self._g_update, self._d_update)]
-        return tf.stack([g_loss, d_loss, d_accuracy, g_reward, *skips])
+        metrics = tf.stack([g_loss, d_loss, d_accuracy, g_reward])
+        counters = [(update.consecutive, update.total) for update in (self._g_update, self._d_update)]
+        return tf.concat([metrics, tf.cast(tf.reshape(tf.stack(counters), [-1]), tf.float32)], axis=0)
 
     def _generate_fake_samples(
         self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
@@ -180,21 +199,32 @@ class OptimizedLoop:
         return self.networks.generator.sample(self._sampler, char_cond, scene_cond, temperature, self.config.seed, draw)
 
     def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """One guarded update on [B, T] real and generated lines; gives loss and accuracy before it."""
-        return steps.discriminator_step(
-            self.networks.discriminator, self._d_update.apply, real_sequences, fake_sequences
-        )
+        """One protected update on [B, T] real and generated lines; gives loss and accuracy before it.
+
+        Lines with a token that does not exist are not trained on: the update is skipped, if its protection can.
+        """
+        real, real_exist = inputs.existing(real_sequences, self._data.sizes.vocabulary)
+        fake, fake_exist = inputs.existing(fake_sequences, self._data.sizes.vocabulary)
+        apply = functools.partial(self._d_update.apply, allowed=real_exist & fake_exist)
+        return steps.discriminator_step(self.networks.discriminator, apply, real, fake)
 
     def _train_generator(
         self, sequences: tf.Tensor, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor | float = 1.0
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """One guarded REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward."""
+        """One protected REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward.
+
+        Lines with a token, character or scene that does not exist are treated as the discriminator's.
+        """
+        sizes = self._data.sizes
+        tokens, tokens_exist = inputs.existing(sequences, sizes.vocabulary)
+        character, characters_exist = inputs.existing(char_cond, sizes.characters)
+        scene, scenes_exist = inputs.existing(scene_cond, sizes.scenes)
         return steps.policy_gradient_step(
             self.networks.generator,
             self.networks.discriminator,
-            self._g_update.apply,
-            sequences,
-            char_cond,
-            scene_cond,
+            functools.partial(self._g_update.apply, allowed=tokens_exist & characters_exist & scenes_exist),
+            tokens,
+            character,
+            scene,
             temperature,
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from seqgan import sampler, steps
+from seqgan import sampler, skips, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.guard import GuardedUpdate
@@ -17,19 +18,26 @@ from seqgan.networks import Networks
 class Pretraining:
     """Maximum likelihood for the generator, real against generated lines for the discriminator.
 
-    Metrics stay on the device for an epoch and are read at once. Updates are guarded, as in the optimised
-    loop: it is not what the two loops differ in.
+    Metrics stay on the device for an epoch and are read at once. Updates are guarded, whatever protection the
+    config asks of the optimised loop: it is not what the two loops differ in.
     """
 
     def __init__(self, config: Config, data: Dataset, networks: Networks) -> None:
         self._config = config
         self._data = data
         self._networks = networks
-        self._mle_update = GuardedUpdate(networks.mle_optimizer, config.clip_norm)
-        self._d_update = GuardedUpdate(networks.d_optimizer, config.clip_norm)
+        limits = config.clip_norm, config.clip_ratio
+        self._mle_update = GuardedUpdate(networks.mle_optimizer, *limits)
+        # A name of its own, for the loop's guard of the same optimizer is in the same checkpoint.
+        self._d_update = GuardedUpdate(networks.d_optimizer, *limits, f"{networks.d_optimizer.name}_pretraining")
         self._generator_batch = tf.function(self._train_generator, jit_compile=config.jit_compile)
         self._discriminator_batch = tf.function(self._train_discriminator, jit_compile=config.jit_compile)
         self._generate = tf.function(self._generate_lines, jit_compile=config.jit_compile)
+
+    @property
+    def variables(self) -> list[Any]:
+        """The state of the guards, for a checkpoint."""
+        return [*self._mle_update.state, *self._d_update.state]
 
     def generator_epoch(self, epoch: int, on_batch: Callable[[], None] = lambda: None) -> dict[str, np.ndarray]:
         """One epoch of maximum likelihood.
@@ -42,14 +50,14 @@ class Pretraining:
             `mle_loss` of each batch in nats a token, [batches] float32.
 
         Raises:
-            NonFiniteUpdatesError: the last `max_consecutive_skips` updates were skipped.
+            NonFiniteUpdatesError: at least the last `max_consecutive_skips` updates were skipped.
         """
         losses = []
         for batch in self._batches(epoch):
             losses.append(self._generator_batch(*batch))
             on_batch()
         history = {"mle_loss": tf.stack(losses).numpy()}
-        self._mle_update.raise_when_stuck(self._config.max_consecutive_skips)
+        self._raise_when_stuck(self._mle_update, "generator", epoch)
         return history
 
     def discriminator_epoch(self, epoch: int, on_batch: Callable[[], None] = lambda: None) -> dict[str, np.ndarray]:
@@ -64,8 +72,15 @@ class Pretraining:
             metrics.append(tf.stack(self._discriminator_batch(real, fake)))
             on_batch()
         loss, accuracy = tf.stack(metrics, axis=1).numpy()
-        self._d_update.raise_when_stuck(self._config.max_consecutive_skips)
+        self._raise_when_stuck(self._d_update, "discriminator", epoch)
         return {"d_loss": loss, "d_accuracy": accuracy}
+
+    def _raise_when_stuck(self, update: GuardedUpdate, network: str, epoch: int) -> None:
+        """Looks at the counter of skips in a row at the end of an epoch; reads the device."""
+        length = int(update.consecutive)
+        if length >= self._config.max_consecutive_skips:
+            after = (epoch + 1) * self._data.batches_per_epoch(self._config.batch_size)
+            raise skips.stopped(network, length, after - length, after - 1, self._networks.weights)
 
     def _batches(self, epoch: int) -> tf.data.Dataset:
         data = self._data

@@ -12,7 +12,7 @@ from seqgan.discriminator import Discriminator
 from seqgan.generator import Generator
 
 Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
-"""Changes variables by their gradients: `optimizer.apply`, or `GuardedUpdate.apply`."""
+"""Changes variables by their gradients: `optimizer.apply`, or that of a `seqgan.protection.Update`."""
 
 
 def mle_step(

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from seqgan import evaluation
-from seqgan.checkpoint import Checkpoint, variable_name
+from seqgan.checkpoint import Checkpoint, resume_command, variable_name
 from seqgan.config import Config
 from seqgan.dataset import Dataset
+from seqgan.errors import NonFiniteUpdatesError
 from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining
 
@@ -104,6 +105,7 @@ class Training:
         self._observer = observer
         self._epoch_length = data.batches_per_epoch(config.batch_size)
         self._done = (list(PHASES).index(resume.phase), resume.epoch) if resume else (0, -1)
+        self._good = (resume.phase, resume.epoch) if resume else None  # phase and epoch of the checkpoint
         self._history = resume.history if resume else pd.DataFrame()
         self._compiled: set[str] = set()  # phases that this process has traced and compiled
 
@@ -113,7 +115,8 @@ class Training:
         make_loop = pkgutil.resolve_name(LOOPS[loop])
         self._pretraining = Pretraining(config, data, networks)
         self._loop = make_loop(config, data, networks, start_batch=adversarial_epochs * self._epoch_length)
-        self._variables = list({variable_name(v): v for v in [*networks.variables, *self._loop.variables]}.values())
+        variables = [*networks.variables, *self._pretraining.variables, *self._loop.variables]
+        self._variables = list({variable_name(variable): variable for variable in variables}.values())
         if resume:
             resume.restore(self._variables)
 
@@ -121,6 +124,11 @@ class Training:
     def skipped_updates(self) -> dict[str, int]:
         """Of the adversarial loop, by network, if it counts them; reads the device."""
         return dict(self._loop.describe().get("skipped_updates", {}))
+
+    @property
+    def skipped_batches(self) -> dict[str, list[int]]:
+        """Of the adversarial batches that this object has trained, by network, if the loop knows; reads the device."""
+        return dict(self._loop.describe().get("skipped_batches", {}))
 
     @functools.cached_property
     def oracle_nll(self) -> tuple[float, float] | None:
@@ -131,8 +139,10 @@ class Training:
         """Trains whatever is left of the phases.
 
         Raises:
-            FloatingPointError: weights are no longer finite; the message names the last good checkpoint.
+            FloatingPointError: weights or optimizer state are no longer finite.
             NonFiniteUpdatesError: too many updates in a row were skipped.
+
+        Either names the last good checkpoint, which stays, and how to go on from it.
         """
         for index, (phase, field) in enumerate(PHASES.items()):
             epochs = getattr(self._config, field)
@@ -140,8 +150,11 @@ class Training:
                 if (index, epoch) <= self._done:
                     continue
                 self._observer.epoch_begins(phase, epoch, epochs, self._epoch_length)
-                columns = self._epoch(phase, epoch)
-                self._keep(phase, epoch, columns)
+                try:
+                    columns = self._epoch(phase, epoch)
+                    self._keep(phase, epoch, columns)
+                except (FloatingPointError, NonFiniteUpdatesError) as error:
+                    raise type(error)(f"epoch {epoch + 1} of {phase}: {error}; {self._way_back()}") from None
                 self.epochs += 1
                 self._observer.epoch_ends({name: float(np.mean(values)) for name, values in columns.items()})
 
@@ -196,12 +209,18 @@ class Training:
         checkpoint = Checkpoint(
             self._config, self._data.vocabulary, self._loop_name, self._script, phase, epoch, self._history, state
         )
-        try:
-            checkpoint.save(self._folder)
-        except FloatingPointError as error:
-            raise FloatingPointError(
-                f"after epoch {epoch + 1} of {phase}: {error}; the last good checkpoint stays in {self._folder}"
-            ) from None
+        checkpoint.save(self._folder)
+        self._good = phase, epoch
+
+    def _way_back(self) -> str:
+        """Where the last good checkpoint is, and how to go on from it."""
+        if self._good is None:
+            return "no checkpoint had been written yet"
+        phase, epoch = self._good
+        return (
+            f"the last good checkpoint, after epoch {epoch + 1} of {phase}, stays in {self._folder}; "
+            f"go on from it with: {resume_command(self._folder)}"
+        )
 
 
 def _equal_parts(batches: int, most: int) -> list[int]:

@@ -4,7 +4,7 @@ import datetime
 
 import numpy as np
 
-from bench.record import Arm, HostSyncs, ReadSite, Record, Round, Settings
+from bench.record import Arm, HostSyncs, ReadSite, Record, Round, Settings, Survival
 
 ENVIRONMENT = {
     "cpu": "a CPU", "cores": 2, "gpus": [], "gpu_driver": None, "cuda_build": "12.5.1", "cudnn_build": "9",
@@ -17,6 +17,17 @@ def arm(factory, reads=44, **changes):
     site = ReadSite(route="numpy", file="f.py", line=1, source="x.numpy()", reads=reads, nbytes=4 * reads,
                     seconds=0.1, waits=0, waited=0.0)  # fmt: skip
     return Arm(**{"factory": factory, "host_syncs": HostSyncs(batches=10, sites=(site,)), **changes})
+
+
+def survival(outcome, fault="nan", seed=0, **changes):
+    """How a loop came through a fault, finite or not as the outcome has it."""
+    finite = None if outcome == "not tested" else outcome not in ("poisoned weights", "crashed")
+    values = {
+        "fault": fault, "seed": seed, "outcome": outcome, "reason": "because", "weights_finite": finite,
+        "state_finite": finite, "struck": 1, "skipped": int(outcome == "skipped"), "moved_in_skips": (),
+        "first_bad": None if finite else 10, "worst": 1.0, "recovery": 0, "movement": 1.0, "batches": 81,
+    }  # fmt: skip
+    return Survival(**{**values, **changes})
 
 
 def rounds(before=0.060, after=0.030, null=None, count=100, noise=0.02, seed=0, batches=10):

@@ -50,6 +50,61 @@ class Guarded(Quadratic):
         return loss
 
 
+class Zeroing(Quadratic):
+    """A gradient that is not finite is made zero, which Adam's moments do not take for no update."""
+
+    def _step(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.weight - 3.0) ** 2)
+        (gradient,) = tape.gradient(loss, [self.weight])
+        self.optimizer.apply([tf.where(tf.math.is_finite(gradient), gradient, 0.0)], [self.weight])
+        return loss
+
+
+class Counting(Guarded):
+    """Skips an update, but not its number."""
+
+    def _step(self):
+        self.optimizer.iterations.assign_add(1)
+        return super()._step()
+
+
+class Descending(Quadratic):
+    """Without Adam's normalisation, a spike of the gradient is a jump of the weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizer = tf.keras.optimizers.SGD(0.01)
+        self.optimizer.build([self.weight])
+
+
+class Seldom(Quadratic):
+    """Trains in every n-th batch only, and in no more than some."""
+
+    def __init__(self, every, most=1000):
+        super().__init__()
+        self.every, self.most = every, most
+
+    def run(self, batches):
+        for _ in range(batches):
+            if len(self.losses) % self.every == 0 and len(self.losses) < self.most:
+                super().run(1)
+            else:
+                self.losses.append(self.losses[-1])
+
+
+class Checked(Quadratic):
+    """Stops at what is not a number."""
+
+    error = ArithmeticError("Graph execution error:\n\nDetected at node x\nloss is NaN")
+
+    def run(self, batches):
+        for _ in range(batches):
+            super().run(1)
+            if not np.all(np.isfinite(self.weight.numpy())):
+                raise self.error
+
+
 def plain(spec):
     return Quadratic(spec.seed)
 

@@ -1,4 +1,4 @@
-"""Gradients that explode on demand, in any loop that uses a tape, and how the loop came through."""
+"""Numbers that go wrong on demand in any training loop, and how the loop came through."""
 
 from bench.faults.fault import Fault
 

@@ -10,7 +10,8 @@ import pandas as pd
 from bench import environment
 from bench.comparison import ArmFigures, Comparison, Timing
 from bench.faults import Fault
-from bench.record import ARMS, HostSyncs, Record, Survival
+from bench.record import ARMS, HostSyncs, Record
+from bench.report import wording
 from bench.report.wording import NOT_MEASURED, few, speed_up, spread
 from bench.statistics import Spread
 from bench.verdict import Verdict
@@ -177,16 +178,12 @@ def _faults(before: ArmFigures, after: ArmFigures) -> list[Row]:
     return [
         (
             Fault.parse(fault).describe(),
-            _outcome(before.survivals.get(fault)),
-            _outcome(after.survivals.get(fault)),
+            wording.outcome(before.survivals.get(fault, ())),
+            wording.outcome(after.survivals.get(fault, ())),
             "",
         )
         for fault in dict.fromkeys([*before.survivals, *after.survivals])
     ]
-
-
-def _outcome(survival: Survival | None) -> str:
-    return NOT_MEASURED if survival is None else f"{survival.outcome}: {survival.reason}"
 
 
 def _change(before: float, after: float, less: str, more: str) -> str:

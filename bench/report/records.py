@@ -9,6 +9,7 @@ import pandas as pd
 from bench.change import Change
 from bench.history import History
 from bench.record import ARMS, Record
+from bench.report import wording
 from bench.report.wording import NOT_MEASURED, change, few, interval, spread
 
 
@@ -37,7 +38,7 @@ def two(found: Change) -> pd.DataFrame:
         before, after = (getattr(each, arm).survivals for each in (found.first, found.second))
         for fault in before:
             if fault in after:
-                outcomes = before[fault].outcome, after[fault].outcome
+                outcomes = wording.outcomes(before[fault]), wording.outcomes(after[fault])
                 rows.append((f"{fault}, {arm}", *outcomes, "same" if outcomes[0] == outcomes[1] else "changed"))
     return pd.DataFrame(rows, columns=["metric", "first", "second", "change"])
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from bench.faults.rates import Rate
+from bench.record import Survival
 from bench.statistics import FEWEST_PAIRS, Interval, Spread
 
 NOT_MEASURED = "not measured"
@@ -39,3 +42,29 @@ def spread(found: Spread | None) -> str:
 def few(value: float | None) -> str:
     """A number with two decimals at most."""
     return NOT_MEASURED if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def outcome(survivals: Sequence[Survival]) -> str:
+    """How runs with one fault came out: a single one with its reason, several as `rate` says it."""
+    if not survivals:
+        return NOT_MEASURED
+    if len(survivals) == 1:
+        return f"{survivals[0].outcome}: {survivals[0].reason}"
+    return rate(Rate.of(survivals))
+
+
+def outcomes(survivals: Sequence[Survival]) -> str:
+    """The same in a word: `frozen`, or `9 skipped, 1 crashed`."""
+    counts = Rate.of(survivals)
+    told = [*counts.outcomes.items(), *([("not tested", counts.untested)] if counts.untested else [])]
+    return told[0][0] if len(survivals) == 1 else ", ".join(f"{count} {each}" for each, count in told)
+
+
+def rate(found: Rate) -> str:
+    """`10 of 10 alive (72% to 100%): 10 skipped`; the interval is Wilson's, 95%."""
+    untested = f"{found.untested} not tested" if found.untested else ""
+    if found.share is None:
+        return untested or NOT_MEASURED
+    counts = [f"{count} {each}" for each, count in found.outcomes.items()]
+    share = f"{found.share.low:.0%} to {found.share.high:.0%}"
+    return f"{found.alive} of {found.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"

@@ -2,24 +2,70 @@ import pytest
 
 from bench import arms
 from bench.errors import UsageError
+from bench.faults import Fault
+from bench.faults.experiment import canonical
 from bench.loop import load
+from bench.record import ARMS, Settings
 
 
 def test_defaults_can_be_loaded():
     assert callable(load(arms.BEFORE))
     assert callable(load(arms.AFTER))
-    assert arms.faults(arms.BEFORE, arms.AFTER) == arms.FAULTS
-    assert arms.faults(arms.BEFORE, "my.package:loop") == arms.FAULTS_OF_ANY_LOOP
+
+
+def settings(before=arms.BEFORE, after=arms.AFTER, **options):
+    return Settings(before=before, after=after, preset="tiny", seed=3, batches=1, options=options)
+
+
+def test_every_run_has_a_few_faults_from_its_own_seed():
+    plan = arms.survival_plan(settings(script="a.csv"))
+    assert (list(plan.loops), plan.seeds, plan.epochs) == (["before", "after"], (3,), 0)
+    assert {loop.faults for loop in plan.loops.values()} == {canonical(arms.FAULTS)}
+    assert plan.loops["after"].options == {"script": "a.csv"}
+    assert arms.survival_plan(settings(after="my.package:loop")).loops["before"].faults == canonical(
+        arms.FAULTS_OF_ANY_LOOP
+    )
+
+
+def test_the_whole_matrix_has_two_hundred_runs_an_arm_and_the_rungs_between():
+    plan = arms.survival_plan(settings(), seeds=10, epochs=100)
+    assert plan.seeds == tuple(range(3, 13))
+    for arm in ARMS:
+        assert len(plan.loops[arm].faults) == len(set(plan.loops[arm].faults))
+        assert len(plan.loops[arm].faults) * len(plan.seeds) >= 200
+    rungs = {name: loop.options for name, loop in plan.loops.items() if name not in ARMS}
+    assert rungs == {f"after, {name}": {"protection": name} for name in ("none", "clip", "clip+zero", "clip+skip")}
+    for name in rungs:  # the last rung is the loop after itself
+        assert set(plan.loops[name].faults) < set(plan.loops["after"].faults)
+
+
+def test_other_loops_are_put_through_what_needs_no_names():
+    plan = arms.survival_plan(settings(before="my.package:old"), seeds=2)
+    assert list(plan.loops) == ["before", "after"]
+    for fault in map(Fault.parse, plan.loops["after"].faults):
+        assert fault.target == "all"
+        assert fault.call is None
+
+
+def test_shown_are_the_faults_of_every_run_or_else_the_first():
+    plan = arms.survival_plan(settings(), seeds=2)
+    assert arms.shown(plan) == ("scale=10000,target=generator", "nan,target=generator", "inf,target=discriminator")
+    assert arms.shown(plan.only(("scale=7", "scale=8", "inf,batches=2", "scale=9"), ARMS)) == (
+        "scale=7",
+        "scale=8",
+        "inf,batches=2",
+    )
 
 
 def test_faults_hit_the_built_in_networks(tiny, lines):
     from seqgan.networks import Networks
 
     names = [weight.path for weight in Networks(tiny, lines.sizes).weights]
-    for fault in arms.FAULTS:
+    for text in arms.survival_plan(settings(), seeds=1).loops["before"].faults:
+        fault = Fault.parse(text)
         hit = [name for name in names if fault.hits(name)]
         assert hit
-        assert all(name.startswith(f"{fault.target}/") for name in hit)
+        assert fault.target == "all" or all(name.startswith(f"{fault.target}/") for name in hit)
 
 
 def test_wrong_options_are_found_before_anything_slow(script):

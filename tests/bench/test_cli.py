@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from records import arm, record
+from survivals import survival_record
 
 from bench import references
 from bench.cli import main
@@ -210,3 +211,73 @@ def test_syncs_wants_a_program(train):
     done = train()
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: no program: name a script" in done.stderr
+
+
+@pytest.fixture
+def survived(monkeypatch):
+    """Has no loop run; gives what was asked for."""
+    from bench import survive
+
+    asked = {}
+
+    def pretend(plan, folder, at_a_time, shown, tell):
+        asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
+        for trial in plan.trials():
+            tell(trial.job.title)
+            if asked.get("interrupt"):
+                raise KeyboardInterrupt
+        return survival_record()
+
+    monkeypatch.setattr(survive, "survive", pretend)
+    return asked
+
+
+def test_survive_shows_and_leaves_its_tables(run, survived, tmp_path):
+    code, out, err = run("survive", "--out", tmp_path / "s", "--seeds", 2, "--workers", 3, "--time-limit", 7)
+    assert code == 0
+    for text in ("4 of 4 alive", "the ladder of protections", "without a fault", "survival-by-magnitude.svg"):
+        assert text in out
+    assert sorted(path.suffix for path in (tmp_path / "s").iterdir()) == [
+        ".json",
+        ".md",
+        ".png",
+        ".png",
+        ".svg",
+        ".svg",
+    ]
+    plan = survived["plan"]
+    assert (plan.seeds, plan.time_limit, survived["at_a_time"], plan.preset) == ((0, 1), 7.0, 3, "tiny")
+    assert len(plan.loops) == 6
+    assert err.splitlines()[-1].startswith(f"{len(plan.trials())} of {len(plan.trials())} runs")
+
+
+def test_survive_with_faults_of_ones_own(run, survived, tmp_path):
+    code, *_ = run("survive", "--out", tmp_path, "--fault", "scale=1e4,batch=30", "--fault", "nan")
+    assert code == 0
+    assert {name: loop.faults for name, loop in survived["plan"].loops.items()} == {
+        "before": ("scale=10000,batch=30", "nan"),
+        "after": ("scale=10000,batch=30", "nan"),
+    }
+
+
+def test_survive_interrupted(run, survived, tmp_path):
+    survived["interrupt"] = True
+    code, _, err = run("survive", "--out", tmp_path, "--fault", "nan", "--seeds", 1)
+    assert code == 130
+    assert "the same command goes on with what is left (3 of 4)" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--fault", "zero"], "fault 'zero': fault kind 'zero'"),
+        (["--preset", "huge"], "preset 'huge' is unknown"),
+        (["--script", "none.csv"], "script none.csv: no such file"),
+    ],
+)
+def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arguments, says):
+    code, _, err = run("survive", *arguments)
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert not survived

@@ -1,23 +1,26 @@
 import pytest
 import toys
 
+from bench import arms
 from bench.errors import UsageError
-from bench.faults import Fault
 from bench.measurement import Measurement
-from bench.record import Settings
+from bench.record import ARMS, Settings
 
 
 def make(before="toys:reading", after="toys:guarded"):
     return Measurement(Settings(before=before, after=after, preset="tiny", seed=2, batches=3, rounds=4))
 
 
-def test_gathers_everything_into_a_record():
+def test_gathers_everything_into_a_record(tmp_path):
     measurement = make()
     measurement.time_rounds()
     measurement.check_work()
     for arm in ("before", "after"):
         measurement.count_host_syncs(arm, 10)
-        measurement.survive(arm, Fault("nan"))
+    plan = arms.survival_plan(measurement.settings).only(("nan",), ARMS)
+    told = []
+    assert measurement.survive(plan, tmp_path, told.append).plan == plan
+    assert len(told) == 4  # with the fault and without, each loop
     record = measurement.record()
     before, after = record.arms["before"], record.arms["after"]
     assert (before.factory, after.factory) == ("toys:reading", "toys:guarded")
@@ -25,8 +28,8 @@ def test_gathers_everything_into_a_record():
     assert len(before.history["loss"]) == 1 + 3 + 4 * 3
     assert before.host_syncs.reads_per_batch == 1.1
     assert after.host_syncs.reads_per_batch == 0.1
-    assert (before.survivals[0].outcome, after.survivals[0].outcome) == ("poisoned", "survived")
-    assert (len(before.starts), len(after.starts)) == (4, 3)  # timed, null arm, counted, without a fault
+    assert (before.survivals[0].outcome, after.survivals[0].outcome) == ("poisoned weights", "skipped")
+    assert (len(before.starts), len(after.starts)) == (3, 2)  # timed, null arm, counted
     assert (record.rounds_ended, record.problems) == ("as many as asked for", ())
     assert record.rounds_seconds > sum(sum(done.seconds.values()) for done in record.rounds)
     assert 0 < before.touch_seconds < 1
@@ -80,12 +83,6 @@ def test_what_a_process_does_once_counts_for_neither(monkeypatch):
     measurement.count_host_syncs("after", 2)
     assert built == ["before", "after", "before", "after"]
     assert [len(arm.starts) for arm in measurement.record().arms.values()] == [1, 1]
-
-
-def test_one_clean_run_an_arm_serves_all_faults():
-    measurement = make()
-    assert measurement.clean_run("after") is measurement.clean_run("after")
-    assert measurement.clean_run("before") is not measurement.clean_run("after")
 
 
 def test_wrong_factory():

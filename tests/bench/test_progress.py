@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench.progress import ProgressDisplay, Stopwatch
+from bench.progress import ProgressDisplay, Stopwatch, TrialsDisplay
 
 
 class Clock:
@@ -57,3 +57,23 @@ def test_a_terminal_gets_a_bar_with_the_detail():
     shown = show(force_terminal=True)
     assert "timing: round 2" in shown
     assert "left" in shown
+
+
+def trials(total, **console):
+    out = io.StringIO()
+    with TrialsDisplay(Console(file=out, width=120, **console), total) as display:
+        for number in range(total):
+            display.done(f"trial {number}")
+        assert display.left == 0
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("total", [3, 10, 47])
+def test_a_pipe_gets_a_line_for_each_tenth_of_the_trials(total):
+    lines = trials(total).splitlines()
+    assert len(lines) == min(10, total)
+    assert lines[-1] == f"{total} of {total} runs: trial {total - 1}"
+
+
+def test_a_terminal_gets_a_bar_with_the_trial():
+    assert "trial 2" in trials(3, force_terminal=True)

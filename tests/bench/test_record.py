@@ -48,7 +48,13 @@ in_graphs = st.builds(
     GraphHostOps, kind=names, function=names, file=names, line=st.integers(0, 9), ops=st.integers(1, 9)
 )
 survivals = st.builds(
-    Survival, fault=names, reason=names, movement=anything, batches=st.tuples(*[st.integers(0, 9)] * 3)
+    Survival,
+    fault=names,
+    reason=names,
+    movement=anything,
+    worst=anything,
+    **dict.fromkeys(("seed", "struck", "skipped", "batches"), st.integers(0, 9)),
+    **dict.fromkeys(("recovery", "first_bad"), st.none() | st.integers(0, 9)),
 )
 found_arms = st.builds(
     Arm,
@@ -132,7 +138,7 @@ def test_is_immutable():
         lambda: Round(batches=1, order=TIMED, seconds=dict.fromkeys(TIMED, math.inf)),
         lambda: Arm(factory="x:y", surprise=1),
         lambda: Record(**{**make().model_dump(), "arms": {"before": Arm(factory="x:y")}}),
-        lambda: Record(**{**make().model_dump(), "schema_version": 4}),
+        lambda: Record(**{**make().model_dump(), "schema_version": 5}),
     ],
 )
 def test_is_checked_when_it_is_made(broken):
@@ -157,9 +163,9 @@ def test_rates_are_per_batch():
     ("content", "says"),
     [
         (b"", "no whole record"),
-        (b'{"schema_version": 3, "created"', "no whole record"),
-        (b'{"schema_version": 1}', "is of schema 1, and this version reads 3"),
-        (b'{"schema_version": 3}', "no whole record (created: Field required)"),
+        (b'{"schema_version": 4, "created"', "no whole record"),
+        (b'{"schema_version": 1}', "is of schema 1, and this version reads 4"),
+        (b'{"schema_version": 4}', "no whole record (created: Field required)"),
         (b"[]", "the file"),
         (b"\xff", "no whole record"),
     ],

@@ -6,6 +6,8 @@ import sys
 import pandas as pd
 import pytest
 
+from bench.faults import Fault
+from bench.faults.injection import GradientInjection
 from seqgan import cli
 
 QUICK = ["--preset", "tiny", "--set", "jit_compile=false", "--set", "epochs=1", "--set", "mle_epochs=1"]
@@ -119,6 +121,24 @@ def test_changed_script_cannot_be_resumed(run, script, tmp_path):
     code, _, err = run("train", "--resume", "--out", out)
     assert code == 2
     assert "are no longer those of the checkpoint" in err
+
+
+@pytest.mark.parametrize(("limit", "code"), [(5, 1), (100, 0)])
+def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, code):
+    settings = ["--set", f"max_consecutive_skips={limit}", "--set", "d_epochs=0"]
+    with GradientInjection(Fault("nan", target="discriminator")) as injection:
+        injection.set(1.0)
+        ended, out, err = run("train", *QUICK, *settings, "--out", tmp_path)
+    assert ended == code
+    if code:
+        assert len(err.splitlines()) == 1
+        assert err.startswith(
+            "training stopped: epoch 1 of adversarial: discriminator: 5 updates in a row were skipped"
+        )
+        assert f"after epoch 1 of mle, stays in {tmp_path}; go on from it with: python -m seqgan train --resume" in err
+    else:
+        assert "updates skipped because they were not finite: 20\n" in out
+        assert "adversarial batches without an update of the discriminator: 0, 1, 2, 3, 4 and 15 more\n" in out
 
 
 def test_interrupted_from_the_keyboard(tmp_path):

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from seqgan.config import PRESETS, Config
+from seqgan import protection, sampler
+from seqgan.config import PRESETS, PROTECTIONS, SAMPLERS, Config
 from seqgan.errors import InputError
 
 
@@ -53,6 +54,9 @@ def test_unknown_field_names_the_valid_ones_and_the_likely_one():
         ("clip_norm", float("nan")),
         ("clip_norm", float("inf")),
         ("g_learning_rate", "fast"),
+        ("clip_ratio", 1.0),
+        ("protection", "hope"),
+        ("protection", None),
         ("sampler", "best"),
         ("jit_compile", 1),
         ("filter_widths", ()),
@@ -66,6 +70,11 @@ def test_value_out_of_range_names_field_and_value(field, value):
     with pytest.raises(InputError, match=rf"{field}=") as caught:
         Config.preset("tiny", **{field: value})
     assert "must" in str(caught.value)
+
+
+def test_names_are_those_that_exist():
+    assert tuple(sampler.BY_NAME) == SAMPLERS
+    assert tuple(protection.BY_NAME) == PROTECTIONS
 
 
 def test_survives_json():

@@ -19,6 +19,23 @@ def test_an_epoch_shows_no_line_twice(lines, batch_size, seed, epoch):
     assert len(set(order.ravel().tolist())) == order.size
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tokens": (7, 3, 200)}, r"line 7: token=200 must be at least 0 and below 200"),
+        ({"tokens": (0, 9, -1)}, r"line 0: token=-1 must be at least 0"),
+        ({"character": (5, 3)}, r"line 5: character=3 must be at least 0 and below 3"),
+        ({"scene": (319, -2)}, r"line 319: scene=-2 must be at least 0 and below 4"),
+    ],
+)
+def test_ids_that_do_not_exist_are_refused_by_line_and_value(lines, change, says):
+    ((name, (*place, value)),) = change.items()
+    ids = getattr(lines, name).copy()
+    ids[tuple(place)] = value
+    with pytest.raises(InputError, match=says):
+        dataclasses.replace(lines, **{name: ids})
+
+
 def test_order_depends_on_seed_and_epoch(lines):
     orders = [lines.epoch_order(16, seed, epoch).tobytes() for seed in range(2) for epoch in range(2)]
     assert len(set(orders)) == 4

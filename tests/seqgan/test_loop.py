@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ import tensorflow as tf
 
 from bench import hostsync
 from bench.faults import Fault
-from bench.faults.injection import Injector
+from bench.faults.injection import GradientInjection
+from seqgan.checkpoint import variable_name
+from seqgan.config import PROTECTIONS
 from seqgan.errors import NonFiniteUpdatesError
 from seqgan.loop import OptimizedLoop
 from seqgan.metrics import HISTORY_KEYS
@@ -60,7 +63,7 @@ def test_reads_the_device_once_an_epoch(make):
         loop.run(19)  # to the end of the first epoch
         assert log.reads == []
         loop.run(40)
-    assert [read.shape for read in log.reads] == [(20, 6), (20, 6)]
+    assert [read.shape for read in log.reads] == [(20, 8), (20, 8)]
 
 
 def test_progress_leaves_the_newest_window_on_the_device(make):
@@ -110,15 +113,18 @@ def test_goes_on_where_another_stopped(make, tiny, lines):
 
 
 def test_persistent_nan_is_skipped_and_then_named(make):
-    with Injector(Fault("nan", target="generator")) as injector:
+    with GradientInjection(Fault("nan", target="generator")) as injection:
         loop = make(max_consecutive_skips=30)
         loop.run(20)
         before = [weight.numpy() for weight in loop.networks.generator.trainable_variables]
-        injector.arm()
+        injection.set(1.0)
         loop.run(21)
-        with pytest.raises(NonFiniteUpdatesError, match=r"the generator was not finite 30 times.*batch 49"):
+        with pytest.raises(
+            NonFiniteUpdatesError, match=r"^generator: 30 updates in a row.*batches 20 to 49, .*as good"
+        ):
             loop.run(40)
     assert loop.describe()["skipped_updates"] == {"generator": 50, "discriminator": 0}
+    assert loop.describe()["skipped_batches"] == {"generator": list(range(20, 70)), "discriminator": []}
     for old, weight in zip(before, loop.networks.generator.trainable_variables, strict=True):
         np.testing.assert_array_equal(old, weight.numpy())
     assert all(np.all(np.isfinite(values)) for values in weights(loop))
@@ -126,13 +132,111 @@ def test_persistent_nan_is_skipped_and_then_named(make):
 
 @pytest.mark.parametrize("window", [7, 20, 50])
 def test_skips_are_seen_whatever_the_window_and_though_the_history_was_read(make, window):
-    with Injector(Fault("inf", target="discriminator")) as injector:
-        injector.arm()
+    with GradientInjection(Fault("inf", target="discriminator")) as injection:
+        injection.set(1.0)
         loop = make(max_consecutive_skips=5, window=window)
         loop.run(20)
         loop.history()
-        with pytest.raises(NonFiniteUpdatesError, match=r"the discriminator was not finite 5 times.*batch 4"):
+        with pytest.raises(NonFiniteUpdatesError, match=r"^discriminator: 5 updates in a row.*batches 0 to 4, "):
             loop.recent()
+
+
+def test_weights_that_something_else_has_broken_are_named(make):
+    loop = make(max_consecutive_skips=5)
+    loop.run(10)
+    loop.networks.discriminator.trainable_variables[-1].assign([np.nan])
+    loop.run(10)
+    loop.history()
+    with pytest.raises(
+        NonFiniteUpdatesError, match=r"batches 10 to 14, .*not finite \(discriminator/output/bias and 0 m"
+    ):
+        loop.recent()
+
+
+def test_a_skip_between_good_updates_of_a_batch_is_seen(make):
+    loop = make(d_steps=3, d_train_interval=2)
+    spoil_once(loop, "train_discriminator_adversarial", 1, lambda real: real + 1000, batch=4)
+    loop.run(8)
+    assert loop.describe()["skipped_updates"] == {"generator": 0, "discriminator": 1}
+    assert loop.skipped_batches() == {"generator": [], "discriminator": [4]}
+
+
+def spoil_once(loop, name, call, corrupt, batch):
+    """Corrupts the first argument of call number `call` of a batch, in the batch after so many generator updates."""
+    genuine, updates = getattr(loop, name), itertools.count()
+
+    def spoiled(first, *rest):
+        number = next(updates)  # while tracing, so one for each place in the graph
+        now = loop.networks.g_optimizer.iterations == batch
+        return genuine(tf.where(now, corrupt(first), first) if number == call else first, *rest)
+
+    setattr(loop, name, spoiled)
+
+
+@pytest.mark.parametrize(
+    ("network", "corrupt", "compiled"),
+    [
+        ("generator", lambda ids: ids + 1000, False),
+        ("generator", lambda ids: -1 - ids, True),
+        ("discriminator", lambda ids: -1 - ids, False),
+    ],
+    ids=["generator", "generator with xla", "discriminator"],
+)
+def test_a_batch_of_tokens_that_do_not_exist_is_skipped_whole(make, network, corrupt, compiled):
+    loop = make(jit_compile=compiled, window=1)
+    spoil_once(loop, f"train_{network}_adversarial", 0, corrupt, batch=3)
+    loop.run(3)
+    mine = [variable for variable in loop.variables if network in variable_name(variable)]
+    mine = [variable for variable in mine if "skips" not in variable_name(variable)]
+    before = [variable.numpy() for variable in mine]
+    loop.run(1)
+    for old, variable in zip(before, mine, strict=True):
+        np.testing.assert_array_equal(old, variable.numpy(), err_msg=variable_name(variable))
+    assert loop.skipped_batches() == {"generator": [], "discriminator": [], network: [3]}
+
+
+def test_characters_that_do_not_exist_are_skipped_too(make, lines):
+    loop = make()
+    where = tf.constant(lines.scene[:16])
+    loop.train_generator_adversarial(tf.constant(lines.tokens[:16]), tf.fill([16], 99), where, temperature=1.0)
+    loop.train_generator_adversarial(tf.constant(lines.tokens[:16]), where * 0, where - 9, temperature=1.0)
+    assert loop.describe()["skipped_updates"] == {"generator": 2, "discriminator": 0}
+
+
+def test_each_protection_trains_the_same_while_nothing_goes_wrong(make):
+    """Ordinary gradients are far below either limit."""
+    loops = [make(protection=name) for name in PROTECTIONS]
+    histories = []
+    for loop in loops:
+        loop.run(5)
+        histories.append(np.stack(list(loop.history().values())))
+    for history in histories[1:]:
+        np.testing.assert_allclose(history, histories[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("protection", "finite"), [("none", False), ("clip", False), ("clip+zero", True), ("clip+skip", True)]
+)
+def test_protections_under_a_nan(make, protection, finite):
+    with GradientInjection(Fault("nan", target="generator")) as injection:
+        loop = make(protection=protection, window=1)
+        loop.run(3)
+        weights = loop.networks.generator.trainable_variables
+        before = [weight.numpy() for weight in weights]
+        injection.set(1.0)
+        loop.run(1)
+    assert all(np.all(np.isfinite(weight.numpy())) for weight in weights) == finite
+    skipped = protection == "clip+skip"
+    assert all(np.array_equal(old, weight.numpy()) for old, weight in zip(before, weights, strict=True)) == skipped
+    assert loop.skipped_batches()["generator"] == [3] * skipped
+
+
+def test_metrics_of_the_last_update_are_state_only_if_another_batch_reads_them(make):
+    def names(loop):
+        return [variable_name(variable) for variable in loop.variables]
+
+    assert "last_discriminator_metrics:0" not in names(make())
+    assert "last_discriminator_metrics:0" in names(make(d_train_interval=2))
 
 
 def test_keeps_the_names_that_users_know(make, tiny, lines):

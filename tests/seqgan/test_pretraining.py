@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from seqgan.checkpoint import variable_name
 from seqgan.errors import NonFiniteUpdatesError
+from seqgan.loop import OptimizedLoop
 from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining
 
@@ -31,5 +33,21 @@ def test_discriminator_learns_to_tell(tiny, lines, networks):
 def test_says_when_nothing_is_learned_any_more(tiny, lines, networks):
     weight = networks.generator.trainable_variables[-1]
     weight.assign(np.full(weight.shape, np.nan, np.float32))
-    with pytest.raises(NonFiniteUpdatesError, match="mle_adam: the last 20 gradients were not finite"):
+    says = (
+        r"generator: 20 updates in a row.*batches 0 to 19, .*weights are not finite \(generator/output/bias and 0 more"
+    )
+    with pytest.raises(NonFiniteUpdatesError, match=says):
         Pretraining(tiny, lines, networks).generator_epoch(0)
+    with pytest.raises(
+        NonFiniteUpdatesError, match=r"discriminator: 20 updates.*batches 20 to 39, .*as good as before"
+    ):
+        training = Pretraining(tiny, lines, Networks(tiny, lines.sizes))
+        training._d_update.consecutive.assign(20)
+        training._raise_when_stuck(training._d_update, "discriminator", 1)
+
+
+def test_the_guards_are_kept_beside_those_of_the_loop(tiny, lines, networks):
+    names = [variable_name(variable) for variable in Pretraining(tiny, lines, networks).variables]
+    others = [variable_name(variable) for variable in OptimizedLoop(tiny, lines, networks).variables]
+    assert len(names) == 6
+    assert not set(names) & set(others)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bench.faults import Fault
-from bench.faults.injection import Injector
+from bench.faults.injection import GradientInjection
 from seqgan import dataset
 from seqgan.checkpoint import Checkpoint
 from seqgan.errors import NonFiniteUpdatesError
@@ -59,6 +59,11 @@ def test_phases_history_and_checkpoint(short, lines, tmp_path, loop):
     assert sum(training.timing.windows[2:]) / 2 == pytest.approx(mean, rel=1e-6)
     found = Checkpoint.load(tmp_path)
     assert (found.loop, found.phase, found.epoch) == (loop, "adversarial", 1)
+    guards = {"mle_adam", "discriminator_adam_pretraining"}
+    guards |= {"generator_adam", "discriminator_adam"} if loop == "optimized" else set()
+    means = {name: value for name, value in found.state.items() if "mean_norm" in name}
+    assert means.keys() == {f"{name}_mean_norm:0" for name in guards}
+    assert all(value > 0 for value in means.values())
 
 
 @pytest.mark.parametrize("stop_at", [("discriminator", 0), ("adversarial", 1)], ids=str)
@@ -70,7 +75,11 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_uninterrupted_run(short, lin
     observer = Silent()
     train(short, lines, tmp_path / "parts", observer=observer, resume=Checkpoint.load(tmp_path / "parts"))
     assert observer.begun[0] == stop_at
-    one, other = Checkpoint.load(whole), Checkpoint.load(tmp_path / "parts")
+    assert_same_run(whole, tmp_path / "parts")
+
+
+def assert_same_run(*folders):
+    one, other = map(Checkpoint.load, folders)
     assert one.state.keys() == other.state.keys()
     for name, value in one.state.items():
         np.testing.assert_array_equal(value, other.state[name], err_msg=name)
@@ -87,8 +96,11 @@ def test_stops_at_weights_that_are_not_finite_and_names_the_last_good_checkpoint
                 weight.assign(np.full(weight.shape, np.nan, np.float32))
 
     training = Training(short, lines, "optimized", None, tmp_path, Poison())
-    with pytest.raises(FloatingPointError, match=r"after epoch 1 of adversarial: generator/.*last good checkpoint"):
+    with pytest.raises(
+        FloatingPointError, match=r"^epoch 1 of adversarial: generator/.*last good checkpoint"
+    ) as caught:
         training.run()
+    assert f"after epoch 1 of discriminator, stays in {tmp_path}; go on from it with: python -m" in str(caught.value)
     assert Checkpoint.load(tmp_path).phase == "discriminator"
 
 
@@ -116,7 +128,50 @@ def test_an_epoch_may_be_a_single_batch(short, tmp_path):
 
 def test_skipped_updates_stop_a_run_whose_epochs_are_single_windows(short, lines, tmp_path):
     config = dataclasses.replace(short, window=100, max_consecutive_skips=5, mle_epochs=0, d_epochs=0)
-    with Injector(Fault("nan", target="generator")) as injector:
-        injector.arm()
-        with pytest.raises(NonFiniteUpdatesError, match=r"the generator was not finite 5 times.*batch 4"):
+    with GradientInjection(Fault("nan", target="generator")) as injection:
+        injection.set(1.0)
+        with pytest.raises(NonFiniteUpdatesError, match=r"generator: 5 updates.*batches 0 to 4, .*no checkpoint had"):
             train(config, lines, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_run_that_never_stopped(short, lines, tmp_path):
+    class Poison(Silent):
+        def advance(self, batches, metrics):
+            super().advance(batches, metrics)
+            if self.begun[-1] == ("adversarial", 1) and self.batches > 60:
+                training._loop.networks.generator.trainable_variables[-1].assign(np.full(200, np.inf, np.float32))
+
+    config = dataclasses.replace(short, max_consecutive_skips=3, window=5)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config, lines, whole)
+    parts.mkdir()
+    training = Training(config, lines, "optimized", None, parts, Poison())
+    with pytest.raises(
+        NonFiniteUpdatesError, match=r"^epoch 2 of adversarial: generator: 3 updates.*25 to 27"
+    ) as caught:
+        training.run()
+    assert "weights are not finite (generator/output/bias and 0 more)" in str(caught.value)
+    assert f"after epoch 1 of adversarial, stays in {parts}; go on from it with:" in str(caught.value)
+    assert str(caught.value).endswith(f"python -m seqgan train --resume --out {parts}")
+    train(config, lines, parts, resume=Checkpoint.load(parts))
+    assert_same_run(whole, parts)
+
+
+def test_batches_that_were_skipped_are_known(short, lines, tmp_path):
+    class Faulty(Silent):
+        def advance(self, batches, metrics):
+            super().advance(batches, metrics)
+            injection.set(1.0 if self.batches < 10 else None)
+
+    config = dataclasses.replace(short, window=5, mle_epochs=0, d_epochs=0)
+    with GradientInjection(Fault("nan", target="discriminator")) as injection:
+        training = train(config, lines, tmp_path, observer=Faulty())
+    assert training.skipped_batches["generator"] == []
+    assert training.skipped_batches["discriminator"] == list(range(1, 11))
+    resumed = Training(
+        dataclasses.replace(config, epochs=3), lines, "optimized", None, tmp_path, Silent(), Checkpoint.load(tmp_path)
+    )
+    resumed.run()
+    assert resumed.skipped_updates == {"generator": 0, "discriminator": 10}
+    assert resumed.skipped_batches == {"generator": [], "discriminator": []}  # by this object

@@ -1,10 +1,8 @@
-import math
-
-from records import ENVIRONMENT, record
+from records import ENVIRONMENT, record, survival
 from records import arm as bare
 
 from bench.comparison import Comparison
-from bench.record import Arm, Equivalence, GraphHostOps, HostSyncs, Start, Survival, TracedCopies
+from bench.record import Arm, Equivalence, GraphHostOps, HostSyncs, Start, TracedCopies
 from bench.report import frames
 from bench.verdict import Verdict
 
@@ -16,12 +14,7 @@ def arm(factory, reads, temperature, outcome):
         described_first={"temperature": temperature, "batches_per_epoch": 50},
         described_last={"temperature": temperature / 2},
         starts=(Start(build_seconds=1.0, first_batch_seconds=2.0), Start(build_seconds=1.0, first_batch_seconds=4.0)),
-        survivals=(
-            Survival(
-                fault="scale=1e8,target=generator", outcome=outcome, reason="because", weights_finite=True,
-                optimizer_finite=True, movement=math.nan, batches=(1, 1, 1),
-            ),
-        ),
+        survivals=(survival(outcome, "scale=1e8,target=generator"),),
     )  # fmt: skip
 
 

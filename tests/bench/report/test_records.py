@@ -1,22 +1,14 @@
 from pathlib import Path
 
-from records import arm, record
+from records import arm, record, survival
 
 from bench import history
 from bench.change import Change
-from bench.record import Survival
 from bench.report import records
 
 
 def rows(found):
     return {row.metric: (row.first, row.second, row.change) for row in records.two(found).itertuples()}
-
-
-def survival(outcome):
-    return Survival(
-        fault="nan", outcome=outcome, reason="because", weights_finite=True, optimizer_finite=True, movement=1.0,
-        batches=(1, 1, 1),
-    )  # fmt: skip
 
 
 def test_two_records_of_one_machine():

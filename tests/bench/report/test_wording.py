@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from records import survival
 
 from bench.report import wording
 from bench.statistics import Interval, Spread
@@ -25,3 +26,16 @@ def test_numbers():
     assert wording.spread(Spread(2.0, 1.5, 2.25)) == "2.00 (1.50 to 2.25)"
     assert [wording.few(value) for value in (4.0, 4.4, 0.02, None)] == ["4", "4.4", "0.02", "not measured"]
     assert wording.spread(None) == "not measured"
+
+
+def test_outcomes():
+    one, many = [survival("frozen")], [survival("skipped"), survival("crashed"), survival("skipped")]
+    untested = survival("not tested")
+    assert wording.outcome(one) == "frozen: because"
+    assert wording.outcome(many) == "2 of 3 alive (21% to 94%): 2 skipped, 1 crashed"
+    assert wording.outcome([*many, untested]).endswith("2 skipped, 1 crashed, 1 not tested")
+    assert wording.outcome([untested] * 2) == "2 not tested"
+    assert wording.outcome([]) == "not measured"
+    assert wording.outcomes(one) == "frozen"
+    assert wording.outcomes([untested]) == "not tested"
+    assert wording.outcomes([*many, untested]) == "2 skipped, 1 crashed, 1 not tested"

@@ -1,0 +1,94 @@
+"""One loop, one fault, one seed: a run in a process of its own, `python -m bench.faults.trial TRIAL RESULT`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field
+
+from bench.errors import InvalidRecordError, UsageError
+from bench.faults.jobs import REFUSED, Death, Job, die_with_parent
+from bench.faults.observation import Observation
+from bench.record import Frozen, write_whole
+
+
+class Trial(Frozen):
+    """What is tried."""
+
+    loop: str  # what it is called among the loops of an experiment
+    factory: str
+    preset: str
+    seed: int
+    options: dict[str, Any] = Field(default_factory=dict)
+    fault: str | None = None  # as bench.faults.Fault.parse takes it; None: a run without one, to compare with
+    batches: Annotated[int, Field(gt=0)] | None = None  # to train; None: `epochs`
+    epochs: Annotated[int, Field(gt=0)] | None = None  # to train, of as many batches as the loop says
+
+    @property
+    def job(self) -> Job:
+        """The process that tries it; the name says all that can make a difference."""
+        # Options in whatever order they were given are the same options.
+        text = self.model_copy(update={"options": dict(sorted(self.options.items()))}).model_dump_json()
+        title = f"{self.loop}, seed {self.seed}, {self.fault or 'no fault'}"
+        return Job(hashlib.sha256(text.encode()).hexdigest()[:20], ("-m", "bench.faults.trial", text), title)
+
+
+class Tried(Frozen):
+    """What came of it."""
+
+    trial: Trial
+    observation: Observation
+    seconds: float  # with starting Python and TensorFlow
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What a file holds.
+
+        Raises:
+            InvalidRecordError: no whole result.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InvalidRecordError(f"result {path}: cannot be read ({type(error).__name__}); remove it") from None
+
+    @classmethod
+    def died(cls, trial: Trial, death: Death) -> Self:
+        """Of a process that could not say anything itself any more."""
+        return cls(trial=trial, observation=Observation(ended=death.how, why=death.why), seconds=death.seconds)
+
+
+def _run(trial: Trial) -> Observation:
+    # Here, so that the process watches its parent while TensorFlow starts.
+    from bench.faults.fault import Fault
+    from bench.faults.watching import observe
+    from bench.loop import LoopSpec, load
+
+    factory, spec = load(trial.factory), LoopSpec(trial.preset, trial.seed, trial.options)
+    fault = None if trial.fault is None else Fault.parse(trial.fault)
+    return observe(trial.factory, factory, spec, fault, trial.batches, trial.epochs)
+
+
+def main(arguments: list[str]) -> int:
+    """Tries what the first argument says, and leaves what came of it in the file that the second one names."""
+    started = time.monotonic()
+    die_with_parent()
+    trial = Trial.model_validate_json(arguments[0])
+    try:
+        observation = _run(trial)
+        tried = Tried(trial=trial, observation=observation, seconds=time.monotonic() - started)
+        write_whole(Path(arguments[1]), tried.model_dump_json() + "\n")
+    except UsageError as error:  # a full disk, too: it says nothing about the loop
+        print("error:", *str(error).splitlines(), flush=True)
+        return REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it

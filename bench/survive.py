@@ -1,0 +1,56 @@
+"""The survival experiment from beginning to end: what is to be tried, trying it, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import devices
+from bench.environment import environment
+from bench.faults import experiment
+from bench.faults.experiment import Plan, SurvivalRecord
+from bench.record import write_whole
+
+RECORD, TABLES = "survival.json", "survival.md"
+
+
+def workers() -> int:
+    """Processes at a time that do not get in each other's way: a core each, or one where they share a GPU's memory."""
+    return 1 if devices.state()["gpus"] else len(os.sched_getaffinity(0))
+
+
+def survive(
+    plan: Plan,
+    folder: Path,
+    at_a_time: int,
+    shown: tuple[str, ...] = (),
+    tell: Callable[[str], None] = lambda title: None,
+) -> SurvivalRecord:
+    """Tries what is planned and not done yet, and judges all of it.
+
+    Args:
+        plan: what to try.
+        folder: for a folder `trials`; one in which they were interrupted is gone on with.
+        at_a_time: processes.
+        shown: faults whose metrics are kept batch by batch.
+        tell: is told the title of each trial that is done.
+
+    Raises:
+        UsageError: see `experiment.run`.
+    """
+    here = environment()
+    tried = experiment.run(plan, folder / "trials", here, at_a_time, tell)
+    return SurvivalRecord.of(plan, tried, here, shown)
+
+
+def leave(record: SurvivalRecord, folder: Path) -> list[Path]:
+    """Writes record, tables and plots; gives their paths.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    from bench.report import plots, survival
+
+    written = [record.write_as(folder / RECORD), write_whole(folder / TABLES, survival.markdown(record))]
+    return written + plots.survival(record, folder)

@@ -1,0 +1,394 @@
+import datetime
+import json
+import math
+import subprocess
+
+import pytest
+
+from bench.errors import InvalidRecordError, UsageError
+from bench.faults import experiment, jobs
+from bench.faults.experiment import Loop, Plan, SurvivalRecord, Undisturbed, canonical
+from bench.faults.fault import Fault
+from bench.faults.observation import PATIENCE, Observation, horizon
+from bench.faults.trial import Trial, Tried
+
+LATE = "nan,batch=30,batches=3"
+HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None}
+
+
+def make(**changes):
+    given = {
+        "loops": {
+            "before": Loop(factory="toys:plain", faults=("nan", LATE)),
+            "after": Loop(factory="toys:guarded", options={"size": 3}, faults=("nan",)),
+        },
+        "preset": "tiny",
+        "seeds": (3, 5),
+    }
+    return Plan(**{**given, **changes})
+
+
+def whole(batches, **changes):
+    given = {
+        "metrics": {"loss": tuple(1 / (1 + n) for n in range(batches))},
+        "steps": {"0:weight": (1.0,) * batches},
+    }
+    return Observation(ended="whole", **{**given, **changes})
+
+
+def answered(plan, answers=lambda trial: None):
+    """What came of all trials of a plan, `answers` for some of them."""
+    found = {}
+    for trial in plan.trials():
+        struck = () if trial.fault is None else (Fault.parse(trial.fault).batch,)
+        seen = answers(trial) or whole(trial.batches or 100, struck=struck)
+        found[trial.job.name] = Tried(trial=trial, observation=seen, seconds=2.0)
+    return found
+
+
+def test_each_seed_is_complete_before_the_next_one():
+    trials = make(epochs=2).trials()
+    assert [(each.seed, each.loop, each.fault, each.epochs) for each in trials] == [
+        (seed, loop, fault, epochs)
+        for seed in (3, 5)
+        for loop, fault, epochs in (
+            ("before", None, None),
+            ("before", "nan", None),
+            ("before", LATE, None),
+            ("before", None, 2),
+            ("after", None, None),
+            ("after", "nan", None),
+            ("after", None, 2),
+        )
+    ]
+    assert len({each.job.name for each in trials}) == len(trials)
+
+
+def test_without_epochs_there_is_no_long_run():
+    assert [each.epochs for each in make().trials()] == [None] * 10
+
+
+def test_a_trial_is_of_its_loop():
+    clean = make().clean("after", 5)
+    assert clean == Trial(
+        loop="after", factory="toys:guarded", preset="tiny", seed=5, options={"size": 3}, batches=clean.batches
+    )
+
+
+def test_a_clean_run_is_as_long_as_the_longest_with_a_fault_can_be():
+    plan = make()
+    assert plan.faulty("before", 3, "nan").batches == horizon(Fault("nan"))
+    assert plan.clean("before", 3).batches == horizon(Fault("nan", batch=30, batches=3)) + PATIENCE
+    assert plan.clean("after", 3).batches == horizon(Fault("nan")) + PATIENCE
+    assert make(loops={"a": Loop(factory="a:b", faults=())}).clean("a", 3).batches > 0
+
+
+def test_faults_are_written_in_one_way_and_each_once():
+    assert canonical(["nan,batch=10", "scale=10000.0", "nan", "scale=1e4"]) == ("nan", "scale=10000")
+    with pytest.raises(UsageError, match="boom"):
+        canonical(["nan", "boom"])
+
+
+def test_only_some_faults_of_some_loops():
+    plan = make().only(("inf",), ["after"])
+    assert {name: loop.faults for name, loop in plan.loops.items()} == {"after": ("inf",)}
+    assert (plan.seeds, plan.preset, plan.loops["after"].options) == ((3, 5), "tiny", {"size": 3})
+
+
+@pytest.mark.parametrize("broken", [{"seeds": (-1,)}, {"epochs": -1}, {"time_limit": 0}, {"surprise": 1}])
+def test_a_plan_is_checked_when_it_is_made(broken):
+    with pytest.raises(ValueError, match=next(iter(broken))):
+        make(**broken)
+
+
+def test_every_fault_of_every_loop_is_judged_from_every_seed():
+    plan = make()
+
+    def answer(trial):
+        if (trial.loop, trial.seed, trial.fault) == ("before", 5, "nan"):
+            return whole(trial.batches, struck=(10,), first_bad=10, bad_weights=("0:weight",))
+        return None
+
+    record = SurvivalRecord.of(plan, answered(plan, answer), HERE)
+    assert {
+        loop: [(each.fault, each.seed, each.outcome) for each in found] for loop, found in record.survivals.items()
+    } == {
+        "before": [
+            ("nan", 3, "survived"),
+            ("nan", 5, "poisoned weights"),
+            (LATE, 3, "survived"),
+            (LATE, 5, "survived"),
+        ],
+        "after": [("nan", 3, "survived"), ("nan", 5, "survived")],
+    }
+    assert (record.plan, record.environment, record.seconds) == (plan, HERE, 20.0)
+    assert (record.undisturbed, record.curves) == ({}, {})
+    assert record.created.tzinfo == datetime.UTC
+
+
+def test_a_seed_is_compared_with_its_own_clean_run():
+    plan = make()
+    crashed = Observation(ended="crashed", why="of something")
+    tried = answered(plan, lambda trial: crashed if trial == plan.clean("before", 5) else None)
+    record = SurvivalRecord.of(plan, tried, HERE)
+    untested = [
+        (loop, each.seed, each.fault)
+        for loop, found in record.survivals.items()
+        for each in found
+        if each.outcome == "not tested"
+    ]
+    assert untested == [("before", 5, "nan"), ("before", 5, LATE)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "died"),
+    [
+        (whole(100), False),
+        (whole(100, first_bad=99), True),
+        (whole(100, first_bad=0), True),
+        (Observation(ended="crashed", why="of something"), True),
+        (Observation(ended="timed out", why="took longer"), True),
+        (Observation(ended="not tested", why="the loop does not say how many batches make an epoch"), False),
+    ],
+)
+def test_a_long_run_has_died_or_not(seen, died):
+    plan = make(epochs=2)
+    tried = answered(plan, lambda trial: seen if trial == plan.undisturbed("before", 5) else None)
+    found = SurvivalRecord.of(plan, tried, HERE).undisturbed
+    assert found["before"][1] == Undisturbed(
+        seed=5, ended=seen.ended, why=seen.why, batches=seen.batches, first_bad=seen.first_bad
+    )
+    assert {loop: [each.died for each in runs] for loop, runs in found.items()} == {
+        "before": [False, died],
+        "after": [False, False],
+    }
+
+
+def test_curves_hold_what_was_asked_for():
+    plan = make()
+
+    def answer(trial):
+        if trial == plan.faulty("before", 5, LATE):
+            return Observation(ended="crashed", metrics={"loss": (1.0, math.nan), "reward": (0.123456,)})
+        if trial.loop == "before" and trial.fault == LATE:
+            return whole(3, metrics={"loss": (1.0, 2.0, math.inf)}, struck=(30,))
+        return None
+
+    curves = SurvivalRecord.of(plan, answered(plan, answer), HERE, shown=(LATE, "inf")).curves
+    assert list(curves) == ["before"]  # the other loop is put through no such fault
+    assert list(curves["before"]) == ["", LATE]
+    clean = curves["before"][""]
+    assert list(clean) == ["loss"]
+    assert [len(series) for series in clean["loss"]] == [plan.clean("before", 3).batches] * 2
+    assert clean["loss"][0][:3] == (1.0, 0.5, 0.3333)
+    loss = curves["before"][LATE]["loss"]
+    assert loss[0] == (1.0, 2.0, math.inf)
+    assert loss[1][0] == 1.0
+    assert math.isnan(loss[1][1])
+    assert curves["before"][LATE]["reward"] == ((), (0.1235,))
+
+
+def record_of_everything():
+    plan = make(epochs=2)
+
+    def answer(trial):
+        if trial.fault == LATE:
+            return Observation(ended="crashed", why="\N{MULTIPLICATION SIGN}", worst=math.inf, metrics={"a": (math.nan,)})
+        return None
+
+    return SurvivalRecord.of(plan, answered(plan, answer), HERE, shown=("nan", LATE))
+
+
+def test_a_record_comes_back_from_its_file(tmp_path):
+    record = record_of_everything()
+    path = record.write_as(tmp_path / "new" / "survival.json")
+    again = SurvivalRecord.read(path)
+    assert again.model_dump_json() == record.model_dump_json()
+    assert again.undisturbed == record.undisturbed
+    assert math.isnan(again.curves["before"][LATE]["a"][0][0])
+    assert again.survivals["before"][2].worst == math.inf
+    json.loads(path.read_text(), parse_constant=pytest.fail)  # bare NaN is no JSON
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_record_is_written_over_an_older_one(tmp_path):
+    path = tmp_path / "survival.json"
+    path.write_text("older")
+    record_of_everything().write_as(path)
+    assert SurvivalRecord.read(path).plan == make(epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda text: text[: len(text) // 2], "the file: Invalid JSON"),
+        (lambda text: "", "the file: Invalid JSON"),
+        (lambda text: "[]", "the file: "),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "schema_version: "),
+        (lambda text: text.replace('"schema_version"', '"schema"'), "schema: "),
+        (lambda text: text.replace('"survived"', '"thrived"'), "survivals.before.0.outcome: "),
+    ],
+)
+def test_what_is_no_whole_record_is_one_line(tmp_path, damage, says):
+    path = record_of_everything().write_as(tmp_path / "survival.json")
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(InvalidRecordError) as caught:
+        SurvivalRecord.read(path)
+    assert str(caught.value).startswith(f"record {path}: no whole survival record ({says}")
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_no_record(tmp_path):
+    path = tmp_path / "survival.json"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidRecordError, match="no whole survival record"):
+        SurvivalRecord.read(path)
+
+
+def test_a_missing_record_is_told_apart(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file") as caught:
+        SurvivalRecord.read(tmp_path / "none.json")
+    assert not isinstance(caught.value, InvalidRecordError)
+
+
+EMPTY = Plan(loops={}, preset="tiny", seeds=())
+
+
+def test_trials_of_another_environment_are_refused_by_name(tmp_path):
+    assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}
+    assert experiment.run(EMPTY, tmp_path, dict(reversed(HERE.items())), 1) == {}
+    there = {**HERE, "commit": "abc", "versions": {"tensorflow": "2.20.0"}, "python": "3.11"}
+    with pytest.raises(UsageError) as caught:
+        experiment.run(EMPTY, tmp_path, there, 1)
+    assert str(caught.value) == (
+        f"folder {tmp_path}: its trials were made with another commit, python, versions; name a new folder"
+    )
+    assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}  # what it had noted is left as it was
+
+
+def test_an_environment_is_the_same_as_its_file(tmp_path):
+    values = {"gpus": ("one", "two"), "loads": {1: 2}}
+    experiment.run(EMPTY, tmp_path, values, 1)
+    assert experiment.run(EMPTY, tmp_path, values, 1) == {}
+
+
+@pytest.mark.parametrize("content", ["", '{"cpu": ', "[1]", "3", "\N{REPLACEMENT CHARACTER}"])
+def test_a_damaged_note_of_the_environment_is_one_line(tmp_path, content):
+    (tmp_path / "environment.json").write_text(content)
+    with pytest.raises(InvalidRecordError, match=r"environment\.json: does not say where the trials were made"):
+        experiment.run(EMPTY, tmp_path, HERE, 1)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be written"):
+        experiment.run(EMPTY, tmp_path / "file", HERE, 1)
+
+
+@pytest.fixture
+def no_processes(monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("a process was started")
+
+    def forbid():
+        monkeypatch.setattr(subprocess, "Popen", fail)
+
+    return forbid
+
+
+def leave(folder, tried):
+    for each in tried.values():
+        jobs.result(folder, each.trial.job).write_text(each.model_dump_json())
+
+
+def test_trials_that_are_there_are_taken_as_they_are(tmp_path, no_processes):
+    no_processes()
+    plan = make()
+    tried = answered(plan)
+    leave(tmp_path, tried)
+    told = []
+    assert experiment.run(plan, tmp_path, HERE, 2, told.append) == tried
+    assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
+
+
+def test_a_damaged_trial_is_named(tmp_path, no_processes):
+    no_processes()
+    plan = make()
+    leave(tmp_path, answered(plan))
+    path = jobs.result(tmp_path, plan.clean("after", 3).job)
+    path.write_text("{")
+    with pytest.raises(InvalidRecordError, match=rf"{path.name}: cannot be read .*; remove it"):
+        experiment.run(plan, tmp_path, HERE, 2)
+
+
+def test_flags_of_ones_own_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--mine=1")
+    flags = experiment._of_processes(tmp_path)["TF_XLA_FLAGS"].split()
+    assert flags[0] == "--mine=1"
+    assert f"--tf_xla_persistent_cache_directory={tmp_path / 'xla'}" in flags
+    monkeypatch.delenv("TF_XLA_FLAGS")
+    assert experiment._of_processes(tmp_path)["TF_XLA_FLAGS"].split() == flags[1:]
+
+
+FRAGILE = """
+import os, signal, time
+import numpy as np
+import toys
+
+
+class Fragile(toys.Quadratic):
+    # Hangs on infinity, and is killed when all its weights are not numbers.
+
+    def run(self, batches):
+        if np.isinf(self.weight.numpy()).any():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(600)
+        super().run(batches)
+        if np.isnan(self.weight.numpy()).all():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def make(spec):
+    return Fragile(spec.seed)
+"""
+
+
+def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch, no_processes):
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    monkeypatch.syspath_prepend(tmp_path)  # what can be imported here can be in the processes
+    plan = Plan(
+        loops={
+            "before": Loop(factory="fragile:make", faults=("inf,in=weights", "nan", "nan,extent=element")),
+            "after": Loop(factory="toys:guarded", faults=("nan",)),
+        },
+        preset="tiny",
+        seeds=(1,),
+        time_limit=25.0,
+    )
+    told = []
+    tried = experiment.run(plan, tmp_path / "trials", HERE, 2, told.append)
+    record = SurvivalRecord.of(plan, tried, HERE, shown=("nan",))
+    assert {
+        loop: {each.fault: (each.outcome, each.reason.partition(";")[0]) for each in found}
+        for loop, found in record.survivals.items()
+    } == {
+        "before": {
+            "inf,in=weights": ("timed out", "took longer than 25 s and was ended"),
+            "nan": ("crashed", "killed by SIGKILL, as the system does when memory runs out (with every variable finite)"),
+            "nan,extent=element": ("poisoned weights", "1 weights not finite from batch 10 on"),
+        },
+        "after": {"nan": ("skipped", "1 update, its state bit for bit as before")},
+    }
+    assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
+    assert [len(each) for each in record.curves["after"]["nan"]["loss"]] == [plan.faulty("after", 1, "nan").batches]
+    assert record.seconds > 25
+
+    there = {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")}
+    no_processes()
+    again = experiment.run(plan, tmp_path / "trials", HERE, 2)
+    assert {name: each.model_dump_json() for name, each in again.items()} == {
+        name: each.model_dump_json() for name, each in tried.items()
+    }
+    assert {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")} == there
+    path = record.write_as(tmp_path / "survival.json")
+    assert SurvivalRecord.read(path).model_dump_json() == record.model_dump_json()

@@ -1,0 +1,57 @@
+"""Survival records as experiments make them, for tests."""
+
+import datetime
+import math
+
+from records import ENVIRONMENT, survival
+
+from bench.faults.experiment import PACE, Loop, Plan, SurvivalRecord, Undisturbed
+
+SPIKE, NAN, ELEMENT = "scale=10000,target=generator", "nan,target=generator", "nan,extent=element"
+SEEDS = (0, 1, 2, 3)
+
+OUTCOMES = {
+    "before": {SPIKE: ["frozen"] * 4, NAN: ["crashed"] * 3 + ["poisoned weights"], ELEMENT: ["crashed"] * 4},
+    "after": {SPIKE: ["survived"] * 4, NAN: ["skipped"] * 4, ELEMENT: ["skipped"] * 3 + ["not tested"]},
+    "after, clip": {NAN: ["poisoned weights"] * 4},
+}
+
+
+def survival_record(**changes):
+    """Of four seeds: a loop that dies, one that lives, and a rung of the ladder."""
+    series = tuple(tuple(1.0 - 0.01 * batch for batch in range(81)) for _ in SEEDS)
+    short = tuple((*each[:12], math.nan) for each in series)  # a run that crashed
+    curves = {
+        "before": {"": {"loss": series}, NAN: {PACE: short, "loss": short}},
+        "after": {"": {"loss": series}, NAN: {PACE: series, "loss": series}},
+    }
+    values = {
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "environment": ENVIRONMENT,
+        "plan": Plan(
+            loops={name: Loop(factory=f"my.{name[:3]}:make", faults=tuple(found)) for name, found in OUTCOMES.items()},
+            preset="tiny",
+            seeds=SEEDS,
+            epochs=100,
+        ),
+        "seconds": 100.0,
+        "survivals": {
+            name: tuple(
+                survival(outcome, fault, seed)
+                for fault, outcomes in found.items()
+                for seed, outcome in zip(SEEDS, outcomes, strict=True)
+            )
+            for name, found in OUTCOMES.items()
+        },
+        "undisturbed": {
+            "before": tuple(
+                Undisturbed(seed=seed, ended="whole", why="", batches=2000, first_bad=None if seed else 70)
+                for seed in SEEDS
+            ),
+            "after": tuple(
+                Undisturbed(seed=seed, ended="whole", why="", batches=2000, first_bad=None) for seed in SEEDS
+            ),
+        },
+        "curves": curves,
+    }
+    return SurvivalRecord(**{**values, **changes})
