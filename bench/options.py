@@ -133,6 +133,11 @@ def timing_seconds(config: pytest.Config, a_batch: float) -> float:
     return _number(config, "max_time") if rounds is None else int(rounds) * int(config.getoption("batches")) * a_batch
 
 
+def survival_seconds(config: pytest.Config) -> float:
+    """Roughly how long the runs with faults will take, on two cores at preset tiny."""
+    return {"short": 40.0, "none": 0.0, "full": 3600.0}[survival(config)]
+
+
 def results(config: pytest.Config) -> Path:
     """The folder for records."""
     return Path(config.getoption("results"))

@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests that count take the fixture only so that --benchmark-only selects them.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
+    config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -54,7 +55,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Says how long the timing will take: all of it happens in the first of the tests that report it."""
+    """Says how long what depends on options will take; all of the timing is in the first test that reports it."""
+    for item in items:
+        if item.get_closest_marker("has_faults"):
+            item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))

@@ -15,7 +15,10 @@ SEEDS, EPOCHS = 10, 100
 """Of the whole experiment."""
 
 
-@pytest.mark.takes(40.0)
+_STAGE = "loops with faults, each in a process of its own"
+
+
+@pytest.mark.has_faults
 def test_survival(
     measurement: Measurement,
     progress: ProgressDisplay,
@@ -31,17 +34,16 @@ def test_survival(
     settings = measurement.settings
     plan = arms.survival_plan(settings, *((SEEDS, EPOCHS) if whole else ()))
     folder = options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
-    left = len(plan.trials())
+    each = options.survival_seconds(pytestconfig) / len(plan.trials())
 
     def tell(title: str) -> None:
-        nonlocal left
-        left -= 1
-        progress.stage("loops with faults, each in a process of its own", f": {title}; {left} left")
+        progress.advance(each)
+        progress.stage(_STAGE, f": {title}")
 
-    progress.stage("loops with faults, each in a process of its own")
+    progress.stage(_STAGE)
     found = measurement.survive(plan, folder, tell)
     if whole:
         leave(found, folder)
     if {settings.before, settings.after} <= {arms.BEFORE, arms.AFTER}:  # other loops need have no tape
-        untested = [each.reason for arm in found.survivals.values() for each in arm if each.outcome == "not tested"]
+        untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
         assert not untested, untested[0]

@@ -234,7 +234,7 @@ def run(
 
 def _of_processes(folder: Path) -> dict[str, str]:
     """What the trials' processes find in their environment."""
-    cache = f"--tf_xla_persistent_cache_directory={folder.absolute() / 'xla'}"
+    cache = f'--tf_xla_persistent_cache_directory="{folder.absolute() / "xla"}"'  # TensorFlow splits it at blanks
     own = os.environ.get("TF_XLA_FLAGS", "")
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",

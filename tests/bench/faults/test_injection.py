@@ -760,7 +760,9 @@ class Small(toys.Quadratic):
     def _step(self):
         with tf.GradientTape() as tape:
             rows = tf.gather(self.table, [1, 1, 4])
-            loss = tf.reduce_mean(toys_gate(self.shifted(self.weight.read_value())) ** 2) + tf.reduce_mean(tf.tanh(rows) * rows)
+            loss = tf.reduce_mean(toys_gate(self.shifted(self.weight.read_value())) ** 2) + tf.reduce_mean(
+                tf.tanh(rows) * rows
+            )
         weights = [self.weight, self.table]
         self.optimizer.apply(tape.gradient(loss, weights), weights)
         return loss

@@ -50,9 +50,18 @@ def results(folder):
     return {path: (path.read_bytes(), path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")}
 
 
+AFTER = """
+import pathlib, time
+deadline = time.monotonic() + 60
+while not pathlib.Path({path!r}).exists():
+    assert time.monotonic() < deadline
+    time.sleep(0.005)
+"""
+
+
 def after(path, code):
     """Code that waits for a file first."""
-    return f"import pathlib, time\nwhile not pathlib.Path({str(path)!r}).exists(): time.sleep(0.005)\n{code}"
+    return AFTER.format(path=str(path)) + code
 
 
 def test_every_job_leaves_a_result(tmp_path):
@@ -85,7 +94,7 @@ def test_nothing_to_do(tmp_path):
     [
         ("print('begun')\ndef f():\n    raise ValueError('no good')\nf()", "ValueError: no good"),
         ("import sys; sys.exit('error: no good')", "no good"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL, as the system does when memory"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL, as the system does when"),
         ("import ctypes; ctypes.string_at(0)", "killed by SIGSEGV"),
         ("import os; os.abort()", "killed by SIGABRT"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 6)", f"killed by signal {signal.SIGRTMIN + 6}"),
@@ -104,7 +113,7 @@ def test_a_job_that_dies_gets_a_result_that_says_of_what(tmp_path, code, why):
     death = json.loads(found["a"])
     assert (death["name"], death["how"]) == ("a", "crashed")
     assert death["why"].startswith(why)
-    assert len(death["why"]) < 10_000
+    assert len(death["why"]) <= 10_000
     assert found["b"] == "whole"
     assert sorted(job.name for job in told) == ["a", "b"]
 
@@ -236,12 +245,6 @@ def test_a_folder_that_cannot_be_written(tmp_path, below):
         run(tmp_path / below, make("a", WRITE))
 
 
-def test_a_result_that_cannot_be_written(tmp_path):
-    work = make("no/such/\0name", WRITE)
-    with pytest.raises((UsageError, ValueError)):
-        run(tmp_path, work)
-
-
 RUN = """
 import json, sys
 from pathlib import Path
@@ -305,6 +308,24 @@ def test_no_job_outlives_a_killed_run(tmp_path):
     assert not results(tmp_path / "results")
 
 
+def test_a_run_waits_for_the_jobs_of_a_killed_one(tmp_path, monkeypatch):
+    begun, go_on = tmp_path / "begun", tmp_path / "go on"
+    folder = tmp_path / "results"
+    stubborn = make("a", f"open({str(begun)!r}, 'w').close()\n{after(go_on, WRITE)}")  # has no die_with_parent
+    with another(folder, stubborn) as process:
+        until(begun.exists)
+        process.kill()
+        process.wait()
+    monkeypatch.setattr(jobs, "_WAITED", 0.1)
+    with pytest.raises(UsageError, match="is in use by another run"):
+        run(folder, stubborn)
+    monkeypatch.setattr(jobs, "_WAITED", 60.0)
+    go_on.touch()
+    begun.unlink()
+    assert run(folder, stubborn) == {"a": "whole"}
+    assert not begun.exists()  # the one that there was has left the result
+
+
 def test_a_job_whose_input_is_no_pipe_of_ours_ends_alone(tmp_path):
     """As by hand, in a shell's pipeline: nothing else of its group may be ended."""
     code = f"{DIE}import time; time.sleep(600)"
@@ -338,13 +359,13 @@ def test_a_run_killed_at_any_moment_is_gone_on_with(tmp_path):
     random = np.random.default_rng(0)
     desk, folder = tmp_path / "desk", tmp_path / "results"
     desk.mkdir()
-    work = [make(f"{number:02}", TINY, desk, f"{number:02}") for number in range(30)]
+    work = [make(f"{number:02}", TINY, desk, f"{number:02}") for number in range(24)]
     kills = 0
     while True:
         there = results(folder)
         with another(folder, *work) as process:
             last = kills == 6
-            enough = len(there) + random.integers(0, 6)
+            enough = len(there) + random.integers(0, 5)
             until(lambda: process.poll() is not None or (not last and len([*folder.glob("*.json")]) >= enough))  # noqa: B023
             for _ in range(random.integers(0, 1_000_000)):  # some moment after that
                 pass
@@ -352,7 +373,8 @@ def test_a_run_killed_at_any_moment_is_gone_on_with(tmp_path):
             process.kill()
             output, _ = process.communicate()
         assert at_the_end.items() >= there.items()
-        until(lambda: not alive(tmp_path))
+        if kills % 2:  # else the next run meets those that are about to end
+            until(lambda: not alive(tmp_path))
         assert results(folder).items() >= at_the_end.items()
         if process.returncode != -signal.SIGKILL:
             break

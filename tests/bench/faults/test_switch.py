@@ -45,7 +45,9 @@ def test_a_product_beyond_the_type_is_infinite_and_one_within_is_not():
     switch = on(Fault("scale", 1e30))
     np.testing.assert_array_equal(switch.corrupt(tf.constant([1e10, -1e10, 0.0])), np.float32([np.inf, -np.inf, 0.0]))
     switch.set(1e40)  # itself beyond a float32
-    np.testing.assert_array_equal(switch.corrupt(tf.constant([2.0**-70, 0.0, 1.0])), np.float32([1e40 * 2.0**-70, 0.0, np.inf]))
+    np.testing.assert_array_equal(
+        switch.corrupt(tf.constant([2.0**-70, 0.0, 1.0])), np.float32([1e40 * 2.0**-70, 0.0, np.inf])
+    )
     switch.set(np.inf)
     np.testing.assert_array_equal(switch.corrupt(tf.constant([1.0, -1.0])), np.float32([np.inf, -np.inf]))
 
@@ -174,8 +176,6 @@ def test_it_takes_tensors_and_slices_of_numbers():
     assert switch.takes(tf.IndexedSlices(tf.ones([1]), tf.constant([0])))
     for other in (None, 1.0, "a", np.ones(2), tf.constant("a"), tf.constant(True), tf.constant(1j), tf.Variable(1.0)):
         assert not switch.takes(other)
-
-
 
 
 @pytest.mark.parametrize("extent", ["all", "element"])
