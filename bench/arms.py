@@ -24,7 +24,13 @@ FAULTS_OF_ANY_LOOP = ("nan", "inf", "scale=1e4")
 MAGNITUDES = ("scale=10", "scale=100", "scale=1e4", "scale=1e8", "scale=1e18", "scale=1e38", "inf", "nan")
 """Of a gradient that goes wrong in one batch, in the order of a table."""
 
-_SHAPES = ("nan,extent=element", "nan,batches=3", "nan,batches=40,probability=0.1", "scale=10,batches=10,growth=10")
+_SHAPES = (
+    "nan,extent=element",
+    "nan,batches=3",
+    "nan,batches=40,probability=0.1",
+    "nan,batches=40",
+    "scale=1000,batches=15,growth=1000",
+)
 """Faults that are in the gradients too, and come otherwise."""
 
 _ELSEWHERE = (

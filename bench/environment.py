@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -34,6 +35,8 @@ def environment() -> dict[str, Any]:
         "gpu_driver": _gpu_driver(),
         "cuda_build": build.get("cuda_version"),
         "cudnn_build": build.get("cudnn_version"),
+        # Set for a whole process, and it decides how a GPU's memory is handed out.
+        "gpu_allow_growth": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"),
         **_commit(),
     }
 

@@ -6,18 +6,28 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from bench import devices
 from bench.environment import environment
 from bench.faults import experiment
 from bench.faults.experiment import Plan, SurvivalRecord
 from bench.record import write_whole
 
+MEMORY = 2 * 2**30
+"""Bytes for a process: TensorFlow with a small model takes about one."""
+
 RECORD, TABLES = "survival.json", "survival.md"
 
 
 def workers() -> int:
-    """Processes at a time that do not get in each other's way: a core each, or one where they share a GPU's memory."""
-    return 1 if devices.state()["gpus"] else len(os.sched_getaffinity(0))
+    """Processes at a time that do not get in each other's way: each has a core and its share of memory.
+
+    One where they would share a GPU's memory.
+    """
+    if devices.state()["gpus"]:
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), psutil.virtual_memory().available // MEMORY))
 
 
 def survive(

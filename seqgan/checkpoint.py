@@ -20,7 +20,7 @@ from seqgan.errors import InputError
 from seqgan.vocabulary import Vocabulary
 
 FILE, HISTORY_FILE = "checkpoint.npz", "history.csv"
-_FORMAT = 1
+_FORMAT = 2  # to be raised whenever what a checkpoint holds changes
 _ABOUT = "about"  # the key of everything that is not an array; no variable has a name without a slash or colon
 
 

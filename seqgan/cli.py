@@ -152,6 +152,8 @@ def _make_folder(out: Path) -> None:
 
 
 def _summarise(training: Training, out: Path) -> None:
+    from seqgan.skips import WHY
+
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False)
 
@@ -165,10 +167,10 @@ def _summarise(training: Training, out: Path) -> None:
         low, high = min(timing.windows), max(timing.windows)
         say(f"ms/batch after it: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
     if any(skipped := training.skipped_updates.values()):
-        say(f"updates skipped because they were not finite: {sum(skipped)}")
+        say(f"updates skipped {WHY}: {sum(skipped)}")
         for network, batches in training.skipped_batches.items():
             if batches:
-                say(f"adversarial batches without an update of the {network}: {_first_few(batches)}")
+                say(f"adversarial batches in which an update of the {network} was skipped: {_first_few(batches)}")
     if training.oracle_nll is not None:
         written, own = training.oracle_nll
         say(f"the oracle's NLL, nats a token: {written:.3f} of the generator's lines, {own:.3f} of its own")

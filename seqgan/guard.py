@@ -13,7 +13,24 @@ MEMORY = 0.99
 """Share of the running mean of norms that is left after an update: it looks about 100 updates back.
 
 Long, so that spikes one after another cannot talk it up: with a clip ratio of 10 each raises it by 9%, where a
-memory of 0.9 would let each nearly double it. Norms that truly rise tenfold are still followed in 27 updates.
+memory of 0.9 would let each nearly double it. Norms that truly rise a hundredfold are still followed: after 27 updates
+they are no longer clipped. The first 100 updates all count alike, and move the mean faster: a spike in the eleventh
+nearly doubles it.
+"""
+
+WARM_UP = 10
+"""Accepted updates before the running mean limits anything: the mean of fewer may be far from the ordinary norm.
+
+A first norm next to nothing, taken for the ordinary one, would hold the updates after it back; worse, as the limit
+rises from update to update, so do the gradients, and Adam divides the newest by what it remembers of smaller ones.
+The price: a spike among them meets the fixed limit alone, and loosens the relative one for a few hundred updates.
+"""
+
+FLOOR = 1e-3
+"""Lowest relative limit, as a share of `clip_norm`.
+
+A norm below it harms nobody, and is never clipped: with a `clip_norm` of 5, none below 0.005. Without a floor, a mean
+of 0 (of gradients that were 0 throughout the warm-up) would clip all that follows to 0, and so stay 0.
 """
 
 
@@ -24,26 +41,31 @@ class GuardedUpdate:
     A fixed limit far above the ordinary norms lets through a spike that is finite and still ruinous: Adam's second
     moment takes thousands of updates to forget it. So the limit also follows the norms themselves: AutoClip
     (Seetharaman et al., 2020) takes a percentile of all norms so far, ZClip (Kumar et al., 2025) a distance from
-    their running mean in running standard deviations; here it is a multiple of the running mean, one number of
-    state, of norms after clipping, so that a spike does not raise the limit for the next.
+    their running mean in running standard deviations; here it is a multiple of the running mean, of norms after
+    clipping, so that a spike hardly raises the limit for the next.
 
-    When the norm is not finite, nothing at all moves: weights, slots, the optimizer's step counter and the
-    running mean stay bit for bit as they were. Zeroed gradients would not do: Adam's moments decay and its step
-    counter runs on. The counters follow `optax.apply_if_finite`; unlike it, this guard never lets a bad update
-    through: who reads the counters decides when enough is enough.
+    When the norm or the learning rate is not finite, nothing at all moves: weights, slots, the optimizer's step
+    counter and the running mean stay bit for bit as they were. Zeroed gradients would not do: Adam's moments decay
+    and its step counter runs on. The counters follow `optax.apply_if_finite`; unlike it, this guard never lets a bad
+    update through: who reads the counters decides when enough is enough.
+
+    Not looked at are the optimizer's slots and the weights themselves, for to read them all would cost one more pass
+    over memory in every update; nor whether a finite learning rate is a sensible one. So a slot that something else
+    has made NaN, or a learning rate of 1e38, still ruins weights with an update that counts as accepted.
 
     Args:
         optimizer: built.
         clip_norm: largest global norm of a gradient.
-        clip_ratio: largest global norm as a multiple of the running mean; infinity leaves `clip_norm` alone.
+        clip_ratio: largest global norm as a multiple of the running mean; counts once `WARM_UP` updates
+            are accepted, and never sinks below `FLOOR * clip_norm`; infinity leaves `clip_norm` alone.
         name: what the names of the guard's variables begin with; the optimizer's name if None.
 
     Attributes:
         consecutive: scalar int64 variable, updates skipped in a row up to now.
         total: scalar int64 variable, updates skipped since the start. (int64, because TensorFlow keeps int32
             variables on the host, and reading or writing them there would stall a GPU.)
-        mean_norm: scalar float32 variable, running mean of the norms after clipping; 0 before the first update,
-            while only `clip_norm` counts.
+        accepted: scalar int64 variable, updates not skipped since the start.
+        mean_norm: scalar float32 variable, running mean of the norms after clipping; 0 before the first update.
     """
 
     def __init__(
@@ -59,12 +81,13 @@ class GuardedUpdate:
         name = name or optimizer.name
         self.consecutive = tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{name}_consecutive_skips")
         self.total = tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{name}_total_skips")
+        self.accepted = tf.Variable(0, dtype=tf.int64, trainable=False, name=f"{name}_accepted_updates")
         self.mean_norm = tf.Variable(0.0, trainable=False, name=f"{name}_mean_norm")
 
     @property
     def state(self) -> list[tf.Variable]:
         """The guard's own state, for a checkpoint."""
-        return [self.consecutive, self.total, self.mean_norm]
+        return [self.consecutive, self.total, self.accepted, self.mean_norm]
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[Any], allowed: tf.Tensor | bool = True) -> tf.Tensor:
         """One update.
@@ -81,9 +104,10 @@ class GuardedUpdate:
         # Dense, because the same row may occur several times in IndexedSlices, and its norm is that of the sum.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         norm = tf.linalg.global_norm(dense)
-        accepted = tf.math.logical_and(tf.math.is_finite(norm), allowed)
-        mean = self.mean_norm.read_value()
-        limit = tf.where(mean > 0.0, tf.minimum(self._clip_norm, self._clip_ratio * mean), self._clip_norm)
+        learning_rate = tf.convert_to_tensor(self._optimizer.learning_rate)
+        accept = tf.math.is_finite(norm) & tf.math.is_finite(learning_rate) & allowed
+        seen, mean = self.accepted.read_value(), self.mean_norm.read_value()
+        limit = self._limit(seen, mean)
         # A 1 for what is not clipped, and not limit / limit, which may be a bit off: it is the plain update then.
         scale = tf.where(norm > limit, limit / norm, 1.0)
 
@@ -92,12 +116,20 @@ class GuardedUpdate:
         self._optimizer.apply([gradient * scale for gradient in dense], variables)
         # A choice between old and new values and no tf.cond, whose branch a GPU would have to ask the host for.
         for variable, old in zip(state, before, strict=True):
-            variable.assign(tf.where(accepted, tf.convert_to_tensor(variable), old))
+            variable.assign(tf.where(accept, tf.convert_to_tensor(variable), old))
 
         clipped = tf.minimum(norm, limit)
-        moved = tf.where(mean > 0.0, MEMORY * mean + (1.0 - MEMORY) * clipped, clipped)
-        self.mean_norm.assign(tf.where(accepted, moved, mean))
-        skipped = tf.cast(tf.math.logical_not(accepted), tf.int64)
+        weight = tf.maximum(1.0 - MEMORY, 1.0 / tf.cast(seen + 1, tf.float32))
+        self.mean_norm.assign(tf.where(accept, mean + weight * (clipped - mean), mean))
+        self.accepted.assign_add(tf.cast(accept, tf.int64))
+        skipped = tf.cast(tf.math.logical_not(accept), tf.int64)
         self.consecutive.assign((self.consecutive + 1) * skipped)
         self.total.assign_add(skipped)
         return norm
+
+    def _limit(self, seen: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+        """Largest norm of the next update: scalar float32."""
+        if math.isinf(self._clip_ratio):  # times a mean of 0 it would be NaN
+            return tf.constant(self._clip_norm, tf.float32)
+        relative = tf.maximum(self._clip_ratio * mean, FLOOR * self._clip_norm)
+        return tf.where(seen < WARM_UP, self._clip_norm, tf.minimum(self._clip_norm, relative))

@@ -74,8 +74,8 @@ class OptimizedLoop:
         Reads the device once an epoch: the metrics of the epoch before, when a window of this one is queued.
 
         Raises:
-            NonFiniteUpdatesError: an update was skipped `max_consecutive_skips` times in a row; says whether the
-                weights are still good. Seen at a read, so up to an epoch late; no skipped update did any harm
+            NonFiniteUpdatesError: an update was skipped `max_consecutive_skips` times in a row; says whether all
+                weights are finite. Seen at a read, so up to an epoch late; no skipped update did any harm
                 meanwhile.
         """
         if self._skips_before is None:  # not sooner, for a checkpoint may be restored first; and not read

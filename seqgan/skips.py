@@ -11,6 +11,9 @@ import tensorflow as tf
 from seqgan.checkpoint import variable_name
 from seqgan.errors import NonFiniteUpdatesError
 
+WHY = "for gradient norms or learning rates that were not finite, or ids that do not exist"
+"""Why updates are skipped, as far as the counters tell."""
+
 
 class Run(NamedTuple):
     """Updates skipped one after another."""
@@ -50,24 +53,21 @@ def first_run(consecutive: np.ndarray, total: np.ndarray, limit: int) -> Run | N
 def stopped(what: str, skips: int, first: int, last: int, weights: Sequence[Any]) -> NonFiniteUpdatesError:
     """The error that stops training, to be raised; reads the device, to see what the weights have come to.
 
+    It says no more than is known: other updates may have moved the weights, before the skips, after them, and
+    meanwhile those of the other network.
+
     Args:
-        what: is being trained.
+        what: the network that the updates were of.
         skips: updates in a row.
         first: batch of the first of them.
         last: batch of the last of them.
-        weights: on which the gradients depend.
+        weights: of both networks, for the gradients depend on all of them.
     """
-    happened = (
-        f"{what}: {skips} updates in a row were skipped, in batches {first} to {last}, "
-        "for gradients that were not finite or ids that do not exist; "
-    )
+    happened = f"{what}: {skips} updates in a row were skipped, in batches {first} to {last}, {WHY}; "
     finite = np.asarray(tf.stack([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(w))) for w in weights]))
     broken = [variable_name(weight) for weight, whole in zip(weights, finite, strict=True) if not whole]
     if not broken:
-        return NonFiniteUpdatesError(
-            f"{happened}the weights are as good as before batch {first}, but nothing is learned any more"
-        )
+        return NonFiniteUpdatesError(f"{happened}they left the weights of the {what} as they were, and all are finite")
     return NonFiniteUpdatesError(
-        f"{happened}weights are not finite ({broken[0]} and {len(broken) - 1} more): something other than an update "
-        "has put that there; they cannot be trained on"
+        f"{happened}weights are not finite ({broken[0]} and {len(broken) - 1} more), which no skipped update has caused"
     )

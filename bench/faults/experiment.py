@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ValidationError
 
 from bench.errors import InvalidRecordError, UsageError
-from bench.faults import jobs
+from bench.faults import fingerprint, jobs
 from bench.faults.fault import Fault
 from bench.faults.jobs import Death, Job
 from bench.faults.observation import PATIENCE, Ended, Observation, horizon
@@ -24,6 +24,9 @@ from bench.record import Count, Frozen, Survival, write_whole
 SCHEMA: Final = 1
 
 _WHERE = "environment.json"
+
+_PRELOADED = ("tensorflow", "keras", "bench.faults.watching")
+"""To import these takes longer than most trials; none of them asks for a device yet."""
 
 
 class Loop(Frozen):
@@ -44,7 +47,7 @@ class Plan(Frozen):
     preset: str
     seeds: tuple[Count, ...]
     epochs: Count = 0  # that each loop is to train without a fault besides; 0: none
-    time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds for a run, with starting Python and TensorFlow
+    time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds for a run; for a long one without a fault, an epoch
 
     def clean(self, loop: str, seed: int) -> Trial:
         """The run that those of a loop from a seed are compared with: as long as the longest of them can be."""
@@ -57,7 +60,7 @@ class Plan(Frozen):
 
     def undisturbed(self, loop: str, seed: int) -> Trial:
         """A long run without one."""
-        return self._trial(loop, seed, epochs=self.epochs)
+        return self._trial(loop, seed, epochs=self.epochs, time_limit=self.time_limit * max(1, self.epochs))
 
     def only(self, faults: tuple[str, ...], loops: Iterable[str]) -> Self:
         """The same with these faults of these loops, and no others."""
@@ -75,7 +78,8 @@ class Plan(Frozen):
 
     def _trial(self, loop: str, seed: int, **what: Any) -> Trial:
         of = self.loops[loop]
-        return Trial(loop=loop, factory=of.factory, preset=self.preset, seed=seed, options=of.options, **what)
+        shared = {"preset": self.preset, "seed": seed, "options": of.options, "time_limit": self.time_limit}
+        return Trial(loop=loop, factory=of.factory, **{**shared, **what})
 
 
 def canonical(faults: Iterable[str]) -> tuple[str, ...]:
@@ -103,8 +107,8 @@ class Undisturbed(Frozen):
 
     @property
     def died(self) -> bool:
-        """Whether it crashed, took too long, or went on with numbers that are not finite."""
-        return self.ended in ("crashed", "timed out") or self.first_bad is not None
+        """Whether it crashed or went on with numbers that are not finite."""
+        return self.ended == "crashed" or self.first_bad is not None
 
 
 Curves = dict[str, dict[str, tuple[tuple[float, ...], ...]]]
@@ -215,21 +219,29 @@ def run(
         tell: is told the title of each trial that has come to its end, those that had before among them.
 
     Raises:
-        UsageError: the folder cannot be written, is in use, or holds trials of another machine, software or commit;
+        UsageError: the folder cannot be written, is in use, or holds trials of another machine, software or code;
             or a loop or a fault is not to be had.
     """
-    _same_environment(folder, environment)
+    _same_environment(folder, {**environment, **_origin(plan)})
     trials = {trial.job.name: trial for trial in plan.trials()}
     work = [trial.job for trial in trials.values()]
-    for job in work:
-        if jobs.result(folder, job).exists():
-            tell(job.title)
+    for trial in trials.values():
+        path = jobs.result(folder, trial.job)
+        if path.exists() and _deserves_more_time(Tried.read(path), trial):
+            path.unlink()
+        if path.exists():
+            tell(trial.job.title)
 
     def died(job: Job, death: Death) -> str:
         return Tried.died(trials[job.name], death).model_dump_json() + "\n"
 
-    jobs.run(work, folder, workers, plan.time_limit, died, lambda job: tell(job.title), _of_processes(folder))
+    jobs.run(work, folder, workers, died, lambda job: tell(job.title), _of_processes(folder), _PRELOADED)
     return {job.name: Tried.read(jobs.result(folder, job)) for job in work}
+
+
+def _deserves_more_time(tried: Tried, trial: Trial) -> bool:
+    """Whether a trial was ended after less time than it is to have now."""
+    return tried.observation.ended == "timed out" and tried.trial.time_limit < trial.time_limit
 
 
 def _of_processes(folder: Path) -> dict[str, str]:
@@ -246,9 +258,20 @@ def _of_processes(folder: Path) -> dict[str, str]:
     }
 
 
+def _origin(plan: Plan) -> dict[str, Any]:
+    """What the loops are made of."""
+    scripts = {str(loop.options["script"]) for loop in plan.loops.values() if "script" in loop.options}
+    return {
+        "code of the loops": fingerprint.code(loop.factory for loop in plan.loops.values()),
+        "script": fingerprint.of_files(map(Path, scripts)),
+    }
+
+
 def _same_environment(folder: Path, environment: dict[str, Any]) -> None:
     """Leaves word in a new folder of where its trials are made, and refuses one in which they were made elsewhere."""
     path = folder / _WHERE
+    # Their code is looked at itself: a commit may change other things, and any file that is written makes it dirty.
+    environment = {key: value for key, value in environment.items() if key not in ("commit", "dirty")}
     here = json.dumps(environment, indent=1, sort_keys=True)
     if not path.exists():
         write_whole(path, here)

@@ -48,7 +48,7 @@ class Fault:
         extent: all that is hit, or its first `variable`, or that one's first `element`, in every update.
         batch: how many batches come before the fault.
         batches: how many it lasts.
-        probability: that it happens in one of them; drawn from `seed`, for each batch by itself.
+        probability: that it happens in one of them; drawn from `seed` and that of the run, for each batch by itself.
         growth: of the factor, from one batch to the next.
         seed: see `probability`.
 
@@ -135,14 +135,18 @@ class Fault:
         found = _CALL.fullmatch(self.place)
         return Call(**found.groupdict()) if found else None
 
-    def strength(self, batch: int) -> float | None:
-        """By what the numbers of a batch (from 0) are multiplied; 1 for NaN and infinity; None if nothing goes wrong.
+    def strength(self, batch: int, run: int = 0) -> float | None:
+        """By what the numbers of a batch are multiplied; 1 for NaN and infinity; None if nothing goes wrong.
 
         A factor that has grown beyond what a float holds is infinite.
+
+        Args:
+            batch: from 0.
+            run: the seed of the run, from which chance is drawn besides the fault's own.
         """
         if not self.batch <= batch < self.end:
             return None
-        if self.probability < 1 and np.random.default_rng([self.seed, batch]).random() >= self.probability:
+        if self.probability < 1 and np.random.default_rng([self.seed, run, batch]).random() >= self.probability:
             return None
         if self.factor == 0:  # not 0 times infinity
             return float(self.factor)

@@ -22,6 +22,9 @@ _plain = tf.autograph.experimental.do_not_convert
 converted either."""
 
 
+_OF_TF_FUNCTIONS = ("get_concrete_function", "experimental_get_tracing_count", "experimental_get_compiler_ir")
+
+
 class Injection(Protocol):
     """A fault on its way into a loop, which must be built and trace its functions while this is entered."""
 
@@ -92,6 +95,7 @@ class GradientInjection(_Traced):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         tf.GradientTape.gradient = self._genuine
+        self.set(None)  # functions that were traced meanwhile keep the switch
 
     def why_not(self) -> str:
         """See `Injection`."""
@@ -132,6 +136,7 @@ class CallInjection(_Traced):
         assert fault.call is not None
         self._call: Call = fault.call
         self._restore: Callable[[], None] = lambda: None
+        self.calls = 0  # that were traced, or made eagerly
 
     def __enter__(self) -> Self:
         if self._call.module is not None:
@@ -145,6 +150,7 @@ class CallInjection(_Traced):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._restore()
+        self.set(None)
 
     def attach(self, loop: TrainingLoop) -> None:
         """See `Injection`."""
@@ -155,7 +161,8 @@ class CallInjection(_Traced):
         """See `Injection`."""
         if self.hit:
             return f"{self._call.function} was not called in its batches"
-        return f"{self._call.function} was not called with tensors of numbers"
+        where = "was never called" if not self.calls else "was not called with tensors or arrays of numbers"
+        return f"{self._call.function} {where}; who has a function by another name is not followed"
 
     def _replace(self, root: Any) -> None:
         *path, name = self._call.function.split(".")
@@ -184,6 +191,9 @@ class CallInjection(_Traced):
             bound.arguments[argument] = self._corrupt(bound.arguments[argument])
             return genuine(*bound.args, **bound.kwargs)
 
+        for extra in _OF_TF_FUNCTIONS:  # who asks a tf.function for its graph gets it, without the fault
+            if hasattr(genuine, extra):
+                setattr(faulty, extra, getattr(genuine, extra))
         found = inspect.getattr_static(owner, name, None)
         unbound = inspect.isclass(owner) and isinstance(found, (staticmethod, classmethod))  # takes no self of its own
         own = name in getattr(owner, "__dict__", ())
@@ -197,6 +207,7 @@ class CallInjection(_Traced):
 
     @_plain
     def _corrupt(self, values: Any) -> Any:
+        self.calls += 1
         before = self.hit
 
         def corrupt(value: Any) -> Any:
@@ -264,6 +275,9 @@ class LearningRateInjection(_Assigned):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
         self._usual: list[Any] = []
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.set(None)
 
     def attach(self, loop: TrainingLoop) -> None:
         """See `Injection`."""

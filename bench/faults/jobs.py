@@ -8,8 +8,6 @@ import dataclasses
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from bench.errors import UsageError
+from bench.faults.forkserver import Forked, ForkServer
 from bench.record import write_whole
 
 LOCK = ".lock"
@@ -41,6 +40,7 @@ class Job:
     name: str  # of the file, without .json
     arguments: tuple[str, ...]  # of the interpreter; the file is added as the last one
     title: str  # for a person
+    time_limit: float = 300.0  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +61,10 @@ def run(
     jobs: Sequence[Job],
     folder: Path,
     workers: int,
-    time_limit: float,
     died: Callable[[Job, Death], str],
     tell: Callable[[Job], None] = lambda job: None,
     environment: Mapping[str, str] | None = None,
+    preload: Sequence[str] = (),
 ) -> None:
     """Has every job leave a result in `folder`, those that have done so already left alone.
 
@@ -76,18 +76,23 @@ def run(
         jobs: with names that are theirs alone.
         folder: for the results; made if it is missing.
         workers: processes at a time.
-        time_limit: seconds for each.
         died: makes the text of the result of a job that has left none.
         tell: is told of each job that has come to its end now.
         environment: variables of the processes, beside those of this one.
+        preload: modules that are imported once for all of them; each begins as a fork of a process that has.
 
     Raises:
         UsageError: the folder cannot be written or is in use, or a job says that it was asked for something wrong.
     """
     with _locked(folder) as lock:
         left = [job for job in jobs if not result(folder, job).exists()]
-        running = _Running(folder, time_limit, died, lock, {**os.environ, **(environment or {})})
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        if not left:
+            return
+        with (
+            ForkServer(preload, {**os.environ, **(environment or {})}) as server,
+            concurrent.futures.ThreadPoolExecutor(workers) as pool,
+        ):
+            running = _Running(folder, died, lock, server)
             try:
                 for done in concurrent.futures.as_completed({pool.submit(running.work, job) for job in left}):
                     tell(done.result())
@@ -106,7 +111,7 @@ def die_with_parent() -> None:
     def watch() -> None:
         while os.read(0, 1):  # not sys.stdin, whose lock would be held when Python ends
             pass
-        if os.getsid(0) == os.getpid():  # begun by `run`, in a group of its own: with all that it has started itself
+        if os.getpgrp() == os.getpid():  # begun by `run`, in a group of its own: with all that it has started itself
             os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
@@ -116,20 +121,12 @@ def die_with_parent() -> None:
 class _Running:
     """The processes at work."""
 
-    def __init__(
-        self,
-        folder: Path,
-        time_limit: float,
-        died: Callable[[Job, Death], str],
-        lock: int,
-        environment: Mapping[str, str],
-    ) -> None:
+    def __init__(self, folder: Path, died: Callable[[Job, Death], str], lock: int, server: ForkServer) -> None:
         self._folder = folder
-        self._time_limit = time_limit
         self._died = died
         self._lock = lock
-        self._environment = environment
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._server = server
+        self._processes: set[Forked] = set()
         self._stopped = False
         self._guard = threading.Lock()
 
@@ -137,23 +134,21 @@ class _Running:
         """Runs a job until there is a result of it."""
         path, started = result(self._folder, job), time.monotonic()
         with tempfile.TemporaryFile() as output:
-            process = self._start(job, path, output)
-            timed_out = False
-            try:
-                process.wait(self._time_limit)
-            except subprocess.TimeoutExpired:
-                timed_out = True
-            finally:
-                _kill(process)
-                with self._guard:
-                    self._processes.discard(process)
+            process = self._start(job, path, output.fileno())
+            code = process.wait(job.time_limit)
+            with self._guard:
+                self._processes.discard(process)
+            if code is None:
+                process.kill()
+                process.wait()
+            process.close()
             seconds, last = time.monotonic() - started, _last_line(output)
-        if process.returncode == REFUSED and last.startswith(_SAYS) and not path.exists():
+        if code == REFUSED and last.startswith(_SAYS) and not path.exists():
             raise UsageError(last.removeprefix(_SAYS))
-        if timed_out:
-            death = Death("timed out", f"took longer than {self._time_limit:g} s and was ended", seconds)
+        if code is None:
+            death = Death("timed out", f"took longer than {job.time_limit:g} s and was ended", seconds)
         else:
-            death = Death("crashed", _last_words(process.returncode, last), seconds)
+            death = Death("crashed", _last_words(code, last), seconds)
         if not path.exists() and not self._stopped:
             write_whole(path, self._died(job, death))
         return job
@@ -163,32 +158,15 @@ class _Running:
         with self._guard:
             self._stopped = True
             for process in self._processes:
-                _kill(process)
+                process.kill()
 
-    def _start(self, job: Job, path: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(self, job: Job, path: Path, output: int) -> Forked:
         with self._guard:
             if self._stopped:
                 raise concurrent.futures.CancelledError
-            process = subprocess.Popen(
-                [sys.executable, *job.arguments, str(path)],
-                stdin=subprocess.PIPE,  # see die_with_parent
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                pass_fds=[self._lock],
-                start_new_session=True,  # Ctrl-C is for this process, which ends them
-            )
+            process = self._server.start([*job.arguments, str(path)], output, [self._lock])
             self._processes.add(process)
         return process
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process, if it has not ended, and all that it has started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
 
 
 def _last_line(output: IO[bytes]) -> str:

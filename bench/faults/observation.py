@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.faults.fault import Fault
-from bench.record import Count, Frozen
+from bench.record import Frozen
 
 SETTLING, WATCHED = 60, 10
 """Batches after a fault until the momentum of a spike is spent, and then watched for learning.
@@ -31,7 +31,7 @@ class Observation(Frozen):
     # How far each weight moved in a batch, L2; NaN where it is not finite.
     steps: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     struck: tuple[int, ...] = ()  # batches (from 0) in which the fault happened
-    skipped: Count = 0  # of them, those that left each weight that should be hit as it was, bit for bit
+    skipped: tuple[int, ...] = ()  # of them, those that left each weight that should be hit as it was, bit for bit
     moved_in_skips: tuple[str, ...] = ()  # optimizer state of such a network that they changed nevertheless
     first_bad: int | None = None  # the first batch after which a number was not finite
     worst: float = 0.0  # the largest magnitude of a weight after any batch from the fault on

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Self
 
-from bench.faults.fault import GRADIENTS, Fault
+from bench.faults.experiment import Undisturbed
+from bench.faults.fault import Fault
 from bench.record import ALIVE, Outcome, Survival
 from bench.statistics import Interval, wilson_interval
 
@@ -18,13 +19,16 @@ class Rate:
 
     outcomes: dict[Outcome, int]  # the most frequent first
     untested: int  # runs that tell nothing
+    recoveries: tuple[int | None, ...] = ()  # of those alive: batches until they were back, None where they never were
 
     @classmethod
     def of(cls, survivals: Iterable[Survival]) -> Self:
         """Counts them."""
+        survivals = list(survivals)
         counts = collections.Counter(each.outcome for each in survivals)
         untested = counts.pop("not tested", 0)
-        return cls(dict(counts.most_common()), untested)
+        back = tuple(each.recovery for each in survivals if each.outcome in ALIVE)
+        return cls(dict(counts.most_common()), untested, back)
 
     @property
     def runs(self) -> int:
@@ -42,17 +46,28 @@ class Rate:
         return wilson_interval(self.alive, self.runs) if self.runs else None
 
 
-def by_magnitude(survivals: Iterable[Survival]) -> dict[str, Rate]:
-    """Of runs in which the gradients of one batch went wrong, by how large they were made; the rest left out."""
-    groups: dict[str, list[Survival]] = {}
+Magnitude = tuple[str, str]
+"""The variables that are hit, and how large their gradients are made: `("generator", "× 10000")`."""
+
+
+def by_magnitude(survivals: Iterable[Survival]) -> dict[Magnitude, Rate]:
+    """Of runs in which all gradients of one batch went wrong, by network and size; other faults are left out."""
+    groups: dict[Magnitude, list[Survival]] = {}
     for each in survivals:
-        if magnitude := _magnitude(Fault.parse(each.fault)):
+        if magnitude := magnitude_of(Fault.parse(each.fault)):
             groups.setdefault(magnitude, []).append(each)
     return {magnitude: Rate.of(found) for magnitude, found in groups.items()}
 
 
-def _magnitude(fault: Fault) -> str | None:
-    """`× 10000`, `infinite`, `NaN`; None for a fault that is elsewhere, or not in one whole batch."""
-    if fault.place != GRADIENTS or fault.extent != "all" or fault.batches != 1:
+def magnitude_of(fault: Fault) -> Magnitude | None:
+    """None for a fault that is elsewhere, or anything but one whole batch of gradients at the usual time."""
+    if fault != Fault(fault.kind, fault.factor, target=fault.target):
         return None
-    return {"nan": "NaN", "inf": "infinite", "scale": f"× {fault.factor:g}"}[fault.kind]
+    return fault.target, {"nan": "NaN", "inf": "infinite", "scale": f"× {fault.factor:g}"}[fault.kind]
+
+
+def died(runs: Iterable[Undisturbed]) -> tuple[int, int, Interval | None]:
+    """Of long runs without a fault that came to an end of their own: how many died, of how many, and the share."""
+    ended = [run for run in runs if run.ended in ("whole", "crashed")]
+    dead = sum(run.died for run in ended)
+    return dead, len(ended), wilson_interval(dead, len(ended)) if ended else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from bench.faults.fault import Fault
@@ -20,6 +21,7 @@ class Switch:
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
+        self._is_on = False
         self._on = tf.Variable(False, trainable=False, name="fault_is_on")
         # Of 64 bits, and so is the product: 0 times a factor beyond a float16 is 0 still.
         self._factor = tf.Variable(1.0, trainable=False, dtype=tf.float64, name="fault_factor")
@@ -27,7 +29,8 @@ class Switch:
 
     def set(self, strength: float | None) -> None:
         """From here on the fault happens with this factor, or it does not."""
-        self._on.assign(strength is not None)
+        self._is_on = strength is not None
+        self._on.assign(self._is_on)
         self._factor.assign(1.0 if strength is None else strength)
 
     def strikes(self) -> int:
@@ -42,10 +45,16 @@ class Switch:
         """Whether `value` is of the kind whose numbers can go wrong."""
         if isinstance(value, tf.IndexedSlices):
             value = value.values
+        if isinstance(value, np.ndarray):
+            return value.dtype.kind in "fiu"
         return isinstance(value, tf.Tensor) and (value.dtype.is_floating or value.dtype.is_integer)
 
     def corrupt(self, value: Any) -> Any:
-        """The tensor or IndexedSlices `value` as the fault leaves it."""
+        """The tensor, IndexedSlices or array `value` as the fault leaves it."""
+        if isinstance(value, np.ndarray):
+            if tf.inside_function():  # a constant of the graph, which outlives this moment
+                return self.corrupt(tf.constant(value))
+            return self.corrupt(tf.constant(value)).numpy() if self._is_on else value
         if isinstance(value, tf.IndexedSlices):
             return tf.IndexedSlices(self.corrupt(value.values), value.indices, value.dense_shape)
         hit = self._on.read_value()

@@ -28,14 +28,16 @@ class Trial(Frozen):
     fault: str | None = None  # as bench.faults.Fault.parse takes it; None: a run without one, to compare with
     batches: Annotated[int, Field(gt=0)] | None = None  # to train; None: `epochs`
     epochs: Annotated[int, Field(gt=0)] | None = None  # to train, of as many batches as the loop says
+    time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds, with starting the process
 
     @property
     def job(self) -> Job:
         """The process that tries it; the name says all that can make a difference."""
         # Options in whatever order they were given are the same options.
-        text = self.model_copy(update={"options": dict(sorted(self.options.items()))}).model_dump_json()
+        trial = self.model_copy(update={"options": dict(sorted(self.options.items()))})
+        name = hashlib.sha256(trial.model_dump_json(exclude={"time_limit"}).encode()).hexdigest()[:20]
         title = f"{self.loop}, seed {self.seed}, {self.fault or 'no fault'}"
-        return Job(hashlib.sha256(text.encode()).hexdigest()[:20], ("-m", "bench.faults.trial", text), title)
+        return Job(name, ("-m", "bench.faults.trial", trial.model_dump_json()), title, self.time_limit)
 
 
 class Tried(Frozen):
@@ -43,7 +45,7 @@ class Tried(Frozen):
 
     trial: Trial
     observation: Observation
-    seconds: float  # with starting Python and TensorFlow
+    seconds: float  # with starting the process
 
     @classmethod
     def read(cls, path: Path) -> Self:

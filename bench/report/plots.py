@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 
 from bench.faults import rates
 from bench.faults.experiment import PACE, SurvivalRecord
-from bench.faults.fault import Fault
+from bench.faults.fault import EVERYTHING, Fault
+from bench.faults.observation import horizon
 from bench.record import ARMS
+from bench.statistics import Interval
 
 _LOOKS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"color": "#b3541e", "marker": "s", "linestyle": "--"},
@@ -36,28 +38,39 @@ def survival(record: SurvivalRecord, folder: Path) -> list[Path]:
 
 
 def by_magnitude(record: SurvivalRecord) -> Figure | None:
-    """The share of runs alive after one bad batch, by its size, with 95% Wilson intervals; None without such runs."""
+    """The share of runs alive after one bad batch, by its size, with 95% Wilson intervals; a panel a network.
+
+    None without such runs.
+    """
     found = {arm: rates.by_magnitude(record.survivals[arm]) for arm in ARMS}
-    names = list(dict.fromkeys(name for arm in ARMS for name in found[arm]))
-    if not names:
+    sizes: dict[str, list[str]] = {}
+    for network, size in dict.fromkeys(each for arm in ARMS for each in found[arm]):
+        sizes.setdefault(network, []).append(size)
+    panels = {network: names for network, names in sizes.items() if len(names) > 1} or sizes
+    if not panels:
         return None
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
-    axes = figure.subplots()
-    for offset, arm in zip((-0.12, 0.12), ARMS, strict=True):
-        shares = {names.index(name): rate.share for name, rate in found[arm].items() if rate.share is not None}
-        estimates = [share.estimate for share in shares.values()]
-        below = [share.estimate - share.low for share in shares.values()]
-        above = [share.high - share.estimate for share in shares.values()]
-        label = f"{arm} ({record.plan.loops[arm].factory})"
-        places = [x + offset for x in shares]
-        axes.errorbar(places, estimates, yerr=np.clip([below, above], 0, 1), capsize=3, label=label, **_LOOKS[arm])
-    axes.set_xticks(range(len(names)), names)
-    axes.set_ylim(-0.05, 1.05)
-    axes.set_xlabel("gradients of one batch")
-    axes.set_ylabel("share of runs alive")
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    figure = Figure(figsize=(7, 0.6 + 2.7 * len(panels)), layout="constrained")
+    for axes, (network, names) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True):
+        for offset, arm in zip((-0.12, 0.12), ARMS, strict=True):
+            rated = {names.index(size): rate.share for (hit, size), rate in found[arm].items() if hit == network}
+            _shares(axes, {x + offset: share for x, share in rated.items() if share}, record, arm)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_ylim(-0.05, 1.05)
+        axes.set_ylabel("share of runs alive")
+        axes.grid(axis="y", alpha=0.3)
+        axes.set_title(
+            f"gradients of one batch, {'all networks' if network == EVERYTHING else network}", fontsize="medium"
+        )
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
+
+
+def _shares(axes: Axes, shares: dict[float, Interval], record: SurvivalRecord, arm: str) -> None:
+    estimates = [share.estimate for share in shares.values()]
+    below = [share.estimate - share.low for share in shares.values()]
+    above = [share.high - share.estimate for share in shares.values()]
+    label = f"{arm} ({record.plan.loops[arm].factory})"
+    axes.errorbar(list(shares), estimates, yerr=np.clip([below, above], 0, 1), capsize=3, label=label, **_LOOKS[arm])
 
 
 def around_a_fault(record: SurvivalRecord) -> Figure | None:
@@ -91,16 +104,19 @@ def _around(axes: Axes, record: SurvivalRecord, fault: str, name: str) -> None:
         curves = record.curves.get(arm, {})
         longest = max((len(run) for run in curves.get(fault, {}).get(name, ())), default=0)
         looks = {key: value for key, value in _LOOKS[arm].items() if key != "marker"}
-        _curve(axes, curves.get(fault, {}).get(name, ()), None, f"{arm}, with the fault", looks, shaded=True)
+        usual = horizon(Fault.parse(fault))
+        _curve(axes, curves.get(fault, {}).get(name, ()), usual, f"{arm}, with the fault", looks, shaded=True)
         clean = {**_CLEAN, "linestyle": ":" if arm == ARMS[0] else "-."}
-        _curve(axes, curves.get("", {}).get(name, ()), longest or None, f"{arm}, without", clean, shaded=False)
+        _curve(axes, curves.get("", {}).get(name, ()), longest or usual, f"{arm}, without", clean, shaded=False)
 
 
 def _curve(
-    axes: Axes, runs: Sequence[Sequence[float]], upto: int | None, label: str, looks: dict[str, Any], shaded: bool
+    axes: Axes, runs: Sequence[Sequence[float]], usual: int, label: str, looks: dict[str, Any], shaded: bool
 ) -> None:
     length = max((len(run) for run in runs), default=0)
-    padded = np.array([[*run, *[math.nan] * (length - len(run))] for run in runs]).reshape(len(runs), length)[:, :upto]
+    padded = np.array([[*run, *[math.nan] * (length - len(run))] for run in runs]).reshape(len(runs), length)[
+        :, : usual if not shaded else None
+    ]
     padded[~np.isfinite(padded)] = math.nan
     seen = np.flatnonzero(~np.all(np.isnan(padded), axis=0)) if padded.size else np.empty(0, int)
     if not seen.size:
@@ -110,7 +126,7 @@ def _curve(
     axes.plot(seen, middle, label=label, linewidth=1.3, **looks)
     if shaded:
         axes.fill_between(seen, low, high, color=looks["color"], alpha=0.2, linewidth=0)
-    if seen[-1] + 1 < padded.shape[1] or (length and shaded and any(len(run) < length for run in runs)):
+    if shaded and seen[-1] + 1 < usual:  # the last run has died
         axes.plot(seen[-1:], middle[-1:], marker="x", color=looks["color"])
 
 

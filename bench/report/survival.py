@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from bench import environment
 from bench.faults import rates
-from bench.faults.experiment import SurvivalRecord, Undisturbed
+from bench.faults.experiment import SurvivalRecord
 from bench.faults.fault import Fault
 from bench.faults.rates import Rate
 from bench.record import ALIVE, ARMS
 from bench.report import markdown as renderer
 from bench.report import wording
-from bench.statistics import wilson_interval
 
 
 def tables(record: SurvivalRecord) -> list[tuple[str, pd.DataFrame]]:
     """What there is to show, each table with its title; none that would be empty."""
     rungs = [loop for loop in record.plan.loops if loop not in ARMS]
     titled = [
-        ("one batch of gradients gone wrong, all networks", by_magnitude(record)),
-        ("every fault", by_fault(record, ARMS)),
+        ("one batch of gradients gone wrong", by_magnitude(record)),
+        ("other faults", by_fault(record, ARMS, _of_other_shape(record))),
         ("the ladder of protections", by_fault(record, [*rungs, ARMS[1]], _of_all(record, rungs)) if rungs else _EMPTY),
         ("how the others ended", deaths(record)),
         (f"{record.plan.epochs} epochs without a fault", undisturbed(record)),
@@ -38,15 +36,15 @@ def markdown(record: SurvivalRecord) -> str:
 
 
 def by_magnitude(record: SurvivalRecord) -> pd.DataFrame:
-    """A row for each size of a gradient that goes wrong once, whatever the network: both arms.
+    """A row for each network and size of its gradients, made so in one batch: both arms.
 
     Returns:
-        Texts in the columns gradient, and one an arm.
+        Texts in the columns network, gradients, and one an arm.
     """
     found = {arm: rates.by_magnitude(record.survivals[arm]) for arm in ARMS}
-    names = dict.fromkeys(name for arm in ARMS for name in found[arm])
-    rows = [(name, *(wording.rate(found[arm].get(name, Rate.of(()))) for arm in ARMS)) for name in names]
-    return pd.DataFrame(rows, columns=["gradient", *ARMS])
+    each = dict.fromkeys(magnitude for arm in ARMS for magnitude in found[arm])
+    rows = [(*name, *(wording.rate(found[arm].get(name, Rate.of(()))) for arm in ARMS)) for name in each]
+    return pd.DataFrame(rows, columns=["network", "gradients", *ARMS])
 
 
 def by_fault(record: SurvivalRecord, loops: Sequence[str], faults: Iterable[str] | None = None) -> pd.DataFrame:
@@ -77,15 +75,15 @@ def deaths(record: SurvivalRecord) -> pd.DataFrame:
     Returns:
         Texts in the columns fault, loop, runs, outcome, the first of them.
     """
-    first: dict[tuple[str, str, str], str] = {}
-    counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
+    ways: dict[tuple[str, str, str], list[str]] = {}
     for arm in ARMS:
         for each in record.survivals[arm]:
             if each.outcome not in (*ALIVE, "not tested"):
-                way = (Fault.parse(each.fault).describe(), arm, each.outcome)
-                first.setdefault(way, each.reason)
-                counts[way] += 1
-    rows = [(fault, arm, str(counts[fault, arm, end]), end, why) for (fault, arm, end), why in first.items()]
+                ways.setdefault((each.fault, arm, each.outcome), []).append(each.reason)
+    rows = [
+        (Fault.parse(fault).describe(), arm, str(len(reasons)), outcome, reasons[0])
+        for (fault, arm, outcome), reasons in ways.items()
+    ]
     return pd.DataFrame(rows, columns=["fault", "loop", "runs", "outcome", "the first of them"])
 
 
@@ -93,14 +91,15 @@ def undisturbed(record: SurvivalRecord) -> pd.DataFrame:
     """A row for each loop that trained long without a fault.
 
     Returns:
-        Texts in the columns loop, runs, batches a run, died (95%), batches in all.
+        Texts in the columns loop, batches a run, died (95%).
     """
     rows = []
     for loop, runs in record.undisturbed.items():
-        tested = [run for run in runs if run.ended != "not tested"]
-        if tested:
-            rows.append((loop, str(len(tested)), _range([run.batches for run in tested]), _died(tested)))
-    return pd.DataFrame(rows, columns=["loop", "runs", "batches a run", "died (95%)"])
+        dead, ended, share = rates.died(runs)
+        if share:
+            range_ = _range([run.batches for run in runs if run.ended == "whole"])
+            rows.append((loop, range_, f"{dead} of {ended} ({share.low:.0%} to {share.high:.0%})"))
+    return pd.DataFrame(rows, columns=["loop", "batches a run", "died (95%)"])
 
 
 def footer(record: SurvivalRecord) -> list[str]:
@@ -115,7 +114,8 @@ def footer(record: SurvivalRecord) -> list[str]:
         *(f"{arm}: {plan.loops[arm].factory}" for arm in ARMS),
         f"preset {plan.preset}, {seeds}; runs with a fault: {counts}",
         "alive: skipped (the bad update did not happen at all) or survived (finite, and the weights still move at "
-        "least a tenth as far as without the fault); intervals are Wilson's, 95%",
+        "least a tenth as far as without the fault), with Wilson's 95% interval; back: the weights move at least half "
+        "as far again, and each metric is where it is without the fault",
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
     ]
 
@@ -129,11 +129,12 @@ def _of_all(record: SurvivalRecord, loops: Sequence[str]) -> tuple[str, ...]:
     return tuple(fault for fault in first if all(fault in each for each in rest))
 
 
+def _of_other_shape(record: SurvivalRecord) -> tuple[str, ...]:
+    """The faults that are not in the table of magnitudes."""
+    faults = dict.fromkeys(each.fault for arm in ARMS for each in record.survivals[arm])
+    return tuple(fault for fault in faults if rates.magnitude_of(Fault.parse(fault)) is None)
+
+
 def _range(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
+    low, high = min(counts, default=0), max(counts, default=0)
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _died(runs: Sequence[Undisturbed]) -> str:
-    found = wilson_interval(sum(run.died for run in runs), len(runs))
-    return f"{sum(run.died for run in runs)} of {len(runs)} ({found.low:.0%} to {found.high:.0%})"

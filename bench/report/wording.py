@@ -61,10 +61,21 @@ def outcomes(survivals: Sequence[Survival]) -> str:
 
 
 def rate(found: Rate) -> str:
-    """`10 of 10 alive (72% to 100%): 10 skipped`; the interval is Wilson's, 95%."""
+    """`10 of 10 alive (72% to 100%): 10 skipped; back after 0 batches`; the interval is Wilson's, 95%."""
     untested = f"{found.untested} not tested" if found.untested else ""
     if found.share is None:
         return untested or NOT_MEASURED
     counts = [f"{count} {each}" for each, count in found.outcomes.items()]
     share = f"{found.share.low:.0%} to {found.share.high:.0%}"
-    return f"{found.alive} of {found.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"
+    told = f"{found.alive} of {found.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"
+    return f"{told}; {back(found.recoveries)}" if found.alive else told
+
+
+def back(recoveries: Sequence[int | None]) -> str:
+    """`back after 0 to 12 batches, 3 not back`, of runs that are alive."""
+    known = [each for each in recoveries if each is not None]
+    never = f"{len(recoveries) - len(known)} not back" if len(known) < len(recoveries) else ""
+    if not known:
+        return never
+    range_ = str(min(known)) if min(known) == max(known) else f"{min(known)} to {max(known)}"
+    return ", ".join(filter(None, [f"back after {range_} batches", never]))

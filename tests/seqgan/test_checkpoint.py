@@ -67,6 +67,15 @@ def test_truncated(made, tmp_path, keep):
         Checkpoint.load(tmp_path)
 
 
+@pytest.mark.parametrize("version", [1, 3])
+def test_of_another_version(made, tmp_path, monkeypatch, version):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_FORMAT", version)
+        made.save(tmp_path)
+    with pytest.raises(InputError, match="written by another version of this program"):
+        Checkpoint.load(tmp_path)
+
+
 def test_file_in_place_of_its_folder(made, tmp_path):
     made.save(tmp_path)
     with pytest.raises(InputError, match=r"checkpoint\.npz: is a file; name the folder"):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqgan.guard import MEMORY, GuardedUpdate
+from seqgan.guard import FLOOR, MEMORY, WARM_UP, GuardedUpdate
 
 BAD = {
     "nan": [np.nan, 1.0, 1.0],
@@ -28,6 +28,15 @@ def step(guard, variables, compiled):
     return tf.function(lambda a, b: guard.apply([a, b], variables), jit_compile=compiled)
 
 
+def feed(guard, variables, sizes):
+    """Updates whose gradients have these norms; gives the running mean after each."""
+    update, means = step(guard, variables, compiled=False), []
+    for size in map(float, sizes):
+        update(tf.constant([size, 0.0, 0.0]), tf.constant([[0.0]]))
+        means.append(float(guard.mean_norm))
+    return means
+
+
 def bits(variables):
     return [np.asarray(variable.numpy()).tobytes() for variable in variables]
 
@@ -38,7 +47,7 @@ def test_skips_all_or_nothing_bit_for_bit(kind, compiled):
     guard, optimizer, variables = make()
     update = step(guard, variables, compiled)
     update(tf.constant([0.1, 0.2, 0.3]), tf.constant([[0.4]]))  # so that the slots are not zero
-    state = [*variables, *optimizer.variables, guard.mean_norm]
+    state = [*variables, *optimizer.variables, guard.accepted, guard.mean_norm]
     before = bits(state)
     norm = update(tf.constant(BAD[kind]), tf.constant([[0.5]]))
     assert not np.isfinite(norm)
@@ -52,11 +61,48 @@ def test_skips_what_is_not_allowed_though_it_is_finite(compiled):
     gradients = [tf.constant([0.1, 0.2, 0.3]), tf.constant([[0.4]])]
     update = tf.function(lambda allowed: guard.apply(gradients, variables, allowed), jit_compile=compiled)
     update(tf.constant(True))
-    state = [*variables, *optimizer.variables, guard.mean_norm]
+    state = [*variables, *optimizer.variables, guard.accepted, guard.mean_norm]
     before = bits(state)
     update(tf.constant(False))
     assert bits(state) == before
     assert (int(guard.consecutive), int(guard.total), int(optimizer.iterations)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_skips_while_the_learning_rate_is_not_finite(bad, compiled):
+    guard, optimizer, variables = make()
+    gradients = tf.constant([0.1, 0.2, 0.3]), tf.constant([[0.4]])
+    update = step(guard, variables, compiled)
+    update(*gradients)
+    optimizer.learning_rate.assign(bad)
+    state = [*variables, *optimizer.variables, guard.accepted, guard.mean_norm]
+    before = bits(state)
+    update(*gradients)
+    assert bits(state) == before
+    assert (int(guard.consecutive), int(guard.total)) == (1, 1)
+    optimizer.learning_rate.assign(0.1)
+    update(*gradients)
+    assert bits(variables) != before[:2]
+    assert np.all(np.isfinite(variables[0].numpy()))
+    assert (int(guard.consecutive), int(guard.total)) == (0, 1)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+def test_skips_while_a_schedule_is_not_finite(compiled):
+    class Ends(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return tf.where(tf.cast(step, tf.int32) < 2, 0.1, np.nan)
+
+    _, _, variables = make()
+    optimizer = keras.optimizers.Adam(Ends())
+    optimizer.build(variables)
+    guard = GuardedUpdate(optimizer, 1.0, 10.0)
+    update = step(guard, variables, compiled)
+    for _ in range(4):
+        update(tf.constant([0.1, 0.2, 0.3]), tf.constant([[0.4]]))
+    assert np.all(np.isfinite(variables[0].numpy()))
+    assert (int(optimizer.iterations), int(guard.accepted), int(guard.total)) == (2, 2, 2)
 
 
 def test_counters_walk_through_every_state():
@@ -66,7 +112,8 @@ def test_counters_walk_through_every_state():
     seen = []
     for gradient in (good, bad, bad, good, bad):
         update(gradient, other)
-        seen.append((int(guard.consecutive), int(guard.total), int(optimizer.iterations)))
+        seen.append((int(guard.consecutive), int(guard.total), int(guard.accepted)))
+        assert int(guard.accepted) == int(optimizer.iterations)
     assert seen == [(0, 0, 1), (1, 1, 1), (2, 2, 1), (0, 2, 2), (1, 3, 2)]
 
 
@@ -93,7 +140,7 @@ def test_clips_as_an_optimizer_fed_with_clipped_gradients(gradient, clip_norm):
 def test_what_is_not_clipped_is_the_plain_update_bit_for_bit():
     guard, _, guarded = make(clip_norm=3.7, clip_ratio=1.3)
     _, optimizer, plain = make()
-    for factor in (1.0, 1.1, 0.7, 1.2):
+    for factor in [1.0] * WARM_UP + [1.1, 0.7, 1.2]:
         gradients = [factor * tf.constant([0.1, 0.2, 0.3]), factor * tf.constant([[0.4]])]
         guard.apply(gradients, guarded)
         optimizer.apply(gradients, plain)
@@ -102,20 +149,89 @@ def test_what_is_not_clipped_is_the_plain_update_bit_for_bit():
 
 def test_the_mean_is_of_norms_after_clipping():
     guard, _, variables = make(clip_norm=5.0, clip_ratio=10.0)
-    means = []
-    for size in (0.1, 0.3, 1e4, np.nan):
-        guard.apply([tf.constant([size, 0.0, 0.0]), tf.constant([[0.0]])], variables)
-        means.append(float(guard.mean_norm))
-    second = MEMORY * 0.1 + (1 - MEMORY) * 0.3
-    third = MEMORY * second + (1 - MEMORY) * 10 * second
-    assert means == pytest.approx([0.1, second, third, third], rel=1e-5)
+    ordinary = feed(guard, variables, [0.1, 0.3] * 5)[-1]
+    assert ordinary == pytest.approx(0.2, rel=1e-5)
+    after = feed(guard, variables, [1e4, np.nan])
+    assert after == pytest.approx([(10 * 0.2 + 10 * ordinary) / 11] * 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("size", [0.0, 1e4])
-def test_before_the_first_mean_only_the_fixed_limit_counts(size):
+def test_the_mean_is_plain_at_first_and_then_forgets():
+    guard, _, variables = make(clip_norm=5.0)
+    sizes = np.random.default_rng(0).uniform(0.1, 0.3, 120)
+    means = feed(guard, variables, sizes)
+    assert means[:100] == pytest.approx((np.cumsum(sizes) / np.arange(1, 121))[:100], rel=1e-4)
+    followed = MEMORY * np.array(means[99:-1]) + (1 - MEMORY) * sizes[100:]
+    assert means[100:] == pytest.approx(followed, rel=1e-4)
+
+
+@pytest.mark.parametrize("clip_ratio", [10.0, math.inf])
+def test_in_the_warm_up_only_the_fixed_limit_counts(clip_ratio):
+    guard, _, variables = make(5.0, clip_ratio)
+    ordinary = feed(guard, variables, [0.01] * (WARM_UP - 1))[-1]
+    assert ordinary == pytest.approx(0.01)
+    assert feed(guard, variables, [1e4])[0] == pytest.approx((9 * 0.01 + 5.0) / 10)
+
+
+def test_skipped_updates_are_none_of_the_warm_up():
+    guard, _, variables = make(5.0, 10.0)
+    feed(guard, variables, [0.01] * (WARM_UP - 1) + [np.nan] * 20)
+    assert feed(guard, variables, [1e4])[0] == pytest.approx((9 * 0.01 + 5.0) / 10)
+
+
+def test_after_the_warm_up_the_relative_limit_counts():
+    guard, _, variables = make(5.0, 10.0)
+    assert feed(guard, variables, [0.01] * WARM_UP + [1e4])[-1] == pytest.approx((10 * 0.01 + 0.1) / 11, rel=1e-4)
+
+
+def test_the_fixed_limit_counts_where_it_is_the_lower_one():
+    guard, _, variables = make(5.0, 10.0)
+    assert feed(guard, variables, [1.0] * WARM_UP + [1e4])[-1] == pytest.approx((10 * 1.0 + 5.0) / 11, rel=1e-4)
+
+
+def test_a_first_norm_next_to_nothing_does_not_hold_back_the_others():
+    """Nothing is clipped, so that the weights are those of the plain optimizer."""
+    guard, _, guarded = make(5.0, 10.0)
+    _, optimizer, plain = make()
+    for size in [1e-9] + [0.05] * 30:
+        gradients = [tf.fill([3], size), tf.fill([1, 1], size)]
+        guard.apply(gradients, guarded)
+        optimizer.apply(gradients, plain)
+    assert bits(guarded) == bits(plain)
+
+
+@pytest.mark.parametrize("first", [0.0, 1e-9])
+def test_a_warm_up_next_to_nothing_is_outgrown(first):
+    """The floor is where the limit begins to rise from."""
+    guard, _, variables = make(5.0, 10.0)
+    means = feed(guard, variables, [first] * WARM_UP + [0.5] * 40)
+    assert means[WARM_UP] == pytest.approx(FLOOR * 5.0 / 11, rel=1e-3)
+    assert means[-1] > 0.5 / 10  # so that 0.5 is clipped no more
+
+
+def test_norms_below_the_floor_are_never_clipped():
+    guard, _, variables = make(5.0, 10.0)
+    means = feed(guard, variables, [1e-6] * WARM_UP + [0.9 * FLOOR * 5.0])
+    assert means[-1] == pytest.approx(0.9 * FLOOR * 5.0 / 11, rel=1e-2)
+
+
+def test_without_a_ratio_only_the_fixed_limit_counts():
+    guard, _, variables = make(5.0, math.inf)
+    means = feed(guard, variables, [0.0] * 2 * WARM_UP + [1e4])
+    assert means[-1] == pytest.approx(5.0 / (2 * WARM_UP + 1))
+    assert np.all(np.isfinite(variables[0].numpy()))
+
+
+def test_norms_that_rise_a_hundredfold_are_followed_in_27_updates():
     guard, _, variables = make(clip_norm=5.0, clip_ratio=10.0)
-    guard.apply([tf.constant([size, 0.0, 0.0]), tf.constant([[0.0]])], variables)
-    assert float(guard.mean_norm) == min(size, 5.0)
+    feed(guard, variables, [0.01] * 100)
+    means = feed(guard, variables, [1.0] * 28)
+    assert [mean * 10.0 >= 1.0 for mean in means] == [False] * 26 + [True] * 2
+
+
+def test_a_spike_raises_the_mean_by_less_than_a_tenth():
+    guard, _, variables = make(clip_norm=5.0, clip_ratio=10.0)
+    means = feed(guard, variables, [0.01] * 100 + [1e4] * 3)
+    assert means[-3:] == pytest.approx([0.01 * 1.09**n for n in (1, 2, 3)], rel=1e-3)
 
 
 def test_a_spike_hardly_slows_the_updates_after_it():

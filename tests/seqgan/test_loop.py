@@ -120,7 +120,8 @@ def test_persistent_nan_is_skipped_and_then_named(make):
         injection.set(1.0)
         loop.run(21)
         with pytest.raises(
-            NonFiniteUpdatesError, match=r"^generator: 30 updates in a row.*batches 20 to 49, .*as good"
+            NonFiniteUpdatesError,
+            match=r"^generator: 30 updates in a row.*batches 20 to 49, .*weights of the generator as they were",
         ):
             loop.run(40)
     assert loop.describe()["skipped_updates"] == {"generator": 50, "discriminator": 0}

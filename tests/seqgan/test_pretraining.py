@@ -39,7 +39,8 @@ def test_says_when_nothing_is_learned_any_more(tiny, lines, networks):
     with pytest.raises(NonFiniteUpdatesError, match=says):
         Pretraining(tiny, lines, networks).generator_epoch(0)
     with pytest.raises(
-        NonFiniteUpdatesError, match=r"discriminator: 20 updates.*batches 20 to 39, .*as good as before"
+        NonFiniteUpdatesError,
+        match=r"discriminator: 20 updates.*batches 20 to 39, .*weights of the discriminator as they were",
     ):
         training = Pretraining(tiny, lines, Networks(tiny, lines.sizes))
         training._d_update.consecutive.assign(20)
@@ -49,5 +50,5 @@ def test_says_when_nothing_is_learned_any_more(tiny, lines, networks):
 def test_the_guards_are_kept_beside_those_of_the_loop(tiny, lines, networks):
     names = [variable_name(variable) for variable in Pretraining(tiny, lines, networks).variables]
     others = [variable_name(variable) for variable in OptimizedLoop(tiny, lines, networks).variables]
-    assert len(names) == 6
+    assert len(names) == 8
     assert not set(names) & set(others)

@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 
 from seqgan import protection
+from seqgan.guard import WARM_UP
 
-# An element of the gradient after three ordinary updates, and what each rung comes through.
+# An element of the gradient after ten ordinary updates, the guard's warm-up, and what each rung comes through.
 FAULTS = {"nan": np.nan, "overflow": 1e20, "spike": 1e4}
 SURVIVES = {
     "none": {"spike"},
@@ -21,7 +22,7 @@ def after(name, fault, tiny):
     optimizer = keras.optimizers.Adam(0.01)
     optimizer.build([weight])
     update = protection.BY_NAME[name](optimizer, tiny)
-    for size in (0.005, 0.005, 0.005, FAULTS[fault]):
+    for size in [0.005] * WARM_UP + [FAULTS[fault]]:
         update.apply([tf.constant([size, 0.005])], [weight])
     return weight, optimizer
 

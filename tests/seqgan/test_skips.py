@@ -42,10 +42,11 @@ def test_a_run_that_began_before_the_rows():
 
 def test_the_error_says_what_the_weights_have_come_to():
     weights = [keras.Variable([1.0, 2.0], name=name) for name in "abc"]
-    assert "weights are as good as before batch 3" in str(stopped("generator", 4, 3, 6, weights))
+    whole = str(stopped("generator", 4, 3, 6, weights))
+    assert whole.endswith("; they left the weights of the generator as they were, and all are finite")
     weights[1].assign([np.nan, 1.0])
     weights[2].assign([np.inf, 1.0])
     message = str(stopped("generator", 4, 3, 6, weights))
     assert message.startswith("generator: 4 updates in a row were skipped, in batches 3 to 6, ")
-    assert "weights are not finite (b and 1 more)" in message
+    assert "weights are not finite (b and 1 more), which no skipped update has caused" in message
     assert "\n" not in message

@@ -64,6 +64,9 @@ def test_phases_history_and_checkpoint(short, lines, tmp_path, loop):
     means = {name: value for name, value in found.state.items() if "mean_norm" in name}
     assert means.keys() == {f"{name}_mean_norm:0" for name in guards}
     assert all(value > 0 for value in means.values())
+    accepted = {name: int(value) for name, value in found.state.items() if "accepted_updates" in name}
+    batches = {"mle_adam": 20, "discriminator_adam_pretraining": 20, "generator_adam": 40, "discriminator_adam": 40}
+    assert accepted == {f"{name}_accepted_updates:0": batches[name] for name in guards}
 
 
 @pytest.mark.parametrize("stop_at", [("discriminator", 0), ("adversarial", 1)], ids=str)

@@ -177,6 +177,7 @@ def test_as_many_work_at_once_as_there_are_workers(tmp_path):
         "log = os.open(sys.argv[1], os.O_RDWR | os.O_APPEND | os.O_CREAT)\n"
         "os.write(log, b'+')\n"
         "while os.pread(log, 99, 0).count(b'+') < 3: time.sleep(0.005)\n"  # until there have been as many
+        "time.sleep(0.1)\n"  # for one too many to be seen
         "os.write(log, b'-')\n"
     )
     run(tmp_path / "results", *(make(str(n), code + WRITE, log) for n in range(9)), workers=3)

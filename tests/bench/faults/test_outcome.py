@@ -288,10 +288,10 @@ def test_how_far_the_weights_move_decides(share, right):
 
 
 def test_movement_is_that_of_the_attacked_weights_and_their_median():
-    usual, still, slow = (1.0,) * BATCHES, (0.0,) * BATCHES, (0.5,) * BATCHES
+    usual, still, slow = (1.0,) * BATCHES, (0.0,) * BATCHES, (0.9,) * BATCHES
     clean = observed(struck=(), steps={"0:g/a": usual, "1:g/b": usual, "2:g/c": usual, "3:d/a": usual, "4:g/e": still})
     steps = {"0:g/a": usual, "1:g/b": slow, "2:g/c": still, "3:d/a": still, "4:g/e": still}
-    assert judge(observed(steps=steps), clean, Fault("nan", target="g/")).movement == 0.5
+    assert judge(observed(steps=steps), clean, Fault("nan", target="g/")).movement == pytest.approx(0.9)
     found = judge(observed(steps=steps), clean, Fault("nan", target="d/"))
     assert (found.movement, found.outcome) == (0.0, "frozen")
     found = judge(observed(steps=steps), clean, Fault("nan", target="g/e"))

@@ -1,0 +1,230 @@
+"""Processes that begin with everything imported: forked from one that has done nothing but import.
+
+To start Python and TensorFlow takes longer than most runs with a fault. (As multiprocessing's fork server, which
+however gives its processes neither files to hold nor an exit code beyond the life of the one that started them.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import select
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+_LONGEST = 2**20
+"""Bytes of a message."""
+
+
+class Forked:
+    """A process that a fork server has begun."""
+
+    def __init__(self, server: ForkServer, pid: int, stdin: int, status: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._server = server
+        self._stdin = stdin
+        self._status = status
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Its exit code, that of a signal negative; None when it has not ended within `timeout` seconds."""
+        if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
+            told = os.read(self._status, 64)
+            self.returncode = int(told) if told else -signal.SIGKILL  # the server is gone, and with it what it began
+        return self.returncode
+
+    def kill(self) -> None:
+        """Ends it and all that it has started."""
+        self._server.kill(self.pid)
+
+    def close(self) -> None:
+        """Lets go of the files between it and this process: it takes this process for gone."""
+        os.close(self._stdin)
+        os.close(self._status)
+
+
+class ForkServer:
+    """The process that forks; ended on leaving, or when the one that has entered it is gone.
+
+    Args:
+        modules: imported before the first fork.
+        environment: variables of all processes.
+    """
+
+    def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._modules = modules
+        self._environment = environment
+        self._talking = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", __name__, str(theirs.fileno()), *self._modules]
+        self._process = subprocess.Popen(
+            command,
+            env=self._environment,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the process that has entered
+        )
+        theirs.close()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._socket.close()
+        self._process.wait()
+
+    def start(self, arguments: Sequence[str], output: int, hold: Sequence[int] = ()) -> Forked:
+        """Begins a process in a group of its own.
+
+        Args:
+            arguments: as `python` takes them: -m MODULE or -c CODE, and what is that one's.
+            output: file for its standard output and error.
+            hold: files that it keeps open for as long as it lives.
+        """
+        stdin, our_stdin = os.pipe()
+        our_status, status = os.pipe()
+        try:
+            with self._talking:
+                message = json.dumps({"start": list(arguments)}).encode()
+                socket.send_fds(self._socket, [message], [stdin, output, status, *hold])
+                told = self._socket.recv(_LONGEST)
+        finally:
+            os.close(stdin)
+            os.close(status)
+        if not told:
+            raise RuntimeError(f"the process that imports {', '.join(self._modules)} has died")
+        return Forked(self, json.loads(told), our_stdin, our_status)
+
+    def kill(self, pid: int) -> None:
+        """Ends a process that it has begun, and all that this one has started, unless it has ended already."""
+        with self._talking:
+            self._socket.send(json.dumps({"kill": pid}).encode())
+
+
+class _Server:
+    """What the process that forks does."""
+
+    def __init__(self, talk: socket.socket) -> None:
+        self._talk = talk
+        self._statuses: dict[int, int] = {}  # files in which the codes of processes that live are awaited
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(talk, selectors.EVENT_READ)
+        woken, waking = os.pipe()
+        os.set_blocking(waking, False)
+        os.set_blocking(woken, False)
+        self._woken = woken
+        self._selector.register(woken, selectors.EVENT_READ)
+        signal.set_wakeup_fd(waking)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> list[str] | None:
+        """Forks what it is asked for; gives the arguments in a process that was forked, None when nobody asks more."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fd == self._woken:
+                    os.read(self._woken, 1024)
+                    self._reap()
+                    continue
+                message, files, *_ = socket.recv_fds(self._talk, _LONGEST, 16)
+                if not message:
+                    # Nobody is there any more to want them; and one that holds Python's lock would not notice itself.
+                    for pid in self._statuses:
+                        self._kill(pid)
+                    return None
+                asked: dict[str, Any] = json.loads(message)
+                if "kill" in asked:
+                    self._kill(asked["kill"])
+                elif not (pid := self._fork(files)):
+                    return list(asked["start"])
+                else:
+                    self._talk.send(json.dumps(pid).encode())
+
+    def _fork(self, files: list[int]) -> int:
+        stdin, output, status, *_ = files
+        pid = os.fork()
+        # A group of its own, made by both: whoever comes first, it is there before anybody can want to end it.
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.setpgid(pid, pid)
+        if pid:
+            for file in set(files) - {status}:
+                os.close(file)
+            self._statuses[pid] = status
+            return pid
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._selector.close()
+        self._talk.close()
+        for file in (*self._statuses.values(), status):
+            os.close(file)
+        os.dup2(stdin, 0)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        return 0
+
+    def _kill(self, pid: int) -> None:
+        if pid in self._statuses:  # not reaped, so that nobody else can have the number
+            os.killpg(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while self._statuses and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+            self._kill(ended.si_pid)  # what it has started must not outlive it
+            _, code = os.waitpid(ended.si_pid, 0)
+            status = self._statuses.pop(ended.si_pid)
+            try:
+                os.write(status, str(os.waitstatus_to_exitcode(code)).encode())
+            except BrokenPipeError:
+                pass  # nobody waits for it
+            finally:
+                os.close(status)
+
+
+def run_as_python(arguments: Sequence[str]) -> int:
+    """Does what `python` does with the same arguments, -m MODULE or -c CODE; gives the exit code."""
+    flag, what, *rest = arguments
+    sys.argv = [flag, *rest]
+    try:
+        if flag == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            exec(what, {"__name__": "__main__"})
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            return ended.code or 0
+        print(ended.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def main(arguments: list[str]) -> None:
+    """Imports what the arguments name behind the first, and serves the socket that is the first."""
+    with socket.socket(fileno=int(arguments[0])) as talk:
+        os.set_inheritable(talk.fileno(), False)
+        for module in arguments[1:]:
+            importlib.import_module(module)
+        # Threads that NumPy's linear algebra keeps for later, and which it begins anew after a fork.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        asked = _Server(talk).serve()
+    if asked is not None:
+        code = run_as_python(asked)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
