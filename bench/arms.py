@@ -48,6 +48,9 @@ _OF_RUNGS = ("scale=1e4", "scale=1e38", "inf", "nan", "nan,extent=element")
 """Faults in which the rungs of the ladder of protections differ."""
 
 
+SEEDS_OF_RUNGS = 5
+"""Where every seed says the same, so many are enough; the arms are what is compared."""
+
 PRESETS = tuple(config.PRESETS)
 """The sizes of the work that the built-in loops know."""
 
@@ -78,7 +81,10 @@ def survival_plan(settings: Settings, seeds: int | None = None, epochs: int = 0)
         rungs = canonical(f"{fault},target=generator" for fault in _OF_RUNGS)
         loops |= {
             f"{ARMS[1]}, {protection}": Loop(
-                factory=AFTER, options={**settings.options, "protection": protection}, faults=rungs
+                factory=AFTER,
+                options={**settings.options, "protection": protection},
+                faults=rungs,
+                most_seeds=SEEDS_OF_RUNGS,
             )
             for protection in config.PROTECTIONS[:-1]
         }

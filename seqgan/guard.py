@@ -12,10 +12,16 @@ import tensorflow as tf
 MEMORY = 0.99
 """Share of the running mean of norms that is left after an update: it looks about 100 updates back.
 
-Long, so that spikes one after another cannot talk it up: with a clip ratio of 10 each raises it by 9%, where a
-memory of 0.9 would let each nearly double it. Norms that truly rise a hundredfold are still followed: after 27 updates
-they are no longer clipped. The first 100 updates all count alike, and move the mean faster: a spike in the eleventh
-nearly doubles it.
+The first 100 updates all count alike.
+"""
+
+COUNTED = 2.0
+"""Most of a norm that the running mean takes in, as a multiple of itself.
+
+So spikes one after another cannot talk it up: each raises it by 1%, by 9% in the eleventh update; with norms counted up
+to a clip ratio of 10, five in a row at the start would raise it tenfold, and the limit for the sixth. Norms that truly
+rise a hundredfold are followed all the same: after 232 updates they are no longer clipped, and meanwhile Adam, which
+is blind to a common factor, takes steps as large as ever.
 """
 
 WARM_UP = 10
@@ -41,8 +47,8 @@ class GuardedUpdate:
     A fixed limit far above the ordinary norms lets through a spike that is finite and still ruinous: Adam's second
     moment takes thousands of updates to forget it. So the limit also follows the norms themselves: AutoClip
     (Seetharaman et al., 2020) takes a percentile of all norms so far, ZClip (Kumar et al., 2025) a distance from
-    their running mean in running standard deviations; here it is a multiple of the running mean, of norms after
-    clipping, so that a spike hardly raises the limit for the next.
+    their running mean in running standard deviations; here it is a multiple of the running mean, of norms that
+    count twice the mean at most, so that a spike hardly raises the limit for the next.
 
     When the norm or the learning rate is not finite, nothing at all moves: weights, slots, the optimizer's step
     counter and the running mean stay bit for bit as they were. Zeroed gradients would not do: Adam's moments decay
@@ -65,7 +71,7 @@ class GuardedUpdate:
         total: scalar int64 variable, updates skipped since the start. (int64, because TensorFlow keeps int32
             variables on the host, and reading or writing them there would stall a GPU.)
         accepted: scalar int64 variable, updates not skipped since the start.
-        mean_norm: scalar float32 variable, running mean of the norms after clipping; 0 before the first update.
+        mean_norm: scalar float32 variable, running mean of the norms; 0 before the first update.
     """
 
     def __init__(
@@ -106,8 +112,7 @@ class GuardedUpdate:
         norm = tf.linalg.global_norm(dense)
         learning_rate = tf.convert_to_tensor(self._optimizer.learning_rate)
         accept = tf.math.is_finite(norm) & tf.math.is_finite(learning_rate) & allowed
-        seen, mean = self.accepted.read_value(), self.mean_norm.read_value()
-        limit = self._limit(seen, mean)
+        limit = self.limit()
         # A 1 for what is not clipped, and not limit / limit, which may be a bit off: it is the plain update then.
         scale = tf.where(norm > limit, limit / norm, 1.0)
 
@@ -118,18 +123,20 @@ class GuardedUpdate:
         for variable, old in zip(state, before, strict=True):
             variable.assign(tf.where(accept, tf.convert_to_tensor(variable), old))
 
-        clipped = tf.minimum(norm, limit)
+        seen, mean = self.accepted.read_value(), self.mean_norm.read_value()
+        most = tf.where(seen < WARM_UP, limit, tf.maximum(COUNTED * mean, FLOOR * self._clip_norm))
         weight = tf.maximum(1.0 - MEMORY, 1.0 / tf.cast(seen + 1, tf.float32))
-        self.mean_norm.assign(tf.where(accept, mean + weight * (clipped - mean), mean))
+        moved = mean + weight * (tf.minimum(tf.minimum(norm, limit), most) - mean)
+        self.mean_norm.assign(tf.where(accept, moved, mean))
         self.accepted.assign_add(tf.cast(accept, tf.int64))
         skipped = tf.cast(tf.math.logical_not(accept), tf.int64)
         self.consecutive.assign((self.consecutive + 1) * skipped)
         self.total.assign_add(skipped)
         return norm
 
-    def _limit(self, seen: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+    def limit(self) -> tf.Tensor:
         """Largest norm of the next update: scalar float32."""
         if math.isinf(self._clip_ratio):  # times a mean of 0 it would be NaN
             return tf.constant(self._clip_norm, tf.float32)
-        relative = tf.maximum(self._clip_ratio * mean, FLOOR * self._clip_norm)
-        return tf.where(seen < WARM_UP, self._clip_norm, tf.minimum(self._clip_norm, relative))
+        relative = tf.maximum(self._clip_ratio * self.mean_norm, FLOOR * self._clip_norm)
+        return tf.where(self.accepted < WARM_UP, self._clip_norm, tf.minimum(self._clip_norm, relative))

@@ -17,6 +17,15 @@ OUTCOMES = {
 }
 
 
+RECOVERIES = {("after", SPIKE): (12, None, 3, 5)}
+"""Of those that are not back at once."""
+
+
+def undisturbed(seed, ended="whole", batches=2000, first_bad=None):
+    """A long run without a fault."""
+    return Undisturbed(seed=seed, ended=ended, why="", batches=batches, first_bad=first_bad)
+
+
 def survival_record(**changes):
     """Of four seeds: a loop that dies, one that lives, and a rung of the ladder."""
     series = tuple(tuple(1.0 - 0.01 * batch for batch in range(81)) for _ in SEEDS)
@@ -37,20 +46,17 @@ def survival_record(**changes):
         "seconds": 100.0,
         "survivals": {
             name: tuple(
-                survival(outcome, fault, seed)
+                survival(outcome, fault, seed, recovery=recovery)
                 for fault, outcomes in found.items()
-                for seed, outcome in zip(SEEDS, outcomes, strict=True)
+                for seed, outcome, recovery in zip(
+                    SEEDS, outcomes, RECOVERIES.get((name, fault), (0,) * len(SEEDS)), strict=True
+                )
             )
             for name, found in OUTCOMES.items()
         },
         "undisturbed": {
-            "before": tuple(
-                Undisturbed(seed=seed, ended="whole", why="", batches=2000, first_bad=None if seed else 70)
-                for seed in SEEDS
-            ),
-            "after": tuple(
-                Undisturbed(seed=seed, ended="whole", why="", batches=2000, first_bad=None) for seed in SEEDS
-            ),
+            "before": tuple(undisturbed(seed, first_bad=None if seed else 70) for seed in SEEDS),
+            "after": tuple(undisturbed(seed) for seed in SEEDS),
         },
         "curves": curves,
     }

@@ -69,6 +69,15 @@ class Counting(Guarded):
         return super()._step()
 
 
+class Gathering(Quadratic):
+    """Gathers the gradients of four batches, and moves its weight in the last of them only."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizer = tf.keras.optimizers.Adam(0.01, gradient_accumulation_steps=4)
+        self.optimizer.build([self.weight])
+
+
 class Descending(Quadratic):
     """Without Adam's normalisation, a spike of the gradient is a jump of the weights."""
 

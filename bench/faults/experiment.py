@@ -19,7 +19,7 @@ from bench.faults.jobs import Death, Job
 from bench.faults.observation import PATIENCE, Ended, Observation, horizon
 from bench.faults.outcome import judge, pace
 from bench.faults.trial import Trial, Tried
-from bench.record import Count, Frozen, Survival, write_whole
+from bench.record import ARMS, Count, Frozen, Survival, write_whole
 
 SCHEMA: Final = 1
 
@@ -35,6 +35,7 @@ class Loop(Frozen):
     factory: str
     options: dict[str, Any] = Field(default_factory=dict)
     faults: tuple[str, ...]  # that it is put through
+    most_seeds: Count | None = None  # from the first so many only
 
 
 class Plan(Frozen):
@@ -43,10 +44,10 @@ class Plan(Frozen):
     Every loop runs with each of its faults, and once without, from every seed.
     """
 
-    loops: dict[str, Loop]
+    loops: dict[str, Loop]  # those of ARMS, and what is between them
     preset: str
     seeds: tuple[Count, ...]
-    epochs: Count = 0  # that each loop is to train without a fault besides; 0: none
+    epochs: Count = 0  # that each arm is to train without a fault besides; 0: none
     time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds for a run; for a long one without a fault, an epoch
 
     def clean(self, loop: str, seed: int) -> Trial:
@@ -67,13 +68,19 @@ class Plan(Frozen):
         chosen = {name: self.loops[name].model_copy(update={"faults": faults}) for name in loops}
         return self.model_copy(update={"loops": chosen})
 
+    def seeds_of(self, loop: str) -> tuple[int, ...]:
+        """From which one of the loops starts."""
+        return self.seeds[: self.loops[loop].most_seeds]
+
     def trials(self) -> list[Trial]:
         """All of them, so ordered that each seed is complete before the next one."""
         found = []
         for seed in self.seeds:
             for name, loop in self.loops.items():
+                if seed not in self.seeds_of(name):
+                    continue
                 found += [self.clean(name, seed), *(self.faulty(name, seed, fault) for fault in loop.faults)]
-                found += [self.undisturbed(name, seed)] if self.epochs else []
+                found += [self.undisturbed(name, seed)] if self.epochs and name in ARMS else []
         return found
 
     def _trial(self, loop: str, seed: int, **what: Any) -> Trial:
@@ -148,21 +155,21 @@ class SurvivalRecord(Frozen):
 
         survivals, undisturbed, curves = {}, {}, {}
         for name, loop in plan.loops.items():
-            cleans = {seed: seen(plan.clean(name, seed)) for seed in plan.seeds}
+            cleans = {seed: seen(plan.clean(name, seed)) for seed in plan.seeds_of(name)}
             survivals[name] = tuple(
                 judge(seen(plan.faulty(name, seed, fault)), cleans[seed], Fault.parse(fault), seed)
                 for fault in loop.faults
-                for seed in plan.seeds
+                for seed in plan.seeds_of(name)
             )
-            if plan.epochs:
+            if plan.epochs and name in ARMS:
                 undisturbed[name] = tuple(
-                    Undisturbed.of(seed, seen(plan.undisturbed(name, seed))) for seed in plan.seeds
+                    Undisturbed.of(seed, seen(plan.undisturbed(name, seed))) for seed in plan.seeds_of(name)
                 )
             kept = [fault for fault in shown if fault in loop.faults]
             if kept:
                 curves[name] = {"": _metrics(list(cleans.values()))}
             for fault in kept:
-                runs = {seed: seen(plan.faulty(name, seed, fault)) for seed in plan.seeds}
+                runs = {seed: seen(plan.faulty(name, seed, fault)) for seed in plan.seeds_of(name)}
                 # A process that was killed has left no steps.
                 paces = [pace(run, cleans[seed], Fault.parse(fault)) if run.steps else () for seed, run in runs.items()]
                 curves[name][fault] = {PACE: _short(paces), **_metrics(list(runs.values()))}
@@ -225,17 +232,16 @@ def run(
     _same_environment(folder, {**environment, **_origin(plan)})
     trials = {trial.job.name: trial for trial in plan.trials()}
     work = [trial.job for trial in trials.values()]
-    for trial in trials.values():
-        path = jobs.result(folder, trial.job)
-        if path.exists() and _deserves_more_time(Tried.read(path), trial):
-            path.unlink()
-        if path.exists():
-            tell(trial.job.title)
+    there = {job.name: Tried.read(path) for job in work if (path := jobs.result(folder, job)).exists()}
+    again = {name for name, tried in there.items() if _deserves_more_time(tried, trials[name])}
+    for name in there:
+        if name not in again:
+            tell(trials[name].job.title)
 
     def died(job: Job, death: Death) -> str:
         return Tried.died(trials[job.name], death).model_dump_json() + "\n"
 
-    jobs.run(work, folder, workers, died, lambda job: tell(job.title), _of_processes(folder), _PRELOADED)
+    jobs.run(work, folder, workers, died, lambda job: tell(job.title), _of_processes(folder), _PRELOADED, again)
     return {job.name: Tried.read(jobs.result(folder, job)) for job in work}
 
 

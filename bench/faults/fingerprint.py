@@ -27,11 +27,12 @@ def code(factories: Iterable[str]) -> dict[str, str]:
 
 
 def of_files(paths: Iterable[Path]) -> str:
-    """A hash of what is in some files."""
-    return _digest(sorted(paths))
+    """A hash of what is in some files; one that is missing has nothing in it."""
+    return _digest((path.name, path) for path in sorted(paths))
 
 
-def _files(root: str) -> list[Path]:
+def _files(root: str) -> list[tuple[str, Path]]:
+    """With what they are called in their package, wherever that is."""
     try:
         found = importlib.util.find_spec(root)
     except (ImportError, ValueError):
@@ -39,13 +40,17 @@ def _files(root: str) -> list[Path]:
     if found is None:
         return []
     if found.submodule_search_locations:
-        return sorted(path for folder in found.submodule_search_locations for path in Path(folder).rglob("*.py"))
-    return sorted(Path(found.origin).parent.glob("*.py")) if found.has_location and found.origin else []
+        folders = map(Path, found.submodule_search_locations)
+        return sorted((str(path.relative_to(folder)), path) for folder in folders for path in folder.rglob("*.py"))
+    if found.has_location and found.origin:
+        return sorted((path.name, path) for path in Path(found.origin).parent.glob("*.py"))
+    return []
 
 
-def _digest(files: Iterable[Path]) -> str:
+def _digest(files: Iterable[tuple[str, Path]]) -> str:
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.name}\0".encode())
-        digest.update(path.read_bytes())
+    for name, path in files:
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name}\0{len(content)}\0".encode(errors="surrogateescape"))
+        digest.update(content)
     return digest.hexdigest()[:16]

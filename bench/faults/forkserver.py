@@ -7,8 +7,10 @@ however gives its processes neither files to hold nor an exit code beyond the li
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
+import math
 import os
 import runpy
 import select
@@ -17,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
@@ -27,6 +30,9 @@ from typing import Any, Self
 _LONGEST = 2**20
 """Bytes of a message."""
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
 
 class Forked:
     """A process that a fork server has begun."""
@@ -34,15 +40,20 @@ class Forked:
     def __init__(self, server: ForkServer, pid: int, stdin: int, status: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
+        self.lost = False  # the server is gone, and this with it: the code says nothing
         self._server = server
         self._stdin = stdin
         self._status = status
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Its exit code, that of a signal negative; None when it has not ended within `timeout` seconds."""
-        if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
-            told = os.read(self._status, 64)
-            self.returncode = int(told) if told else -signal.SIGKILL  # the server is gone, and with it what it began
+        if self.returncode is None:
+            status = select.poll()  # not select.select, which knows the first 1,024 files only
+            status.register(self._status, select.POLLIN)
+            if status.poll(None if timeout is None else math.ceil(timeout * 1000)):
+                told = os.read(self._status, 64)
+                self.lost = not told
+                self.returncode = -signal.SIGKILL if self.lost else int(told)
         return self.returncode
 
     def kill(self) -> None:
@@ -70,12 +81,15 @@ class ForkServer:
 
     def __enter__(self) -> Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._notes = tempfile.TemporaryFile()  # TensorFlow writes some to standard error when it is imported
         command = [sys.executable, "-m", __name__, str(theirs.fileno()), *self._modules]
         self._process = subprocess.Popen(
             command,
             env=self._environment,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
+            stdout=self._notes,
+            stderr=self._notes,
             start_new_session=True,  # Ctrl-C is for the process that has entered
         )
         theirs.close()
@@ -84,6 +98,7 @@ class ForkServer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._socket.close()
         self._process.wait()
+        self._notes.close()
 
     def start(self, arguments: Sequence[str], output: int, hold: Sequence[int] = ()) -> Forked:
         """Begins a process in a group of its own.
@@ -95,21 +110,31 @@ class ForkServer:
         """
         stdin, our_stdin = os.pipe()
         our_status, status = os.pipe()
+        message, told = json.dumps({"start": list(arguments)}).encode(), b""
         try:
-            with self._talking:
-                message = json.dumps({"start": list(arguments)}).encode()
+            with self._talking, contextlib.suppress(ConnectionError):
                 socket.send_fds(self._socket, [message], [stdin, output, status, *hold])
                 told = self._socket.recv(_LONGEST)
         finally:
             os.close(stdin)
             os.close(status)
+            if not told:
+                os.close(our_stdin)
+                os.close(our_status)
         if not told:
-            raise RuntimeError(f"the process that imports {', '.join(self._modules)} has died")
+            raise RuntimeError(f"the process that imports {', '.join(self._modules)} and forks has died{self._last()}")
         return Forked(self, json.loads(told), our_stdin, our_status)
+
+    def _last(self) -> str:
+        """The last line of what the server has written."""
+        self._process.wait()
+        self._notes.seek(0)
+        lines = self._notes.read().decode(errors="replace").strip().splitlines()
+        return f" ({lines[-1]})" if lines else ""
 
     def kill(self, pid: int) -> None:
         """Ends a process that it has begun, and all that this one has started, unless it has ended already."""
-        with self._talking:
+        with self._talking, contextlib.suppress(OSError):  # of a server that is gone all processes are
             self._socket.send(json.dumps({"kill": pid}).encode())
 
 
@@ -137,11 +162,12 @@ class _Server:
                     os.read(self._woken, 1024)
                     self._reap()
                     continue
-                message, files, *_ = socket.recv_fds(self._talk, _LONGEST, 16)
+                try:
+                    message, files, *_ = socket.recv_fds(self._talk, _LONGEST, 16)
+                except ConnectionError:  # who has asked was ended before it had read the answer
+                    message = b""
                 if not message:
-                    # Nobody is there any more to want them; and one that holds Python's lock would not notice itself.
-                    for pid in self._statuses:
-                        self._kill(pid)
+                    self._end()
                     return None
                 asked: dict[str, Any] = json.loads(message)
                 if "kill" in asked:
@@ -149,10 +175,19 @@ class _Server:
                 elif not (pid := self._fork(files)):
                     return list(asked["start"])
                 else:
-                    self._talk.send(json.dumps(pid).encode())
+                    with contextlib.suppress(ConnectionError):
+                        self._talk.send(json.dumps(pid).encode())
+
+    def _end(self) -> None:
+        """Nobody is there any more to want the processes; and one that holds Python's lock would not notice itself."""
+        for pid in self._statuses:
+            self._kill(pid)
+        for pid in self._statuses:  # who has left the server may count on their files being free
+            os.waitpid(pid, 0)
 
     def _fork(self, files: list[int]) -> int:
         stdin, output, status, *_ = files
+        server = os.getpid()
         pid = os.fork()
         # A group of its own, made by both: whoever comes first, it is there before anybody can want to end it.
         with contextlib.suppress(PermissionError, ProcessLookupError):
@@ -162,20 +197,26 @@ class _Server:
                 os.close(file)
             self._statuses[pid] = status
             return pid
-        signal.set_wakeup_fd(-1)
+        # When the server is killed, nobody else is there to end what holds Python's lock.
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != server:
+            os._exit(1)
+        os.close(signal.set_wakeup_fd(-1))
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._selector.close()
         self._talk.close()
-        for file in (*self._statuses.values(), status):
-            os.close(file)
         os.dup2(stdin, 0)
         for stream in (1, 2):
             os.dup2(output, stream)
+        for file in (*self._statuses.values(), self._woken, stdin, output, status):
+            os.close(file)
         return 0
 
     def _kill(self, pid: int) -> None:
         if pid in self._statuses:  # not reaped, so that nobody else can have the number
-            os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has moved to another group
+                os.killpg(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         while self._statuses and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
@@ -216,13 +257,15 @@ def main(arguments: list[str]) -> None:
         os.set_inheritable(talk.fileno(), False)
         for module in arguments[1:]:
             importlib.import_module(module)
+        sys.stdout.flush()  # or each process would print what the modules have printed
         # Threads that NumPy's linear algebra keeps for later, and which it begins anew after a fork.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         asked = _Server(talk).serve()
     if asked is not None:
         code = run_as_python(asked)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError):  # it has closed it
+                stream.flush()
         os._exit(code)
 
 

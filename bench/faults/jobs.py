@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
@@ -65,6 +65,7 @@ def run(
     tell: Callable[[Job], None] = lambda job: None,
     environment: Mapping[str, str] | None = None,
     preload: Sequence[str] = (),
+    again: Container[str] = (),
 ) -> None:
     """Has every job leave a result in `folder`, those that have done so already left alone.
 
@@ -80,11 +81,15 @@ def run(
         tell: is told of each job that has come to its end now.
         environment: variables of the processes, beside those of this one.
         preload: modules that are imported once for all of them; each begins as a fork of a process that has.
+        again: names of jobs that are begun again even if they have left a result.
 
     Raises:
         UsageError: the folder cannot be written or is in use, or a job says that it was asked for something wrong.
     """
     with _locked(folder) as lock:
+        for job in jobs:
+            if job.name in again:
+                result(folder, job).unlink(missing_ok=True)
         left = [job for job in jobs if not result(folder, job).exists()]
         if not left:
             return
@@ -143,6 +148,8 @@ class _Running:
                 process.wait()
             process.close()
             seconds, last = time.monotonic() - started, _last_line(output)
+        if process.lost and not path.exists():  # as when memory runs out; which job was at fault is not known
+            raise RuntimeError(f"the process that forks has died, and {job.title} with it")
         if code == REFUSED and last.startswith(_SAYS) and not path.exists():
             raise UsageError(last.removeprefix(_SAYS))
         if code is None:

@@ -46,7 +46,7 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
         fault: what went wrong.
         seed: of both.
     """
-    movement, recovery, skipped = math.nan, None, 0
+    movement, recovery, skipped = math.nan, None, _skipped(seen, clean, fault)
     outcome: Outcome
     if problem := _problem(clean):
         outcome, reason = "not tested", problem
@@ -61,7 +61,7 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
     elif clean.batches < seen.batches:
         outcome, reason = "not tested", f"the run without the fault has {clean.batches} batches, not {seen.batches}"
     else:
-        movement, skipped = _movement(seen, clean, fault), _skipped(seen, clean, fault)
+        movement = _movement(seen, clean, fault)
         outcome, reason = _of_whole(seen, clean, movement, skipped)
         if outcome in ALIVE:
             recovery = _recovery(seen, clean, fault)
@@ -76,7 +76,7 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
         state_finite=not seen.bad_state if looked_at else None,
         struck=len(seen.struck),
         skipped=skipped,
-        moved_in_skips=seen.moved_in_skips,
+        moved_in_skips=seen.moved_in_skips if skipped else (),
         first_bad=seen.first_bad,
         worst=seen.worst,
         recovery=recovery,
@@ -141,7 +141,7 @@ def _skipped(seen: Observation, clean: Observation, fault: Fault) -> int:
     A loop that gathers gradients over several batches moves nothing in most of them.
     """
     moved = [steps for name, steps in clean.steps.items() if fault.hits(name)]
-    return sum(any(steps[batch] > 0 for steps in moved) for batch in seen.skipped)
+    return sum(any(step > 0 for steps in moved for step in steps[batch : batch + 1]) for batch in seen.skipped)
 
 
 def pace(seen: Observation, clean: Observation, fault: Fault) -> tuple[float, ...]:
@@ -161,7 +161,8 @@ def _recovery(seen: Observation, clean: Observation, fault: Fault) -> int | None
     """
     last = seen.struck[-1]
     metrics = [_back(values, usual, last) for _, values, usual in _compared(seen, clean) if len(values) > last + 1]
-    far = ~(_smoothed(np.array(pace(seen, clean, fault))[last + 1 :]) >= PACE_BACK)
+    moved, usual = (_smoothed(np.array(pace(each, clean, fault))[last + 1 : seen.batches]) for each in (seen, clean))
+    far = ~(moved >= PACE_BACK * usual)  # NaN is far
     found = [_first_of_rest(far), *metrics]
     if not metrics or any(each is None for each in found):
         return None

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from bench import arms
@@ -37,6 +38,16 @@ def test_the_whole_matrix_has_two_hundred_runs_an_arm_and_the_rungs_between():
     assert rungs == {f"after, {name}": {"protection": name} for name in ("none", "clip", "clip+zero", "clip+skip")}
     for name in rungs:  # the last rung is the loop after itself
         assert set(plan.loops[name].faults) < set(plan.loops["after"].faults)
+
+
+@pytest.mark.parametrize(("before", "network"), [(arms.BEFORE, ",target=generator"), ("my.package:old", "")])
+def test_the_whole_matrix_has_what_no_single_batch_is(before, network):
+    faults = arms.survival_plan(settings(before=before), seeds=2).loops["after"].faults
+    assert f"nan{network},batches=40" in faults
+    (growing,) = (fault for fault in map(Fault.parse, faults) if fault.growth != 1)
+    sizes = [growing.strength(batch) for batch in range(growing.batch, growing.end)]
+    assert sizes[0] < 1e4 < float(np.finfo(np.float32).max) < sizes[-1]
+    assert sizes == sorted(sizes)
 
 
 def test_other_loops_are_put_through_what_needs_no_names():

@@ -2,6 +2,7 @@ import datetime
 import json
 import math
 import subprocess
+import sys
 
 import pytest
 
@@ -13,7 +14,7 @@ from bench.faults.observation import PATIENCE, Observation, horizon
 from bench.faults.trial import Trial, Tried
 
 LATE = "nan,batch=30,batches=3"
-HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None}
+HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}
 
 
 def make(**changes):
@@ -83,6 +84,12 @@ def test_a_clean_run_is_as_long_as_the_longest_with_a_fault_can_be():
     assert make(loops={"a": Loop(factory="a:b", faults=())}).clean("a", 3).batches > 0
 
 
+def test_a_long_run_has_the_time_of_a_run_for_each_epoch():
+    plan = make(epochs=3, time_limit=20.0)
+    assert {trial.epochs: trial.time_limit for trial in plan.trials()} == {None: 20.0, 3: 60.0}
+    assert {trial.time_limit for trial in make().trials()} == {300.0}
+
+
 def test_faults_are_written_in_one_way_and_each_once():
     assert canonical(["nan,batch=10", "scale=10000.0", "nan", "scale=1e4"]) == ("nan", "scale=10000")
     with pytest.raises(UsageError, match="boom"):
@@ -147,7 +154,7 @@ def test_a_seed_is_compared_with_its_own_clean_run():
         (whole(100, first_bad=99), True),
         (whole(100, first_bad=0), True),
         (Observation(ended="crashed", why="of something"), True),
-        (Observation(ended="timed out", why="took longer"), True),
+        (Observation(ended="timed out", why="took longer"), False),
         (Observation(ended="not tested", why="the loop does not say how many batches make an epoch"), False),
     ],
 )
@@ -260,13 +267,19 @@ EMPTY = Plan(loops={}, preset="tiny", seeds=())
 def test_trials_of_another_environment_are_refused_by_name(tmp_path):
     assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}
     assert experiment.run(EMPTY, tmp_path, dict(reversed(HERE.items())), 1) == {}
-    there = {**HERE, "commit": "abc", "versions": {"tensorflow": "2.20.0"}, "python": "3.11"}
+    there = {**HERE, "versions": {"tensorflow": "2.20.0"}, "python": "3.11"}
     with pytest.raises(UsageError) as caught:
         experiment.run(EMPTY, tmp_path, there, 1)
     assert str(caught.value) == (
-        f"folder {tmp_path}: its trials were made with another commit, python, versions; name a new folder"
+        f"folder {tmp_path}: its trials were made with another python, versions; name a new folder"
     )
     assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}  # what it had noted is left as it was
+
+
+def test_a_commit_alone_makes_no_difference(tmp_path):
+    experiment.run(EMPTY, tmp_path, HERE, 1)
+    assert experiment.run(EMPTY, tmp_path, {**HERE, "commit": "abc", "dirty": True}, 1) == {}
+    assert experiment.run(EMPTY, tmp_path, {"cpu": HERE["cpu"], "versions": HERE["versions"], "gpus": []}, 1) == {}
 
 
 def test_an_environment_is_the_same_as_its_file(tmp_path):
@@ -333,6 +346,110 @@ def test_flags_of_ones_own_are_kept(tmp_path, monkeypatch):
     assert experiment._of_processes(tmp_path / "a folder")["TF_XLA_FLAGS"] == flags.removeprefix("--mine=1 ")
 
 
+@pytest.fixture
+def left(tmp_path, monkeypatch, no_processes):
+    """A folder with all trials of a plan whose loop and script may be changed."""
+    package, script = tmp_path / "desk" / "of_loops", tmp_path / "script.csv"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "training.py").write_text("make = None")
+    script.write_text("all the words")
+    monkeypatch.syspath_prepend(package.parent)
+    plan = make(loops={"before": Loop(factory="of_loops:make", options={"script": str(script)}, faults=("nan",))})
+    folder = tmp_path / "trials"
+    folder.mkdir()
+    leave(folder, answered(plan))
+    no_processes()
+    experiment.run(plan, folder, HERE, 1)
+    return plan, folder, package, script
+
+
+def test_trials_of_other_code_are_refused_by_name(left):
+    plan, folder, package, _ = left
+    training = package / "training.py"
+    training.write_text("make = print")
+    for _ in range(2):
+        with pytest.raises(UsageError) as caught:
+            experiment.run(plan, folder, HERE, 1)
+        assert str(caught.value) == (
+            f"folder {folder}: its trials were made with another code of the loops; name a new folder"
+        )
+    training.write_text("make = None")
+    assert len(experiment.run(plan, folder, HERE, 1)) == 4
+
+
+def test_trials_with_another_script_are_refused_by_name(left):
+    plan, folder, package, script = left
+    (package.parent / "other.py").touch()  # what is in no package of a loop
+    assert len(experiment.run(plan, folder, HERE, 1)) == 4
+    for change in (lambda: script.write_text("other words"), script.unlink):
+        change()
+        with pytest.raises(UsageError, match=r"its trials were made with another script; name a new folder"):
+            experiment.run(plan, folder, HERE, 1)
+
+
+@pytest.fixture
+def worked(monkeypatch):
+    """Does the jobs without a process; gives the time that each had."""
+    times = {}
+
+    def run(work, folder, workers, died, tell, environment, preload, again):
+        for job in work:
+            path = jobs.result(folder, job)
+            if job.name in again or not path.exists():
+                times[job.name] = job.time_limit
+                trial = Trial.model_validate_json(job.arguments[-1])
+                path.write_text(Tried(trial=trial, observation=whole(3), seconds=1.0).model_dump_json())
+                tell(job)
+
+    monkeypatch.setattr(jobs, "run", run)
+    return times
+
+
+@pytest.mark.parametrize(("time_limit", "again"), [(19.0, False), (20.0, False), (21.0, True)])
+def test_what_took_too_long_is_tried_again_when_it_is_given_more_time(tmp_path, worked, time_limit, again):
+    short, plan = make(time_limit=20.0), make(time_limit=time_limit)
+    late, crashed = short.faulty("before", 5, LATE), short.faulty("before", 3, "nan")
+    answers = {
+        late.job: Observation(ended="timed out", why="took longer"),
+        crashed.job: Observation(ended="crashed", why="of something"),
+    }
+    tried = answered(short, lambda trial: answers.get(trial.job))
+    leave(tmp_path, tried)
+    told = []
+    found = experiment.run(plan, tmp_path, HERE, 2, told.append)
+    assert worked == ({late.job.name: time_limit} if again else {})
+    assert found[late.job.name].observation.ended == ("whole" if again else "timed out")
+    assert found[crashed.job.name] == tried[crashed.job.name]
+    assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
+    assert experiment.run(plan, tmp_path, HERE, 2).keys() == found.keys()
+    assert len(worked) == again
+
+
+def test_a_folder_in_use_keeps_what_took_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "_WAITED", 0.0)
+    leave(tmp_path, answered(make(time_limit=20.0), lambda trial: Observation(ended="timed out", why="took longer")))
+    there = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
+    with jobs._locked(tmp_path), pytest.raises(UsageError, match="is in use by another run"):
+        experiment.run(make(), tmp_path, HERE, 2)
+    assert there.items() <= {path: path.read_bytes() for path in tmp_path.glob("*.json")}.items()
+
+
+def test_processes_begin_with_what_takes_long_to_import_and_with_no_device(tmp_path, monkeypatch):
+    given = {}
+    monkeypatch.setattr(jobs, "run", lambda *args: given.update(zip(("preload", "again"), args[-2:], strict=True)))
+    experiment.run(EMPTY, tmp_path, HERE, 1)
+    code = (
+        "import importlib, sys\n"
+        "for module in sys.argv[1:]: importlib.import_module(module)\n"
+        "from tensorflow.python.eager import context\n"
+        "print('tensorflow' in sys.modules, context.context()._initialized)"
+    )
+    asked = [sys.executable, "-c", code, *given["preload"]]
+    found = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert found.stdout == "True False\n"
+
+
 FRAGILE = """
 import os, signal, time
 import numpy as np
@@ -380,7 +497,7 @@ def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch, no_
             "nan": ("crashed", "killed by SIGKILL, as the system does when memory runs out"),
             "nan,extent=element": ("poisoned weights", "1 weights not finite from batch 10 on"),
         },
-        "after": {"nan": ("skipped", "1 update, its state bit for bit as before")},
+        "after": {"nan": ("skipped", "1 update, bit for bit as before")},
     }
     assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
     assert [len(each) for each in record.curves["after"]["nan"]["loss"]] == [plan.faulty("after", 1, "nan").batches]

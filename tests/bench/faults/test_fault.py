@@ -81,6 +81,12 @@ def test_its_strength_is_the_factor_grown_from_batch_to_batch(factor, growth, la
     assert fault.strength(7 + later) == pytest.approx(factor * growth**later)
 
 
+@given(faults, st.integers(0, 2**32), offsets)
+def test_what_is_no_chance_is_the_same_in_every_run(fault, run, offset):
+    fault = dataclasses.replace(fault, batches=2**40 + 1, probability=1.0)
+    assert fault.strength(fault.batch + offset, run) == fault.strength(fault.batch + offset)
+
+
 @given(faults, offsets)
 def test_its_strength_is_always_a_number(fault, offset):
     fault = dataclasses.replace(fault, batches=2**40 + 1, probability=1.0)
@@ -98,22 +104,23 @@ def test_a_factor_beyond_a_float_is_infinite_and_zero_stays_zero():
     assert Fault("scale", 0.0, batches=1000, growth=10.0).strength(900) == 0.0
 
 
-@given(faults, faults, st.integers(0, 2**32), offsets)
-def test_its_draws_depend_on_seed_and_batch_alone(one, other, seed, offset):
+@given(faults, faults, st.integers(0, 2**32), st.integers(0, 2**32), offsets)
+def test_its_draws_depend_on_both_seeds_and_batch_alone(one, other, seed, run, offset):
     def drawn(fault):
         fault = dataclasses.replace(fault, batch=1, batches=2**41, probability=0.3, seed=seed)
-        return fault.strength(1 + offset) is not None
+        return fault.strength(1 + offset, run) is not None
 
     assert drawn(one) == drawn(other)
 
 
-def test_its_draws_differ_with_seed_and_batch():
-    def drawn(seed):
+def test_its_draws_differ_with_both_seeds_and_batch():
+    def drawn(seed, run=0):
         fault = Fault("nan", batch=1, batches=64, probability=0.5, seed=seed)
-        return tuple(fault.strength(batch) is not None for batch in range(1, 65))
+        return tuple(fault.strength(batch, run) is not None for batch in range(1, 65))
 
-    assert len({drawn(seed) for seed in range(20)}) == 20
-    assert drawn(3) == drawn(3)
+    # That of the fault and that of the run are not the same thing: (1, 0) is another draw than (0, 1).
+    assert len({drawn(seed, run) for seed in range(20) for run in range(20)}) == 400
+    assert drawn(3) == drawn(3, 0)
     assert drawn(0) != (drawn(0)[0],) * 64
 
 

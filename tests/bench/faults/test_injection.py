@@ -388,15 +388,24 @@ def test_leaves_everything_as_it_was(text, module):
     assert not vars(loop)
 
 
-def test_what_was_traced_with_a_fault_works_without_it(variables):
+def test_gradients_that_were_traced_with_a_fault_are_right_after_it(variables):
     with injection(Fault("nan")) as faulty:
         step = tf.function(lambda: gradients_of(variables))
         faulty.set(1.0)
-        step()
-        faulty.set(None)
-    del faulty
+        assert np.isnan(step()[0]).all()
     for one, other in zip(step(), START.values(), strict=True):
         np.testing.assert_array_equal(one, 2 * other)
+    assert faulty.strikes() == 1
+
+
+@pytest.mark.parametrize("place", ["gate", "gate(value)"])
+def test_calls_that_were_traced_with_a_fault_are_right_after_it(place, module):
+    with injection(Fault("nan", place=f"faulty_module:{place}")) as faulty:
+        step = tf.function(lambda value: module.gate(value))
+        faulty.set(1.0)
+        assert np.isnan(step(tf.constant(1.0)))
+    assert float(step(tf.constant(1.0))) == 2.0
+    assert faulty.strikes() == 1
 
 
 # Calls
@@ -462,6 +471,43 @@ def test_the_other_arguments_pass(module):
         value, extra = module.gate(tf.constant(1.0), tf.constant(2.0), extra=tf.constant(3.0))
     assert float(value) == 20.0
     assert float(extra["extra"]) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("text", "of_array"),
+    [
+        ("scale=10", [10, 20]),
+        ("scale=10,extent=element", [10, 2]),
+        ("nan", [np.nan, np.nan]),
+    ],
+)
+@pytest.mark.parametrize("place", ["same", "same(value)"])
+def test_arrays_go_wrong(place, text, of_array, module):
+    module.same = lambda value: value
+    values = {"array": np.float32([1, 2]), "truth": np.array([True]), "text": "a"}
+    with injection(Fault.parse(f"{text},in=faulty_module:{place}")) as faulty:
+        faulty.set(None)
+        found = module.same(values)
+        assert all(found[key] is value for key, value in values.items())
+        assert faulty.strikes() == 0
+        faulty.set(10.0 if "scale" in text else 1.0)
+        found = module.same(values)
+        assert isinstance(found["array"], np.ndarray)
+        np.testing.assert_array_equal(found["array"], np.float32(of_array))
+        assert found["truth"] is values["truth"]
+        assert found["text"] == "a"
+        assert faulty.strikes() == 1
+    assert values["array"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("way", ["graph", "xla"])
+def test_an_array_in_a_graph_goes_wrong(way, module):
+    with injection(Fault("scale", 10.0, place="faulty_module:gate(value)")) as faulty:
+        function = WAYS[way](lambda: module.gate(np.float32([1, 2])))
+        for strength, right in ((None, [2, 4]), (10.0, [20, 40]), (None, [2, 4])):
+            faulty.set(strength)
+            assert function().numpy().tolist() == right
+    assert faulty.strikes() == 1
 
 
 def test_a_default_goes_wrong(module, monkeypatch):
@@ -571,6 +617,32 @@ def test_a_method_of_the_loop(place, right, way):
     assert [float(value) for value in loop.all(tf.constant(1.0))] == [2, 3, 5, 2, 7]
 
 
+@pytest.mark.parametrize("name", ["compiled", "decorated"])
+def test_who_asks_a_function_for_its_graph_gets_it_without_the_fault(name):
+    loop, value = Loop(), tf.constant(1.0)
+    getattr(loop, name)(value, 5.0)
+    with injection(Fault("nan", place=f"{name}(value)")) as faulty:
+        faulty.attach(loop)
+        faulty.set(1.0)
+        function = getattr(loop, name)
+        assert np.isnan(function(value, 5.0))
+        assert float(function.get_concrete_function(value, 5.0)(value)) == 5.0
+        assert function.experimental_get_tracing_count() == 1
+
+
+def test_who_asks_a_function_for_its_compiled_form_gets_it():
+    loop, value = Loop(), tf.constant(1.0)
+    loop.compiled = tf.function(lambda value: value * 5.0, jit_compile=True)
+    with injection(Fault("nan", place="compiled")) as faulty:
+        faulty.attach(loop)
+        assert "HloModule" in loop.compiled.experimental_get_compiler_ir(value)(stage="hlo")
+
+
+def test_a_plain_function_has_no_graph_to_ask_for(module):
+    with injection(Fault("nan", place="faulty_module:gate")):
+        assert not hasattr(module.gate, "get_concrete_function")
+
+
 @ways
 def test_a_function_is_converted_all_the_same(way, module):
     """`if tensor:` works behind the fault only if AutoGraph has gone through it."""
@@ -617,12 +689,14 @@ def test_a_function_that_is_not_there_is_one_line(place, says, module):
     assert vars(module) == kept
 
 
-def test_says_why_no_call_went_wrong(module):
+@pytest.mark.parametrize("make", [tf.ones, np.ones])
+def test_says_why_no_call_went_wrong(make, module):
     with injection(Fault("nan", place="faulty_module:gate(value)")) as faulty:
-        assert faulty.why_not() == "gate was not called with tensors of numbers"
-        module.gate(np.ones(2))
-        assert faulty.why_not() == "gate was not called with tensors of numbers"
-        module.gate(tf.ones(2))
+        followed = "who has a function by another name is not followed"
+        assert faulty.why_not() == f"gate was never called; {followed}"
+        module.gate(3.0)
+        assert faulty.why_not() == f"gate was not called with tensors or arrays of numbers; {followed}"
+        module.gate(make(2))
         assert faulty.why_not() == "gate was not called in its batches"
     assert faulty.strikes() == 0
 
@@ -735,6 +809,20 @@ def test_a_learning_rate_is_put_back_between_two_batches_of_a_fault():
             assert bits(loop.variables) != before
             faulty.set(None)
             assert bits(loop.variables) == before
+
+
+def test_a_learning_rate_is_put_back_on_leaving():
+    loop = Rates()
+    before = bits(loop.variables)
+    with pytest.raises(KeyError), injection(Fault("nan", place="learning_rate")) as faulty:
+        faulty.attach(loop)
+        faulty.set(1.0)
+        assert np.isnan(loop.rates).all()
+        raise KeyError
+    assert bits(loop.variables) == before
+    with injection(Fault("nan", place="learning_rate")) as faulty:
+        faulty.attach(loop)
+    assert bits(loop.variables) == before
 
 
 def test_a_loop_without_a_learning_rate_says_so():

@@ -1,9 +1,11 @@
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -16,19 +18,23 @@ from bench.faults.jobs import REFUSED, Death, Job
 WRITE = "import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('whole')"
 HANG = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 FORK = f"import os\nif not os.fork(): exec({HANG!r})\n"
-"""A child that goes on for ten minutes, with the arguments of its parent, by which `alive` finds it."""
+"""A child that goes on for ten minutes, with the lock of its parent, by which `alive` finds it."""
+ESCAPE = f"import os\nif os.fork(): exec({HANG!r})\nos.setsid()\n"
+"""The rest is done by a child that nothing finds which ends its parent."""
+BUSY = "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')"
+"""Holds Python's lock for longer than anybody waits."""
 
 
-def make(name, code, *arguments):
-    return Job(name, ("-c", code, *map(str, arguments)), f"the job {name}")
+def make(name, code, *arguments, time_limit=60.0):
+    return Job(name, ("-c", code, *map(str, arguments)), f"the job {name}", time_limit)
 
 
 def died(job, death):
     return json.dumps({"name": job.name, "how": death.how, "why": death.why})
 
 
-def run(folder, *work, workers=2, time_limit=60.0, **more):
-    jobs.run(work, folder, workers, time_limit, died, **more)
+def run(folder, *work, workers=2, **more):
+    jobs.run(work, folder, workers, died, **more)
     return {job.name: jobs.result(folder, job).read_text() for job in work}
 
 
@@ -40,9 +46,14 @@ def until(holds):
 
 
 def alive(folder):
-    """Processes that have a folder in their arguments, as each job has for its result."""
-    processes = psutil.process_iter(["cmdline"])
-    return [each.pid for each in processes if any(str(folder) in text for text in each.info["cmdline"] or ())]
+    """Processes that hold a lock below a folder open, as each job does, and the run itself."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            paths = [Path(file.path) for file in process.open_files()]
+            if any(path.name == jobs.LOCK and path.is_relative_to(folder) for path in paths):
+                found.append(process.pid)
+    return found
 
 
 def results(folder):
@@ -78,6 +89,16 @@ def test_a_job_with_a_result_is_not_begun_again(tmp_path):
     assert run(tmp_path, make("a", WRITE), make("b", WRITE), tell=told.append) == {"a": "from before", "b": "whole"}
     assert [job.name for job in told] == ["b"]
     assert results(tmp_path).items() >= there.items()
+
+
+def test_a_job_may_be_begun_again_whatever_it_has_left(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.json").write_text("from before")
+    told = []
+    found = run(tmp_path, *(make(name, WRITE) for name in "abd"), tell=told.append, again={"a", "c", "d"})
+    assert found == {"a": "whole", "b": "from before", "d": "whole"}
+    assert sorted(job.name for job in told) == ["a", "d"]
+    assert (tmp_path / "c.json").read_text() == "from before"  # it is not asked for
 
 
 def test_a_job_without_a_result_is_begun_again(tmp_path):
@@ -125,7 +146,7 @@ def test_a_death_says_how_long_it_lived(tmp_path):
         deaths.append(death)
         return ""
 
-    jobs.run([make("a", "raise SystemExit(1)")], tmp_path, 1, 60.0, note)
+    jobs.run([make("a", "raise SystemExit(1)")], tmp_path, 1, note)
     assert deaths == [Death("crashed", "ended with code 1 and without a result", deaths[0].seconds)]
     assert 0 < deaths[0].seconds < 60
 
@@ -133,20 +154,28 @@ def test_a_death_says_how_long_it_lived(tmp_path):
 def test_a_result_counts_whatever_the_job_did_afterwards(tmp_path):
     crashing = make("a", f"{WRITE}\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     refusing = make("b", f"{WRITE}\nraise SystemExit({REFUSED})")
-    hanging = make("c", f"{WRITE}\n{HANG}")
-    assert run(tmp_path, crashing, refusing, hanging, time_limit=2.0) == dict.fromkeys("abc", "whole")
+    hanging = make("c", f"{WRITE}\n{HANG}", time_limit=2.0)
+    assert run(tmp_path, crashing, refusing, hanging) == dict.fromkeys("abc", "whole")
 
 
 def test_a_job_that_hangs_is_ended_with_its_children(tmp_path):
     begun = tmp_path / "begun"
     code = f"{FORK}open({str(begun)!r}, 'w').close()\n{HANG}"
     told = []
-    found = run(tmp_path / "results", make("a", code), make("b", WRITE), time_limit=2.0, tell=told.append)
+    found = run(tmp_path / "results", make("a", code, time_limit=2.0), make("b", WRITE), tell=told.append)
     assert json.loads(found["a"]) == {"name": "a", "how": "timed out", "why": "took longer than 2 s and was ended"}
     assert found["b"] == "whole"
     assert begun.exists()
     assert [job.name for job in told] == ["b", "a"]
     until(lambda: not alive(tmp_path))
+
+
+def test_each_job_has_a_time_of_its_own(tmp_path):
+    slow = f"import time; time.sleep(1.5)\n{WRITE}"
+    found = run(tmp_path, make("a", BUSY, time_limit=0.5), make("b", slow), make("c", HANG, time_limit=0.75))
+    assert json.loads(found["a"])["why"] == "took longer than 0.5 s and was ended"
+    assert found["b"] == "whole"
+    assert json.loads(found["c"])["why"] == "took longer than 0.75 s and was ended"
 
 
 @pytest.mark.parametrize("end", [WRITE, "raise ValueError", "os.kill(os.getpid(), 9)"])
@@ -192,6 +221,29 @@ def test_jobs_have_the_variables_that_are_given(tmp_path, monkeypatch):
     assert run(tmp_path, make("a", code), environment={"THEIRS": "2"}) == {"a": "12"}
 
 
+def test_jobs_begin_with_modules_that_are_imported_once(tmp_path, monkeypatch):
+    (tmp_path / "preloaded.py").write_text("import os\nby, state = os.getpid(), []")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path.cwd()}")
+    code = (
+        "import os, pathlib, sys\n"
+        "module = sys.modules['preloaded']\n"
+        "pathlib.Path(sys.argv[-1]).write_text(f'{module.by} {module.by == os.getppid()} {module.state}')\n"
+        "module.state.append(1)"
+    )
+    work = [make(name, code) for name in "abc"]
+    (what,) = {*run(tmp_path / "results", *work, preload=["preloaded"]).values()}
+    assert what.endswith(" True []")
+
+
+def test_a_server_that_dies_is_no_jobs_fault(tmp_path):
+    killing = make("a", "import os; os.kill(os.getppid(), 9); import time; time.sleep(600)")
+    with pytest.raises(RuntimeError, match=r"^the process that forks has died, and the job a with it$"):
+        run(tmp_path, killing, make("b", WRITE), workers=1)
+    until(lambda: not alive(tmp_path))
+    assert "a.json" not in {path.name for path in results(tmp_path)}
+    assert run(tmp_path, make("b", WRITE)) == {"b": "whole"}
+
+
 def test_an_interrupted_run_leaves_whole_results_and_is_gone_on_with(tmp_path):
     begun, go_on = tmp_path / "begun", tmp_path / "go on"
     folder = tmp_path / "results"
@@ -220,7 +272,7 @@ def test_a_folder_is_for_one_run_at_a_time(tmp_path, monkeypatch):
 
     def run_too(job):
         with pytest.raises(UsageError) as caught:
-            run(tmp_path, *work)
+            run(tmp_path, *work, again={"a", "b"})
         refused.append(str(caught.value))
 
     assert run(tmp_path, *work, tell=run_too) == dict.fromkeys("ab", "whole")
@@ -254,7 +306,7 @@ from bench.faults import jobs
 folder, work = Path(sys.argv[1]), json.loads(sys.argv[2])
 jobs.run(
     [jobs.Job(name, tuple(arguments), name) for name, arguments in work.items()],
-    folder, 2, 60.0, lambda job, death: f"died: {death}",
+    folder, 2, lambda job, death: f"died: {death}",
 )
 """
 
@@ -309,10 +361,22 @@ def test_no_job_outlives_a_killed_run(tmp_path):
     assert not results(tmp_path / "results")
 
 
+@pytest.mark.parametrize("code", [DIE + BUSY, BUSY, HANG], ids=["holds Python's lock", "and does not watch", "sleeps"])
+def test_not_even_a_job_that_cannot_notice_it(tmp_path, code):
+    begun = tmp_path / "begun"
+    with another(tmp_path / "results", make("a", f"open({str(begun)!r}, 'w').close()\n{code}")) as process:
+        until(begun.exists)
+        assert len(alive(tmp_path)) == 2
+        process.kill()
+        process.wait()
+        until(lambda: not alive(tmp_path))
+    assert not results(tmp_path / "results")
+
+
 def test_a_run_waits_for_the_jobs_of_a_killed_one(tmp_path, monkeypatch):
     begun, go_on = tmp_path / "begun", tmp_path / "go on"
     folder = tmp_path / "results"
-    stubborn = make("a", f"open({str(begun)!r}, 'w').close()\n{after(go_on, WRITE)}")  # has no die_with_parent
+    stubborn = make("a", f"{ESCAPE}open({str(begun)!r}, 'w').close()\n{after(go_on, WRITE)}")
     with another(folder, stubborn) as process:
         until(begun.exists)
         process.kill()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -169,13 +171,47 @@ def test_it_counts_what_happens_while_it_is_on(compiled):
     assert found == [0, 1, 2, 2]
 
 
-def test_it_takes_tensors_and_slices_of_numbers():
+def test_it_takes_tensors_slices_and_arrays_of_numbers():
     switch = Switch(Fault("nan"))
     for dtype in (*FLOATS, *INTEGERS):
         assert switch.takes(tf.zeros([2], dtype))
+    for dtype in (np.float16, np.float32, np.float64, np.uint8, np.int32, np.int64):
+        assert switch.takes(np.zeros([2], dtype))
     assert switch.takes(tf.IndexedSlices(tf.ones([1]), tf.constant([0])))
-    for other in (None, 1.0, "a", np.ones(2), tf.constant("a"), tf.constant(True), tf.constant(1j), tf.Variable(1.0)):
+    arrays = [np.array(each) for each in (True, "a", b"a", 1j, None)]
+    tensors = [tf.constant(each) for each in ("a", True, 1j)]
+    for other in (None, 1.0, "a", np.float32(1), *arrays, *tensors, tf.Variable(1.0)):
         assert not switch.takes(other)
+
+
+@pytest.mark.parametrize("extent", ["all", "element"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8, np.int64])
+@pytest.mark.parametrize("fault", [Fault("nan"), Fault("inf"), Fault("scale", 10.0)], ids=str)
+def test_an_array_is_hit_as_a_tensor_is(fault, dtype, extent):
+    values = np.array([[1, 2], [3, 4]], dtype)
+    switch = on(dataclasses.replace(fault, extent=extent))
+    found = switch.corrupt(values)
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == dtype
+    assert found.flags.writeable
+    assert bits(found) == bits(switch.corrupt(tf.constant(values))) != bits(values)
+    assert values.tolist() == [[1, 2], [3, 4]]
+
+
+def test_an_array_passes_as_the_same_object_while_it_is_off():
+    switch, values = on(Fault("nan")), np.ones(3, np.float32)
+    assert switch.corrupt(values) is not values
+    switch.set(None)
+    assert switch.corrupt(values) is values
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+def test_an_array_in_a_graph_is_a_constant_that_goes_wrong_when_it_is_on(compiled):
+    switch = Switch(Fault("scale", 10.0))
+    function = tf.function(lambda: switch.corrupt(np.float32([1, -0.0])), jit_compile=compiled)
+    for strength, right in ((None, [1, -0.0]), (10.0, [10, -0.0]), (None, [1, -0.0])):
+        switch.set(strength)
+        assert bits(function()) == np.float32(right).tobytes()
 
 
 @pytest.mark.parametrize("extent", ["all", "element"])

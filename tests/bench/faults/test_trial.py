@@ -26,6 +26,7 @@ trials = st.builds(
     fault=st.none() | st.sampled_from(["nan", "inf"]),
     batches=st.none() | st.integers(1, 2),
     epochs=st.none() | st.integers(1, 2),
+    time_limit=st.sampled_from([0.5, 300.0]),
 )
 observations = st.builds(
     Observation,
@@ -81,14 +82,21 @@ def test_whatever_makes_a_difference_makes_another_name(change):
     assert make(**change).job.name != make().job.name
 
 
-def test_every_field_can_make_a_difference():
-    assert {*Trial.model_fields} == {"loop", "factory", "preset", "seed", "options", "fault", "batches", "epochs"}
+def test_every_field_but_one_can_make_a_difference():
+    fields = {"loop", "factory", "preset", "seed", "options", "fault", "batches", "epochs"}
+    assert {*Trial.model_fields} == {*fields, "time_limit"}
+
+
+def test_with_more_time_it_is_the_same_trial():
+    assert make(time_limit=2.5).job.name == make().job.name
+    assert (make(time_limit=2.5).job.time_limit, make().job.time_limit) == (2.5, 300.0)
 
 
 @settings(deadline=None)
 @given(trials, trials)
 def test_a_name_is_of_one_trial_alone(one, other):
-    assert (one.job.name == other.job.name) == (one == other)
+    same = one == other.model_copy(update={"time_limit": one.time_limit})
+    assert (one.job.name == other.job.name) == same
     assert one.job == one.model_copy(deep=True).job
 
 
@@ -115,7 +123,7 @@ def test_the_title_is_for_a_person():
     assert make(fault="nan", seed=3).job.title == "before, seed 3, nan"
 
 
-@pytest.mark.parametrize("broken", [{"batches": 0}, {"epochs": 0}, {"surprise": 1}])
+@pytest.mark.parametrize("broken", [{"batches": 0}, {"epochs": 0}, {"time_limit": 0}, {"surprise": 1}])
 def test_is_checked_when_it_is_made(broken):
     with pytest.raises(ValueError, match=next(iter(broken))):
         make(**broken)

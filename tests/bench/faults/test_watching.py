@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from bench.faults import Fault
+from bench.faults import Fault, watching
 from bench.faults.observation import PATIENCE, SETTLING, WATCHED, Observation, horizon
 from bench.faults.watching import observe
 from bench.loop import LoopSpec
@@ -16,9 +16,9 @@ SPEC = LoopSpec("tiny")
 WEIGHT = "0:generator/weight:0"
 
 
-def watch(make, fault=None, batches=15, **more):
+def watch(make, fault=None, batches=15, spec=SPEC, **more):
     text = None if fault is None else Fault.parse(fault)
-    return observe("toys:it", lambda spec: make(), SPEC, text, batches, **more)
+    return observe("toys:it", lambda spec: make(), spec, text, batches, **more)
 
 
 def test_a_clean_run_is_seen_as_it_is():
@@ -43,7 +43,7 @@ def test_poison_is_seen_from_its_batch_on(kind):
     found = watch(toys.Quadratic, f"{kind},batch=4")
     assert found.ended == "whole"
     assert found.struck == (4,)
-    assert found.skipped == 0
+    assert found.skipped == ()
     assert found.first_bad == 4
     assert np.isnan(found.worst)
     assert found.bad_weights == (WEIGHT,)
@@ -76,12 +76,25 @@ def test_the_worst_weight_is_that_from_the_fault_on():
     assert np.isnan(endless.worst) or endless.worst == np.inf
 
 
+def test_the_worst_weight_may_be_that_which_the_loop_dies_of():
+    class Careful(toys.Descending):
+        def run(self, batches):
+            super().run(batches)
+            if tf.reduce_max(tf.abs(self.weight)) > 100:
+                raise OverflowError
+
+    far = watch(Careful, "scale=-1e5,batch=6", batches=8)
+    assert (far.ended, far.batches) == ("crashed", 6)
+    assert 900 < far.worst < 1100
+    assert np.isnan(watch(toys.Checked, "nan,batch=6", batches=8).worst)
+
+
 @pytest.mark.parametrize("batches", [1, 3])
 @pytest.mark.parametrize("kind", ["nan", "inf"])
-def test_a_whole_skip_is_counted_and_nothing_moved(kind, batches):
+def test_a_whole_skip_is_seen_and_nothing_moved(kind, batches):
     found = watch(toys.Guarded, f"{kind},batches={batches},batch=5")
     assert found.struck == tuple(range(5, 5 + batches))
-    assert found.skipped == batches
+    assert found.skipped == found.struck
     assert found.moved_in_skips == ()
     assert found.first_bad is None
     assert found.bad_weights == found.bad_state == ()
@@ -92,20 +105,30 @@ def test_a_whole_skip_is_counted_and_nothing_moved(kind, batches):
 def test_a_gradient_made_zero_is_no_skip():
     found = watch(toys.Zeroing, "nan")
     assert found.struck == (10,)
-    assert found.skipped == 0
+    assert found.skipped == ()
     assert found.first_bad is None
 
 
-def test_a_skip_that_counts_on_is_one_with_what_moved():
-    found = watch(toys.Counting, "nan")
-    assert found.skipped == 1
+@pytest.mark.parametrize("target", ["all", "generator"])
+def test_a_skip_that_counts_on_is_one_with_what_moved(target):
+    """Where nothing at all was trained, the state of the whole optimizer should be as it was, whatever its name."""
+    found = watch(toys.Counting, f"nan,target={target}")
+    assert found.skipped == (10,)
     assert [name.split("/")[-1] for name in found.moved_in_skips] == ["iteration"]
+
+
+def test_a_batch_that_only_gathers_gradients_moves_no_weight_by_itself():
+    """Who looks at the clean run too can tell it from a skip."""
+    found = watch(toys.Gathering, "scale=2,batch=9,batches=4")
+    assert found.struck == (9, 10, 11, 12)
+    assert found.skipped == (9, 10, 12)
+    assert np.flatnonzero(watch(toys.Gathering).steps[WEIGHT]).tolist() == [3, 7, 11]
 
 
 def test_an_update_that_is_no_skip_moves_nothing_in_skips():
     found = watch(toys.Counting, "scale=2")
     assert found.struck == (10,)
-    assert found.skipped == 0
+    assert found.skipped == ()
     assert found.moved_in_skips == ()
 
 
@@ -142,11 +165,30 @@ class Pair(toys.Guarded):
 
 
 @pytest.mark.parametrize("batch", [6, 7])
-def test_a_skip_is_counted_of_a_network_that_is_not_trained_in_every_batch(batch):
+def test_a_skip_is_seen_of_a_network_that_is_not_trained_in_every_batch(batch):
     found = watch(Pair, f"nan,target=discriminator,batch={batch}")
-    assert found.struck == (8 if batch == 7 else 6,)
-    assert found.skipped == 1
+    assert found.struck == found.skipped == (8 if batch == 7 else 6,)
     assert found.moved_in_skips == ()
+
+
+def test_beside_a_network_that_goes_on_only_the_state_of_its_own_name_moves_in_skips():
+    class Counting(Pair):
+        def __init__(self):
+            super().__init__()
+            self.updates = tf.Variable(0, trainable=False, name="discriminator/updates")
+
+        def _other_step(self):
+            self.updates.assign_add(1)
+            self.other_optimizer.iterations.assign_add(1)  # nothing in its name says whose it is
+            super()._other_step()
+
+        @property
+        def variables(self):
+            return [*super().variables, self.updates]
+
+    found = watch(Counting, "nan,target=discriminator,batch=6")
+    assert found.skipped == (6,)
+    assert [name.partition(":")[2] for name in found.moved_in_skips] == ["discriminator/updates:0"]
 
 
 def test_the_counters_of_a_guard_are_no_state_that_moves_in_skips():
@@ -154,8 +196,7 @@ def test_the_counters_of_a_guard_are_no_state_that_moves_in_skips():
     found = watch(Pair, str(fault), batches=22)
     struck = tuple(batch for batch in range(4, 20, 2) if fault.strength(batch) is not None)
     assert 1 < len(struck) < (struck[-1] - struck[0]) / 2 + 1  # with clean updates between them
-    assert found.struck == struck
-    assert found.skipped == len(struck)
+    assert found.struck == found.skipped == struck
     assert found.moved_in_skips == ()
 
 
@@ -166,8 +207,8 @@ def test_only_the_network_that_is_hit_is_looked_at():
                 loss = tf.reduce_sum(self.other**2)
             self.other_optimizer.apply([tf.zeros(2) * tape.gradient(loss, self.other)], [self.other])
 
-    assert watch(Half, "nan,target=generator,batch=4").skipped == 1
-    assert watch(Half, "nan,target=discriminator,batch=4").skipped == 0
+    assert watch(Half, "nan,target=generator,batch=4").skipped == (4,)
+    assert watch(Half, "nan,target=discriminator,batch=4").skipped == ()
 
 
 @pytest.mark.parametrize(("batch", "every", "struck"), [(10, 4, 12), (12, 4, 12), (1, 20, 20), (1, 21, 21)])
@@ -214,6 +255,19 @@ def test_a_random_fault_strikes_in_the_batches_that_were_drawn():
     found = watch(toys.Quadratic, str(fault))
     assert found.struck == tuple(batch for batch in range(15) if fault.strength(batch) is not None)
     assert 0 < len(found.struck) < 10
+    other = watch(toys.Quadratic, str(fault), spec=LoopSpec("tiny", seed=7))
+    assert other.struck == tuple(batch for batch in range(15) if fault.strength(batch, 7) is not None)
+    assert other.struck != found.struck
+
+
+def test_that_chance_never_let_it_happen_is_said_of_the_seed_of_the_run():
+    fault = Fault("nan", target="encoder", probability=0.5)
+    drawn = {seed: fault.strength(fault.batch, seed) is not None for seed in range(20)}
+    for right in (False, True):
+        seed = next(seed for seed, strikes in drawn.items() if strikes == right)
+        found = watch(toys.Quadratic, str(fault), spec=LoopSpec("tiny", seed=seed))
+        assert found.ended == "not tested"
+        assert ("let it happen in none of its batches" in found.why) != right
 
 
 def test_weights_that_the_fault_changes_have_not_moved():
@@ -237,7 +291,7 @@ def test_a_learning_rate_of_zero_is_no_skip_of_state():
         (SystemExit(3), "SystemExit: 3"),
         (KeyError("loss"), "KeyError: 'loss'"),
         (AssertionError(), "AssertionError: run"),
-        (RuntimeError("x" * 500), f"RuntimeError: {'x' * 200}"),
+        (RuntimeError("x" * 500), f"RuntimeError: {'x' * 400}"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -276,6 +330,57 @@ def test_a_loop_that_crashes_everywhere_is_seen_all_the_same():
     found = watch(Hopeless)
     assert (found.ended, found.why) == ("crashed", "RuntimeError: out of something")
     assert (found.batches, found.metrics, found.first_bad) == (6, {}, None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("no more of it"), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("fault", [None, "nan"])
+def test_a_factory_that_runs_out_of_memory_has_crashed(fault, error):
+    def make():
+        raise error
+
+    genuine = tf.GradientTape.gradient
+    found = watch(make, fault)
+    assert found.ended == "crashed"
+    assert found.why.startswith(f"factory 'toys:it': failed with {type(error).__name__}: ")
+    assert str(error).splitlines()[0] in found.why
+    assert found == Observation(ended="crashed", why=found.why)
+    assert tf.GradientTape.gradient is genuine
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), tf.errors.InvalidArgumentError(None, None, "no")], ids=repr)
+def test_a_factory_that_fails_otherwise_is_an_error_of_its_author(error):
+    def make():
+        raise error
+
+    with pytest.raises(UsageError, match=r"failed with .*: no"):
+        watch(make)
+
+
+@pytest.mark.parametrize("fault", [None, "nan"])
+@pytest.mark.parametrize("name", ["_bits", "_distance", "_is_finite"])
+def test_a_mistake_of_the_watcher_is_no_crash_of_the_loop(name, fault, monkeypatch):
+    def mistaken(*values):
+        raise IndexError("ours")
+
+    monkeypatch.setattr(watching, name, mistaken)
+    with pytest.raises(IndexError, match="ours"):
+        watch(toys.Quadratic, fault)
+
+
+def test_variables_that_cannot_be_read_are_no_crash_either():
+    class Closed(toys.Quadratic):
+        @property
+        def variables(self):
+            if len(self.losses) == 6:
+                raise OSError("closed")
+            return super().variables
+
+    with pytest.raises(OSError, match="closed"):
+        watch(Closed)
 
 
 def test_ctrl_c_is_no_crash():
@@ -347,9 +452,131 @@ def test_variables_of_keras_are_named_by_their_path():
 
     found = watch(Deep, "nan,target=net/head,batch=2", batches=4)
     assert found.struck == (2,)
+    # In their order, on which no hash of a text has a say.
     assert list(found.steps) == ["0:net/trunk/kernel", "1:net/trunk/bias", "2:net/head/kernel", "3:net/head/bias"]
     assert np.isnan(found.steps["2:net/head/kernel"][2])
     assert np.isfinite(found.steps["0:net/trunk/kernel"][2])
+
+
+class Late(toys.Guarded):
+    """Its optimizer makes its state in the first batch; and it names its weights last."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizer = keras.optimizers.Adam(0.01)
+
+    @property
+    def variables(self):
+        return [*self.optimizer.variables, self.weight]
+
+
+def test_state_that_is_made_in_the_first_batch_is_seen_from_then_on():
+    class Unguarded(Late):
+        _step = toys.Quadratic._step
+
+    late, usual = watch(Late), watch(toys.Guarded)
+    assert late.metrics == usual.metrics
+    assert list(late.steps.values()) == list(usual.steps.values())
+    assert [name.partition(":")[2] for name in late.steps] == ["generator/weight:0"]
+    poisoned = watch(Unguarded, "nan,batch=4")
+    assert [name.partition(":")[2] for name in poisoned.bad_weights] == ["generator/weight:0"]
+    assert [name.rpartition("_")[2] for name in poisoned.bad_state] == ["momentum", "velocity"]
+
+
+def test_state_that_is_made_in_the_first_batch_may_move_in_skips():
+    class Forgetting(Late):
+        def _step(self):
+            loss = super()._step()
+            for each in self.optimizer.variables[2:]:
+                each.assign(0.9 * each)
+            return loss
+
+    found = watch(Forgetting, "nan")
+    assert found.skipped == (10,)
+    assert [name.rpartition("_")[2] for name in found.moved_in_skips] == ["momentum", "velocity"]
+    assert watch(Late, "nan").moved_in_skips == ()
+
+
+def test_namesakes_are_told_apart_and_a_weight_may_go_or_come():
+    class Growing(toys.Quadratic):
+        def __init__(self):
+            super().__init__()
+            self.more = [tf.Variable([float(number)], name="more") for number in range(3)]
+
+        def run(self, batches):
+            super().run(batches)
+            self.more[1].assign_add([0.5])
+            if len(self.losses) == 3:
+                self.more.pop()
+                self.more.append(tf.Variable([7.0], name="other"))
+            self.more[-1].assign_add([2.0])
+
+        @property
+        def variables(self):
+            return [*self.more, *super().variables]
+
+    found = watch(Growing, "scale=1", batches=12)
+    steps = {name.partition("more")[0]: steps for name, steps in found.steps.items() if "more" in name}
+    assert steps == {"0:": (0,) * 12, "1:": (0.5,) * 12, "2:": (2.0,) * 2 + (0.0,) * 10}
+    (other,) = (steps for name, steps in found.steps.items() if "other" in name)
+    assert other == (0.0,) * 3 + (2.0,) * 9
+    assert found.worst == 7.0 + 2.0 * 10
+
+
+def test_variables_of_texts_are_left_out():
+    class Titled(toys.Guarded):
+        def __init__(self):
+            super().__init__()
+            self.title = tf.Variable("", trainable=False, name="generator/title")
+            self.words = tf.Variable(["a", "b"], name="generator/words")
+
+        def run(self, batches):
+            super().run(batches)
+            self.title.assign(str(len(self.losses)))
+
+        @property
+        def variables(self):
+            return [*super().variables, self.title, self.words]
+
+    found = watch(Titled, "nan")
+    assert found == watch(toys.Guarded, "nan")
+
+
+@pytest.mark.parametrize("start", [np.inf, np.nan])
+def test_what_was_not_finite_in_the_first_place_is_not_bad(start):
+    class Best(toys.Guarded):
+        def __init__(self):
+            super().__init__()
+            self.best = tf.Variable(start, trainable=False, name="best_loss")
+
+        @property
+        def variables(self):
+            return [*super().variables, self.best]
+
+    for fault in (None, "nan"):
+        found = watch(Best, fault)
+        assert found.first_bad is None
+        assert found.bad_state == ()
+
+
+def test_state_that_becomes_infinite_is_bad():
+    class Worst(toys.Guarded):
+        def __init__(self):
+            super().__init__()
+            self.best = tf.Variable(0.0, trainable=False, name="worst_loss")
+
+        def run(self, batches):
+            super().run(batches)
+            if len(self.losses) == 6:
+                self.best.assign(np.inf)
+
+        @property
+        def variables(self):
+            return [*super().variables, self.best]
+
+    found = watch(Worst)
+    assert found.first_bad == 5
+    assert [name.partition(":")[2] for name in found.bad_state] == ["worst_loss:0"]
 
 
 def test_metrics_that_go_bad_first_are_where_it_began():

@@ -1,5 +1,6 @@
 import pytest
-from survivals import NAN, SPIKE, survival_record
+from records import survival as one_survival
+from survivals import ELEMENT, NAN, SPIKE, survival_record, undisturbed
 
 from bench.report import survival
 
@@ -9,11 +10,46 @@ def cells(frame):
 
 
 def test_shares_of_one_bad_batch_by_its_size():
-    found = cells(survival.by_magnitude(survival_record()))
-    assert found == {  # an element of a gradient is another fault
-        "× 10000": ("0 of 4 alive (0% to 49%): 4 frozen", "4 of 4 alive (51% to 100%): 4 survived"),
-        "NaN": ("0 of 4 alive (0% to 49%): 3 crashed, 1 poisoned weights", "4 of 4 alive (51% to 100%): 4 skipped"),
+    found = survival.by_magnitude(survival_record())
+    assert list(found.columns) == ["network", "gradients", "before", "after"]
+    assert [tuple(row) for row in found.itertuples(index=False)] == [  # an element of a gradient is another fault
+        (
+            "generator",
+            "× 10000",
+            "0 of 4 alive (0% to 49%): 4 frozen",
+            "4 of 4 alive (51% to 100%): 4 survived; back after 3 to 12 batches, 1 not back",
+        ),
+        (
+            "generator",
+            "NaN",
+            "0 of 4 alive (0% to 49%): 3 crashed, 1 poisoned weights",
+            "4 of 4 alive (51% to 100%): 4 skipped; back after 0 batches",
+        ),
+    ]
+
+
+def test_each_network_has_shares_of_its_own():
+    record = survival_record()
+    faults = [NAN, "nan,target=discriminator", "nan", "nan,batch=30"]
+    arms = {
+        "before": tuple(one_survival("crashed", fault) for fault in faults),
+        "after": (one_survival("skipped", "nan"),),
     }
+    found = survival.by_magnitude(record.model_copy(update={"survivals": arms}))
+    assert [tuple(row)[:2] for row in found.itertuples(index=False)] == [
+        ("generator", "NaN"),
+        ("discriminator", "NaN"),
+        ("all", "NaN"),
+    ]
+    assert list(found["after"]) == ["not measured"] * 2 + [
+        "1 of 1 alive (21% to 100%): 1 skipped; back after 0 batches"
+    ]
+
+
+def test_other_faults_are_those_that_are_in_no_table_yet():
+    tables = dict(survival.tables(survival_record()))
+    assert list(cells(tables["other faults"])) == ["NaN gradients in one element, all networks"]
+    assert list(tables["other faults"].columns) == ["fault", "before", "after"]
 
 
 def test_every_fault_with_what_could_not_be_tested():
@@ -24,7 +60,7 @@ def test_every_fault_with_what_could_not_be_tested():
         "NaN gradients in one element, all networks",
     ]
     assert found["NaN gradients in one element, all networks"][1] == (
-        "3 of 3 alive (44% to 100%): 3 skipped, 1 not tested"
+        "3 of 3 alive (44% to 100%): 3 skipped, 1 not tested; back after 0 batches"
     )
 
 
@@ -35,7 +71,7 @@ def test_the_ladder_has_the_faults_that_all_rungs_have_and_ends_with_the_loop_af
     assert cells(ladder) == {
         "NaN gradients, generator": (
             "0 of 4 alive (0% to 49%): 4 poisoned weights",
-            "4 of 4 alive (51% to 100%): 4 skipped",
+            "4 of 4 alive (51% to 100%): 4 skipped; back after 0 batches",
         )
     }
 
@@ -50,18 +86,50 @@ def test_how_those_ended_that_did_not_come_through():
     ]
 
 
+def test_two_faults_that_read_alike_are_two():
+    """What a person is told of a fault leaves its seed out."""
+    record = survival_record()
+    texts = ["nan,batches=9,probability=0.5", "nan,batches=9,probability=0.5,seed=1"]
+    runs = tuple(one_survival("crashed", text, reason=f"of {text}") for text in texts)
+    found = survival.deaths(record.model_copy(update={"survivals": {"before": runs, "after": ()}}))
+    assert list(found["fault"]) == ["NaN gradients, all networks, at random in 50% of 9 batches"] * 2
+    assert list(found["runs"]) == ["1", "1"]
+    assert list(found["the first of them"]) == [f"of {text}" for text in texts]
+
+
 def test_long_runs_without_a_fault():
-    assert cells(survival.undisturbed(survival_record())) == {
-        "before": ("4", "2000", "1 of 4 (5% to 70%)"),
-        "after": ("4", "2000", "0 of 4 (0% to 49%)"),
+    found = survival.undisturbed(survival_record())
+    assert list(found.columns) == ["loop", "batches a run", "died (95%)"]
+    assert cells(found) == {"before": ("2000", "1 of 4 (5% to 70%)"), "after": ("2000", "0 of 4 (0% to 49%)")}
+
+
+def test_long_runs_that_tell_nothing_do_not_count():
+    runs = {
+        "before": (
+            *(undisturbed(seed, batches=batches) for seed, batches in enumerate((2000, 1000))),
+            undisturbed(2, ended="crashed", batches=7),
+            undisturbed(3, ended="timed out", batches=0),
+            undisturbed(4, ended="not tested", batches=0),
+        ),
+        "after": (undisturbed(0, ended="timed out", batches=0),),
     }
+    found = cells(survival.undisturbed(survival_record(undisturbed=runs)))
+    assert found == {"before": ("1000 to 2000", "1 of 3 (6% to 79%)")}
+
+
+def test_of_long_runs_that_all_crashed_there_is_no_length():
+    runs = {"before": (undisturbed(0, ended="crashed", batches=7),)}
+    assert cells(survival.undisturbed(survival_record(undisturbed=runs)))["before"] == ("0", "1 of 1 (21% to 100%)")
 
 
 def test_empty_tables_are_left_out():
     record = survival_record(undisturbed={})
     plan = record.plan.only((SPIKE, NAN), ("before", "after"))
     titles = [title for title, _ in survival.tables(record.model_copy(update={"plan": plan}))]
-    assert titles == ["one batch of gradients gone wrong, all networks", "every fault", "how the others ended"]
+    assert titles == ["one batch of gradients gone wrong", "other faults", "how the others ended"]
+    found = {arm: tuple(run for run in record.survivals[arm] if run.fault != ELEMENT) for arm in ("before", "after")}
+    titles = [title for title, _ in survival.tables(record.model_copy(update={"plan": plan, "survivals": found}))]
+    assert titles == ["one batch of gradients gone wrong", "how the others ended"]
 
 
 def test_markdown_says_what_must_be_known():
@@ -69,7 +137,9 @@ def test_markdown_says_what_must_be_known():
     for told in (
         "### The ladder of protections",
         "### 100 epochs without a fault",
+        "### One batch of gradients gone wrong",
         "| NaN gradients, generator",
+        "; back: the weights move at least half as far again",
         "before: my.bef:make",
         "seeds 0 to 3; runs with a fault: 12 of before, 12 of after, 4 of after, clip",
         "2 cores of a CPU",

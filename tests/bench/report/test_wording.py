@@ -3,6 +3,7 @@ import math
 import pytest
 from records import survival
 
+from bench.faults.rates import Rate
 from bench.report import wording
 from bench.statistics import Interval, Spread
 
@@ -32,10 +33,27 @@ def test_outcomes():
     one, many = [survival("frozen")], [survival("skipped"), survival("crashed"), survival("skipped")]
     untested = survival("not tested")
     assert wording.outcome(one) == "frozen: because"
-    assert wording.outcome(many) == "2 of 3 alive (21% to 94%): 2 skipped, 1 crashed"
-    assert wording.outcome([*many, untested]).endswith("2 skipped, 1 crashed, 1 not tested")
+    assert wording.outcome(many) == "2 of 3 alive (21% to 94%): 2 skipped, 1 crashed; back after 0 batches"
+    assert wording.outcome([*many, untested]).endswith("2 skipped, 1 crashed, 1 not tested; back after 0 batches")
+    assert wording.outcome(one * 2) == "0 of 2 alive (0% to 66%): 2 frozen"  # and what is not is not back
     assert wording.outcome([untested] * 2) == "2 not tested"
     assert wording.outcome([]) == "not measured"
     assert wording.outcomes(one) == "frozen"
     assert wording.outcomes([untested]) == "not tested"
     assert wording.outcomes([*many, untested]) == "2 skipped, 1 crashed, 1 not tested"
+
+
+@pytest.mark.parametrize(
+    ("recoveries", "says"),
+    [
+        ([0], "back after 0 batches"),
+        ([12, 0, 3], "back after 0 to 12 batches"),
+        ([4, 4, None], "back after 4 batches, 1 not back"),
+        ([12, None, 0, None, None], "back after 0 to 12 batches, 3 not back"),
+        ([None, None], "2 not back"),
+    ],
+)
+def test_how_long_until_they_were_back(recoveries, says):
+    assert wording.back(recoveries) == says
+    found = wording.rate(Rate.of(survival("survived", recovery=each) for each in recoveries))
+    assert found.endswith(f" survived; {says}")
