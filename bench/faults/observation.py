@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,12 +23,13 @@ Ended = Literal["whole", "crashed", "timed out", "not tested"]
 
 
 class Observation(Frozen):
-    """Of one loop; as many values as batches were trained, in each series."""
+    """Of one loop; as many values as looks at it, in each series but those of the metrics: one a batch."""
 
     ended: Ended
     why: str = ""  # it did not come to the end
+    stride: Annotated[int, Field(gt=0)] = 1  # batches from one look to the next
     metrics: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    # How far each weight moved in a batch, L2; NaN where it is not finite.
+    # How far each weight moved since the look before, L2; NaN where it is not finite.
     steps: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     struck: tuple[int, ...] = ()  # batches (from 0) in which the fault happened
     skipped: tuple[int, ...] = ()  # of them, those that left each weight that should be hit as it was, bit for bit
@@ -41,7 +42,7 @@ class Observation(Frozen):
     @property
     def batches(self) -> int:
         """That were trained to the end."""
-        return len(next(iter(self.steps.values()), ()))
+        return self.stride * len(next(iter(self.steps.values()), ()))
 
 
 def horizon(fault: Fault) -> int:

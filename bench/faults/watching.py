@@ -34,7 +34,7 @@ def observe(
         spec: to make it with.
         fault: what goes wrong meanwhile, if anything does.
         batches: to train; a fault of a single batch that waits for its network adds to them.
-        epochs: to train instead, of as many batches as the loop says of itself.
+        epochs: to train instead, of as many batches as the loop says of itself; it is looked at after each epoch.
 
     Raises:
         UsageError: the factory failed, what it made keeps to no contract, or the fault's place is not to be found.
@@ -52,15 +52,17 @@ def observe(
             length = describe(loop).get("batches_per_epoch")
             if not isinstance(length, int) or epochs is None:
                 return Observation(ended="not tested", why="the loop does not say how many batches make an epoch")
-            batches = epochs * length
+            return _Watch(loop, fault, way, spec.seed, stride=length).train(epochs)
         return _Watch(loop, fault, way, spec.seed).train(batches)
 
 
 class _Watch:
     """A loop and what has been seen of it so far."""
 
-    def __init__(self, loop: TrainingLoop, fault: Fault | None, way: Injection | None, seed: int) -> None:
-        self._loop, self._fault, self._way, self._seed = loop, fault, way, seed
+    def __init__(
+        self, loop: TrainingLoop, fault: Fault | None, way: Injection | None, seed: int, stride: int = 1
+    ) -> None:
+        self._loop, self._fault, self._way, self._seed, self._stride = loop, fault, way, seed, stride
         self._names: dict[tuple[str, int], str] = {}  # each with a number, that makes it one variable's alone
         self._weights: dict[str, None] = {}  # in the order in which they were first seen
         self._finite: dict[str, bool] = {}  # whether a variable was so when it was first seen: not every one has to be
@@ -74,7 +76,7 @@ class _Watch:
         self._worst = 0.0
 
     def train(self, batches: int) -> Observation:
-        """Trains so many batches; whatever the loop dies of is what was seen."""
+        """Trains so many batches, or strides; whatever the loop dies of is what was seen."""
         waited, batch = 0, 0
         try:
             while batch < batches + waited:
@@ -103,7 +105,7 @@ class _Watch:
         self._last = self._read() if strength is not None else self._last
         try:
             with _blaming_the_loop():
-                self._loop.run(1)
+                self._loop.run(self._stride)
         finally:
             struck = self._way is not None and self._way.strikes() > before
             if struck:
@@ -124,7 +126,7 @@ class _Watch:
             self._usual |= moved
         self._look_for_the_worst(now)
         if self._first_bad is None and self._broken(now):
-            self._first_bad = batch
+            self._first_bad = self._stride * (batch + 1) - 1
         self._last = now
 
     def _look_for_skip(self, batch: int, moved: set[str]) -> None:
@@ -153,10 +155,11 @@ class _Watch:
         first = [int(np.argmin(np.isfinite(each))) for each in metrics.values() if not np.all(np.isfinite(each))]
         bad = [*first, *([] if self._first_bad is None else [self._first_bad])]
         if broken and not bad:  # in the batch that it has died in
-            bad = [len(next(iter(self._steps.values()), []))]
+            bad = [self._stride * len(next(iter(self._steps.values()), []))]
         return Observation(
             ended=ended,
             why=why,
+            stride=self._stride,
             metrics={name: tuple(values.tolist()) for name, values in metrics.items()},
             steps={name: tuple(values) for name, values in self._steps.items()},
             struck=tuple(self._struck),
