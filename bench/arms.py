@@ -47,7 +47,7 @@ _OF_RUNGS = ("scale=1e4", "scale=1e38", "inf", "nan", "nan,extent=element")
 """Faults in which the rungs of the ladder of protections differ."""
 
 
-SEEDS_OF_RUNGS = 5
+SEEDS_OF_RUNGS = 3
 """Where every seed says the same, so many are enough; the arms are what is compared."""
 
 PRESETS = tuple(config.PRESETS)

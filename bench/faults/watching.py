@@ -50,7 +50,7 @@ def observe(
             way.attach(loop)
         if batches is None:
             length = describe(loop).get("batches_per_epoch")
-            if not isinstance(length, int) or epochs is None:
+            if not isinstance(length, int) or length < 1 or epochs is None:
                 return Observation(ended="not tested", why="the loop does not say how many batches make an epoch")
             return _Watch(loop, fault, way, spec.seed, stride=length).train(epochs)
         return _Watch(loop, fault, way, spec.seed).train(batches)

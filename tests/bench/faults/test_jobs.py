@@ -39,7 +39,7 @@ def run(folder, *work, workers=2, **more):
 
 
 def until(holds):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.005)

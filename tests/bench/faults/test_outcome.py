@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.faults import Fault
@@ -494,6 +494,7 @@ observations = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(observations)
 def test_worse_is_never_hidden(seen):
     found = judge(seen, CLEAN, Fault("nan"))
@@ -510,6 +511,7 @@ def test_worse_is_never_hidden(seen):
         assert found.recovery is None
 
 
+@settings(deadline=None)
 @given(observations)
 def test_the_same_observation_has_the_same_outcome(seen):
     kept = seen.model_copy(deep=True)
@@ -521,6 +523,7 @@ def test_the_same_observation_has_the_same_outcome(seen):
 paces = st.lists(st.floats(0, 1e6), min_size=BATCHES, max_size=BATCHES).filter(lambda each: any(each[-WATCHED:]))
 
 
+@settings(deadline=None, max_examples=30)  # each draws 162 numbers
 @given(finite_series, paces)
 def test_the_same_series_is_back_at_once(values, steps):
     clean = observed(values, steps=steps, struck=())

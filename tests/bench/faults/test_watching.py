@@ -599,7 +599,34 @@ def test_epochs_are_of_as_many_batches_as_the_loop_says():
     assert watch(Described, batches=None, epochs=3).batches == 12
 
 
-@pytest.mark.parametrize("length", [None, "four", 4.0])
+def test_a_loop_that_trains_for_epochs_is_looked_at_after_each():
+    found, each = watch(Described, batches=None, epochs=3), watch(Described, batches=12)
+    assert (found.stride, each.stride) == (4, 1)
+    assert found.metrics == each.metrics
+    # Its weight goes straight on, so that what it moves in four batches is the sum of what it moves in each.
+    np.testing.assert_allclose(found.steps[WEIGHT], np.reshape(each.steps[WEIGHT], [3, 4]).sum(1), rtol=1e-6)
+
+
+def test_what_goes_bad_is_placed_in_the_batches_of_an_epoch():
+    class Silent(Described, toys.Dying):
+        def history(self):
+            return {}
+
+    class Failing(toys.Checked, Silent):
+        pass
+
+    found = watch(Silent, batches=None, epochs=3)
+    assert (found.ended, found.batches, found.first_bad) == ("whole", 12, 7)  # the last of its epoch
+    died = watch(Failing, batches=None, epochs=3)
+    assert (died.ended, died.batches, died.first_bad) == ("crashed", 4, 4)  # the first of its epoch
+
+    class Telling(Described, toys.Dying):
+        pass
+
+    assert watch(Telling, batches=None, epochs=3).first_bad == 6  # the loss tells which
+
+
+@pytest.mark.parametrize("length", [None, "four", 4.0, 0, -4])
 def test_without_a_length_an_epoch_is_not_tested(length):
     class Vague(Described):
         pass
