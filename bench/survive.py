@@ -27,7 +27,7 @@ def workers() -> int:
     """
     if devices.state()["gpus"]:
         return 1
-    return max(1, min(len(os.sched_getaffinity(0)), psutil.virtual_memory().available // MEMORY))
+    return max(1, min(len(os.sched_getaffinity(0)), int(psutil.virtual_memory().available) // MEMORY))
 
 
 def survive(

@@ -356,8 +356,10 @@ def test_nothing_outlives_the_one_that_has_begun_it(desk, tmp_path):
 
 def test_nothing_is_left_of_what_was_asked_for_before_the_imports_were_done(desk, tmp_path):
     path, importing, go_on, begun = (tmp_path / name for name in ("lock", "importing", "go on", "begun"))
-    wait = f"while not os.path.exists({str(go_on)!r}): time.sleep(0.005)"
-    (desk / "slow.py").write_text(f"import os, time\nopen({str(importing)!r}, 'w').close()\n{wait}")
+    wait = f"while not os.path.exists({str(go_on)!r}) and time.monotonic() < begun + 120: time.sleep(0.005)"
+    (desk / "slow.py").write_text(
+        f"import os, time\nbegun = time.monotonic()\nopen({str(importing)!r}, 'w').close()\n{wait}"
+    )
     with starter(desk, path, "slow", f"open({str(begun)!r}, 'w').close()\n{HANG}") as process:
         until(importing.exists)
         time.sleep(0.1)  # for the message to be on its way
