@@ -156,7 +156,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """
     from bench.environment import environment
 
-    changing = ("commit", "dirty")
+    changing = ("commit", "dirty", "gpu_allow_growth")  # the last is set only when the loops are loaded
     machine_info["loop_bench"] = {key: value for key, value in environment().items() if key not in changing}
 
 

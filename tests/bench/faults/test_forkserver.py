@@ -1,8 +1,10 @@
 import concurrent.futures
 import contextlib
 import fcntl
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -367,6 +369,26 @@ def test_nothing_is_left_of_what_was_asked_for_before_the_imports_were_done(desk
         process.wait()
         go_on.touch()
         until(lambda: is_free(path))
+
+
+@pytest.mark.parametrize("when", ["before the answer", "before the answer is read"])
+def test_nothing_outlives_one_that_was_ended_while_it_asked(desk, tmp_path, when):
+    path, begun = tmp_path / "lock", [tmp_path / f"begun {number}" for number in range(2)]
+    codes = [f"{STARTS}open({str(file)!r}, 'w').close()\n{HANG}" for file in begun]
+    with ForkServer((), variables(desk)) as server, open(os.devnull, "r+b") as null:
+        with locked(path) as lock:
+            first = begin(server, codes[0], hold=[lock])
+            until(begun[0].exists)
+            if when == "before the answer":
+                os.kill(server._process.pid, signal.SIGSTOP)
+            message = json.dumps({"start": ["-c", codes[1]]}).encode()
+            socket.send_fds(server._socket, [message], [null.fileno(), null.fileno(), null.fileno(), lock])
+        if when != "before the answer":
+            until(begun[1].exists)
+        server._socket.close()
+        os.kill(server._process.pid, signal.SIGCONT)
+        until(lambda: is_free(path))
+        first.close()
 
 
 def test_nothing_outlives_a_killed_server_and_nobody_waits_for_it(desk, tmp_path):
