@@ -375,7 +375,7 @@ def test_nothing_is_left_of_what_was_asked_for_before_the_imports_were_done(desk
 def test_nothing_outlives_one_that_was_ended_while_it_asked(desk, tmp_path, when):
     path, begun = tmp_path / "lock", [tmp_path / f"begun {number}" for number in range(2)]
     codes = [f"{STARTS}open({str(file)!r}, 'w').close()\n{HANG}" for file in begun]
-    with ForkServer((), variables(desk)) as server, open(os.devnull, "r+b") as null:
+    with ForkServer((), variables(desk)) as server, Path(os.devnull).open("r+b") as null:
         with locked(path) as lock:
             first = begin(server, codes[0], hold=[lock])
             until(begun[0].exists)
