@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import sampler, steps
+from seqgan import pipeline, rollout, sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.metrics import HISTORY_KEYS
@@ -32,12 +32,15 @@ class BaselineLoop:
         self.progress = ""
         self._data = data
         self._batch = start_batch
-        self._batches = iter(self._pipeline())
+        self._batches = iter(pipeline.batches(config, data, start_batch))
         self._history: dict[str, list[float]] = {key: [] for key in HISTORY_KEYS}
         self._sampler = sampler.BY_NAME[config.sampler or "categorical"]
         self.generate_fake_samples = tf.function(self._generate_fake_samples)
         self.train_discriminator_adversarial = tf.function(self._train_discriminator)
         self.train_generator_adversarial = tf.function(self._train_generator)
+        self._rollouts = rollout.Rollouts(self.networks, self._sampler, config, compiled=False)
+        self.rollout_rewards = tf.function(self._rollout_rewards)
+        self._lines: list[np.ndarray] = []
 
     def run(self, batches: int) -> None:
         """Trains exactly `batches` more."""
@@ -70,25 +73,13 @@ class BaselineLoop:
             "temperature": self.temperature,
         }
 
+    def lines(self) -> np.ndarray:
+        """The generated lines of each batch so far, the first of the batch, [batches, B, T] int32, if they are kept."""
+        return np.array(self._lines, np.int32)
+
     def recent(self) -> dict[str, float]:
         """The metrics of the last batch, for a progress display; empty at first."""
         return {key: values[-1] for key, values in self._history.items() if values}
-
-    def _pipeline(self) -> tf.data.Dataset:
-        """Batches without end from the next one on, gathered and fetched ahead of time."""
-        data, batch_size, seed = self._data, self.config.batch_size, self.config.seed
-        epoch, offset = divmod(self._batch, data.batches_per_epoch(batch_size))
-        lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
-
-        def order(number: tf.Tensor) -> tf.Tensor:
-            found = tf.numpy_function(lambda n: data.epoch_order(batch_size, seed, int(n)), [number], tf.int32)
-            return tf.ensure_shape(found, [None, batch_size])
-
-        def gather(chosen: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return tuple(tf.gather(values, chosen) for values in lines)
-
-        batches = tf.data.Dataset.counter(epoch).map(order).unbatch().skip(offset)
-        return batches.map(gather, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _train_batch(self, real: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor) -> None:
         config = self.config
@@ -100,11 +91,14 @@ class BaselineLoop:
             fresh = self.generate_fake_samples(character, scene, temperature, tf.constant(draw + step))
             d_loss, d_accuracy = self.train_discriminator_adversarial(real, fresh)
 
-        g_loss, g_reward = self.train_generator_adversarial(fake, character, scene, temperature)
+        g_loss, g_reward = self._learn(fake, character, scene, temperature, draw)
         for step in range(1, config.g_steps):
-            fresh = self.generate_fake_samples(character, scene, temperature, tf.constant(draw + config.d_steps + step))
-            g_loss, g_reward = self.train_generator_adversarial(fresh, character, scene, temperature)
+            fresh_draw = draw + config.d_steps + step
+            fresh = self.generate_fake_samples(character, scene, temperature, tf.constant(fresh_draw))
+            g_loss, g_reward = self._learn(fresh, character, scene, temperature, fresh_draw)
 
+        if config.keep_lines:
+            self._lines.append(fake.numpy())
         self._history["g_loss"].append(float(g_loss.numpy()))
         self._history["d_loss"].append(float(d_loss.numpy()))
         self._history["d_accuracy"].append(float(d_accuracy.numpy()))
@@ -114,6 +108,13 @@ class BaselineLoop:
                 f"batch {self._batch}: g_loss {g_loss.numpy():.4f}, d_loss {d_loss.numpy():.4f}, "
                 f"d_accuracy {d_accuracy.numpy():.2f}, g_reward {g_reward.numpy():.4f}"
             )
+
+    def _learn(
+        self, lines: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: int
+    ) -> Any:
+        known = (lines, character, scene, temperature)
+        rewards = (self.rollout_rewards(*known, tf.constant(draw)),) if self.config.rollouts else ()
+        return self.train_generator_adversarial(*known, *rewards)
 
     # What follows is traced into graphs.
 
@@ -130,9 +131,17 @@ class BaselineLoop:
         )
 
     def _train_generator(
-        self, sequences: tf.Tensor, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor | float = 1.0
+        self,
+        sequences: tf.Tensor,
+        char_cond: tf.Tensor,
+        scene_cond: tf.Tensor,
+        temperature: tf.Tensor | float = 1.0,
+        rewards: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """One REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward."""
+        """One REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward.
+
+        The rewards [B, T] are the discriminator's of the whole line unless they are given.
+        """
         return steps.policy_gradient_step(
             self.networks.generator,
             self.networks.discriminator,
@@ -141,4 +150,16 @@ class BaselineLoop:
             char_cond,
             scene_cond,
             temperature,
+            rewards,
         )
+
+    def _rollout_rewards(
+        self,
+        sequences: tf.Tensor,
+        char_cond: tf.Tensor,
+        scene_cond: tf.Tensor,
+        temperature: tf.Tensor,
+        draw: tf.Tensor,
+    ) -> tf.Tensor:
+        """The reward of each token [B, T] of lines [B, T], by `config.rollouts` completions of each prefix."""
+        return self._rollouts(sequences, char_cond, scene_cond, temperature, self.config.seed, draw)

@@ -15,6 +15,10 @@ from seqgan.errors import InputError
 
 SAMPLERS = ("categorical", "inverse_cdf")
 PROTECTIONS = ("none", "clip", "clip+zero", "clip+skip", "guard")
+METRICS = ("each_call", "deferred")
+FEEDS = ("pipeline", "resident")
+CALLS = ("three", "one", "window")
+POLICY_GRADIENTS = ("second_pass", "sampled_pass")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Config:
     epochs: int = 20  # adversarial training
     d_steps: int = 1  # discriminator updates a batch
     g_steps: int = 1  # generator updates a batch
+    rollouts: int = 0  # completions of each prefix of a line that its reward is the mean of; 0: of the line alone
     d_train_interval: int = 1  # optimised loop: train the discriminator every n-th batch
 
     # Optimisers (Adam).
@@ -58,16 +63,26 @@ class Config:
     temperature_decay: float = 0.95  # a factor an epoch; the floor is met in epoch 28
     temperature_fixed: float = 0.8  # baseline
 
-    # How it is carried out; these do not change what is computed.
+    # How it is carried out; these do not change what is computed. All but the sampler are of the optimised loop.
     sampler: str | None = None  # one of SAMPLERS; None lets each loop use its own
-    window: int = 25  # optimised loop: batches in one graph call
-    jit_compile: bool = True  # optimised loop: compile sampler and updates with XLA
+    metrics: str = "deferred"  # one of METRICS: read after each graph call, or late and in bulk
+    feed: str = "resident"  # one of FEEDS: lines from an input pipeline, or all of them on the device
+    calls: str = "window"  # one of CALLS: three graph calls a batch, one a batch, or one for `window` batches
+    window: int = 25  # most batches in one graph call
+    policy_gradient: str | None = None  # one of POLICY_GRADIENTS; None is the sampled pass wherever there can be one
+    jit_compile: bool = True  # compile a batch with XLA, as one where it is one graph call
 
+    keep_lines: bool = False  # both loops: keep every generated line, for a comparison of the two
     seed: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name))
+        if self.policy_gradient == "sampled_pass" and not self._can_keep_the_sampled_pass:
+            raise InputError(
+                f"config: policy_gradient='sampled_pass' needs a batch that is one graph call: not calls='three' "
+                f"(here {self.calls!r}), and rollouts=0 (here {self.rollouts})"
+            )
         if self.temperature_end > self.temperature_start:
             raise InputError(
                 f"config: temperature_end={self.temperature_end} must not lie above "
@@ -77,6 +92,15 @@ class Config:
             raise InputError(
                 f"config: filter_widths={self.filter_widths} must fit into sequence_length={self.sequence_length}"
             )
+
+    @property
+    def keeps_sampled_pass(self) -> bool:
+        """Whether the policy gradient is taken from the pass in which the lines are drawn."""
+        return self.policy_gradient != "second_pass" and self._can_keep_the_sampled_pass
+
+    @property
+    def _can_keep_the_sampled_pass(self) -> bool:
+        return self.calls != "three" and not self.rollouts
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Self:
@@ -113,18 +137,26 @@ class Config:
 
 
 _FRACTIONS = ("temperature_decay",)
-_MAY_BE_ZERO = ("mle_epochs", "d_epochs", "epochs", "seed")
+_MAY_BE_ZERO = ("mle_epochs", "d_epochs", "epochs", "rollouts", "seed")
+_CHOICES = {
+    "sampler": SAMPLERS,
+    "protection": PROTECTIONS,
+    "metrics": METRICS,
+    "feed": FEEDS,
+    "calls": CALLS,
+    "policy_gradient": POLICY_GRADIENTS,
+}
+_BY_DEFAULT_NONE = ("sampler", "policy_gradient")
 # Shorter lines than this leave the text CNN nothing to convolve over.
 _LEAST = {"sequence_length": 2, "vocabulary_size": 4, "d_steps": 1, "g_steps": 1}
 
 
 def _check(name: str, value: Any) -> None:
     """Raises InputError unless `value` is of the type and in the range of the field `name`."""
-    if name == "sampler":
-        _require(value is None or value in SAMPLERS, name, value, f"one of {', '.join(SAMPLERS)}")
-    elif name == "protection":
-        _require(value in PROTECTIONS, name, value, f"one of {', '.join(PROTECTIONS)}")
-    elif name == "jit_compile":
+    if name in _CHOICES:
+        unset = value is None and name in _BY_DEFAULT_NONE
+        _require(unset or value in _CHOICES[name], name, value, f"one of {', '.join(_CHOICES[name])}")
+    elif name in ("jit_compile", "keep_lines"):
         _require(isinstance(value, bool), name, value, "true or false")
     elif name == "filter_widths":
         whole = isinstance(value, tuple) and bool(value) and all(_is_int(width) and width > 0 for width in value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +19,9 @@ START = 0  # fed before the first token; as in the SeqGAN paper, no id of its ow
 
 State = tuple[tf.Tensor, tf.Tensor]
 """Hidden and cell state of the LSTM, [B, H] float32 each."""
+
+Choose = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tuple[tf.Tensor, ...]]]
+"""(time scalar, hidden [B, H]) -> the next token [B] int32, and what to keep of this moment, [B, ...] float32 each."""
 
 
 class Generator(keras.Model):
@@ -67,11 +71,11 @@ class Generator(keras.Model):
         zeros = tf.zeros([batch, self.cell.units])
         return zeros, zeros
 
-    def step(self, token: tf.Tensor, condition: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        """One token further: token [B], condition [B, 2E] -> logits [B, V] of the next, and the state."""
+    def advance(self, token: tf.Tensor, condition: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """One token further: token [B], condition [B, 2E] -> hidden [B, H], and the state."""
         inputs = tf.concat([self.token_embedding(token), condition], axis=-1)
         hidden, (hidden, carry) = self.cell(inputs, list(state))
-        return self.logits(hidden), (hidden, carry)
+        return hidden, (hidden, carry)
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """Hidden [..., H] -> logits [..., V]; a script's padding is no word and gets no probability."""
@@ -103,7 +107,7 @@ class Generator(keras.Model):
         character: tf.Tensor,
         scene: tf.Tensor,
         temperature: tf.Tensor,
-        seed: int,
+        seed: int | tf.Tensor,
         draw: tf.Tensor,
     ) -> tf.Tensor:
         """Lines drawn token by token from softmax(logits / temperature), in the graph.
@@ -113,27 +117,52 @@ class Generator(keras.Model):
             character: [B] int32.
             scene: [B] int32.
             temperature: scalar float32.
-            seed: of the run.
+            seed: of the run; a tensor as `randomness.draw_seed` says.
             draw: scalar integer, the number of this draw in the run; the same gives the same lines.
 
         Returns:
             tokens [B, T] int32; after END only PAD where lines end.
         """
-        batch = character.shape[0]
-        condition = self.condition(character, scene)
         first = tf.cast(draw, tf.int32) * self.length
 
+        def choose(time: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+            return sampler(self.logits(hidden) / temperature, randomness.draw_seed(seed, first + time)), ()
+
+        return self.unfold(choose, character, scene)[0]
+
+    def unfold(
+        self, choose: Choose, character: tf.Tensor, scene: tf.Tensor, kept: Sequence[Sequence[int]] = ()
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+        """Lines written token by token, in the graph.
+
+        Args:
+            choose: says what comes next.
+            character: [B] int32.
+            scene: [B] int32.
+            kept: the shape without B of each thing that `choose` keeps.
+
+        Returns:
+            tokens [B, T] int32, after END only PAD where lines end; and what was kept, [T, B, ...] float32 each.
+        """
+        batch = character.shape[0]
+        condition = self.condition(character, scene)
+
         def body(
-            time: tf.Tensor, token: tf.Tensor, alive: tf.Tensor, state: State, lines: tf.TensorArray
+            time: tf.Tensor, token: tf.Tensor, alive: tf.Tensor, state: State, columns: list[tf.TensorArray]
         ) -> tuple[Any, ...]:
-            logits, state = self.step(token, condition, state)
-            token = sampler(logits / temperature, randomness.draw_seed(seed, first + time))
+            hidden, state = self.advance(token, condition, state)
+            token, moment = choose(time, hidden)
             if self.sizes.ends:
                 token = tf.where(alive, token, PAD)
                 alive = alive & (token != END)
-            return time + 1, token, alive, state, lines.write(time, token)
+            written = [column.write(time, now) for column, now in zip(columns, (token, *moment), strict=True)]
+            return time + 1, token, alive, state, written
 
-        lines = tf.TensorArray(tf.int32, size=self.length, element_shape=[batch])
-        start = (0, tf.fill([batch], START), tf.fill([batch], True), self.initial_state(batch), lines)
-        *_, lines = tf.while_loop(lambda time, *_: time < self.length, body, start)
-        return tf.transpose(lines.stack())
+        columns = [tf.TensorArray(tf.int32, size=self.length, element_shape=[batch])]
+        columns += [tf.TensorArray(tf.float32, size=self.length, element_shape=[batch, *shape]) for shape in kept]
+        start = (0, tf.fill([batch], START), tf.fill([batch], True), self.initial_state(batch), columns)
+        # What is kept may be differentiated, and XLA compiles the gradient of a loop whose most turns are known.
+        turns = self.length if kept else None
+        *_, columns = tf.while_loop(lambda time, *_: time < self.length, body, start, maximum_iterations=turns)
+        lines, *rest = (column.stack() for column in columns)
+        return tf.transpose(lines), tuple(rest)

@@ -1,9 +1,9 @@
 """The optimised training loop: the device is never asked for a number while there is work for it.
 
 Against the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
-annealed, the discriminator may be trained less often, and a window of batches is one graph call in which the
-sampler and each update are compiled by XLA. (Not the window as a whole: inside an XLA loop on a CPU, the
-pieces would run on a single thread.)
+annealed, the discriminator may be trained less often, lines are resident, the generator learns from the pass in which
+it has drawn its lines, and a window of batches is one graph call in which each batch is compiled by XLA. Each of these
+is a field of the config and a class of its own, so that any of them can be measured alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import annealing, inputs, protection, sampler, skips, steps
+from seqgan import annealing, calls, feeds, inputs, metrics, policy, protection, rollout, sampler, skips, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
-from seqgan.metrics import HISTORY_KEYS, DeferredMetrics, last_row
+from seqgan.metrics import HISTORY_KEYS, last_row
 from seqgan.networks import Networks
 
 NETWORKS = ("generator", "discriminator")
@@ -41,8 +41,11 @@ class OptimizedLoop:
         self.networks = networks or Networks(config, data.sizes)
         self._data = data
         self._start_batch = self._batch = start_batch
-        self._order = np.empty((0, config.batch_size), np.int32)
-        self._metrics = DeferredMetrics(_COLUMNS)
+        drawn = config.batch_size * config.sequence_length if config.keep_lines else 0
+        self._metrics = metrics.BY_NAME[config.metrics](_COLUMNS + drawn)
+        self._feed = feeds.BY_NAME[config.feed](config, data)
+        # On the device, and no constant of the graph: for another seed XLA need not compile it anew.
+        self._seed = tf.constant(config.seed & 0x7FFFFFFF)
         self._sampler = sampler.BY_NAME[config.sampler or "inverse_cdf"]
         protect = protection.BY_NAME[config.protection]
         self._g_update = protect(self.networks.g_optimizer, config)
@@ -50,22 +53,17 @@ class OptimizedLoop:
         self._skips_before: tf.Tensor | None = None  # all skips of each network, [2] int64, before the first batch
         # Loss and accuracy of the last batch that trained the discriminator, for the batches that do not.
         self._d_metrics = tf.Variable([0.0, 0.0], trainable=False, name="last_discriminator_metrics")
-        # Resident, so that a batch is a gather on the device and not a copy to it.
-        self._tokens = tf.constant(data.tokens)  # [N, T]
-        self._character = tf.constant(data.character)  # [N]
-        self._scene = tf.constant(data.scene)  # [N]
 
         compiled = config.jit_compile
         self.generate_fake_samples = tf.function(self._generate_fake_samples, jit_compile=compiled)
         self.train_discriminator_adversarial = tf.function(self._train_discriminator, jit_compile=compiled)
         self.train_generator_adversarial = tf.function(self._train_generator, jit_compile=compiled)
-        self._train_window = tf.function(
-            self._train_batches,
-            input_signature=[
-                tf.TensorSpec([None, config.batch_size], tf.int32),
-                tf.TensorSpec([], tf.float32),
-                tf.TensorSpec([], tf.int32),
-            ],
+        self._rollouts = rollout.Rollouts(self.networks, self._sampler, config, compiled)
+        self.rollout_rewards = tf.function(self._rollout_rewards)
+        self._policy = self._choose_policy()
+        # With rollouts, only the parts of a batch: the rollouts are the most of it, and need all threads of a CPU.
+        self._train = calls.BY_NAME[config.calls](
+            self._train_batch, self._feed, config.window, compiled and not config.rollouts
         )
 
     def run(self, batches: int) -> None:
@@ -83,12 +81,10 @@ class OptimizedLoop:
         end = self._batch + batches
         epoch_length = self._data.batches_per_epoch(self.config.batch_size)
         while self._batch < end:
-            epoch, offset = divmod(self._batch, epoch_length)
-            if offset == 0 or not len(self._order):
-                self._order = self._data.epoch_order(self.config.batch_size, self.config.seed, epoch)
-            count = min(self.config.window, end - self._batch, epoch_length - offset)
-            order = self._order[offset : offset + count]
-            self._metrics.append(self._train_window(order, self.temperature, self._batch))
+            offset = self._batch % epoch_length
+            count = min(self._train.most, end - self._batch, epoch_length - offset)
+            stretch = self._feed.stretch(self._batch, count)
+            self._metrics.append(self._train(stretch, self.temperature, self._batch))
             self._batch += count
             if offset == 0:
                 self._catch_up()
@@ -147,8 +143,17 @@ class OptimizedLoop:
         self._catch_up()
         return last_row(self._metrics.rows())
 
+    def lines(self) -> np.ndarray:
+        """The generated lines of each batch so far, the first of the batch, [batches, B, T] int32; reads the device.
+
+        None are there unless the config says `keep_lines`.
+        """
+        self._metrics.read()
+        shape = (-1, self.config.batch_size, self.config.sequence_length)
+        return self._metrics.rows()[:, _COLUMNS:].astype(np.int32).reshape(shape)
+
     def _catch_up(self) -> None:
-        """Reads all but the newest window, and looks at the counters of skips in all that has arrived."""
+        """Reads all but the newest call's metrics, and looks at the counters of skips in all that has arrived."""
         self._metrics.read(leave=1)
         for network, (consecutive, total) in zip(NETWORKS, self._counters(), strict=True):
             if run := skips.first_run(consecutive, total, self.config.max_consecutive_skips):
@@ -157,46 +162,47 @@ class OptimizedLoop:
 
     def _counters(self) -> list[np.ndarray]:
         """For each network its skips in a row and in all, [2, batches] float32, of the batches read so far."""
-        return np.split(self._metrics.rows()[:, len(HISTORY_KEYS) :].T, len(NETWORKS))
+        return np.split(self._metrics.rows()[:, len(HISTORY_KEYS) : _COLUMNS].T, len(NETWORKS))
+
+    def _choose_policy(self) -> policy.Policy:
+        if self.config.keeps_sampled_pass:
+            return policy.SampledPass(self.networks, self._sampler, self._seed, self._g_update)
+        return policy.SecondPass(self, rollouts=self.config.rollouts > 0)
 
     # What follows is traced into graphs.
 
-    def _train_batches(self, order: tf.Tensor, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-        """Trains on batches first, first + 1, ...: row numbers `order` [batches, B] -> metrics [batches, columns]."""
-        count = tf.shape(order)[0]
-        rows = tf.TensorArray(tf.float32, size=count, element_shape=[_COLUMNS])
-        for index in tf.range(count):
-            rows = rows.write(index, self._train_batch(order[index], temperature, first + index))
-        return rows.stack()
-
-    def _train_batch(self, chosen: tf.Tensor, temperature: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    def _train_batch(
+        self, real: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, batch: tf.Tensor | int
+    ) -> tf.Tensor:
+        """Trains batch number `batch` on real lines [B, T]; gives its row of metrics, [columns] float32."""
         config = self.config
-        real, character, scene = (tf.gather(all_, chosen) for all_ in (self._tokens, self._character, self._scene))
-        draw = batch * (config.d_steps + config.g_steps)
-        fake = self.generate_fake_samples(character, scene, temperature, draw)
+        draw = tf.convert_to_tensor(batch * (config.d_steps + config.g_steps))
+        lines = self._policy.draw(character, scene, temperature, draw)
 
         if config.d_train_interval == 1 or batch % config.d_train_interval == 0:
-            latest = self.train_discriminator_adversarial(real, fake)
+            latest = self.train_discriminator_adversarial(real, lines.tokens)
             for step in range(1, config.d_steps):
                 fresh = self.generate_fake_samples(character, scene, temperature, draw + step)
                 latest = self.train_discriminator_adversarial(real, fresh)
             self._d_metrics.assign(tf.stack(latest))
 
-        g_loss, g_reward = self.train_generator_adversarial(fake, character, scene, temperature)
+        g_loss, g_reward = self._policy.learn(lines, character, scene, temperature, draw)
         for step in range(1, config.g_steps):
-            fresh = self.generate_fake_samples(character, scene, temperature, draw + config.d_steps + step)
-            g_loss, g_reward = self.train_generator_adversarial(fresh, character, scene, temperature)
+            fresh_draw = draw + config.d_steps + step
+            fresh_lines = self._policy.draw(character, scene, temperature, fresh_draw)
+            g_loss, g_reward = self._policy.learn(fresh_lines, character, scene, temperature, fresh_draw)
 
         d_loss, d_accuracy = tf.unstack(self._d_metrics.read_value())
-        metrics = tf.stack([g_loss, d_loss, d_accuracy, g_reward])
         counters = [(update.consecutive, update.total) for update in (self._g_update, self._d_update)]
-        return tf.concat([metrics, tf.cast(tf.reshape(tf.stack(counters), [-1]), tf.float32)], axis=0)
+        row = [tf.stack([g_loss, d_loss, d_accuracy, g_reward]), tf.reshape(tf.stack(counters), [-1])]
+        row += [tf.reshape(lines.tokens, [-1])] if config.keep_lines else []
+        return tf.concat([tf.cast(values, tf.float32) for values in row], axis=0)
 
     def _generate_fake_samples(
         self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
     ) -> tf.Tensor:
         """Lines [B, T] of the generator for characters and scenes [B]; the same `draw`, the same lines."""
-        return self.networks.generator.sample(self._sampler, char_cond, scene_cond, temperature, self.config.seed, draw)
+        return self.networks.generator.sample(self._sampler, char_cond, scene_cond, temperature, self._seed, draw)
 
     def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One protected update on [B, T] real and generated lines; gives loss and accuracy before it.
@@ -209,10 +215,16 @@ class OptimizedLoop:
         return steps.discriminator_step(self.networks.discriminator, apply, real, fake)
 
     def _train_generator(
-        self, sequences: tf.Tensor, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor | float = 1.0
+        self,
+        sequences: tf.Tensor,
+        char_cond: tf.Tensor,
+        scene_cond: tf.Tensor,
+        temperature: tf.Tensor | float = 1.0,
+        rewards: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """One protected REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward.
 
+        The rewards [B, T] are the discriminator's of the whole line unless they are given.
         Lines with a token, character or scene that does not exist are treated as the discriminator's.
         """
         sizes = self._data.sizes
@@ -227,4 +239,16 @@ class OptimizedLoop:
             character,
             scene,
             temperature,
+            rewards,
         )
+
+    def _rollout_rewards(
+        self,
+        sequences: tf.Tensor,
+        char_cond: tf.Tensor,
+        scene_cond: tf.Tensor,
+        temperature: tf.Tensor,
+        draw: tf.Tensor,
+    ) -> tf.Tensor:
+        """The reward of each token [B, T] of lines [B, T], by `config.rollouts` completions of each prefix."""
+        return self._rollouts(sequences, char_cond, scene_cond, temperature, self._seed, draw)

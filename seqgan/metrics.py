@@ -37,6 +37,18 @@ class DeferredMetrics:
         return np.concatenate([np.empty((0, self._columns), np.float32), *self._on_host])
 
 
+class ImmediateMetrics(DeferredMetrics):
+    """The same, read as soon as they are handed over: each graph call is waited for."""
+
+    def append(self, block: tf.Tensor) -> None:
+        """Reads a block [batches, columns] float32."""
+        super().append(block)
+        self.read()
+
+
+BY_NAME = {"each_call": ImmediateMetrics, "deferred": DeferredMetrics}
+
+
 def last_row(rows: np.ndarray) -> dict[str, float]:
     """The metrics of the last of `rows` [batches, columns] by name; empty when there is none."""
     return dict(zip(HISTORY_KEYS, rows[-1].tolist(), strict=False)) if len(rows) else {}

@@ -28,26 +28,23 @@ def mle_loss(logits: tf.Tensor, tokens: tf.Tensor, ends: bool) -> tf.Tensor:
     return tf.reduce_sum(token_nll(logits, tokens) * mask) / tf.reduce_sum(mask)
 
 
-def policy_gradient_loss(
-    logits: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor, temperature: tf.Tensor, ends: bool
-) -> tf.Tensor:
-    """REINFORCE (Williams, 1992) with one reward for the whole line, as SeqGAN without rollouts.
+def policy_gradient_loss(nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor, ends: bool) -> tf.Tensor:
+    """REINFORCE (Williams, 1992), as in SeqGAN.
 
-    The log-probabilities are of softmax(logits / temperature), the policy that the tokens were drawn from;
+    The log-probabilities must be of softmax(logits / temperature), the policy that the tokens were drawn from;
     at temperature 1 they would make the gradient that of another policy.
 
     Args:
-        logits: [B, T, V] float32.
-        tokens: [B, T] int32, drawn at `temperature`.
-        rewards: [B] float32, constants.
-        temperature: scalar float32.
+        nll: [B, T] float32, -log p of each token.
+        tokens: [B, T] int32.
+        rewards: constants, [B, T] float32 of each token, or [B, 1] of the whole line, as SeqGAN without rollouts.
         ends: whether lines end before T.
 
     Returns:
         scalar float32, the mean over tokens of -log p(token) x reward of its line.
     """
     mask = line_mask(tokens, ends)
-    weighted = token_nll(logits / temperature, tokens) * mask * rewards[:, None]
+    weighted = nll * mask * rewards
     return tf.reduce_sum(weighted) / tf.reduce_sum(mask)
 
 

@@ -22,6 +22,11 @@ def uniforms(shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
     return (whole + 0.5) * 2.0**-23
 
 
-def draw_seed(seed: int, draw: tf.Tensor) -> tf.Tensor:
-    """The seed [2] int32 of draw number `draw` in a run seeded with `seed`."""
-    return tf.stack([tf.constant(seed & 0x7FFFFFFF, tf.int32), tf.cast(draw, tf.int32)])
+def draw_seed(seed: int | tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+    """The seed [2] int32 of draw number `draw` in a run seeded with `seed`.
+
+    Args:
+        seed: a tensor (scalar int32) where a compiled graph should not be another one for each seed.
+        draw: scalar integer.
+    """
+    return tf.stack([tf.convert_to_tensor(seed & 0x7FFFFFFF, tf.int32), tf.cast(draw, tf.int32)])

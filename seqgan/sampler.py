@@ -25,19 +25,37 @@ def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     twice instead of V once; the method is Devroye, Non-Uniform Random Variate Generation (1986), III.2.
     Its draws do not depend on XLA but for the rounding of the sums.
     """
-    batch, size = logits.shape
+    weights = relative_weights(logits)  # [B, V]
+    batch, size = weights.shape
     width = math.isqrt(size - 1) + 1  # of a block; ceil(sqrt(V))
-    blocks = -(-size // width)
-    weights = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))  # [B, V]
-    weights = tf.reshape(tf.pad(weights, [[0, 0], [0, blocks * width - size]]), [batch, blocks, width])
-    upto = tf.cumsum(tf.reduce_sum(weights, axis=-1), axis=-1)  # [B, blocks]
+    upto = tf.cumsum(_block_sums(weights, width), axis=-1)  # [B, blocks]
 
     target = uniforms((batch,), seed) * upto[:, -1]
     block = _first_above(upto, target)  # [B]
     before = tf.where(block > 0, tf.gather(upto, tf.maximum(block - 1, 0), batch_dims=1), 0.0)
-    inside = tf.cumsum(tf.gather(weights, block, batch_dims=1), axis=-1)  # [B, width]
-    token = _first_above(inside, target - before)
-    return block * width + token
+    tokens = block[:, None] * width + tf.range(width)  # [B, width], of which the last block may have fewer
+    found = tf.gather(weights, tf.minimum(tokens, size - 1), batch_dims=1)
+    inside = tf.cumsum(tf.where(tokens < size, found, 0.0), axis=-1)
+    return block * width + _first_above(inside, target - before)
+
+
+def relative_weights(logits: tf.Tensor) -> tf.Tensor:
+    """exp(logit - largest logit), [B, V]: proportional to the probabilities, and never above 1."""
+    return tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
+
+
+def _block_sums(weights: tf.Tensor, width: int) -> tf.Tensor:
+    """Sums of blocks of `width` columns, [B, V] -> [B, ceil(V / width)]; the last block may be narrower.
+
+    The whole blocks are sliced off. Padding the last one would be shorter to write, and XLA on a CPU takes three
+    times as long for the padded array.
+    """
+    batch, size = weights.shape
+    whole = size // width
+    sums = tf.reduce_sum(tf.reshape(weights[:, : whole * width], [batch, whole, width]), axis=-1)
+    if whole * width == size:
+        return sums
+    return tf.concat([sums, tf.reduce_sum(weights[:, whole * width :], axis=-1, keepdims=True)], axis=-1)
 
 
 def _first_above(cumulative: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

@@ -44,14 +44,28 @@ def policy_gradient_step(
     character: tf.Tensor,
     scene: tf.Tensor,
     temperature: tf.Tensor | float,
+    rewards: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """REINFORCE on lines [B, T] drawn at `temperature`; gives loss and mean reward before the update."""
-    rewards = discriminator(sequences)
+    """REINFORCE on lines [B, T] drawn at `temperature`, which the generator reads once more.
+
+    The rewards are of each token [B, T], the last one that of the whole line; by default the discriminator's of the
+    line. Gives loss and mean reward of a line before the update.
+    """
+    if rewards is None:
+        rewards = discriminator(sequences)[:, None]
     with tf.GradientTape() as tape:
-        logits = generator(sequences, character, scene)
-        loss = objectives.policy_gradient_loss(logits, sequences, rewards, temperature, generator.sizes.ends)
+        nll = objectives.token_nll(generator(sequences, character, scene) / temperature, sequences)
+    return reinforce(generator, apply, tape, nll, sequences, rewards)
+
+
+def reinforce(
+    generator: Generator, apply: Apply, tape: tf.GradientTape, nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The update for tokens [B, T] whose -log p [B, T] `tape` has recorded; gives loss and mean reward of a line."""
+    with tape:
+        loss = objectives.policy_gradient_loss(nll, tokens, rewards, generator.sizes.ends)
     _update(apply, tape, loss, generator.trainable_variables)
-    return loss, tf.reduce_mean(rewards)
+    return loss, tf.reduce_mean(rewards[:, -1])
 
 
 def _update(apply: Apply, tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any]) -> None:

@@ -35,7 +35,8 @@ def test_teacher_forcing_is_the_same_as_stepping(generator, conditions):
     condition, state = generator.condition(*conditions), generator.initial_state(B)
     token = tf.fill([B], START)
     for time in range(generator.length):
-        logits, state = generator.step(token, condition, state)
+        hidden, state = generator.advance(token, condition, state)
+        logits = generator.logits(hidden)
         np.testing.assert_allclose(logits, forced[:, time], rtol=1e-5, atol=1e-6)
         token = tf.constant(tokens[:, time])
 

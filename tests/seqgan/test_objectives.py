@@ -30,15 +30,24 @@ def test_mle_loss_is_the_mean_over_tokens():
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_policy_gradient_is_of_the_policy_that_was_drawn_from(temperature):
-    loss = objectives.policy_gradient_loss(LOGITS, TOKENS, REWARDS, tf.constant(temperature), ends=True)
+    given = objectives.token_nll(LOGITS / temperature, TOKENS)
+    loss = objectives.policy_gradient_loss(given, TOKENS, REWARDS[:, None], ends=True)
     expected = (nll(LOGITS / temperature) * MASK * REWARDS[:, None]).sum() / MASK.sum()
     assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_each_token_may_have_a_reward_of_its_own():
+    rewards = np.random.default_rng(1).random(TOKENS.shape).astype(np.float32)
+    loss = objectives.policy_gradient_loss(objectives.token_nll(LOGITS, TOKENS), TOKENS, rewards, ends=True)
+    assert float(loss) == pytest.approx((nll(LOGITS) * MASK * rewards).sum() / MASK.sum(), rel=1e-5)
 
 
 def test_no_gradient_for_what_follows_the_end():
     logits = tf.Variable(LOGITS)
     with tf.GradientTape() as tape:
-        loss = objectives.policy_gradient_loss(logits, TOKENS, REWARDS, 1.0, ends=True)
+        loss = objectives.policy_gradient_loss(
+            objectives.token_nll(logits, TOKENS), TOKENS, REWARDS[:, None], ends=True
+        )
     moved = np.any(tape.gradient(loss, logits).numpy() != 0, axis=-1)
     np.testing.assert_array_equal(moved, MASK == 1)
 

@@ -1,0 +1,88 @@
+"""How batches become graph calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from seqgan.feeds import Feed
+
+TrainBatch = Callable[..., tf.Tensor]
+"""(real [B, T], character [B], scene [B], temperature scalar, number of the batch) -> its row [columns] float32."""
+
+
+class Calls(Protocol):
+    """Trains stretches of batches."""
+
+    most: int
+    """Batches in one call."""
+
+    def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
+        """Trains the batches first, first + 1, ... of a stretch: gives their rows, [batches, columns] float32."""
+
+
+class ThreeCalls:
+    """A batch at a time, in Python: what of it is a graph is called as such."""
+
+    most = 1
+
+    def __init__(self, train_batch: TrainBatch, feed: Feed, window: int, compiled: bool) -> None:
+        del window, compiled  # no graph of its own
+        self._train_batch = train_batch
+        self._feed = feed
+
+    def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
+        """See `Calls`."""
+        return self._train_batch(*self._feed.batch(stretch, 0), tf.constant(temperature), first)[None]
+
+
+class OneCall:
+    """A batch is one graph call."""
+
+    most = 1
+
+    def __init__(self, train_batch: TrainBatch, feed: Feed, window: int, compiled: bool) -> None:
+        del window
+        self._train_batch = tf.function(train_batch, jit_compile=compiled)
+        self._feed = feed
+
+    def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
+        """See `Calls`."""
+        batch = self._feed.batch(stretch, 0)
+        return self._train_batch(*batch, tf.constant(temperature), tf.constant(first))[None]
+
+
+class Window:
+    """Many batches are one graph call.
+
+    Compiled by XLA is the batch and not the window: inside a loop of XLA's on a CPU, the batch would run on a single
+    thread.
+    """
+
+    def __init__(self, train_batch: TrainBatch, feed: Feed, window: int, compiled: bool) -> None:
+        self.most = window
+        self._train_batch = tf.function(train_batch, jit_compile=compiled)
+        self._feed = feed
+        scalars = [tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)]
+        self._train = tf.function(self._train_batches, input_signature=[feed.spec, *scalars])
+
+    def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
+        """See `Calls`."""
+        return self._train(stretch, temperature, first)
+
+    def _train_batches(self, stretch: Any, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+        count = tf.shape(tf.nest.flatten(stretch)[0])[0]
+        rows = tf.TensorArray(tf.float32, size=count)
+        for index in tf.range(count):
+            row = self._train_batch(*self._feed.batch(stretch, index), temperature, first + index)
+            rows = rows.write(index, row)
+        return rows.stack()
+
+
+BY_NAME: dict[str, Callable[[TrainBatch, Feed, int, bool], Calls]] = {
+    "three": ThreeCalls,
+    "one": OneCall,
+    "window": Window,
+}

@@ -1,0 +1,89 @@
+"""Where a graph call gets its batches from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from seqgan import pipeline
+from seqgan.config import Config
+from seqgan.dataset import Dataset
+
+Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+"""Real lines [B, T], character [B] and scene [B], int32 each."""
+
+
+class Feed(Protocol):
+    """The batches of a run, in its order."""
+
+    @property
+    def spec(self) -> Any:
+        """What `stretch` gives, for the signature of a graph, with the number of batches left open."""
+
+    def stretch(self, first: int, count: int) -> Any:
+        """Whatever stands for `count` batches of one epoch from batch `first` on; stretches follow one another."""
+
+    def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
+        """One of them, in a graph or outside."""
+
+
+class ResidentFeed:
+    """All lines are on the device, so that a batch is a gather there and not a copy to it."""
+
+    def __init__(self, config: Config, data: Dataset) -> None:
+        self._config = config
+        self._data = data
+        self._epoch: int | None = None
+        self._order = np.empty((0, config.batch_size), np.int32)  # of the epoch, [batches, B]
+        self._lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """Row numbers [batches, B]."""
+        return tf.TensorSpec([None, self._config.batch_size], tf.int32)
+
+    def stretch(self, first: int, count: int) -> np.ndarray:
+        """Row numbers [count, B] int32."""
+        size = self._config.batch_size
+        epoch, offset = divmod(first, self._data.batches_per_epoch(size))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._data.epoch_order(size, self._config.seed, epoch)
+        return self._order[offset : offset + count]
+
+    def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
+        """Gathered on the device."""
+        real, character, scene = (tf.gather(values, stretch[index]) for values in self._lines)
+        return real, character, scene
+
+
+class PipelineFeed:
+    """The batches come from `pipeline.batches`, one at a time."""
+
+    def __init__(self, config: Config, data: Dataset) -> None:
+        self._config = config
+        self._data = data
+        self._batches: Any = None  # begun at the first batch that is asked for
+
+    @property
+    def spec(self) -> tuple[tf.TensorSpec, ...]:
+        """Real lines [batches, B, T], character [batches, B] and scene [batches, B]."""
+        size, length = self._config.batch_size, self._config.sequence_length
+        return tuple(tf.TensorSpec([None, *shape], tf.int32) for shape in ([size, length], [size], [size]))
+
+    def stretch(self, first: int, count: int) -> tuple[tf.Tensor, ...]:
+        """The next `count` batches, stacked."""
+        if self._batches is None:
+            self._batches = iter(pipeline.batches(self._config, self._data, first))
+        found = [next(self._batches) for _ in range(count)]
+        return tuple(tf.stack(values) for values in zip(*found, strict=True))
+
+    def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
+        """A slice."""
+        real, character, scene = (values[index] for values in stretch)
+        return real, character, scene
+
+
+BY_NAME: dict[str, Callable[[Config, Dataset], Feed]] = {"pipeline": PipelineFeed, "resident": ResidentFeed}

@@ -1,0 +1,158 @@
+"""Rewards for each token of a line: the mean over Monte Carlo completions of the line up to there.
+
+Yu et al., SeqGAN (2017), equation 4: the reward of token t is the discriminator's mean probability over N lines that
+begin with tokens 0 to t and that the generator has completed; that of the last token is the line's own.
+
+A plain implementation calls the generator for each prefix and each rollout. Here they are all rows of one batch. The
+states of the LSTM after each prefix come from one pass over the lines, so that no rollout reads its prefix again. And
+where the completion of a prefix of p tokens takes T - p draws, that of a prefix of T - p takes p: laid end to end in
+one row they take T, so that rows of one length hold all prefixes and no draw is wasted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from seqgan.config import Config
+from seqgan.generator import START
+from seqgan.networks import Networks
+from seqgan.randomness import draw_seed
+from seqgan.sampler import Sampler
+from seqgan.vocabulary import END, PAD
+
+CPU_BYTES = 2**20 * 3 // 2
+"""Logits of the rows that are completed at a time: about what a core's cache holds."""
+
+GPU_BYTES = 2**29
+"""The same for a GPU, which should have few and large calls; a share of its memory that is there for certain."""
+
+SEED = 3
+"""Added to the seed of the run: neither the loops' draws nor those of pre-training (1) and evaluation (2)."""
+
+
+class Prefixes(NamedTuple):
+    """The lines of a batch, at each place where they could go on differently."""
+
+    tokens: tf.Tensor  # [T, B] int32
+    open: tf.Tensor  # [T, B] bool, whether a line has not ended within its first t tokens
+    hidden: tf.Tensor  # [T, B, H] float32, state of the LSTM before it reads the last of the first t tokens
+    carry: tf.Tensor  # [T, B, H] float32, likewise
+    condition: tf.Tensor  # [B, 2E] float32
+
+
+class Rollouts:
+    """The rewards of a loop with `config.rollouts` completions of each prefix.
+
+    Args:
+        networks: the generator completes, the discriminator judges.
+        sampler: draws tokens.
+        config: says how many.
+        compiled: whether XLA compiles what completes a part of the rows.
+    """
+
+    def __init__(self, networks: Networks, sampler: Sampler, config: Config, compiled: bool) -> None:
+        self._generator = networks.generator
+        self._discriminator = networks.discriminator
+        self._sampler = sampler
+        self._count = config.rollouts
+        self._length = config.sequence_length
+        self._pairs = config.sequence_length // 2  # of prefixes of p and of T - p tokens
+        self._pair_bytes = 4 * config.batch_size * networks.generator.sizes.vocabulary  # of logits
+        self._judge = tf.function(self._complete_and_judge, jit_compile=compiled)
+
+    def __call__(
+        self,
+        tokens: tf.Tensor,
+        character: tf.Tensor,
+        scene: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: int | tf.Tensor,
+        draw: tf.Tensor,
+    ) -> tf.Tensor:
+        """Rewards [B, T] float32 of lines [B, T]; see `Generator.sample` for the rest."""
+        prefixes = self._prefixes(tokens, character, scene)
+        jobs = self._count * self._pairs
+        parts = tf.reshape(tf.range(jobs), [-1, _divisor(jobs, _bytes() // self._pair_bytes)])
+        first = tf.cast(draw, tf.int32) * jobs
+
+        def judge(some: tf.Tensor) -> tf.Tensor:
+            return self._judge(some, prefixes, temperature, seed, first)
+
+        # Parts of the rows at a time, which a CPU's cache holds, and several such parts at once on its cores.
+        judged = tf.map_fn(judge, parts, fn_output_signature=tf.float32)  # [parts, some, 2, B]
+        shape = [self._count, self._pairs, 2, tokens.shape[0]]
+        short, long = tf.unstack(tf.reduce_mean(tf.reshape(judged, shape), axis=0), axis=1)  # [pairs, B] each
+        # Pair k is of k + 1 and of T - k - 1 tokens, which are the same for the last one when T is even.
+        by_prefix = [short, tf.reverse(long[: self._length - 1 - self._pairs], [0])]
+        return tf.transpose(tf.concat([*by_prefix, self._discriminator(tokens)[None]], axis=0))
+
+    def _prefixes(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> Prefixes:
+        generator = self._generator
+        condition = generator.condition(character, scene)
+        start = generator.initial_state(tokens.shape[0])
+        by_time = tf.transpose(tokens)
+        read = tf.concat([tf.fill([1, tokens.shape[0]], START), by_time[:-2]], axis=0)
+        after = tf.scan(lambda state, token: generator.advance(token, condition, state)[1], read, start)
+        hidden, carry = (tf.concat([first[None], rest], axis=0) for first, rest in zip(start, after, strict=True))
+        ends = tf.cumsum(tf.cast(by_time == END, tf.int32), axis=0, exclusive=True)
+        is_open = ends == 0 if generator.sizes.ends else tf.fill(by_time.shape, True)
+        return Prefixes(by_time, is_open, hidden, carry, condition)
+
+    def _complete_and_judge(
+        self, jobs: tf.Tensor, prefixes: Prefixes, temperature: tf.Tensor, seed: int | tf.Tensor, first: tf.Tensor
+    ) -> tf.Tensor:
+        """Rewards [J, 2, B] of some jobs [J] int32, each a pair of prefixes in one rollout."""
+        short = jobs % self._pairs + 1  # [J], tokens in the shorter prefix of each pair
+        drawn = self._complete(short, prefixes, temperature, seed, (first + jobs[0]) * self._length)  # [J, T, B]
+        place = tf.range(self._length)[None]  # [1, T]
+        given = prefixes.tokens[None]  # [1, T, B]
+        # In a row, what completes the shorter prefix comes first; what completes the longer one stands in its place.
+        moved = tf.gather(drawn, tf.maximum(place - short[:, None], 0), batch_dims=1)
+        one = tf.where((place < short[:, None])[..., None], given, moved)
+        other = tf.where((place < self._length - short[:, None])[..., None], given, drawn)
+        lines = tf.transpose(tf.stack([one, other], axis=1), [0, 1, 3, 2])  # [J, 2, B, T]
+        return tf.reshape(self._discriminator(tf.reshape(lines, [-1, self._length])), lines.shape[:3])
+
+    def _complete(
+        self, short: tf.Tensor, prefixes: Prefixes, temperature: tf.Tensor, seed: int | tf.Tensor, first: tf.Tensor
+    ) -> tf.Tensor:
+        """Draws [J, T, B]: for each p in `short` [J], T - p tokens after the first p, then p after the first T - p."""
+        generator, ends = self._generator, self._generator.sizes.ends
+        jobs, batch = short.shape[0], prefixes.tokens.shape[1]
+        rows = jobs * batch
+        condition = tf.tile(prefixes.condition, [jobs, 1])
+
+        def after(length: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            """Last token, whether the line goes on, and state after the first `length` [J] tokens; [rows, ...] each."""
+            found = [tf.gather(prefixes.tokens, length - 1)]
+            found += [tf.gather(each, length) for each in (prefixes.open, prefixes.hidden, prefixes.carry)]
+            return tuple(tf.reshape(each, [rows, *each.shape[2:]]) for each in found)
+
+        begin, again = after(short), after(self._length - short)
+        turns = tf.repeat(self._length - short, batch)  # [rows], when the longer prefix has its turn
+
+        def body(time: tf.Tensor, now: tuple[tf.Tensor, ...], drawn: tf.TensorArray) -> tuple[Any, ...]:
+            turn = time == turns
+            token, alive = (tf.where(turn, new, old) for new, old in zip(again[:2], now[:2], strict=True))
+            state = tuple(tf.where(turn[:, None], new, old) for new, old in zip(again[2:], now[2:], strict=True))
+            hidden, state = generator.advance(token, condition, state)
+            token = self._sampler(generator.logits(hidden) / temperature, draw_seed(seed + SEED, first + time))
+            if ends:
+                token = tf.where(alive, token, PAD)
+                alive = alive & (token != END)
+            return time + 1, (token, alive, *state), drawn.write(time, token)
+
+        drawn = tf.TensorArray(tf.int32, size=self._length, element_shape=[rows])
+        *_, drawn = tf.while_loop(lambda time, *_: time < self._length, body, (0, begin, drawn))
+        return tf.transpose(tf.reshape(drawn.stack(), [self._length, jobs, batch]), [1, 0, 2])
+
+
+def _bytes() -> int:
+    return GPU_BYTES if tf.config.list_physical_devices("GPU") else CPU_BYTES
+
+
+def _divisor(of: int, most: int) -> int:
+    """The largest divisor of `of` that is at most `most`, and at least 1."""
+    return max(each for each in range(1, of + 1) if of % each == 0 and (each <= most or each == 1))

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqgan import calls, feeds
+
+
+@pytest.fixture
+def feed(tiny, lines):
+    return feeds.ResidentFeed(tiny, lines)
+
+
+def row(real, character, scene, temperature, batch):
+    """What of its arguments a batch has seen."""
+    seen = [tf.reduce_sum(real), tf.reduce_sum(character), tf.reduce_sum(scene), temperature, batch]
+    return tf.stack([tf.cast(value, tf.float32) for value in seen])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("name", "most"), [("three", 1), ("one", 1), ("window", 4)])
+def test_every_batch_is_trained_once_with_its_number(lines, tiny, feed, name, most, compiled):
+    train = calls.BY_NAME[name](row, feed, 4, compiled)
+    assert train.most == most
+    found = np.concatenate([train(feed.stretch(first, most), 0.5, first) for first in range(0, 8, most)])
+    order = lines.epoch_order(tiny.batch_size, tiny.seed, 0)[:8]
+    np.testing.assert_array_equal(found[:, 0], lines.tokens[order].sum(axis=(1, 2)))
+    np.testing.assert_array_equal(found[:, 1], lines.character[order].sum(axis=1))
+    np.testing.assert_array_equal(found[:, 2], lines.scene[order].sum(axis=1))
+    np.testing.assert_array_equal(found[:, 3], 0.5)
+    np.testing.assert_array_equal(found[:, 4], range(8))
+
+
+@pytest.mark.parametrize(("name", "traces"), [("three", 8), ("one", 1), ("window", 1)])
+def test_a_graph_is_traced_once(feed, name, traces):
+    seen = []
+
+    def counted(*arguments):
+        seen.append(None)  # while tracing, or whenever it is called outside of a graph
+        return row(*arguments)
+
+    train = calls.BY_NAME[name](counted, feed, 4, compiled=False)
+    for first in range(0, 8, train.most):
+        train(feed.stretch(first, train.most), 0.5 + first, first)
+    assert len(seen) == traces

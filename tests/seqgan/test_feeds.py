@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqgan import feeds
+
+
+def batches(feed, stretches):
+    """All batches of consecutive stretches (first, count), [batches, B, T], and their conditions."""
+    found = []
+    for first, count in stretches:
+        stretch = feed.stretch(first, count)
+        tf.nest.assert_same_structure(feed.spec, stretch)
+        found += [feed.batch(stretch, index) for index in range(count)]
+    return [np.stack(values) for values in zip(*found, strict=True)]
+
+
+@pytest.mark.parametrize("name", feeds.BY_NAME)
+@pytest.mark.parametrize("stretches", [[(0, 3), (3, 2)], [(17, 3), (20, 4)], [(41, 1)]])
+def test_batches_are_those_of_the_epochs_orders(tiny, lines, name, stretches):
+    real, character, scene = batches(feeds.BY_NAME[name](tiny, lines), stretches)
+    per_epoch = lines.batches_per_epoch(tiny.batch_size)
+    numbers = [first + index for first, count in stretches for index in range(count)]
+    rows = np.stack([lines.epoch_order(tiny.batch_size, tiny.seed, n // per_epoch)[n % per_epoch] for n in numbers])
+    np.testing.assert_array_equal(real, lines.tokens[rows])
+    np.testing.assert_array_equal(character, lines.character[rows])
+    np.testing.assert_array_equal(scene, lines.scene[rows])

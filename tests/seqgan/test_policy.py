@@ -1,0 +1,59 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqgan.config import Config
+from seqgan.errors import InputError
+from seqgan.loop import OptimizedLoop
+from seqgan.policy import SampledPass, SecondPass
+
+
+@pytest.fixture
+def make(tiny, lines):
+    return lambda **changes: OptimizedLoop(dataclasses.replace(tiny, **changes), lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, SampledPass),
+        ({"policy_gradient": "second_pass"}, SecondPass),
+        ({"calls": "three"}, SecondPass),
+        ({"rollouts": 1}, SecondPass),
+    ],
+)
+def test_the_sampled_pass_is_used_where_it_can_be(make, changes, expected):
+    assert type(make(**changes)._policy) is expected
+
+
+@pytest.mark.parametrize("changes", [{"calls": "three"}, {"rollouts": 2}])
+def test_the_sampled_pass_cannot_be_asked_for_elsewhere(changes):
+    with pytest.raises(InputError, match="policy_gradient='sampled_pass' needs"):
+        Config.preset("tiny", policy_gradient="sampled_pass", **changes)
+
+
+@pytest.mark.parametrize("wrong", ["character", "scene"])
+def test_the_sampled_pass_skips_conditions_that_do_not_exist(make, lines, wrong):
+    loop = make()
+    given = {"character": tf.constant(lines.character[:16]), "scene": tf.constant(lines.scene[:16])}
+    given[wrong] = given[wrong] + 1000
+    before = [weight.numpy() for weight in loop.networks.generator.trainable_variables]
+
+    @tf.function
+    def batch():
+        arguments = *given.values(), tf.constant(1.0), tf.constant(0)
+        return loop._policy.learn(loop._policy.draw(*arguments), *arguments)
+
+    batch()
+    assert loop.describe()["skipped_updates"] == {"generator": 1, "discriminator": 0}
+    for old, weight in zip(before, loop.networks.generator.trainable_variables, strict=True):
+        np.testing.assert_array_equal(old, weight.numpy())
+
+
+def test_rewards_of_rollouts_reach_the_update(make):
+    loop = make(rollouts=2)
+    loop.rollout_rewards = lambda sequences, *_: tf.fill(sequences.shape, 0.25)
+    loop.run(1)
+    assert loop.history()["g_reward"] == pytest.approx(0.25)

@@ -1,0 +1,122 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqgan import rollout, sampler
+from seqgan.dataset import Sizes
+from seqgan.networks import Networks
+from seqgan.rollout import Rollouts
+from seqgan.vocabulary import END, PAD
+
+BATCH = 4
+WHO, WHERE = tf.constant([0, 1, 2, 0]), tf.constant([0, 1, 2, 3])
+TEMPERATURE = tf.constant(0.8)
+
+
+def networks(config, ends):
+    made = Networks(config, Sizes(config.vocabulary_size, 3, 4, ends))
+    random = np.random.default_rng(0)
+    for variable in made.weights:  # far from what they start with, so that rewards and distributions differ
+        variable.assign(variable + 0.4 * random.normal(size=variable.shape))
+    return made
+
+
+@pytest.fixture
+def make(tiny):
+    def made(length=7, ends=False, count=2, **changes):
+        config = dataclasses.replace(
+            tiny, batch_size=BATCH, sequence_length=length, vocabulary_size=23, rollouts=count, **changes
+        )
+        return config, networks(config, ends)
+
+    return made
+
+
+def written(config, ends):
+    """Lines of every kind: one that ends at once, one in the middle, one never."""
+    tokens = np.random.default_rng(1).integers(3, 23, (BATCH, config.sequence_length)).astype(np.int32)
+    if ends:
+        for line, end in ((0, 0), (1, config.sequence_length // 2)):
+            tokens[line, end], tokens[line, end + 1 :] = END, PAD
+    return tf.constant(tokens)
+
+
+def plain(config, made, tokens, choose, count):
+    """Slow and obvious: for each prefix and rollout the line goes on token by token, read from its start each time."""
+    rewards = np.empty((count, BATCH, config.sequence_length))
+    for number in range(count):
+        for prefix in range(1, config.sequence_length + 1):
+            line = tokens.numpy().copy()
+            for time in range(prefix, config.sequence_length):
+                logits = made.generator(tf.constant(line), WHO, WHERE)[:, time] / TEMPERATURE
+                ended = np.any(line[:, :time] == END, axis=1) & made.generator.sizes.ends
+                line[:, time] = np.where(ended, PAD, choose(logits))
+            rewards[number, :, prefix - 1] = made.discriminator(tf.constant(line))
+    return rewards
+
+
+def folded(config, made, tokens, draw_token, compiled=False):
+    rewards = tf.function(Rollouts(made, draw_token, config, compiled))
+    return rewards(tokens, WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(0)).numpy()
+
+
+def most_likely(logits, seed=None):
+    return tf.argmax(logits, axis=-1, output_type=tf.int32)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("length", [2, 3, 6, 7])
+def test_every_prefix_is_completed_by_the_generator_and_judged_by_the_discriminator(make, length, ends):
+    config, made = make(length, ends, filter_widths=(2,))
+    tokens = written(config, ends)
+    expected = plain(config, made, tokens, most_likely, count=1)[0]
+    np.testing.assert_allclose(folded(config, made, tokens, most_likely), expected, rtol=1e-4)
+    assert np.ptp(expected) > 0.05
+
+
+@pytest.mark.parametrize("budget", [1, 4 * BATCH * 23 * 3, 2**30], ids=["one pair", "three pairs", "all at once"])
+def test_however_many_are_completed_at_a_time(make, monkeypatch, budget):
+    config, made = make(count=4)
+    tokens = written(config, ends=False)
+    monkeypatch.setattr(rollout, "CPU_BYTES", budget)
+    expected = plain(config, made, tokens, most_likely, count=1)[0]
+    np.testing.assert_allclose(folded(config, made, tokens, most_likely, compiled=budget == 1), expected, rtol=1e-4)
+
+
+def test_rewards_are_those_of_the_plain_implementation_on_average(make):
+    config, made = make(length=5, count=400)
+    tokens = written(config, ends=False)
+    seeds = iter(range(1_000_000))
+    drawn = plain(
+        config, made, tokens, lambda logits: sampler.inverse_cdf(logits, tf.constant([9, next(seeds)])), count=150
+    )
+    mean, error = drawn.mean(axis=0), drawn.std(axis=0) * np.sqrt(1 / 150 + 1 / 400)
+    found = folded(config, made, tokens, sampler.inverse_cdf)
+    assert np.all(np.abs(found - mean) < 4 * error + 1e-6)
+    assert np.max(error) > 0
+
+
+def test_no_two_rollouts_of_a_prefix_draw_the_same_numbers(make):
+    seeds = []
+
+    def spy(logits, seed):
+        tf.numpy_function(lambda numbers: seeds.append(tuple(numbers)), [seed], [])
+        return most_likely(logits)
+
+    config, made = make(length=6, count=3)
+    for draw in (0, 1):
+        rewards = Rollouts(made, spy, config, compiled=False)
+        rewards(written(config, ends=False), WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(draw))
+    assert len(set(seeds)) == len(seeds) > 0
+    assert {first for first, _ in seeds} == {1 + rollout.SEED}
+
+
+def test_all_rollouts_are_few_device_calls(make):
+    config, made = make(count=3)
+    traced = tf.function(Rollouts(made, sampler.inverse_cdf, config, compiled=False))
+    tokens = written(config, ends=False)
+    arguments = tokens, WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(0)
+    traced(*arguments)
+    assert traced.experimental_get_tracing_count() == 1
