@@ -19,8 +19,8 @@ What TensorFlow 2.21.0 writes on a CPU was found by looking at traces of toys an
   `end: MatMul.20`, whose stat `_c` is the op's `_p`, maybe on another thread. Of 50 large matrix products the events
   lasted 38 ms and the products 481 ms. `while`, `call` and `conditional` enclose the ops that they run.
 - An asynchronous kernel of a plain graph that calls such a function has no event `name:Type`.
-- Level 2 adds 0 to 30% to the wall-clock time; level 3 adds 20 to 40% at preset paper, and 300% at tiny, to the loop
-  before, and no more than level 2 to the one after, which XLA compiles. (On two cores that others used as well.)
+- Level 2 adds 0 to 30% to the wall-clock time; level 3 adds 20 to 40% at preset paper, and 70 to 300% at tiny, to the
+  loop before, and no more than level 2 to the one after, which XLA compiles. (On two cores that others used as well.)
 
 A GPU's trace has a plane `/device:GPU:n` for each GPU with a line `Stream #…` for each stream, on which kernels, copies
 and fills are the events. That was read in its source (see `bench.hostsync.profiler`) and **not tried on a GPU**. A line
