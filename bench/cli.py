@@ -21,7 +21,7 @@ from bench.errors import InvalidRecordError, UsageError
 from bench.faults.experiment import canonical
 from bench.gate import Decision, Limits, Outcome
 from bench.program import Program, output_to_stderr
-from bench.progress import TrialsDisplay
+from bench.progress import ProgressDisplay, TrialsDisplay
 from bench.record import ARMS, Record, Settings
 from bench.report import checks, github, records, terminal
 from bench.verdict import Verdict, invalid
@@ -254,6 +254,62 @@ def survive(
     for title, frame in report.tables(record):
         terminal.show(console, frame, [], title)
     terminal.notes(console, [*report.footer(record), f"written: {', '.join(map(str, survival.leave(record, out)))}"])
+
+
+@app.command()
+def profile(
+    before: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop before.")] = arms.BEFORE,
+    after: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop after.")] = arms.AFTER,
+    preset: Annotated[
+        str | None, typer.Option(help=f"Size of the work: {', '.join(arms.PRESETS)}. Default: by the device.")
+    ] = None,
+    script: Annotated[Path | None, typer.Option(help="Train on this script instead of synthetic lines.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, data and draws.")] = 0,
+    batches: Annotated[
+        int, typer.Option(min=1, help="Of each loop in the trace; best a multiple of what it trains in one call.")
+    ] = 50,
+    every_op: Annotated[
+        bool, typer.Option("--every-op", help="On a CPU: cheap ops of plain graphs, too. Tracing takes longer.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the traces and tables. Default: results/runs/profile-PRESET.")
+    ] = None,
+) -> None:
+    """Trace a stretch of each loop, and show where its time goes.
+
+    Each loop is built and warmed first. Then a stretch is traced, between two that are not: what tracing costs is
+    shown, and traced times are not to be taken for real ones. The tables say how much of the time ops were running,
+    the gaps between them, and which ops take most. The traces are TensorFlow's own: tensorboard --logdir OUT shows
+    them.
+
+    Examples: python -m bench profile --preset paper
+
+    python -m bench profile --before my.old:make --after my.new:make --batches 100 --out runs/profile
+    """
+    options = {} if script is None else {"script": str(script)}
+    if script is not None and not script.is_file():
+        raise UsageError(f"script {script}: no such file")
+    arms.check(before, after, preset, seed, options)
+    arms.start_tensorflow()
+    from bench.profile import experiment  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.report import profile as report
+
+    chosen = preset or arms.default_preset()
+    settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=batches, options=options)
+    folder = out or Path("results/runs") / f"profile-{chosen}"
+    display = ProgressDisplay(Console(stderr=True), 1.0)
+    try:
+        record = experiment.profile(settings, folder, display.part(1.0), every_op)
+    except KeyboardInterrupt:
+        _complain("interrupted; traces that are whole are kept")
+        raise typer.Exit(130) from None
+    finally:
+        display.pause()
+    console = _console()
+    for title, frame in report.tables(record):
+        terminal.show(console, frame, [], title)
+    written = ", ".join(map(str, experiment.leave(record, folder)))
+    terminal.notes(console, [*report.footer(record, folder), f"written: {written}"])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -41,6 +41,11 @@ def add(parser: pytest.Parser) -> None:
         "faults, seeds and protections, into RESULTS/survival-PRESET, where an interrupted one is gone on with "
         "(default: short)",
     )
+    group.addoption(
+        "--profile",
+        action="store_true",
+        help="trace a stretch of each loop, for TensorBoard, and say where its time goes, into RESULTS/profile-PRESET",
+    )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
         "bench gate",
@@ -136,6 +141,16 @@ def timing_seconds(config: pytest.Config, a_batch: float) -> float:
 def survival_seconds(config: pytest.Config) -> float:
     """Roughly how long the runs with faults will take, on two cores at preset tiny."""
     return {"short": 40.0, "none": 0.0, "full": 3600.0}[survival(config)]
+
+
+def is_profiled(config: pytest.Config) -> bool:
+    """Whether stretches of the loops are traced."""
+    return bool(config.getoption("profile"))
+
+
+def profile_seconds(config: pytest.Config) -> float:
+    """Roughly how long that will take, at preset paper on two cores."""
+    return 60.0 if is_profiled(config) else 0.0
 
 
 def results(config: pytest.Config) -> Path:

@@ -99,6 +99,16 @@ class ProgressDisplay:
         self._watch.advance(weight)
         self._bar.update(self._task, completed=self._watch.done, refresh=self._shown and self._console.is_terminal)
 
+    def part(self, weight: float) -> Callable[[str, float], None]:
+        """Begins a part of this weight; gives what is to be told each stage that begins, and the share that is done."""
+        before = self.done
+
+        def tell(title: str, share: float) -> None:
+            self.advance(max(0.0, before + weight * share - self.done))
+            self.stage(title)
+
+        return tell
+
     def pause(self) -> None:
         """Leaves the terminal to someone else until the next stage."""
         if self._shown and self._console.is_terminal:

@@ -25,6 +25,7 @@ _PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
 _MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 _CLOSING: pytest.StashKey[Closing] = pytest.StashKey()
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
+_NOTES: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
+    config.addinivalue_line("markers", "is_profile: a test that takes time with --profile only")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -59,6 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("has_faults"):
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
+        if item.get_closest_marker("is_profile"):
+            item.add_marker(pytest.mark.takes(options.profile_seconds(config)))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
@@ -127,6 +131,12 @@ def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measu
     return made
 
 
+@pytest.fixture(scope="session")
+def notes(pytestconfig: pytest.Config) -> list[str]:
+    """Lines for the end of the run, such as what has been written."""
+    return pytestconfig.stash.setdefault(_NOTES, [])
+
+
 @pytest.fixture
 def counted(benchmark: Any) -> None:
     """For tests that count and do not time: --benchmark-only selects them by it, and they make no row."""
@@ -181,6 +191,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Shows the table and what the gate says, last of all."""
+    for line in config.stash.get(_NOTES, []):
+        terminalreporter.write_line(line)
     closing = config.stash.get(_CLOSING, None)
     if closing is None:
         if _MEASUREMENT in config.stash:

@@ -3,13 +3,11 @@
 What is looked for in the trace was read in openxla/xla, which TensorFlow 2.21 is built from, and found again in the
 strings of TensorFlow 2.21.0's libraries:
 
-- `xla/tsl/profiler/utils/xplane_schema.cc`: a GPU's plane is named `/device:GPU:<number>`, the stat `memcpy_details`;
+- `xla/tsl/profiler/utils/xplane_schema.cc`: the stat `memcpy_details`;
 - `xla/backends/profiler/gpu/cupti_buffer_events.cc`, AddMemcpyActivityEvent: the event is named `MemcpyD2H`;
 - `xla/backends/profiler/gpu/cupti_collector.cc`, CreateXEvent: the stat refers to a text such as
   `kind_src:device kind_dst:pageable size:4 dest:0 async:1`; GetDeviceXLineName: a stream's line is named
-  `Stream #<number>(<types of its events>)`, and `CUPTI overhead` where one of its events is such;
-- `xla/tsl/profiler/convert/post_process_single_host_xplane.cc`: lines begin so many nanoseconds after the trace did,
-  whose Unix time is the stat `profile_start_time` of the plane `Task Environment`.
+  `Stream #<number>(<types of its events>)`, and `CUPTI overhead` where one of its events is such.
 """
 
 from __future__ import annotations
@@ -20,17 +18,13 @@ import operator
 import re
 import tempfile
 import warnings
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import tensorflow as tf
-from tensorflow.python.profiler import profiler_v2
+from bench.hostsync import profiler
+from bench.hostsync.errors import HostSyncWarning, ProfilerError
 
-from bench.hostsync.errors import HostSyncWarning
-
-_GPU_PLANE: Final = re.compile(r"/device:(GPU:\d+)")
 # Other lines of a GPU's plane (`Steps`, `Framework Ops`, `XLA Ops`) are derived from these and show an event again.
 _STREAM_LINE: Final = re.compile(r"Stream #\d+|CUPTI overhead")
 _COPY: Final = re.compile(r"MemcpyD2H\b")
@@ -45,19 +39,6 @@ class Copy:
     nbytes: int  # 0 where the trace does not say
     started: float  # Unix time in seconds, by the GPU's clock
     seconds: float  # that the copy itself took, without the host's waiting for it
-
-
-class _Level:
-    """A number that is no int: TensorFlow 2.21 tries each option as a bool first, takes an int for one and ignores it.
-
-    (pybind11 reads as a bool whatever has `__bool__`, and as an int whatever has `__index__`.)
-    """
-
-    def __init__(self, value: int) -> None:
-        self._value = value
-
-    def __index__(self) -> int:
-        return self._value
 
 
 @contextlib.contextmanager
@@ -75,15 +56,25 @@ def trace_copies() -> Iterator[list[Copy]]:
     """
     copies: list[Copy] = []
     with tempfile.TemporaryDirectory(prefix="hostsync-trace-") as folder:
-        session = _start(folder)
+        with _hint():
+            session = profiler.start(Path(folder), host_level=0)
         try:
             yield copies
         finally:
-            _stop(session)
-            space = _written(Path(folder))
+            with _hint():
+                profiler.stop(session)
+            space = profiler.read(Path(folder))
             copies += device_to_host(space)
             for problem in (*space.errors, *space.warnings):
                 warnings.warn(f"the trace of copies is not whole: {problem}", HostSyncWarning, stacklevel=3)
+
+
+@contextlib.contextmanager
+def _hint() -> Iterator[None]:
+    try:
+        yield
+    except ProfilerError as error:
+        raise ProfilerError(f"{error}: --no-trace leaves the profiler to the program") from error
 
 
 def device_to_host(space: Any) -> list[Copy]:
@@ -94,10 +85,7 @@ def device_to_host(space: Any) -> list[Copy]:
     """
     trace_started = _trace_started(space)  # ns
     found = []
-    for plane in space.planes:
-        gpu = _GPU_PLANE.fullmatch(plane.name)
-        if not gpu:
-            continue
+    for gpu, plane in profiler.gpus(space):
         kinds = {number for number, kind in plane.event_metadata.items() if _COPY.match(kind.name)}
         texts = {number: text.name for number, text in plane.stat_metadata.items()}
         for line in plane.lines:
@@ -106,7 +94,7 @@ def device_to_host(space: Any) -> list[Copy]:
             for event in line.events:
                 if event.metadata_id in kinds:
                     started = (trace_started + line.timestamp_ns) * 1000 + event.offset_ps  # a float would round it
-                    copy = Copy(gpu[1], _nbytes(event, texts), started / 1e12, event.duration_ps / 1e12)
+                    copy = Copy(gpu, _nbytes(event, texts), started / 1e12, event.duration_ps / 1e12)
                     found.append((started, copy))
     found.sort(key=operator.itemgetter(0))
     return [copy for _, copy in found]
@@ -135,43 +123,3 @@ def _trace_started(space: Any) -> int:
                 if plane.stat_metadata[stat.metadata_id].name == "profile_start_time":
                     return int(stat.uint64_value)
     return 0
-
-
-def _start(folder: str) -> weakref.ref[Any]:
-    """Starts TensorFlow's profiler: the GPUs are traced, the host is not. Returns its session.
-
-    Only a weak reference: TensorFlow has no other profiler as long as somebody holds the session of one.
-    """
-    levels = {"host_tracer_level": 0, "python_tracer_level": 0, "device_tracer_level": 1, "delay_ms": 0}
-    options = tf.profiler.experimental.ProfilerOptions(**{name: _Level(level) for name, level in levels.items()})
-    try:
-        tf.profiler.experimental.start(folder, options)
-    except tf.errors.AlreadyExistsError as error:
-        raise RuntimeError(
-            "a profiler is running in this program already, such as the TensorBoard callback's, and there can be only "
-            "one: --no-trace leaves it alone"
-        ) from error
-    return weakref.ref(profiler_v2._profiler)
-
-
-def _stop(session: weakref.ref[Any]) -> None:
-    """Stops the profiler, which writes its trace, if this session is still the one that runs."""
-    # Another one is the program's own, and stop() would end it as readily.
-    if session() is None or session() is not profiler_v2._profiler:
-        raise RuntimeError(
-            "the program has stopped the profiler that traced its copies, so not all of them are known: --no-trace "
-            "leaves the profiler to the program"
-        )
-    tf.profiler.experimental.stop()
-
-
-def _written(folder: Path) -> Any:
-    """The trace that the profiler has written somewhere below a folder."""
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2  # only a program that traces needs it
-
-    space = xplane_pb2.XSpace()
-    for file in folder.rglob("*.xplane.pb"):
-        space.MergeFromString(file.read_bytes())
-    if not space.planes:  # TensorFlow reports success for one of 2 GiB too, which no protocol buffer can hold
-        raise RuntimeError("the profiler wrote no trace of copies, as happens with one that is too large: trace less")
-    return space

@@ -6,6 +6,7 @@ import sys
 import pytest
 from records import arm, record
 from survivals import survival_record
+from traces import profile_record
 
 from bench import references
 from bench.cli import main
@@ -281,3 +282,62 @@ def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arg
     assert says in err
     assert len(err.splitlines()) == 1
     assert not survived
+
+
+@pytest.fixture
+def profiled(monkeypatch):
+    """Has no loop traced; gives what was asked for."""
+    from bench.profile import experiment
+
+    asked = {}
+
+    def pretend(settings, folder, tell, every_op):
+        asked.update(settings=settings, folder=folder, every_op=every_op)
+        tell("before: tracing", 0.25)
+        if asked.get("interrupt"):
+            raise KeyboardInterrupt
+        return profile_record()
+
+    monkeypatch.setattr(experiment, "profile", pretend)
+    return asked
+
+
+def test_profile_shows_and_leaves_its_tables(run, profiled, tmp_path):
+    code, out, err = run("profile", "--preset", "tiny", "--out", tmp_path / "p", "--seed", 4, "--batches", 7)
+    assert code == 0
+    for text in ("where the time goes", "after: the ops that take most", "no op in flight", "tensorboard --logdir"):
+        assert text in out
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["profile.json", "profile.md"]
+    settings = profiled["settings"]
+    assert (settings.preset, settings.seed, settings.batches, profiled["every_op"]) == ("tiny", 4, 7, False)
+    assert (settings.before, settings.after) == ("baseline:make_loop", "seqgan:make_loop")
+    assert "before: tracing (" in err
+
+
+def test_profile_goes_into_a_folder_of_its_preset(run, profiled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, *_ = run("profile", "--preset", "tiny", "--every-op")
+    assert code == 0
+    assert (tmp_path / "results" / "runs" / "profile-tiny" / "profile.md").exists()
+    assert profiled["every_op"]
+    assert profiled["settings"].batches == 50
+
+
+def test_profile_interrupted(run, profiled, tmp_path):
+    profiled["interrupt"] = True
+    code, _, err = run("profile", "--preset", "tiny", "--out", tmp_path / "p")
+    assert code == 130
+    assert "interrupted; traces that are whole are kept" in err
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--preset", "huge"], "preset 'huge' is unknown"), (["--script", "none.csv"], "script none.csv: no such file")],
+)
+def test_profile_refuses_in_one_line_and_before_anything_slow(run, profiled, arguments, says):
+    code, _, err = run("profile", *arguments)
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert not profiled

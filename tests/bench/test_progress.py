@@ -77,3 +77,14 @@ def test_a_pipe_gets_a_line_for_each_tenth_of_the_trials(total):
 
 def test_a_terminal_gets_a_bar_with_the_trial():
     assert "trial 2" in trials(3, force_terminal=True)
+
+
+def test_a_part_is_told_in_shares():
+    out = io.StringIO()
+    display = ProgressDisplay(Console(file=out, width=120), total=10.0)
+    display.advance(2.0)
+    tell = display.part(4.0)
+    for share, done in ((0.0, 2.0), (0.5, 4.0), (0.25, 4.0), (1.0, 6.0)):
+        tell(f"at {share}", share)
+        assert display.done == done
+    assert "at 0.5 (" in out.getvalue()

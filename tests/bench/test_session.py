@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.profile.record import ProfileRecord
 from bench.record import TIMED, Record
 
 ROOT = Path(__file__).parents[2]
@@ -294,3 +295,21 @@ def test_help_does_not_wait_for_tensorflow():
     assert "module:factory of the loop before (default: baseline:make_loop)" in " ".join(done.stdout.split())
     script = "import sys, bench.session; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_profile_leaves_traces_and_says_where(tmp_path):
+    done = bench(*TOYS, "--preset", "any", "--profile", "--results", tmp_path, "-k", "profile")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "profile-any"
+    assert f"profile: {folder / 'profile.json'}, {folder / 'profile.md'}" in done.stdout
+    assert {path.name for path in folder.iterdir()} == {"before", "after", "profile.json", "profile.md"}
+    assert len([*folder.rglob("*.xplane.pb")]) == 2
+    assert ProfileRecord.read(folder / "profile.json").settings.batches == 50
+    assert any(line.startswith("before: tracing (about ") for line in done.stderr.splitlines())
+
+
+def test_without_profile_nothing_is_traced(tmp_path):
+    done = bench(*TOYS, "--preset", "any", "--results", tmp_path, "-k", "profile", "-rs")
+    assert "1 skipped" in done.stdout
+    assert "--profile traces a stretch of each loop" in done.stdout
+    assert not [*tmp_path.rglob("profile*")]

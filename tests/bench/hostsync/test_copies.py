@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.profiler import profiler_v2
 from tensorflow.tsl.profiler.protobuf import profiler_options_pb2, xplane_pb2
+from traces import number_of
 
 from bench import hostsync
 from bench.hostsync import copies, waiting
@@ -14,16 +15,6 @@ from bench.hostsync.reconcile import reconcile
 
 STARTED = 1_700_000_000_000_000_000  # Unix time in ns of every trace below
 DETAILS = "kind_src:device kind_dst:pageable size:{} dest:0 async:1"
-
-
-def number_of(text, metadata):
-    """A text's number in a plane's metadata, where it is added if it is not there."""
-    for number, known in metadata.items():
-        if known.name == text:
-            return number
-    number = len(metadata) + 1
-    metadata[number].id, metadata[number].name = number, text
-    return number
 
 
 def add_event(plane, line, name, details=None, offset=0, duration=0, by_reference=True):

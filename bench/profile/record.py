@@ -1,0 +1,167 @@
+"""What a profile has found: immutable, checked when it is made, JSON on disk."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, ValidationError, model_validator
+
+from bench.errors import InvalidRecordError, UsageError
+from bench.profile import timeline
+from bench.profile.events import Device, Traced
+from bench.record import ARMS, Count, Frozen, NotNegative, Seconds, Settings, write_whole
+
+SCHEMA: Final = 1
+
+_PS: Final = 1e-12
+
+
+class OpTime(Frozen):
+    """What the runs of an op, or of all ops of a kind, took in a stretch."""
+
+    name: str
+    kind: str
+    count: Annotated[int, Field(gt=0)]  # of runs
+    in_flight: NotNegative  # seconds from start to completion, less ops inside; summed over runs that may overlap
+    apportioned: NotNegative  # of it, in seconds: each moment divided evenly among the ops in flight
+
+
+class Gaps(Frozen):
+    """The times when no op was in flight."""
+
+    count: Count
+    longest: NotNegative  # seconds
+    seconds: NotNegative  # of all
+
+
+class Timed(Frozen):
+    """A stretch of batches, between fences."""
+
+    seconds: Seconds  # wall clock
+    cpu_seconds: NotNegative  # of all threads of the process together, spinning ones among them
+
+
+class Profile(Frozen):
+    """A stretch of a loop that was traced, and two beside it that were not."""
+
+    factory: str
+    device: Device  # whose ops these are
+    untraced: tuple[Timed, ...]  # stretches of as many batches, before and after
+    traced: Timed
+    stretch: Seconds  # as the trace has it; what is below is of this time
+    busy: NotNegative  # seconds of it with an op in flight
+    gaps: Gaps
+    ops: tuple[OpTime, ...]  # by name, the most of the stretch first
+    kinds: tuple[OpTime, ...]  # the same ops by kind
+    problems: tuple[str, ...] = ()  # that the trace says it has
+
+    @classmethod
+    def of(cls, factory: str, found: Traced, traced: Timed, untraced: tuple[Timed, ...]) -> Self:
+        """The summary of a trace.
+
+        Args:
+            factory: of the loop.
+            found: in the trace.
+            traced: by the clock.
+            untraced: beside it.
+        """
+        spent = timeline.account(found.ops, found.begin, found.end)
+        frame = pd.DataFrame(
+            {
+                "name": [op.name for op in found.ops],
+                "kind": [op.kind for op in found.ops],
+                "in_flight": spent.in_flight * _PS,
+                "apportioned": spent.apportioned * _PS,
+            }
+        )
+        return cls(
+            factory=factory,
+            device=found.device,
+            untraced=untraced,
+            traced=traced,
+            stretch=(found.end - found.begin) * _PS,
+            busy=spent.busy * _PS,
+            gaps=Gaps(count=len(spent.gaps), longest=spent.gaps.max(initial=0.0) * _PS, seconds=spent.gaps.sum() * _PS),
+            ops=_grouped(frame, "name"),
+            kinds=_grouped(frame.assign(name=frame["kind"]), "kind"),
+            problems=found.problems,
+        )
+
+    @property
+    def busy_share(self) -> float:
+        """Of the traced stretch, with an op in flight."""
+        return self.busy / self.stretch
+
+    @property
+    def overhead(self) -> float:
+        """What tracing adds to the wall-clock time, as a share of it."""
+        return self.traced.seconds / float(np.mean([each.seconds for each in self.untraced])) - 1
+
+    @property
+    def overlap(self) -> float | None:
+        """Ops in flight on average while any is; None without one."""
+        return sum(op.in_flight for op in self.ops) / self.busy if self.busy else None
+
+    @property
+    def cores(self) -> float:
+        """CPUs that the process keeps busy without the profiler, on average."""
+        return sum(each.cpu_seconds for each in self.untraced) / sum(each.seconds for each in self.untraced)
+
+
+class ProfileRecord(Frozen):
+    """Both loops."""
+
+    schema_version: Literal[1] = SCHEMA
+    created: datetime.datetime
+    environment: dict[str, Any]
+    settings: Settings  # its batches are those of a stretch
+    every_op: bool = False  # whether cheap ops of plain graphs on a CPU were traced as well
+    arms: dict[str, Profile]
+
+    @model_validator(mode="after")
+    def _has_both_arms(self) -> Self:
+        if sorted(self.arms) != sorted(ARMS):
+            raise ValueError(f"a profile is of {' and '.join(ARMS)}, not of {', '.join(self.arms)}")
+        return self
+
+    def write_as(self, path: Path) -> Path:
+        """Writes the record, in place of what has the name, whole or not at all.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        return write_whole(path, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record in a file.
+
+        Raises:
+            UsageError: it cannot be read.
+            InvalidRecordError: there is no whole record of this schema in it.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise UsageError(f"record {path}: cannot be read ({error.strerror})") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise InvalidRecordError(f"record {path}: no whole profile record ({where}: {first['msg']})") from None
+
+
+def _grouped(frame: pd.DataFrame, by: str) -> tuple[OpTime, ...]:
+    """The ops together that have the same name or kind, the most of the stretch first."""
+    groups = frame.groupby(by, sort=True)
+    summed = groups.agg(
+        name=("name", "first"),
+        kind=("kind", "first"),
+        count=("name", "size"),
+        in_flight=("in_flight", "sum"),
+        apportioned=("apportioned", "sum"),
+    ).sort_values("apportioned", ascending=False, kind="stable")
+    return tuple(OpTime(**{str(key): value for key, value in row.items()}) for row in summed.to_dict("records"))
