@@ -6,7 +6,7 @@ It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest -
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -24,6 +24,12 @@ if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytes
 _PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
 _MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 _CLOSING: pytest.StashKey[Closing] = pytest.StashKey()
+Show = Callable[[Console], None]
+"""Prints something."""
+
+AtEnd = Callable[[Show], None]
+
+_SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
 
@@ -43,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
+    config.addinivalue_line("markers", "has_sizes: a test whose length --sweep says")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -59,6 +66,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("has_faults"):
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
+        if item.get_closest_marker("has_sizes"):
+            item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
@@ -132,6 +141,13 @@ def counted(benchmark: Any) -> None:
     """For tests that count and do not time: --benchmark-only selects them by it, and they make no row."""
 
 
+@pytest.fixture
+def at_end(pytestconfig: pytest.Config) -> AtEnd:
+    """Has something shown when all tests are over."""
+    shown: list[Show] = pytestconfig.stash.setdefault(_SHOWN, [])
+    return shown.append
+
+
 @pytest.fixture(scope="session")
 def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
     """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
@@ -180,7 +196,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Shows the table and what the gate says, last of all."""
+    """Shows the table and what the gate says, last of all; before them what tests have to show besides."""
+    for show in config.stash.get(_SHOWN, []):
+        _write(terminalreporter, show)
     closing = config.stash.get(_CLOSING, None)
     if closing is None:
         if _MEASUREMENT in config.stash:
@@ -188,12 +206,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if config.stash.get(_NOTHING_TO_JUDGE, False):
             terminalreporter.write_line("gate: invalid: there is no record to judge")
         return
+    _write(terminalreporter, closing.show)
+
+
+def _write(reporter: pytest.TerminalReporter, show: Show) -> None:
     from bench.report import terminal
 
     console = terminal.console(in_a_pipe=140)
     with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
-        closing.show(console)
-    terminalreporter.write(f"\n{shown.get()}")
+        show(console)
+    reporter.write(f"\n{shown.get()}")
 
 
 def _seconds(item: pytest.Item) -> float:
