@@ -29,6 +29,8 @@ Show = Callable[[Console], None]
 
 AtEnd = Callable[[Show], None]
 
+_NO_SIZES = "no --sweep: it names an axis and its values, such as --sweep batch=16,64,256"
+
 _SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
@@ -49,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
-    config.addinivalue_line("markers", "has_sizes: a test whose length --sweep says")
+    config.addinivalue_line("markers", "has_sizes: a test of which --sweep says whether it runs and for how long")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -68,6 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
         if item.get_closest_marker("has_sizes"):
             item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
+            item.add_marker(pytest.mark.skipif(not options.sweep(config), reason=_NO_SIZES))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))

@@ -21,20 +21,17 @@ def test_sweep(
     counted: None,
 ) -> None:
     """Records what both loops cost at each size; a size that they cannot do is a result and no failure of the test."""
-    axes = options.sweep(pytestconfig)
-    if not axes:
-        pytest.skip("no --sweep: it names an axis and its values, such as --sweep batch=16,64,256")
     from bench.report import sweep as report
     from bench.sweep import running
 
     settings = measurement.settings
-    plan = arms.sweep(settings, axes)
+    plan = arms.sweep(settings, options.sweep(pytestconfig))
     folder = options.results(pytestconfig) / f"sweep-{settings.preset}"
     each = options.sweep_seconds(pytestconfig) / len(plan.distinct())
 
     def tell(title: str) -> None:
         progress.advance(each)
-        progress.stage(_STAGE, f": {title}")
+        progress.stage(f"{_STAGE}; measured: {title}")
 
     progress.stage(_STAGE)
     found = running.run(plan, folder, tell)
