@@ -72,6 +72,7 @@ def footer(record: SweepRecord) -> list[str]:
         f"{settings.batches} batches a loop",
         "times: median (quartiles); throughput: median; before / after: of times, with its bootstrap interval; "
         "before / itself: the same of a second instance of the loop before (null arm), which is the run's own noise",
+        *_not_known(record),
         *_doubts(found),
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
     ]
@@ -89,6 +90,15 @@ def _ratio(point: PointFigures) -> str:
 def _rate(point: PointFigures, arm: str) -> str:
     found: Spread | None = point.arms[arm].per_second if point.arms else None
     return NOT_MEASURED if found is None else f"{found.median:,.0f}"  # its quartiles are those of the time
+
+
+def _not_known(record: SweepRecord) -> list[str]:
+    """Of loops that are someone else's it is not known what an option does."""
+    points = record.sweep.distinct().values()
+    names = " and ".join(axis.name for axis in record.sweep.axes)
+    return [f"{names}: handed to the loops as options; what they make of them is theirs"] * any(
+        point.tokens is None for point in points
+    )
 
 
 def _doubts(found: Sequence[AxisFigures]) -> list[str]:

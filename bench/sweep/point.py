@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -19,7 +20,10 @@ if TYPE_CHECKING:  # what needs TensorFlow: the process watches its parent while
     from bench.measurement import Measurement
 
 LEAST_ROUNDS = 12
-"""Of a point, however long they take: each order of the three timed loops twice, and enough for an interval."""
+"""Of a point, however long they take, unless so many are asked for.
+
+Each order of the three timed loops comes twice, and there are enough for an interval.
+"""
 
 
 class Point(Frozen):
@@ -85,8 +89,11 @@ def measure(point: Point, measurement: Measurement, started: float) -> Measured:
     """
     from bench import stopping
 
+    rule = stopping.of(point.settings)
+    if point.settings.rounds is None:
+        rule = stopping.AtLeast(LEAST_ROUNDS, rule)
     try:
-        measurement.time_rounds(rule=stopping.AtLeast(LEAST_ROUNDS, stopping.of(point.settings)))
+        measurement.time_rounds(rule=rule)
         measurement.check_work()
     except Exception as error:  # out of memory above all, which has many names
         return Measured(point=point, ended="crashed", why=_say(error), seconds=time.monotonic() - started)
@@ -111,10 +118,17 @@ def _say(error: Exception) -> str:
     return first if isinstance(error, UsageError) else f"{type(error).__name__}: {first}"
 
 
+def die_first(score: Path = Path("/proc/self/oom_score_adj")) -> None:
+    """Has the system, when memory runs out, end this process and not one of those that wait for it."""
+    with contextlib.suppress(OSError):  # there is no such file but on Linux
+        score.write_text("1000")
+
+
 def main(arguments: list[str]) -> int:
     """Measures the point that the first argument says, and leaves what came of it where the second one says."""
     started = time.monotonic()
     die_with_parent()
+    die_first()
     point = Point.model_validate_json(arguments[0])
     from bench.measurement import Measurement
 

@@ -1,7 +1,7 @@
 import io
 
 from rich.console import Console
-from sweeps import measured, sweep, sweep_record
+from sweeps import SIZES, measured, sweep, sweep_record
 
 from bench.report import sweep as report
 
@@ -50,6 +50,13 @@ def test_a_difference_is_only_told_where_there_is_one():
     assert few == "invalid: cut short: 3 rounds, and an interval needs 10"
     idle = rows(report.tables(of_all(problems=("after: no weight has moved",)))[0][1])[0][3]
     assert idle == "invalid: after: no weight has moved"
+
+
+def test_of_other_loops_it_is_not_known_what_an_option_does():
+    told = "batch and tokens: handed to the loops as options"
+    assert told not in report.markdown(sweep_record())
+    plan = sweep({axis: [size._replace(tokens=None) for size in sizes] for axis, sizes in SIZES.items()})
+    assert told in report.markdown(sweep_record(plan))
 
 
 def test_without_samples_there_is_no_throughput():

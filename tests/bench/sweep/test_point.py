@@ -52,6 +52,16 @@ def test_there_are_rounds_enough_for_an_interval_however_little_time_there_is():
     assert len(measure(at(rounds=None, precision=1e-9, max_time=1e-9)).record.rounds) == LEAST_ROUNDS
 
 
+def test_so_many_rounds_as_are_asked_for():
+    assert len(measure(at(rounds=3)).record.rounds) == 3
+
+
+def test_out_of_memory_this_process_dies_first(tmp_path):
+    points.die_first(tmp_path / "oom_score_adj")
+    assert (tmp_path / "oom_score_adj").read_text() == "1000"  # the most that Linux takes
+    points.die_first(tmp_path / "none" / "oom_score_adj")
+
+
 def test_samples_a_batch_are_what_a_loop_says(monkeypatch):
     import toys
 
@@ -94,6 +104,7 @@ def test_a_broken_file_is_named(tmp_path):
 @pytest.fixture
 def main(monkeypatch, tmp_path):
     monkeypatch.setattr(points, "die_with_parent", lambda: None)
+    monkeypatch.setattr(points, "die_first", lambda: None)
     return lambda point: (points.main([point.model_dump_json(), str(tmp_path / "r.json")]), tmp_path / "r.json")
 
 
