@@ -1,7 +1,8 @@
 import pytest
-from sweeps import measured, sweep, sweep_record
+from sweeps import BATCH, measured, sweep, sweep_record
 
 from bench.sweep import figures
+from bench.sweep.plan import Size
 from bench.verdict import Kind
 
 
@@ -38,6 +39,17 @@ def without_tokens(samples):
 
 def test_throughput_is_of_samples_where_tokens_are_not_known():
     axis, _ = figures.of(without_tokens(64))
+    assert axis.unit == "samples"
+    assert axis.points[0].arms["before"].per_second.median == pytest.approx(64 / 0.060, rel=0.01)
+
+
+def test_an_axis_has_one_unit_for_all_of_its_points():
+    sizes = {BATCH: [Size({}, 20), Size({"size": 2}, None), Size({"size": 3}, 20)]}
+    plan = sweep(sizes)
+    record = sweep_record().model_copy(
+        update={"sweep": plan, "measured": {name: measured(point) for name, point in plan.distinct().items()}}
+    )
+    (axis,) = figures.of(record)
     assert axis.unit == "samples"
     assert axis.points[0].arms["before"].per_second.median == pytest.approx(64 / 0.060, rel=0.01)
 
