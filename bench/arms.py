@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.errors import UsageError
 from bench.faults.experiment import Loop, Plan, canonical
 from bench.record import ARMS, Settings
+from bench.sweep.axis import Axis
+from bench.sweep.plan import TIME_LIMIT, Size, Sweep
 from seqgan import config, dataset, device
 from seqgan.errors import InputError
 
@@ -49,6 +51,15 @@ _OF_RUNGS = ("scale=1e4", "scale=1e38", "inf", "nan", "nan,extent=element")
 
 SEEDS_OF_RUNGS = 3
 """Where every seed says the same, so many are enough; the arms are what is compared."""
+
+AXES = {
+    "batch": "batch_size",
+    "tokens": "sequence_length",
+    "vocabulary": "vocabulary_size",
+    "hidden": "hidden_size",
+    "d_steps": "d_steps",
+}
+"""Sizes of the work that a sweep can vary, and the config's fields that they are."""
 
 PRESETS = tuple(config.PRESETS)
 """The sizes of the work that the built-in loops know."""
@@ -98,6 +109,46 @@ def shown(plan: Plan) -> tuple[str, ...]:
     return tuple(fault for fault in planned if fault in usual)[:3] or planned[:3]
 
 
+def axes(before: str, after: str) -> tuple[str, ...] | None:
+    """What a sweep can vary; None where both loops are someone else's: a name is then an option of theirs."""
+    return tuple(AXES) if _any_built_in(before, after) else None
+
+
+def sweep(settings: Settings, over: Sequence[Axis], time_limit: float = TIME_LIMIT) -> Sweep:
+    """At which sizes the loops are measured.
+
+    Args:
+        settings: of the run.
+        over: the axes, as `axes` knows them.
+        time_limit: seconds for a point.
+
+    Raises:
+        UsageError: a built-in loop does not take a value.
+    """
+    any_, both = _any_built_in(settings.before, settings.after), {settings.before, settings.after} <= {BEFORE, AFTER}
+
+    def size(name: str, value: int) -> Size:
+        if not any_:
+            return Size({**settings.options, name: value}, None)
+        varied = {**settings.options, AXES[name]: value}
+        check(settings.before, settings.after, settings.preset, settings.seed, varied)
+        made, plain = (_config(settings, options) for options in (varied, settings.options))
+        # The preset's own value, named or not, is the same work for loops that have the preset: it is measured once.
+        return Size(dict(settings.options) if both and made == plain else varied, made.sequence_length)
+
+    sizes = {axis: [size(axis.name, value) for value in axis.values] for axis in over}
+    return Sweep.of(settings, sizes, time_limit)
+
+
+def _any_built_in(before: str, after: str) -> bool:
+    return bool({before, after} & {BEFORE, AFTER})
+
+
+def _config(settings: Settings, options: Mapping[str, Any]) -> config.Config:
+    fields = {name: value for name, value in options.items() if name != "script"}
+    return config.Config.preset(settings.preset, seed=settings.seed, **fields)
+
+
 def start_tensorflow() -> None:
     """Imports it without its start-up notes."""
     device.start_tensorflow()
@@ -129,7 +180,7 @@ def default_preset() -> str:
 
 def check(before: str, after: str, preset: str | None, seed: int, options: Mapping[str, Any]) -> None:
     """Raises UsageError unless what there is of built-in loops can be made of this, before anything slow is begun."""
-    if not {before, after} & {BEFORE, AFTER}:
+    if not _any_built_in(before, after):
         return
     fields = dict(options)
     script = fields.pop("script", None)

@@ -24,6 +24,8 @@ from bench.program import Program, output_to_stderr
 from bench.progress import ProgressDisplay, TrialsDisplay
 from bench.record import ARMS, Record, Settings
 from bench.report import checks, github, records, terminal
+from bench.sweep.axis import parse
+from bench.sweep.plan import TIME_LIMIT
 from bench.verdict import Verdict, invalid
 
 app = typer.Typer(
@@ -310,6 +312,80 @@ def profile(
         terminal.show(console, frame, [], title)
     written = ", ".join(map(str, experiment.leave(record, folder)))
     terminal.notes(console, [*report.footer(record, folder), f"written: {written}"])
+
+
+@app.command()
+def sweep(
+    axes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sweep",
+            "--axis",
+            metavar="AXIS=VALUES",
+            help="An axis and the values that it takes, such as batch=16,64,256; may be repeated, one axis each.",
+        ),
+    ] = None,
+    before: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop before.")] = arms.BEFORE,
+    after: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop after.")] = arms.AFTER,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"Size of all that is not varied: {', '.join(arms.PRESETS)}. Default: by the device."),
+    ] = None,
+    script: Annotated[Path | None, typer.Option(help="Train on this script instead of synthetic lines.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, data and draws.")] = 0,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of each loop in a round.")] = 10,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Exactly so many rounds of each point.")] = None,
+    precision: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Rounds go on until the ratio's interval is narrower.")
+    ] = "3%",
+    max_time: Annotated[
+        float, typer.Option(min=1, help="Or until so many seconds of rounds are over, all points together.")
+    ] = 600,
+    time_limit: Annotated[
+        float, typer.Option(min=1, help="Seconds for a point with all that it takes; a longer one is ended.")
+    ] = TIME_LIMIT,
+    out: Annotated[Path, typer.Option(help="Folder for the points, the record, tables and plots.")] = Path(
+        "results/runs/sweep"
+    ),
+) -> None:
+    """Measure what a batch costs both loops as the work grows: ms/batch and tokens a second.
+
+    Each axis is varied alone, with all else as the preset has it. Each point is a process of its own, so that one
+    that runs out of memory is a result, and at least twelve interleaved rounds of both loops and the null arm. Ctrl-C
+    loses the point in hand: the same command goes on with the rest. Exit code 1: no point could be measured.
+
+    Axes of the built-in loops: batch, tokens (a line), vocabulary, hidden (units of the LSTM), d_steps (discriminator
+    updates a batch). For other loops, the name of an option: a factory finds it in its LoopSpec's options.
+
+    Examples: python -m bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
+
+    python -m bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
+    """
+    over = parse(axes or [], arms.axes(before, after))
+    options = {} if script is None else {"script": str(script)}
+    if script is not None and not script.is_file():
+        raise UsageError(f"script {script}: no such file")
+    share = percent.parse("--precision", precision)
+    arms.check(before, after, preset, seed, options)
+    if preset is None:
+        arms.start_tensorflow()
+    settings = Settings(
+        before=before, after=after, preset=preset or arms.default_preset(), seed=seed, batches=batches, rounds=rounds,
+        precision=share, max_time=max_time, options=options,
+    )  # fmt: skip
+    plan = arms.sweep(settings, over, time_limit)
+    arms.start_tensorflow()
+    from bench.report import sweep as report  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.sweep import running
+
+    with TrialsDisplay(Console(stderr=True), len(plan.distinct()), "points", per_second=1) as display:
+        try:
+            record = running.run(plan, out, display.done)
+        except KeyboardInterrupt:
+            _complain(f"interrupted; the same command goes on with what is left ({display.left} of {display.total})")
+            raise typer.Exit(130) from None
+    report.show(_console(), record, running.leave(record, out))
+    raise typer.Exit(int(not any(found.record for found in record.measured.values())))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from bench.loop import LoopSpec, TrainingLoop, build, describe, load
 from bench.record import ARMS, NULL, TIMED, Arm, Ended, Equivalence, HostSyncs, Record, Settings
 from bench.schedule import InterleavedRounds
 from bench.start import start, warm_up_tensorflow
+from bench.stopping import StoppingRule
 
 
 class Measurement:
@@ -42,6 +43,7 @@ class Measurement:
         self._problems: tuple[str, ...] | None = None  # of the timed loops; None until it is looked at
         self._equivalence: Equivalence | None = None
         self._state: dict[str, Any] | None = None  # of the machine, after the last round
+        self.samples_per_batch: dict[str, float] = {}  # by arm, of loops that say so; `check_work` finds it
 
     @functools.cached_property
     def timed(self) -> InterleavedRounds:
@@ -56,13 +58,16 @@ class Measurement:
             self._add(arm, described_first=self._described[arm], touch_seconds=least)
         return timed
 
-    def time_rounds(self, tell: Callable[[int, float], None] = lambda rounds, share: None) -> None:
-        """Times rounds until the settings' stopping rule says that there are enough.
+    def time_rounds(
+        self, tell: Callable[[int, float], None] = lambda rounds, share: None, rule: StoppingRule | None = None
+    ) -> None:
+        """Times rounds until a stopping rule says that there are enough.
 
         Args:
             tell: is given the number of rounds and the share of the work that is done, before each.
+            rule: in place of the settings'.
         """
-        timed, rule = self.timed, stopping.of(self.settings)
+        timed, rule = self.timed, rule or stopping.of(self.settings)
         started = time.perf_counter()
         while (ended := rule(timed.rounds)) is None:
             tell(len(timed.rounds), rule.share(timed.rounds))
@@ -82,6 +87,8 @@ class Measurement:
                 self._add(name, history=metrics, described_last=described[1])
         found = [f"{name}: {problem}" for name in TIMED for problem in done[name].problems()]
         self._problems = (*found, *work.unequal(done["before"], done["after"], ARMS))
+        said = {arm: done[arm].samples_per_batch for arm in ARMS}
+        self.samples_per_batch = {arm: samples for arm, samples in said.items() if samples is not None}
 
     def check_equivalence(self) -> Equivalence | None:
         """Whether both loops compute the same thing; None where no options are known under which they should."""

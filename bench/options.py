@@ -11,7 +11,9 @@ import pytest
 from bench import arms, percent
 from bench.errors import UsageError
 from bench.gate import MAX_SLOWDOWN, Limits
+from bench.progress import STARTING
 from bench.record import Record, Settings
+from bench.sweep.axis import Axis, parse
 
 _SURVIVAL = ("short", "full", "none")
 
@@ -46,6 +48,14 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         help="trace a stretch of each loop, for TensorBoard, and say where its time goes, into RESULTS/profile-PRESET",
     )
+    group.addoption(
+        "--sweep",
+        action="append",
+        metavar="AXIS=VALUES",
+        help=f"measure both loops at these sizes as well, such as batch=16,64,256; may be repeated, one axis each "
+        f"({', '.join(arms.AXES)}; of other loops, an option of theirs), the rounds of all sizes taking --max-time "
+        "seconds together; into RESULTS/sweep-PRESET, where an interrupted one is gone on with",
+    )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
         "bench gate",
@@ -76,15 +86,21 @@ def check(config: pytest.Config) -> None:
     if script and not Path(script).is_file():
         raise UsageError(f"script {script}: no such file")
     arms.check(option("before"), option("after"), option("preset"), int(option("seed")), _loop_options(config))
+    if axes := sweep(config):
+        arms.sweep(_settings(config, option("preset") or "paper"), axes)
     _writable(results(config))
 
 
 def settings(config: pytest.Config) -> Settings:
     """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
+    return _settings(config, config.getoption("preset") or arms.default_preset())
+
+
+def _settings(config: pytest.Config, preset: str) -> Settings:
     return Settings(
         before=config.getoption("before"),
         after=config.getoption("after"),
-        preset=config.getoption("preset") or arms.default_preset(),
+        preset=preset,
         seed=int(config.getoption("seed")),
         batches=int(config.getoption("batches")),
         rounds=None if config.getoption("rounds") is None else int(config.getoption("rounds")),
@@ -104,6 +120,16 @@ def survival(config: pytest.Config) -> str:
     if wanted not in _SURVIVAL:
         raise UsageError(f"--survival {wanted!r}: must be one of {', '.join(_SURVIVAL)}")
     return wanted
+
+
+def sweep(config: pytest.Config) -> tuple[Axis, ...]:
+    """Which sizes of the work both loops are measured at; none unless asked for.
+
+    Raises:
+        UsageError: a text is no axis and its values.
+    """
+    texts = config.getoption("sweep")
+    return parse(texts, arms.axes(config.getoption("before"), config.getoption("after"))) if texts else ()
 
 
 def is_gated(config: pytest.Config) -> bool:
@@ -151,6 +177,12 @@ def is_profiled(config: pytest.Config) -> bool:
 def profile_seconds(config: pytest.Config) -> float:
     """Roughly how long that will take, at preset paper on two cores."""
     return 60.0 if is_profiled(config) else 0.0
+
+
+def sweep_seconds(config: pytest.Config) -> float:
+    """Roughly how long the sizes of a sweep will take: rounds, and starting a process for each."""
+    points = sum(len(axis.values) for axis in sweep(config))
+    return (points * STARTING + _number(config, "max_time")) if points else 0.0
 
 
 def results(config: pytest.Config) -> Path:

@@ -129,12 +129,19 @@ class _TimeLeft(ProgressColumn):
 class TrialsDisplay:
     """A bar for work in equal parts on a terminal; elsewhere a line for each tenth of it.
 
-    Unlike `ProgressDisplay` it may draw whenever it likes: nothing is timed meanwhile.
+    Unlike `ProgressDisplay` it draws by a thread of its own.
+
+    Args:
+        console: to draw on.
+        total: parts.
+        parts: what they are called.
+        per_second: how often it draws; seldom where the parts are timed meanwhile.
     """
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, parts: str = "runs", per_second: float = 10) -> None:
         self.total = self.left = total
         self._console = console
+        self._parts = parts
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(
             *columns,
@@ -142,6 +149,7 @@ class TrialsDisplay:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            refresh_per_second=per_second,
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=total)
@@ -159,7 +167,7 @@ class TrialsDisplay:
         done = self.total - self.left
         self._bar.update(self._task, completed=done, description=title)
         if not self._console.is_terminal and 10 * done // self.total > 10 * (done - 1) // self.total:
-            self._console.print(f"{done} of {self.total} runs: {title}", soft_wrap=True, highlight=False)
+            self._console.print(f"{done} of {self.total} {self._parts}: {title}", soft_wrap=True, highlight=False)
 
 
 def _say(seconds: float | None) -> str:

@@ -6,7 +6,7 @@ It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest -
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -24,6 +24,14 @@ if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytes
 _PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
 _MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 _CLOSING: pytest.StashKey[Closing] = pytest.StashKey()
+Show = Callable[[Console], None]
+"""Prints something."""
+
+AtEnd = Callable[[Show], None]
+
+_NO_SIZES = "no --sweep: it names an axis and its values, such as --sweep batch=16,64,256"
+
+_SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 _NOTES: pytest.StashKey[list[str]] = pytest.StashKey()
 
@@ -45,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
     config.addinivalue_line("markers", "is_profile: a test that takes time with --profile only")
+    config.addinivalue_line("markers", "has_sizes: a test of which --sweep says whether it runs and for how long")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -63,6 +72,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
         if item.get_closest_marker("is_profile"):
             item.add_marker(pytest.mark.takes(options.profile_seconds(config)))
+        if item.get_closest_marker("has_sizes"):
+            item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
+            item.add_marker(pytest.mark.skipif(not options.sweep(config), reason=_NO_SIZES))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
@@ -142,6 +154,13 @@ def counted(benchmark: Any) -> None:
     """For tests that count and do not time: --benchmark-only selects them by it, and they make no row."""
 
 
+@pytest.fixture
+def at_end(pytestconfig: pytest.Config) -> AtEnd:
+    """Has something shown when all tests are over."""
+    shown: list[Show] = pytestconfig.stash.setdefault(_SHOWN, [])
+    return shown.append
+
+
 @pytest.fixture(scope="session")
 def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
     """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
@@ -190,9 +209,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Shows the table and what the gate says, last of all."""
+    """Shows the table and what the gate says, last of all; before them what tests have to show besides."""
     for line in config.stash.get(_NOTES, []):
         terminalreporter.write_line(line)
+    for show in config.stash.get(_SHOWN, []):
+        _write(terminalreporter, show)
     closing = config.stash.get(_CLOSING, None)
     if closing is None:
         if _MEASUREMENT in config.stash:
@@ -200,12 +221,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if config.stash.get(_NOTHING_TO_JUDGE, False):
             terminalreporter.write_line("gate: invalid: there is no record to judge")
         return
+    _write(terminalreporter, closing.show)
+
+
+def _write(reporter: pytest.TerminalReporter, show: Show) -> None:
     from bench.report import terminal
 
     console = terminal.console(in_a_pipe=140)
     with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
-        closing.show(console)
-    terminalreporter.write(f"\n{shown.get()}")
+        show(console)
+    reporter.write(f"\n{shown.get()}")
 
 
 def _seconds(item: pytest.Item) -> float:

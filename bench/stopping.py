@@ -74,6 +74,21 @@ class UntilPrecise:
         return 0.0 if self._started is None else self._clock() - self._started
 
 
+class AtLeast:
+    """Another rule's end, but never before so many rounds, however long they take."""
+
+    def __init__(self, rounds: int, rule: StoppingRule) -> None:
+        self._fewest = rounds
+        self._rule = rule
+
+    def __call__(self, rounds: Sequence[Round]) -> Ended | None:
+        ended = self._rule(rounds)
+        return ended if len(rounds) >= self._fewest else None
+
+    def share(self, rounds: Sequence[Round]) -> float:
+        return min(self._rule.share(rounds), len(rounds) / self._fewest)
+
+
 def of(settings: Settings) -> StoppingRule:
     """The rule that was asked for."""
     if settings.rounds is not None:

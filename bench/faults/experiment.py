@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -229,7 +228,7 @@ def run(
         UsageError: the folder cannot be written, is in use, or holds trials of another machine, software or code;
             or a loop or a fault is not to be had.
     """
-    _same_environment(folder, {**environment, **_origin(plan)})
+    same_environment(folder, {**environment, **_origin(plan)})
     trials = {trial.job.name: trial for trial in plan.trials()}
     work = [trial.job for trial in trials.values()]
     there = {job.name: Tried.read(path) for job in work if (path := jobs.result(folder, job)).exists()}
@@ -255,10 +254,7 @@ def _of_processes(folder: Path) -> dict[str, str]:
     cache = f'--tf_xla_persistent_cache_directory="{folder.absolute() / "xla"}"'  # TensorFlow splits it at blanks
     own = os.environ.get("TF_XLA_FLAGS", "")
     return {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # what can be imported here can be there
-        # Several at a time, beside a process that may hold memory itself: none takes more than it needs.
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        **jobs.of_loops(),
         # Most of a short run is compilation, and most of what runs compile is the same for all seeds.
         "TF_XLA_FLAGS": f"{own} {cache} --tf_xla_persistent_cache_device_types=CPU".strip(),
     }
@@ -266,15 +262,17 @@ def _of_processes(folder: Path) -> dict[str, str]:
 
 def _origin(plan: Plan) -> dict[str, Any]:
     """What the loops are made of."""
-    scripts = {str(loop.options["script"]) for loop in plan.loops.values() if "script" in loop.options}
-    return {
-        "code of the loops": fingerprint.code(loop.factory for loop in plan.loops.values()),
-        "script": fingerprint.of_files(map(Path, scripts)),
-    }
+    loops = plan.loops.values()
+    return fingerprint.of_loops((loop.factory for loop in loops), (loop.options for loop in loops))
 
 
-def _same_environment(folder: Path, environment: dict[str, Any]) -> None:
-    """Leaves word in a new folder of where its trials are made, and refuses one in which they were made elsewhere."""
+def same_environment(folder: Path, environment: dict[str, Any]) -> None:
+    """Leaves word in a new folder of where its trials are made, and refuses one in which they were made elsewhere.
+
+    Raises:
+        UsageError: they were made elsewhere.
+        InvalidRecordError: the folder's word cannot be read.
+    """
     path = folder / _WHERE
     # Their code is looked at itself: a commit may change other things, and any file that is written makes it dirty.
     environment = {key: value for key, value in environment.items() if key not in ("commit", "dirty")}

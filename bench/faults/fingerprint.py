@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def code(factories: Iterable[str]) -> dict[str, str]:
@@ -24,6 +25,12 @@ def code(factories: Iterable[str]) -> dict[str, str]:
         sys.path.insert(0, here)
     roots = sorted({factory.partition(":")[0].partition(".")[0] for factory in factories})
     return {root: _digest(_files(root)) for root in roots}
+
+
+def of_loops(factories: Iterable[str], options: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of what loops are made of: their code, and the scripts that their options name."""
+    scripts = {str(each["script"]) for each in options if "script" in each}
+    return {"code of the loops": code(factories), "script": of_files(map(Path, scripts))}
 
 
 def of_files(paths: Iterable[Path]) -> str:

@@ -8,6 +8,7 @@ import dataclasses
 import fcntl
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -105,6 +106,16 @@ def run(
                 pool.shutdown(wait=False, cancel_futures=True)
                 running.kill()
                 raise
+
+
+def of_loops() -> dict[str, str]:
+    """What processes in which loops run find in their environment, beside what is in this one's."""
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # what can be imported here can be there
+        # Several at a time, beside a process that may hold memory itself: none takes more than it needs.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    }
 
 
 def die_with_parent() -> None:

@@ -19,7 +19,7 @@ from bench.faults.observation import horizon
 from bench.record import ARMS
 from bench.statistics import Interval
 
-_LOOKS: dict[str, dict[str, Any]] = {
+LOOKS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"color": "#b3541e", "marker": "s", "linestyle": "--"},
     ARMS[1]: {"color": "#1f5fa8", "marker": "o", "linestyle": "-"},
 }
@@ -34,7 +34,7 @@ _DPI = 150
 def survival(record: SurvivalRecord, folder: Path) -> list[Path]:
     """Draws what a survival experiment has to show; gives the paths of the files."""
     drawn = {"survival-by-magnitude": by_magnitude(record), "survival-around-a-fault": around_a_fault(record)}
-    return [path for name, figure in drawn.items() if figure is not None for path in _save(figure, folder / name)]
+    return [path for name, figure in drawn.items() if figure is not None for path in save(figure, folder / name)]
 
 
 def by_magnitude(record: SurvivalRecord) -> Figure | None:
@@ -70,7 +70,7 @@ def _shares(axes: Axes, shares: dict[float, Interval], record: SurvivalRecord, a
     below = [share.estimate - share.low for share in shares.values()]
     above = [share.high - share.estimate for share in shares.values()]
     label = f"{arm} ({record.plan.loops[arm].factory})"
-    axes.errorbar(list(shares), estimates, yerr=np.clip([below, above], 0, 1), capsize=3, label=label, **_LOOKS[arm])
+    axes.errorbar(list(shares), estimates, yerr=np.clip([below, above], 0, 1), capsize=3, label=label, **LOOKS[arm])
 
 
 def around_a_fault(record: SurvivalRecord) -> Figure | None:
@@ -103,7 +103,7 @@ def _around(axes: Axes, record: SurvivalRecord, fault: str, name: str) -> None:
     for arm in ARMS:
         curves = record.curves.get(arm, {})
         longest = max((len(run) for run in curves.get(fault, {}).get(name, ())), default=0)
-        looks = {key: value for key, value in _LOOKS[arm].items() if key != "marker"}
+        looks = {key: value for key, value in LOOKS[arm].items() if key != "marker"}
         usual = horizon(Fault.parse(fault))
         _curve(axes, curves.get(fault, {}).get(name, ()), usual, f"{arm}, with the fault", looks, shaded=True)
         clean = {**_CLEAN, "linestyle": ":" if arm == ARMS[0] else "-."}
@@ -130,7 +130,8 @@ def _curve(
         axes.plot(seen[-1:], middle[-1:], marker="x", color=looks["color"])
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Writes a figure as PNG and SVG; gives their paths."""
     paths = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
     # The same record, the same bytes: names of clip paths are drawn at random without a salt, and SVG has a date.
     with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}):

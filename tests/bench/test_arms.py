@@ -7,6 +7,7 @@ from bench.faults import Fault
 from bench.faults.experiment import canonical
 from bench.loop import load
 from bench.record import ARMS, Settings
+from bench.sweep.axis import parse
 
 
 def test_defaults_can_be_loaded():
@@ -91,3 +92,54 @@ def test_wrong_options_are_found_before_anything_slow(script):
         for pair in ((arms.BEFORE, arms.AFTER), (arms.BEFORE, "my.package:new")):
             with pytest.raises(UsageError, match=says):
                 arms.check(*pair, preset, 0, options)
+
+
+def swept(*texts, **changes):
+    run = settings(**changes)
+    return arms.sweep(run, parse(texts, arms.axes(run.before, run.after)))
+
+
+def options_at(plan, axis):
+    return [point.settings.options for point in plan.points[axis]]
+
+
+def test_a_sweep_sets_the_fields_that_its_axes_are():
+    texts = ["batch=8", "tokens=12", "vocabulary=100", "hidden=8", "d_steps=2"]
+    plan = swept(*texts)
+    assert [options_at(plan, axis.name) for axis in plan.axes] == [
+        [{"batch_size": 8}],
+        [{"sequence_length": 12}],
+        [{"vocabulary_size": 100}],
+        [{"hidden_size": 8}],
+        [{"d_steps": 2}],
+    ]
+    assert [point.tokens for of in plan.points.values() for point in of] == [10, 12, 10, 10, 10]
+
+
+def test_the_presets_own_size_is_one_point_on_all_axes():
+    plan = swept("batch=8,16", "tokens=10,20", "hidden=32", clip_norm=9.0)
+    assert options_at(plan, "tokens") == [{"clip_norm": 9.0}, {"clip_norm": 9.0, "sequence_length": 20}]
+    assert list(plan.titles().values()) == ["batch 8", "batch 16 = tokens 10 = hidden 32", "tokens 20"]
+
+
+def test_a_value_that_is_named_as_an_option_is_the_own_one():
+    plan = swept("batch=8,16", batch_size=8)
+    assert [plan.is_own(point) for point in plan.points["batch"]] == [True, False]
+
+
+def test_an_axis_of_other_loops_is_an_option_of_theirs():
+    plan = swept("layers=2,4", before="my.old:make", after="my.new:make", width=7)
+    assert options_at(plan, "layers") == [{"width": 7, "layers": 2}, {"width": 7, "layers": 4}]
+    assert {point.tokens for point in plan.points["layers"]} == {None}
+
+
+def test_a_loop_that_is_compared_with_a_built_in_one_is_told_every_size():
+    plan = swept("batch=8,16", before="my.old:make")
+    assert options_at(plan, "batch") == [{"batch_size": 8}, {"batch_size": 16}]
+
+
+def test_a_size_that_the_built_in_loops_do_not_take_is_refused():
+    with pytest.raises(UsageError, match="sequence_length=1 must be a whole number of at least 2"):
+        swept("tokens=1,20")
+    with pytest.raises(UsageError, match="the axes are batch, tokens, vocabulary, hidden, d_steps"):
+        swept("layers=2")

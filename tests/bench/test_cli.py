@@ -6,6 +6,7 @@ import sys
 import pytest
 from records import arm, record
 from survivals import survival_record
+from sweeps import died, measured, sweep_record
 from traces import profile_record
 
 from bench import references
@@ -341,3 +342,79 @@ def test_profile_refuses_in_one_line_and_before_anything_slow(run, profiled, arg
     assert says in err
     assert len(err.splitlines()) == 1
     assert not profiled
+
+
+@pytest.fixture
+def swept(monkeypatch):
+    """Has no loop run; gives what was asked for."""
+    from bench.sweep import running
+
+    asked = {"dies": False}
+
+    def pretend(plan, folder, tell):
+        asked.update(plan=plan, folder=folder)
+        for title in plan.titles().values():
+            tell(title)
+            if asked.get("interrupt"):
+                raise KeyboardInterrupt
+        found = [died(point) if asked["dies"] else measured(point) for point in plan.distinct().values()]
+        return sweep_record().model_copy(update={"sweep": plan, "measured": {each.point.name: each for each in found}})
+
+    monkeypatch.setattr(running, "run", pretend)
+    return asked
+
+
+SWEEP = ("sweep", "--preset", "tiny", "--sweep", "batch=8,16", "--axis", "tokens=10,20")
+
+
+def test_sweep_shows_and_leaves_its_tables(run, swept, tmp_path):
+    limits = ("--max-time", 90, "--time-limit", 70, "--batches", 3, "--precision", "5%", "--seed", 2)
+    code, out, err = run(*SWEEP, "--out", tmp_path / "s", *limits)
+    assert code == 0
+    for text in ("cost as batch grows", "cost as tokens grows", "16 (preset)", "2.0", "tokens/s", "sweep.svg"):
+        assert text in out
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
+        "sweep.json",
+        "sweep.md",
+        "sweep.png",
+        "sweep.svg",
+    ]
+    plan = swept["plan"]
+    assert list(plan.titles().values()) == ["batch 8", "batch 16 = tokens 10", "tokens 20"]
+    assert {(point.settings.max_time, point.time_limit) for point in plan.distinct().values()} == {(30.0, 70.0)}
+    assert (plan.settings.batches, plan.settings.precision, plan.settings.seed) == (3, 0.05, 2)
+    assert err.splitlines()[-1] == "3 of 3 points: tokens 20"
+
+
+def test_sweep_interrupted(run, swept, tmp_path):
+    swept["interrupt"] = True
+    code, _, err = run(*SWEEP, "--out", tmp_path)
+    assert code == 130
+    assert "the same command goes on with what is left (2 of 3)" in err
+
+
+def test_sweep_of_which_nothing_is_left_has_an_exit_code(run, swept, tmp_path):
+    swept["dies"] = True
+    code, out, _ = run(*SWEEP, "--out", tmp_path)
+    assert code == 1
+    assert "crashed: killed by SIGKILL" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "no --sweep: name an axis and its values"),
+        (["--sweep", "bacth=8"], "axis 'bacth' is unknown (did you mean batch?)"),
+        (["--axis", "batch=8,8"], "--sweep 'batch=8,8': 8 is there twice"),
+        (["--axis", "tokens=1", "--preset", "tiny"], "sequence_length=1 must be"),
+        (["--axis", "batch=8", "--preset", "huge"], "preset 'huge' is unknown"),
+        (["--axis", "batch=8", "--script", "none.csv"], "script none.csv: no such file"),
+        (["--axis", "batch=8", "--precision", "3"], "--precision '3': must be a percentage"),
+    ],
+)
+def test_sweep_refuses_in_one_line_and_before_anything_slow(run, swept, arguments, says):
+    code, _, err = run("sweep", *arguments)
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert "plan" not in swept

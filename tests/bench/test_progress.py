@@ -75,6 +75,13 @@ def test_a_pipe_gets_a_line_for_each_tenth_of_the_trials(total):
     assert lines[-1] == f"{total} of {total} runs: trial {total - 1}"
 
 
+def test_parts_have_a_name():
+    out = io.StringIO()
+    with TrialsDisplay(Console(file=out, width=120), 1, "points") as display:
+        display.done("batch 64")
+    assert out.getvalue() == "1 of 1 points: batch 64\n"
+
+
 def test_a_terminal_gets_a_bar_with_the_trial():
     assert "trial 2" in trials(3, force_terminal=True)
 

@@ -3,7 +3,7 @@ from records import record, rounds
 
 from bench import stopping
 from bench.statistics import FEWEST_PAIRS
-from bench.stopping import Exactly, UntilPrecise
+from bench.stopping import AtLeast, Exactly, UntilPrecise
 
 
 def drive(rule, samples):
@@ -63,3 +63,16 @@ def test_where_the_ratio_lies_does_not_matter():
 def test_settings_choose_the_rule():
     assert isinstance(stopping.of(record(settings={"rounds": 4}).settings), Exactly)
     assert isinstance(stopping.of(record().settings), UntilPrecise)
+
+
+def test_at_least_so_many_rounds_however_long_they_take():
+    over = UntilPrecise(1e-9, 0.0, clock=lambda: 0.0)
+    assert drive(AtLeast(12, over), rounds(count=30)) == (12, "out of time")
+    assert drive(AtLeast(3, Exactly(7)), rounds(count=30)) == (7, "as many as asked for")
+
+
+def test_what_is_done_is_no_more_than_of_the_rounds_that_are_wanted():
+    over = UntilPrecise(1e-9, 1e-9)
+    over(rounds(count=1))
+    assert AtLeast(12, over).share(rounds(count=3)) == 0.25
+    assert AtLeast(4, Exactly(8)).share(rounds(count=4)) == 0.5

@@ -137,3 +137,14 @@ def test_a_file_that_is_missing_is_for_others_to_refuse(tmp_path, name):
     (tmp_path / "a folder").mkdir()
     assert fingerprint.of_files([tmp_path / name]) != fingerprint.of_files([])
     assert fingerprint.of_files([Path()])
+
+
+def test_loops_are_made_of_their_code_and_their_scripts(tmp_path):
+    (tmp_path / "a.csv").write_text("one")
+    options = [{"script": str(tmp_path / "a.csv")}, {"size": 3}]
+    first = fingerprint.of_loops(["toys:plain"], options)
+    assert list(first["code of the loops"]) == ["toys"]
+    (tmp_path / "a.csv").write_text("two")
+    second = fingerprint.of_loops(["toys:plain"], options)
+    assert second["script"] != first["script"]
+    assert second["code of the loops"] == first["code of the loops"]

@@ -1,0 +1,67 @@
+"""A sweep from beginning to end: measuring its points one after the other, and what it leaves."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.environment import environment
+from bench.faults import experiment, fingerprint, jobs
+from bench.faults.jobs import Death, Job
+from bench.record import write_whole
+from bench.sweep.plan import Sweep
+from bench.sweep.point import Measured
+from bench.sweep.record import SweepRecord
+
+RECORD, TABLES, POINTS = "sweep.json", "sweep.md", "points"
+
+_PRELOADED = ("tensorflow", "keras", "bench.measurement")
+"""What takes long to import, and asks for no device yet."""
+
+
+def run(sweep: Sweep, folder: Path, tell: Callable[[str], None] = lambda title: None) -> SweepRecord:
+    """Measures the points that have not been yet, each in a process of its own and none beside another.
+
+    Args:
+        sweep: what to measure.
+        folder: for a folder `points`; one in which the same sweep was interrupted is gone on with.
+        tell: is told the title of each point that has come to its end, those that had before among them.
+
+    Raises:
+        UsageError: the folder cannot be written, is in use, or holds points of another machine, software or code;
+            or a loop is not to be had.
+    """
+    # Set for this process as well: beside one that holds all memory of a GPU, no other could have any.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    here, settings, points, titles = environment(), sweep.settings, sweep.distinct(), sweep.titles()
+    made_of = fingerprint.of_loops((settings.before, settings.after), [settings.options])
+    experiment.same_environment(folder / POINTS, {**here, **made_of})
+    work = {name: point.job(titles[name]) for name, point in points.items()}
+    for name, job in work.items():
+        if jobs.result(folder / POINTS, job).exists():
+            tell(titles[name])
+
+    def died(job: Job, death: Death) -> str:
+        return Measured.died(points[job.name], death).model_dump_json() + "\n"
+
+    finished = list(work.values())
+    jobs.run(finished, folder / POINTS, 1, died, lambda job: tell(job.title), jobs.of_loops(), _PRELOADED)
+    measured = {job.name: Measured.read(jobs.result(folder / POINTS, job)) for job in finished}
+    return SweepRecord(created=datetime.datetime.now(datetime.UTC), environment=here, sweep=sweep, measured=measured)
+
+
+def leave(record: SweepRecord, folder: Path) -> list[Path]:
+    """Writes record, tables and plots, and gives their paths; the single points go, and the next sweep starts anew.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    from bench.report import sweep, sweep_plots
+
+    written = [record.write_as(folder / RECORD), write_whole(folder / TABLES, sweep.markdown(record))]
+    written += sweep_plots.save(record, folder)
+    shutil.rmtree(folder / POINTS, ignore_errors=True)
+    return written

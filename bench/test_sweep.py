@@ -1,0 +1,41 @@
+"""What does a batch cost as the work grows?"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import arms, options
+from bench.measurement import Measurement
+from bench.progress import ProgressDisplay
+from bench.session import AtEnd
+
+_STAGE = "both loops at several sizes, each in a process of its own"
+
+
+@pytest.mark.has_sizes
+def test_sweep(
+    measurement: Measurement,
+    progress: ProgressDisplay,
+    pytestconfig: pytest.Config,
+    at_end: AtEnd,
+    counted: None,
+) -> None:
+    """Records what both loops cost at each size; a size that they cannot do is a result and no failure of the test."""
+    from bench.report import sweep as report
+    from bench.sweep import running
+
+    settings = measurement.settings
+    plan = arms.sweep(settings, options.sweep(pytestconfig))
+    folder = options.results(pytestconfig) / f"sweep-{settings.preset}"
+    each = options.sweep_seconds(pytestconfig) / len(plan.distinct())
+
+    def tell(title: str) -> None:
+        progress.advance(each)
+        progress.stage(f"{_STAGE}; measured: {title}")
+
+    progress.stage(_STAGE)
+    found = running.run(plan, folder, tell)
+    written = running.leave(found, folder)
+    at_end(lambda console: report.show(console, found, written))
+    failed = [each.why for each in found.measured.values() if each.record is None]
+    assert len(failed) < len(found.measured), f"no size could be measured: {failed[0]}"

@@ -1,0 +1,52 @@
+"""Records of sweeps as sweeps make them, for tests."""
+
+import datetime
+
+from records import ENVIRONMENT, record
+
+from bench.record import Settings
+from bench.sweep.axis import Axis
+from bench.sweep.plan import Size, Sweep
+from bench.sweep.point import Measured
+from bench.sweep.record import SweepRecord
+
+BATCH, TOKENS = Axis(name="batch", values=(16, 64, 256)), Axis(name="tokens", values=(20, 40))
+SETTINGS = Settings(before="a:b", after="c:d", preset="tiny", seed=0, batches=10)
+SIZES = {
+    BATCH: [Size({"batch_size": 16}, 20), Size({}, 20), Size({"batch_size": 256}, 20)],
+    TOKENS: [Size({}, 20), Size({"sequence_length": 40}, 40)],
+}
+"""The loops' own values are 64 and 20."""
+
+
+def sweep(sizes=None, settings=SETTINGS, **changes):
+    return Sweep.of(settings, sizes or SIZES, **changes)
+
+
+def measured(point, samples=64, **times):
+    """Of a point at which `after` takes half as long."""
+    return Measured(
+        point=point, ended="measured", seconds=9.0, record=record(**{"noise": 0.001, **times}),
+        samples={"before": samples, "after": samples} if samples else {},
+    )  # fmt: skip
+
+
+def died(point, ended="crashed", why="killed by SIGKILL, as the system does when memory runs out"):
+    return Measured(point=point, ended=ended, why=why, seconds=3.0)
+
+
+def sweep_record(plan=None, found=None):
+    """Of five sizes on two axes, one of which is on both, and at one of which memory ran out."""
+    plan = plan or sweep()
+    small, own, large = plan.points["batch"]
+    long = plan.points["tokens"][-1]
+    usual = [
+        measured(small, 16, before=0.020, after=0.010), measured(own, 64), died(large),
+        measured(long, 64, before=0.120, after=0.040),
+    ]  # fmt: skip
+    return SweepRecord(
+        created=datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        environment=ENVIRONMENT,
+        sweep=plan,
+        measured={each.point.name: each for each in found or usual},
+    )
