@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.faults.experiment import Loop, Plan, canonical
+from bench.ladders.ladder import Ladder, Rung
 from bench.record import ARMS, Settings
 from seqgan import config, dataset, device
 from seqgan.errors import InputError
@@ -96,6 +97,21 @@ def shown(plan: Plan) -> tuple[str, ...]:
     planned = plan.loops[ARMS[0]].faults
     usual = canonical((*FAULTS, *FAULTS_OF_ANY_LOOP))
     return tuple(fault for fault in planned if fault in usual)[:3] or planned[:3]
+
+
+def ladder(settings: Settings) -> Ladder:
+    """What lies between the loops: one change after the other, and each left out of all of them.
+
+    Args:
+        settings: of the run.
+    """
+    same = equivalent_options(settings.before, settings.after)
+    options = dict(settings.options)
+    rungs = (
+        Rung(name="baseline", factory=settings.before, options=options, group="baseline"),
+        Rung(name="everything", factory=settings.after, options=options, group="step", equivalent_options=same),
+    )
+    return Ladder(rungs=rungs, preset=settings.preset, seed=settings.seed, batches=settings.batches)
 
 
 def start_tensorflow() -> None:

@@ -20,8 +20,9 @@ from bench.change import Change
 from bench.errors import InvalidRecordError, UsageError
 from bench.faults.experiment import canonical
 from bench.gate import Decision, Limits, Outcome
+from bench.ladders.record import Limits as LadderLimits
 from bench.program import Program, output_to_stderr
-from bench.progress import TrialsDisplay
+from bench.progress import ProgressDisplay, TrialsDisplay
 from bench.record import ARMS, Record, Settings
 from bench.report import checks, github, records, terminal
 from bench.verdict import Verdict, invalid
@@ -254,6 +255,65 @@ def survive(
     for title, frame in report.tables(record):
         terminal.show(console, frame, [], title)
     terminal.notes(console, [*report.footer(record), f"written: {', '.join(map(str, survival.leave(record, out)))}"])
+
+
+@app.command()
+def ladder(
+    preset: Annotated[
+        str | None, typer.Option(help=f"Size of the work: {', '.join(arms.PRESETS)}. Default: by the device.")
+    ] = None,
+    script: Annotated[Path | None, typer.Option(help="Train on this script instead of synthetic lines.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, data and draws.")] = 0,
+    max_time: Annotated[float, typer.Option(min=1, help="Seconds for the rounds in which all rungs are timed.")] = 300,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Exactly so many rounds instead; an interval needs 10.")
+    ] = None,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of each rung in a round.")] = 10,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for record, tables, plot and what the rungs' processes found. "
+            "Default: results/runs/ladder-PRESET."
+        ),
+    ] = None,
+) -> None:
+    """Find out which change between the loops brings what: baseline, then one change at a time, then each left out.
+
+    First each rung runs in a process of its own, one at a time: time to first batch, host syncs, peak memory, and
+    whether it still computes what the baseline does; a speed-up of one that does not is invalid. Then all are timed in
+    turns in one process, in balanced order, so that drift of the machine hits all of them.
+
+    Ctrl-C loses the process in hand, and the rounds; the same command goes on with the rest. What differs by less
+    than the baseline does from a second instance of itself is no measurable difference.
+
+    Examples: python -m bench ladder --preset tiny --rounds 20
+
+    python -m bench ladder --preset paper --max-time 600 --out results/ladder-paper
+    """
+    options = {} if script is None else {"script": str(script)}
+    if script is not None and not script.is_file():
+        raise UsageError(f"script {script}: no such file")
+    arms.check(arms.BEFORE, arms.AFTER, preset, seed, options)
+    from bench import ladder as ladders
+
+    ladders.share_device()
+    arms.start_tensorflow()
+    chosen = preset or arms.default_preset()
+    rungs = arms.ladder(
+        Settings(before=arms.BEFORE, after=arms.AFTER, preset=chosen, seed=seed, batches=batches, options=options)
+    )
+    limits, folder = LadderLimits(rounds=rounds, max_time=max_time), out or Path(f"results/runs/ladder-{chosen}")
+    display = ProgressDisplay(Console(stderr=True), ladders.seconds(rungs, limits))
+    try:
+        record = ladders.climb(rungs, limits, folder, ladders.shown_by(display))
+    except KeyboardInterrupt:
+        display.pause()
+        _complain("interrupted; the same command goes on after the rungs whose processes have come to their end")
+        raise typer.Exit(130) from None
+    display.pause()
+    from bench.report import ladder as report
+
+    report.show(_console(), record, ladders.leave(record, folder))
 
 
 def main(arguments: list[str] | None = None) -> int:

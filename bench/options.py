@@ -11,6 +11,7 @@ import pytest
 from bench import arms, percent
 from bench.errors import UsageError
 from bench.gate import MAX_SLOWDOWN, Limits
+from bench.ladders.record import Limits as LadderLimits
 from bench.record import Record, Settings
 
 _SURVIVAL = ("short", "full", "none")
@@ -40,6 +41,12 @@ def add(parser: pytest.Parser) -> None:
         help="faults that the loops are put through: short (a few, from one seed), none, or full: the whole matrix of "
         "faults, seeds and protections, into RESULTS/survival-PRESET, where an interrupted one is gone on with "
         "(default: short)",
+    )
+    group.addoption(
+        "--ladder",
+        action="store_true",
+        help="time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
+        "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
     )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
@@ -136,6 +143,17 @@ def timing_seconds(config: pytest.Config, a_batch: float) -> float:
 def survival_seconds(config: pytest.Config) -> float:
     """Roughly how long the runs with faults will take, on two cores at preset tiny."""
     return {"short": 40.0, "none": 0.0, "full": 3600.0}[survival(config)]
+
+
+def ladder_limits(config: pytest.Config) -> LadderLimits:
+    """How long the rungs of the ladder are timed."""
+    rounds = config.getoption("rounds")
+    return LadderLimits(rounds=None if rounds is None else int(rounds), max_time=_number(config, "max_time"))
+
+
+def ladder_seconds(config: pytest.Config) -> float:
+    """Roughly how long the ladder will take, on two cores at preset paper."""
+    return 800.0 + timing_seconds(config, 1.0) if config.getoption("ladder") else 0.0
 
 
 def results(config: pytest.Config) -> Path:

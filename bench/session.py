@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytes
 _PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
 _MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 _CLOSING: pytest.StashKey[Closing] = pytest.StashKey()
+_TOLD: pytest.StashKey[list[str]] = pytest.StashKey()
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
 
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
+    config.addinivalue_line("markers", "climbs_ladder: a test whose length --ladder says")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -55,10 +57,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Says how long what depends on options will take; all of the timing is in the first test that reports it."""
+    """Says how long what depends on options will take; all of the timing is in the first test that reports it.
+
+    The ladder comes last: it fills the process with loops, beside which the comparison should not be timed.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("climbs_ladder") is not None)
     for item in items:
         if item.get_closest_marker("has_faults"):
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
+        if item.get_closest_marker("climbs_ladder"):
+            item.add_marker(pytest.mark.takes(options.ladder_seconds(config)))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
@@ -149,6 +157,12 @@ def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: py
     return measurement.timed.rounds
 
 
+@pytest.fixture(scope="session")
+def told_at_the_end(pytestconfig: pytest.Config) -> list[str]:
+    """Texts that a test wants shown after all tests."""
+    return pytestconfig.stash.setdefault(_TOLD, [])
+
+
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """Adds what pytest-benchmark does not know: GPU, driver, CUDA, TensorFlow.
 
@@ -181,6 +195,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Shows the table and what the gate says, last of all."""
+    for text in config.stash.get(_TOLD, []):
+        terminalreporter.write(f"\n{text}")
     closing = config.stash.get(_CLOSING, None)
     if closing is None:
         if _MEASUREMENT in config.stash:

@@ -229,7 +229,7 @@ def run(
         UsageError: the folder cannot be written, is in use, or holds trials of another machine, software or code;
             or a loop or a fault is not to be had.
     """
-    _same_environment(folder, {**environment, **_origin(plan)})
+    same_environment(folder, {**environment, **_origin(plan)})
     trials = {trial.job.name: trial for trial in plan.trials()}
     work = [trial.job for trial in trials.values()]
     there = {job.name: Tried.read(path) for job in work if (path := jobs.result(folder, job)).exists()}
@@ -273,8 +273,13 @@ def _origin(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _same_environment(folder: Path, environment: dict[str, Any]) -> None:
-    """Leaves word in a new folder of where its trials are made, and refuses one in which they were made elsewhere."""
+def same_environment(folder: Path, environment: dict[str, Any]) -> None:
+    """Leaves word in a new folder of where its trials are made, and refuses one in which they were made elsewhere.
+
+    Raises:
+        UsageError: they were made elsewhere; it says what differs.
+        InvalidRecordError: the word that was left cannot be read.
+    """
     path = folder / _WHERE
     # Their code is looked at itself: a commit may change other things, and any file that is written makes it dirty.
     environment = {key: value for key, value in environment.items() if key not in ("commit", "dirty")}

@@ -34,7 +34,7 @@ _DPI = 150
 def survival(record: SurvivalRecord, folder: Path) -> list[Path]:
     """Draws what a survival experiment has to show; gives the paths of the files."""
     drawn = {"survival-by-magnitude": by_magnitude(record), "survival-around-a-fault": around_a_fault(record)}
-    return [path for name, figure in drawn.items() if figure is not None for path in _save(figure, folder / name)]
+    return [path for name, figure in drawn.items() if figure is not None for path in save(figure, folder / name)]
 
 
 def by_magnitude(record: SurvivalRecord) -> Figure | None:
@@ -130,7 +130,8 @@ def _curve(
         axes.plot(seen[-1:], middle[-1:], marker="x", color=looks["color"])
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Writes a figure as PNG and SVG; gives their paths."""
     paths = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
     # The same record, the same bytes: names of clip paths are drawn at random without a salt, and SVG has a date.
     with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}):

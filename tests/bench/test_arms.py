@@ -91,3 +91,19 @@ def test_wrong_options_are_found_before_anything_slow(script):
         for pair in ((arms.BEFORE, arms.AFTER), (arms.BEFORE, "my.package:new")):
             with pytest.raises(UsageError, match=says):
                 arms.check(*pair, preset, 0, options)
+
+
+def test_the_ladder_leads_from_the_loop_before_to_the_one_after():
+    made = arms.ladder(settings(script="a.csv"))
+    assert (made.preset, made.seed, made.batches) == ("tiny", 3, 1)
+    assert (made.baseline.factory, made.full.factory) == (arms.BEFORE, arms.AFTER)
+    assert all(rung.options["script"] == "a.csv" for rung in made.rungs)
+    assert made.full.equivalent_options == arms.equivalent_options(arms.BEFORE, arms.AFTER)
+
+
+def test_between_other_loops_there_is_one_step():
+    made = arms.ladder(settings(before="my.package:old", after="my.package:new"))
+    assert [(rung.factory, rung.group, rung.equivalent_options) for rung in made.rungs] == [
+        ("my.package:old", "baseline", None),
+        ("my.package:new", "step", None),
+    ]

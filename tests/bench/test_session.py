@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ladders.record import LadderRecord
 from bench.record import TIMED, Record
 
 ROOT = Path(__file__).parents[2]
@@ -294,3 +295,29 @@ def test_help_does_not_wait_for_tensorflow():
     assert "module:factory of the loop before (default: baseline:make_loop)" in " ".join(done.stdout.split())
     script = "import sys, bench.session; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+LADDER = [*TOYS, "--preset", "any", "-k", "test_ladder"]
+
+
+def test_the_ladder_is_climbed_when_asked_for(tmp_path):
+    done = bench(*LADDER, "--ladder", "--results", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    for text in ("one change after the other", "everything", "12 rounds of 3 batches a rung", "written:"):
+        assert text in done.stdout
+    record = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
+    assert [found.host_syncs.reads_per_batch for found in record.findings.values()] == [1.01, 0.01]
+    assert (len(record.rounds), record.problems, record.stopped) == (12, {}, {})
+    assert "looking at each rung in a process of its own (" in done.stderr
+    again = bench(*LADDER, "--ladder", "--results", tmp_path, "--rounds", "2")
+    assert "2 rounds of 3 batches a rung" in again.stdout
+    other = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
+    assert other.findings == record.findings  # of the same processes
+
+
+def test_the_ladder_is_skipped_with_its_reason_otherwise(tmp_path):
+    done = bench(*LADDER, "-rs", "--results", tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "takes long: --ladder was not given" in done.stdout
+    assert list(tmp_path.iterdir()) == []
