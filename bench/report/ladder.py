@@ -129,7 +129,7 @@ def footer(record: LadderRecord) -> list[str]:
         f"{len(ladder.rungs)} rungs of {factories}; preset {ladder.preset}, seed {ladder.seed}",
         _length(record),
         *([_null(figures)] if figures.null else []),
-        "time to first batch, host syncs, memory and equivalence: in a process of its own each; "
+        "time to first batch, host syncs, memory and equivalence: once, in a process of its own each; "
         "equivalence with clipping, temperature and sampler alike, where the rung says so",
         *(
             f"peak memory: {_MEMORY[kind]} in these batches, over what it was before the loop was built"

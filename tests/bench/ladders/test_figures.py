@@ -52,6 +52,12 @@ def test_what_is_no_more_than_the_baseline_differs_from_itself_is_no_difference(
     assert effects(rounds=turns(null=50 / 1.2)) == found
 
 
+def test_nor_is_a_gain_of_that_size():
+    rounds = {**MS, "deferred metrics": 46.0}
+    assert effects(rounds=turns(rounds))["deferred metrics"] == "faster"
+    assert effects(rounds=turns(rounds, null=60.0))["deferred metrics"] == "no measurable difference"
+
+
 def test_a_few_rounds_say_nothing():
     assert set(effects(rounds=turns(count=9)).values()) == {"none", "too few rounds"}
 

@@ -20,6 +20,11 @@ def test_what_was_held_before_does_not():
     assert held.size
 
 
+def test_a_peak_that_came_before_is_forgotten():
+    np.ones(2**25)  # 256 MiB, and gone
+    assert Gauge().peak().nbytes < 2**26
+
+
 @pytest.fixture
 def gpus(monkeypatch):
     """Two GPUs whose allocators say what a test wants them to."""
