@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.faults.experiment import Loop, Plan, canonical
+from bench.ladders.ladder import Ladder, Rung
 from bench.record import ARMS, Settings
 from bench.sweep.axis import Axis
 from bench.sweep.plan import TIME_LIMIT, Size, Sweep
@@ -147,6 +148,21 @@ def _any_built_in(before: str, after: str) -> bool:
 def _config(settings: Settings, options: Mapping[str, Any]) -> config.Config:
     fields = {name: value for name, value in options.items() if name != "script"}
     return config.Config.preset(settings.preset, seed=settings.seed, **fields)
+
+
+def ladder(settings: Settings) -> Ladder:
+    """What lies between the loops: one change after the other, and each left out of all of them.
+
+    Args:
+        settings: of the run.
+    """
+    same = equivalent_options(settings.before, settings.after)
+    options = dict(settings.options)
+    rungs = (
+        Rung(name="baseline", factory=settings.before, options=options, group="baseline"),
+        Rung(name="everything", factory=settings.after, options=options, group="step", equivalent_options=same),
+    )
+    return Ladder(rungs=rungs, preset=settings.preset, seed=settings.seed, batches=settings.batches)
 
 
 def start_tensorflow() -> None:

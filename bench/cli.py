@@ -11,21 +11,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from bench import arms, devices, percent, references
+from bench import devices, experiments, percent, references
 from bench import gate as gates
 from bench import history as histories
 from bench.change import Change
 from bench.errors import InvalidRecordError, UsageError
-from bench.faults.experiment import canonical
 from bench.gate import Decision, Limits, Outcome
 from bench.program import Program, output_to_stderr
-from bench.progress import ProgressDisplay, TrialsDisplay
-from bench.record import ARMS, Record, Settings
+from bench.record import Record
 from bench.report import checks, github, records, terminal
-from bench.sweep.axis import parse
-from bench.sweep.plan import TIME_LIMIT
 from bench.verdict import Verdict, invalid
 
 app = typer.Typer(
@@ -52,7 +47,9 @@ def compare(
     Example: python -m bench compare results/runs/monday.json results/runs/tuesday.json
     """
     found = Change.of(Record.read(first), Record.read(second))
-    terminal.show(_console(), records.two(found), records.two_footer(found), f"{first.name} → {second.name}")
+    terminal.show(
+        terminal.console(in_a_pipe=160), records.two(found), records.two_footer(found), f"{first.name} → {second.name}"
+    )
 
 
 @app.command()
@@ -73,9 +70,9 @@ def history(
             f"{first.settings.before} → {first.settings.after}, preset {first.settings.preset}, "
             f"{references.machine_name(first)}"
         )
-        terminal.show(_console(), records.over_time(each, folder), [], title)
+        terminal.show(terminal.console(in_a_pipe=160), records.over_time(each, folder), [], title)
     for problem in unreadable:
-        _complain(f"left out: {problem}")
+        terminal.complain(f"left out: {problem}")
 
 
 @app.command()
@@ -192,200 +189,15 @@ def syncs(
     elif as_markdown:
         print(report.markdown(found), end="")
     else:
-        console = _console()
+        console = terminal.console(in_a_pipe=160)
         for title, frame in report.tables(found, console.width):
             terminal.show(console, frame, [], title)
         terminal.notes(console, report.footer(found))
     raise typer.Exit(found.exit_code)
 
 
-@app.command()
-def survive(
-    before: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop before.")] = arms.BEFORE,
-    after: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop after.")] = arms.AFTER,
-    preset: Annotated[str, typer.Option(help=f"Size of the work: {', '.join(arms.PRESETS)}.")] = "tiny",
-    script: Annotated[Path | None, typer.Option(help="Train on this script instead of synthetic lines.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each loop with each fault.")] = 10,
-    faults: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fault", metavar="FAULT", help="This fault and no others; may be repeated. Default: the matrix."
-        ),
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=0, help="And so many epochs of each loop without any fault.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for the trials, the record, tables and plots.")] = Path(
-        "results/runs/survival"
-    ),
-    at_a_time: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes at a time. Default: one a core; on a GPU, one.")
-    ] = None,
-    time_limit: Annotated[float, typer.Option(min=1, help="Seconds for a run; one that takes longer is ended.")] = 300,
-) -> None:
-    """Put both loops through gradients that explode, and through worse, and tabulate which lives.
-
-    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
-    command goes on with the rest.
-
-    A fault is nan, inf or scale=FACTOR, and what differs from the defaults of: in=gradients (or weights,
-    learning_rate, module:function(argument), or method(argument) of the loop), target=all (or part of the variables'
-    names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0.
-
-    Examples: python -m bench survive --out runs/survival
-
-    python -m bench survive --before my.old:make --after my.new:make --fault nan --fault scale=1e4,target=encoder
-    """
-    options = {} if script is None else {"script": str(script)}
-    if script is not None and not script.is_file():
-        raise UsageError(f"script {script}: no such file")
-    arms.check(before, after, preset, 0, options)
-    settings = Settings(before=before, after=after, preset=preset, seed=0, batches=1, options=options)
-    plan = arms.survival_plan(settings, seeds, epochs).model_copy(update={"time_limit": time_limit})
-    if faults:
-        plan = plan.only(canonical(faults), ARMS)
-    arms.start_tensorflow()
-    from bench import survive as survival  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.report import survival as report
-
-    with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
-        try:
-            record = survival.survive(plan, out, at_a_time or survival.workers(), arms.shown(plan), display.done)
-        except KeyboardInterrupt:
-            _complain(f"interrupted; the same command goes on with what is left ({display.left} of {display.total})")
-            raise typer.Exit(130) from None
-    console = _console()
-    for title, frame in report.tables(record):
-        terminal.show(console, frame, [], title)
-    terminal.notes(console, [*report.footer(record), f"written: {', '.join(map(str, survival.leave(record, out)))}"])
-
-
-@app.command()
-def profile(
-    before: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop before.")] = arms.BEFORE,
-    after: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop after.")] = arms.AFTER,
-    preset: Annotated[
-        str | None, typer.Option(help=f"Size of the work: {', '.join(arms.PRESETS)}. Default: by the device.")
-    ] = None,
-    script: Annotated[Path | None, typer.Option(help="Train on this script instead of synthetic lines.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, data and draws.")] = 0,
-    batches: Annotated[
-        int, typer.Option(min=1, help="Of each loop in the trace; best a multiple of what it trains in one call.")
-    ] = 50,
-    every_op: Annotated[
-        bool, typer.Option("--every-op", help="On a CPU: cheap ops of plain graphs, too. Tracing takes longer.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the traces and tables. Default: results/runs/profile-PRESET.")
-    ] = None,
-) -> None:
-    """Trace a stretch of each loop, and show where its time goes.
-
-    Each loop is built and warmed first. Then a stretch is traced, between two that are not: what tracing costs is
-    shown, and traced times are not to be taken for real ones. The tables say how much of the time ops were running,
-    the gaps between them, and which ops take most. The traces are TensorFlow's own: tensorboard --logdir OUT shows
-    them.
-
-    Examples: python -m bench profile --preset paper
-
-    python -m bench profile --before my.old:make --after my.new:make --batches 100 --out runs/profile
-    """
-    options = {} if script is None else {"script": str(script)}
-    if script is not None and not script.is_file():
-        raise UsageError(f"script {script}: no such file")
-    arms.check(before, after, preset, seed, options)
-    arms.start_tensorflow()
-    from bench.profile import experiment  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.report import profile as report
-
-    chosen = preset or arms.default_preset()
-    settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=batches, options=options)
-    folder = out or Path("results/runs") / f"profile-{chosen}"
-    display = ProgressDisplay(Console(stderr=True), 1.0)
-    try:
-        record = experiment.profile(settings, folder, display.part(1.0), every_op)
-    except KeyboardInterrupt:
-        _complain("interrupted; traces that are whole are kept")
-        raise typer.Exit(130) from None
-    finally:
-        display.pause()
-    console = _console()
-    for title, frame in report.tables(record):
-        terminal.show(console, frame, [], title)
-    written = ", ".join(map(str, experiment.leave(record, folder)))
-    terminal.notes(console, [*report.footer(record, folder), f"written: {written}"])
-
-
-@app.command()
-def sweep(
-    axes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--sweep",
-            "--axis",
-            metavar="AXIS=VALUES",
-            help="An axis and the values that it takes, such as batch=16,64,256; may be repeated, one axis each.",
-        ),
-    ] = None,
-    before: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop before.")] = arms.BEFORE,
-    after: Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop after.")] = arms.AFTER,
-    preset: Annotated[
-        str | None,
-        typer.Option(help=f"Size of all that is not varied: {', '.join(arms.PRESETS)}. Default: by the device."),
-    ] = None,
-    script: Annotated[Path | None, typer.Option(help="Train on this script instead of synthetic lines.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, data and draws.")] = 0,
-    batches: Annotated[int, typer.Option(min=1, help="Batches of each loop in a round.")] = 10,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Exactly so many rounds of each point.")] = None,
-    precision: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Rounds go on until the ratio's interval is narrower.")
-    ] = "3%",
-    max_time: Annotated[
-        float, typer.Option(min=1, help="Or until so many seconds of rounds are over, all points together.")
-    ] = 600,
-    time_limit: Annotated[
-        float, typer.Option(min=1, help="Seconds for a point with all that it takes; a longer one is ended.")
-    ] = TIME_LIMIT,
-    out: Annotated[Path, typer.Option(help="Folder for the points, the record, tables and plots.")] = Path(
-        "results/runs/sweep"
-    ),
-) -> None:
-    """Measure what a batch costs both loops as the work grows: ms/batch and tokens a second.
-
-    Each axis is varied alone, with all else as the preset has it. Each point is a process of its own, so that one
-    that runs out of memory is a result, and at least twelve interleaved rounds of both loops and the null arm. Ctrl-C
-    loses the point in hand: the same command goes on with the rest. Exit code 1: no point could be measured.
-
-    Axes of the built-in loops: batch, tokens (a line), vocabulary, hidden (units of the LSTM), d_steps (discriminator
-    updates a batch). For other loops, the name of an option: a factory finds it in its LoopSpec's options.
-
-    Examples: python -m bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
-
-    python -m bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
-    """
-    over = parse(axes or [], arms.axes(before, after))
-    options = {} if script is None else {"script": str(script)}
-    if script is not None and not script.is_file():
-        raise UsageError(f"script {script}: no such file")
-    share = percent.parse("--precision", precision)
-    arms.check(before, after, preset, seed, options)
-    if preset is None:
-        arms.start_tensorflow()
-    settings = Settings(
-        before=before, after=after, preset=preset or arms.default_preset(), seed=seed, batches=batches, rounds=rounds,
-        precision=share, max_time=max_time, options=options,
-    )  # fmt: skip
-    plan = arms.sweep(settings, over, time_limit)
-    arms.start_tensorflow()
-    from bench.report import sweep as report  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.sweep import running
-
-    with TrialsDisplay(Console(stderr=True), len(plan.distinct()), "points", per_second=1) as display:
-        try:
-            record = running.run(plan, out, display.done)
-        except KeyboardInterrupt:
-            _complain(f"interrupted; the same command goes on with what is left ({display.left} of {display.total})")
-            raise typer.Exit(130) from None
-    report.show(_console(), record, running.leave(record, out))
-    raise typer.Exit(int(not any(found.record for found in record.measured.values())))
+for experiment in experiments.COMMANDS:
+    app.command()(experiment)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -396,10 +208,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         app(_with_options_ended(sys.argv[1:] if arguments is None else arguments))
     except InvalidRecordError as error:
-        _complain(f"error: {error}")
+        terminal.complain(f"error: {error}")
         return int(Outcome.INVALID)
     except UsageError as error:
-        _complain(f"error: {error}")
+        terminal.complain(f"error: {error}")
         return 2
     return 0
 
@@ -412,11 +224,3 @@ def _with_options_ended(arguments: list[str]) -> list[str]:
         if arguments[after - 2 : after - 1] == ["-m"]:
             return [*arguments[:after], "--", *arguments[after:]]
     return arguments
-
-
-def _console() -> Console:
-    return terminal.console(in_a_pipe=160)
-
-
-def _complain(message: str) -> None:
-    Console(stderr=True).print(message, soft_wrap=True, highlight=False, markup=False)

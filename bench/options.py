@@ -11,6 +11,7 @@ import pytest
 from bench import arms, percent
 from bench.errors import UsageError
 from bench.gate import MAX_SLOWDOWN, Limits
+from bench.ladders.record import Limits as LadderLimits
 from bench.progress import STARTING
 from bench.record import Record, Settings
 from bench.sweep.axis import Axis, parse
@@ -55,6 +56,12 @@ def add(parser: pytest.Parser) -> None:
         help=f"measure both loops at these sizes as well, such as batch=16,64,256; may be repeated, one axis each "
         f"({', '.join(arms.AXES)}; of other loops, an option of theirs), the rounds of all sizes taking --max-time "
         "seconds together; into RESULTS/sweep-PRESET, where an interrupted one is gone on with",
+    )
+    group.addoption(
+        "--ladder",
+        action="store_true",
+        help="time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
+        "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
     )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
@@ -183,6 +190,17 @@ def sweep_seconds(config: pytest.Config) -> float:
     """Roughly how long the sizes of a sweep will take: rounds, and starting a process for each."""
     points = sum(len(axis.values) for axis in sweep(config))
     return (points * STARTING + _number(config, "max_time")) if points else 0.0
+
+
+def ladder_limits(config: pytest.Config) -> LadderLimits:
+    """How long the rungs of the ladder are timed."""
+    rounds = config.getoption("rounds")
+    return LadderLimits(rounds=None if rounds is None else int(rounds), max_time=_number(config, "max_time"))
+
+
+def ladder_seconds(config: pytest.Config) -> float:
+    """Roughly how long the ladder will take, on two cores at preset paper."""
+    return 800.0 + timing_seconds(config, 1.0) if config.getoption("ladder") else 0.0
 
 
 def results(config: pytest.Config) -> Path:

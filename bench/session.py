@@ -33,7 +33,6 @@ _NO_SIZES = "no --sweep: it names an axis and its values, such as --sweep batch=
 
 _SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
-_NOTES: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
     config.addinivalue_line("markers", "is_profile: a test that takes time with --profile only")
     config.addinivalue_line("markers", "has_sizes: a test of which --sweep says whether it runs and for how long")
+    config.addinivalue_line("markers", "climbs_ladder: a test whose length --ladder says")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -66,7 +66,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Says how long what depends on options will take; all of the timing is in the first test that reports it."""
+    """Says how long what depends on options will take; all of the timing is in the first test that reports it.
+
+    The ladder comes last: it fills the process with loops, beside which the comparison should not be timed.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("climbs_ladder") is not None)
     for item in items:
         if item.get_closest_marker("has_faults"):
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
@@ -75,6 +79,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("has_sizes"):
             item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
             item.add_marker(pytest.mark.skipif(not options.sweep(config), reason=_NO_SIZES))
+        if item.get_closest_marker("climbs_ladder"):
+            item.add_marker(pytest.mark.takes(options.ladder_seconds(config)))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
@@ -143,18 +149,12 @@ def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measu
     return made
 
 
-@pytest.fixture(scope="session")
-def notes(pytestconfig: pytest.Config) -> list[str]:
-    """Lines for the end of the run, such as what has been written."""
-    return pytestconfig.stash.setdefault(_NOTES, [])
-
-
 @pytest.fixture
 def counted(benchmark: Any) -> None:
     """For tests that count and do not time: --benchmark-only selects them by it, and they make no row."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def at_end(pytestconfig: pytest.Config) -> AtEnd:
     """Has something shown when all tests are over."""
     shown: list[Show] = pytestconfig.stash.setdefault(_SHOWN, [])
@@ -210,8 +210,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Shows the table and what the gate says, last of all; before them what tests have to show besides."""
-    for line in config.stash.get(_NOTES, []):
-        terminalreporter.write_line(line)
     for show in config.stash.get(_SHOWN, []):
         _write(terminalreporter, show)
     closing = config.stash.get(_CLOSING, None)

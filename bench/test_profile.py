@@ -7,6 +7,7 @@ import pytest
 from bench import options
 from bench.measurement import Measurement
 from bench.progress import ProgressDisplay
+from bench.session import AtEnd
 
 
 @pytest.mark.is_profile
@@ -14,16 +15,18 @@ def test_profile(
     measurement: Measurement,
     progress: ProgressDisplay,
     pytestconfig: pytest.Config,
-    notes: list[str],
+    at_end: AtEnd,
     counted: None,
 ) -> None:
     """Leaves a trace of each loop and a summary; what is too slow is for a gate to say."""
     if not options.is_profiled(pytestconfig):
         pytest.skip("--profile traces a stretch of each loop, and says where its time goes")
     from bench.profile import experiment
+    from bench.report import profile as report
 
     settings = measurement.settings.model_copy(update={"batches": experiment.BATCHES})
     folder = options.results(pytestconfig) / f"profile-{settings.preset}"
     found = experiment.profile(settings, folder, progress.part(options.profile_seconds(pytestconfig)))
     assert found.settings.batches == experiment.BATCHES
-    notes.append(f"profile: {', '.join(map(str, experiment.leave(found, folder)))}")
+    written = experiment.leave(found, folder)
+    at_end(lambda console: report.show(console, found, folder, written))

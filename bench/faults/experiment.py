@@ -270,8 +270,8 @@ def same_environment(folder: Path, environment: dict[str, Any]) -> None:
     """Leaves word in a new folder of where its trials are made, and refuses one in which they were made elsewhere.
 
     Raises:
-        UsageError: they were made elsewhere.
-        InvalidRecordError: the folder's word cannot be read.
+        UsageError: they were made elsewhere; it says what differs.
+        InvalidRecordError: the word that was left cannot be read.
     """
     path = folder / _WHERE
     # Their code is looked at itself: a commit may change other things, and any file that is written makes it dirty.

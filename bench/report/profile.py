@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
 
 from bench import environment
 from bench.profile.record import OpTime, Profile, ProfileRecord
 from bench.record import ARMS
 from bench.report import markdown as renderer
+from bench.report import terminal
 
 TOP = 15
 """Ops in a table."""
@@ -32,6 +34,11 @@ def tables(record: ProfileRecord) -> list[tuple[str, pd.DataFrame]]:
             (f"{arm}: the kinds of ops that take most", top("kind", found.kinds, found, record.settings.batches)),
         ]
     return [(title, frame) for title, frame in titled if len(frame)]
+
+
+def show(console: Console, record: ProfileRecord, folder: Path, written: Sequence[Path]) -> None:
+    """Prints the tables, what must be known with them, and where they were written."""
+    terminal.tables(console, tables(record), [*footer(record, folder), f"written: {', '.join(map(str, written))}"])
 
 
 def markdown(record: ProfileRecord, folder: Path) -> str:

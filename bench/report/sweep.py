@@ -33,9 +33,7 @@ def markdown(record: SweepRecord) -> str:
 
 def show(console: Console, record: SweepRecord, written: Sequence[Path]) -> None:
     """Prints the tables, what must be known with them, and where they are written."""
-    for title, frame in tables(record):
-        terminal.show(console, frame, [], title)
-    terminal.notes(console, [*footer(record), f"written: {', '.join(map(str, written))}"])
+    terminal.tables(console, tables(record), [*footer(record), f"written: {', '.join(map(str, written))}"])
 
 
 def table(axis: AxisFigures) -> pd.DataFrame:

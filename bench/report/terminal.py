@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import pandas as pd
 from rich.console import Console
@@ -23,6 +24,18 @@ def show(console: Console, frame: pd.DataFrame, footer: list[str], title: str = 
         table.add_row(*map(str, row))
     console.print(table, markup=False)
     notes(console, footer)
+
+
+def tables(console: Console, named: Iterable[tuple[str, pd.DataFrame]], footer: list[str]) -> None:
+    """Prints frames by their titles, and one footer for all of them."""
+    for title, frame in named:
+        show(console, frame, [], title)
+    notes(console, footer)
+
+
+def complain(message: str) -> None:
+    """Says to standard error what went wrong."""
+    Console(stderr=True).print(message, soft_wrap=True, highlight=False, markup=False)
 
 
 def notes(console: Console, lines: list[str]) -> None:

@@ -143,3 +143,19 @@ def test_a_size_that_the_built_in_loops_do_not_take_is_refused():
         swept("tokens=1,20")
     with pytest.raises(UsageError, match="the axes are batch, tokens, vocabulary, hidden, d_steps"):
         swept("layers=2")
+
+
+def test_the_ladder_leads_from_the_loop_before_to_the_one_after():
+    made = arms.ladder(settings(script="a.csv"))
+    assert (made.preset, made.seed, made.batches) == ("tiny", 3, 1)
+    assert (made.baseline.factory, made.full.factory) == (arms.BEFORE, arms.AFTER)
+    assert all(rung.options["script"] == "a.csv" for rung in made.rungs)
+    assert made.full.equivalent_options == arms.equivalent_options(arms.BEFORE, arms.AFTER)
+
+
+def test_between_other_loops_there_is_one_step():
+    made = arms.ladder(settings(before="my.package:old", after="my.package:new"))
+    assert [(rung.factory, rung.group, rung.equivalent_options) for rung in made.rungs] == [
+        ("my.package:old", "baseline", None),
+        ("my.package:new", "step", None),
+    ]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from ladders import ladder_record
 from records import arm, record
 from survivals import survival_record
 from sweeps import died, measured, sweep_record
@@ -418,3 +419,70 @@ def test_sweep_refuses_in_one_line_and_before_anything_slow(run, swept, argument
     assert says in err
     assert len(err.splitlines()) == 1
     assert "plan" not in swept
+
+
+@pytest.fixture
+def climbed(monkeypatch):
+    """Has no loop run; gives what was asked for."""
+    from bench import ladder
+
+    asked = {}
+
+    def pretend(rungs, limits, folder, tell):
+        asked.update(rungs=rungs, limits=limits, folder=folder)
+        tell("timing the rungs in turns", ": round 1", 1.0)
+        if asked.get("interrupt"):
+            raise KeyboardInterrupt
+        return ladder_record()
+
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    monkeypatch.setattr(ladder, "climb", pretend)
+    return asked
+
+
+def test_ladder_shows_and_leaves_its_tables(run, climbed, tmp_path):
+    options = ["--preset", "tiny", "--rounds", 12, "--batches", 4, "--seed", 5]
+    code, out, err = run("ladder", "--out", tmp_path / "l", *options)
+    assert code == 0
+    for text in ("one change after the other", "without one of its changes", "1.82× faster", "ladder-waterfall.svg"):
+        assert text in out
+    assert sorted(path.suffix for path in (tmp_path / "l").iterdir()) == [".json", ".md", ".png", ".svg"]
+    rungs = climbed["rungs"]
+    assert (rungs.preset, rungs.seed, rungs.batches, climbed["limits"].rounds) == ("tiny", 5, 4, 12)
+    assert "timing the rungs in turns (about" in err
+
+
+def test_ladder_goes_on_where_its_preset_was_left(run, climbed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("ladder", "--preset", "tiny", "--max-time", 7)[0] == 0
+    assert str(climbed["folder"]) == "results/runs/ladder-tiny"
+    assert (climbed["limits"].rounds, climbed["limits"].max_time) == (None, 7.0)
+
+
+def test_ladder_interrupted(run, climbed, tmp_path):
+    climbed["interrupt"] = True
+    code, out, err = run("ladder", "--out", tmp_path, "--preset", "tiny")
+    assert (code, out) == (130, "")
+    assert "the same command goes on after the rungs" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--preset", "huge"], "preset 'huge' is unknown"),
+        (["--script", "none.csv"], "script none.csv: no such file"),
+    ],
+)
+def test_ladder_refuses_in_one_line_and_before_anything_slow(run, climbed, arguments, says):
+    code, _, err = run("ladder", *arguments)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert says in err
+    assert "rungs" not in climbed
+
+
+def test_ladder_help_teaches(run):
+    code, out, _ = run("ladder", "--help")
+    assert code == 0
+    for text in ("one change at a time", "Ctrl-C", "Examples", "--max-time", "no measurable difference"):
+        assert text in " ".join(out.split())

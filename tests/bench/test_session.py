@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ladders.record import LadderRecord
 from bench.profile.record import ProfileRecord
 from bench.record import TIMED, Record
 
@@ -301,7 +302,7 @@ def test_profile_leaves_traces_and_says_where(tmp_path):
     done = bench(*TOYS, "--preset", "any", "--profile", "--results", tmp_path, "-k", "profile")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "profile-any"
-    assert f"profile: {folder / 'profile.json'}, {folder / 'profile.md'}" in done.stdout
+    assert f"written: {folder / 'profile.json'}, {folder / 'profile.md'}" in done.stdout
     assert {path.name for path in folder.iterdir()} == {"before", "after", "profile.json", "profile.md"}
     assert len([*folder.rglob("*.xplane.pb")]) == 2
     assert ProfileRecord.read(folder / "profile.json").settings.batches == 50
@@ -313,3 +314,29 @@ def test_without_profile_nothing_is_traced(tmp_path):
     assert "1 skipped" in done.stdout
     assert "--profile traces a stretch of each loop" in done.stdout
     assert not [*tmp_path.rglob("profile*")]
+
+
+LADDER = [*TOYS, "--preset", "any", "-k", "test_ladder"]
+
+
+def test_the_ladder_is_climbed_when_asked_for(tmp_path):
+    done = bench(*LADDER, "--ladder", "--results", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    for text in ("one change after the other", "everything", "12 rounds of 3 batches a rung", "written:"):
+        assert text in done.stdout
+    record = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
+    assert [found.host_syncs.reads_per_batch for found in record.findings.values()] == [1.01, 0.01]
+    assert (len(record.rounds), record.problems, record.stopped) == (12, {}, {})
+    assert "looking at each rung in a process of its own (" in done.stderr
+    again = bench(*LADDER, "--ladder", "--results", tmp_path, "--rounds", "2")
+    assert "2 rounds of 3 batches a rung" in again.stdout
+    other = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
+    assert other.findings == record.findings  # of the same processes
+
+
+def test_the_ladder_is_skipped_with_its_reason_otherwise(tmp_path):
+    done = bench(*LADDER, "-rs", "--results", tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "takes long: --ladder was not given" in done.stdout
+    assert list(tmp_path.iterdir()) == []

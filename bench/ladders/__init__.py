@@ -1,0 +1,1 @@
+"""The ladder: what each change between two loops brings by itself."""

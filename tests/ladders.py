@@ -1,0 +1,107 @@
+"""Ladders and their records as runs make them, for tests: times drawn at random around what a test wants to be true."""
+
+import datetime
+import os
+import signal
+
+import numpy as np
+from records import ENVIRONMENT
+
+from bench.ladders.finding import Finding, PeakMemory
+from bench.ladders.ladder import Ladder, Rung
+from bench.ladders.orders import balanced_orders
+from bench.ladders.record import LadderRecord, Limits, Turn
+from bench.record import NULL, Equivalence, HostSyncs, ReadSite, Start
+
+GROUPS = {
+    "baseline": "baseline",
+    "deferred metrics": "step",
+    "guarded clipping": "step",
+    "fused step": "step",
+    "everything": "step",
+    "no fused step": "left out",
+    "no deferred metrics": "left out",
+}
+MS = {
+    "baseline": 50.0,
+    "deferred metrics": 50.0,
+    "guarded clipping": 55.0,
+    "fused step": 30.0,
+    "everything": 15.0,
+    "no fused step": 26.0,
+    "no deferred metrics": 15.0,
+}
+"""A step that changes nothing, one that costs, two that bring something; one left out that costs, one that does not."""
+
+
+def ladder(factory="toys:plain", groups=None, **changes):
+    """Rungs by name, of one factory."""
+    rungs = tuple(Rung(name=name, factory=factory, group=group) for name, group in (groups or GROUPS).items())
+    return Ladder(**{"rungs": rungs, "preset": "tiny", "seed": 3, "batches": 10, **changes})
+
+
+def turns(ms=MS, null=50.0, count=40, noise=0.02):
+    """Rounds in which loops take so many ms a batch, with log-normal noise on each."""
+    random, middles = np.random.default_rng(0), {**ms, NULL: null}
+    orders = balanced_orders([*middles])
+    return tuple(
+        Turn(
+            order=next(orders),
+            seconds={name: 10 * 1e-3 * middle * random.lognormal(0, noise) for name, middle in middles.items()},
+        )
+        for _ in range(count)
+    )
+
+
+def equivalence(equal=True, reason="bit for bit the same over 25 batches, metrics and weights"):
+    return Equivalence(batches=25, options={"clip_norm": 1e9}, equal=equal, reason=reason)
+
+
+def finding(reads=440, equal=None, **changes):
+    """What a process has found."""
+    site = ReadSite(route="numpy", file="f.py", line=1, source="x.numpy()", reads=reads, nbytes=4, seconds=0.1,
+                    waits=0, waited=0.0)  # fmt: skip
+    values = {
+        "start": Start(build_seconds=0.5, first_batch_seconds=2.0),
+        "host_syncs": HostSyncs(batches=100, sites=(site,)),
+        "memory": PeakMemory(of="resident set", nbytes=3 * 2**20),
+        "equivalence": equal,
+    }
+    return Finding(**{**values, **changes})
+
+
+def ladder_record(findings=None, **changes):
+    """Of the rungs above, all valid; `changes` are its fields."""
+    found = {name: finding(equal=equivalence() if name != "baseline" else None) for name in GROUPS}
+    values = {
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "environment": ENVIRONMENT,
+        "ladder": ladder(),
+        "findings": {**found, **(findings or {})},
+        "limits": Limits(max_time=60.0),
+        "rounds": turns(),
+        "rounds_ended": "out of time",
+        "rounds_seconds": 61.0,
+    }
+    return LadderRecord(**{**values, **changes})
+
+
+def dead(why="crashed: killed by SIGKILL, as the system does when memory runs out"):
+    """Of a process that could say nothing any more."""
+    return Finding(died=why)
+
+
+def without(name, rounds=None):
+    """Rounds in which a rung did not take part."""
+    return tuple(
+        Turn(
+            order=tuple(each for each in turn.order if each != name),
+            seconds={key: value for key, value in turn.seconds.items() if key != name},
+        )
+        for turn in rounds or turns()
+    )
+
+
+def killed(spec):
+    """A loop that takes its process with it."""
+    os.kill(os.getpid(), signal.SIGSEGV)
