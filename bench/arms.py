@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.faults.experiment import Loop, Plan, canonical
-from bench.ladders.ladder import Ladder, Rung
+from bench.ladders.ladder import Group, Ladder, Rung
 from bench.record import ARMS, Settings
 from bench.sweep.axis import Axis
 from bench.sweep.plan import TIME_LIMIT, Size, Sweep
@@ -61,6 +61,29 @@ AXES = {
     "d_steps": "d_steps",
 }
 """Sizes of the work that a sweep can vary, and the config's fields that they are."""
+
+UNCHANGED = "no change yet: the same loop, of the other one's parts"
+"""The first step: what it takes or gives is no optimisation, but how the baseline happens to be written."""
+
+_DEFAULTS = config.Config()
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "deferred metrics": {"metrics": _DEFAULTS.metrics},
+    "guarded clipping": {"protection": _DEFAULTS.protection},
+    "annealing": {
+        name: getattr(_DEFAULTS, name) for name in ("temperature_start", "temperature_end", "temperature_decay")
+    },
+    "fused step": {"calls": "one"},
+    "window": {"calls": _DEFAULTS.calls},
+    "resident data": {"feed": _DEFAULTS.feed},
+    "sampler": {"sampler": "inverse_cdf"},
+    "sampled pass": {"policy_gradient": "sampled_pass"},
+    "XLA": {"jit_compile": _DEFAULTS.jit_compile},
+}
+"""The changes from the loop before to the loop after, in the order in which one would make them."""
+
+_TOGETHER = {"fused step": ("window", "sampled pass")}
+"""What cannot be kept without a change, because it needs a batch that is one graph."""
 
 PRESETS = tuple(config.PRESETS)
 """The sizes of the work that the built-in loops know."""
@@ -157,12 +180,51 @@ def ladder(settings: Settings) -> Ladder:
         settings: of the run.
     """
     same = equivalent_options(settings.before, settings.after)
-    options = dict(settings.options)
+
+    def rung(name: str, group: Group, options: Mapping[str, Any], factory: str = settings.after) -> Rung:
+        given = {**options, **settings.options}
+        return Rung(name=name, factory=factory, options=given, group=group, equivalent_options=same)
+
+    baseline = rung("baseline", "baseline", {}, settings.before).model_copy(update={"equivalent_options": None})
+    if (settings.before, settings.after) == (BEFORE, AFTER):
+        steps, left_out = _built_in_rungs()
+    else:
+        steps, left_out = {"everything": {}}, {}
     rungs = (
-        Rung(name="baseline", factory=settings.before, options=options, group="baseline"),
-        Rung(name="everything", factory=settings.after, options=options, group="step", equivalent_options=same),
+        baseline,
+        *(rung(name, "step", options) for name, options in steps.items()),
+        *(rung(name, "left out", options) for name, options in left_out.items()),
     )
     return Ladder(rungs=rungs, preset=settings.preset, seed=settings.seed, batches=settings.batches)
+
+
+def _built_in_rungs() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The options of the optimised loop with one change after the other, and with each left out."""
+    off = _without()
+    steps = {UNCHANGED: dict(off)}
+    for name, change in CHANGES.items():
+        off = {**off, **change}
+        steps[name] = dict(off)
+    left_out = {}
+    for name in CHANGES:
+        gone = [name, *_TOGETHER.get(name, ())]
+        kept = {key: value for other in CHANGES if other not in gone for key, value in CHANGES[other].items()}
+        left_out[f"without {', '.join(gone)}"] = {**_without(), **kept}
+    return steps, left_out
+
+
+def _without() -> dict[str, Any]:
+    """The optimised loop with none of the changes: the baseline, put together of the other's parts."""
+    return {
+        "metrics": "each_call",
+        "protection": "none",
+        **_fixed_temperature(),
+        "calls": "three",
+        "feed": "pipeline",
+        "sampler": "categorical",
+        "policy_gradient": "second_pass",
+        "jit_compile": False,
+    }
 
 
 def start_tensorflow() -> None:
@@ -173,20 +235,17 @@ def start_tensorflow() -> None:
 def equivalent_options(before: str, after: str) -> dict[str, Any] | None:
     """With what options both loops are the same algorithm; None where that is not known.
 
-    Clipping is out of reach, there is one temperature and one sampler, and XLA does not reorder any arithmetic.
+    Clipping is out of reach, and there is one temperature and one sampler.
     """
     if not {before, after} <= {BEFORE, AFTER}:
         return None
-    temperature = config.Config().temperature_fixed
-    return {
-        "clip_norm": 1e9,
-        "clip_ratio": 1e9,
-        "temperature_start": temperature,
-        "temperature_end": temperature,
-        "temperature_decay": 1.0,
-        "sampler": "inverse_cdf",
-        "jit_compile": False,
-    }
+    clipping = {"clip_norm": 1e9, "clip_ratio": 1e9}
+    return {**clipping, **_fixed_temperature(), "sampler": "inverse_cdf", "keep_lines": True}
+
+
+def _fixed_temperature() -> dict[str, Any]:
+    fixed = config.Config().temperature_fixed
+    return {"temperature_start": fixed, "temperature_end": fixed, "temperature_decay": 1.0}
 
 
 def default_preset() -> str:

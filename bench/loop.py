@@ -32,6 +32,9 @@ class TrainingLoop(Protocol):
     A loop may also have `describe() -> dict`: plain values worth keeping in the record, such as its
     configuration. A number called `temperature` in it gets a row in the table, `batches_per_epoch` one of host syncs
     an epoch; `samples`, the number that it has trained on so far, is held against that of the other loop.
+
+    And it may have `lines()`, integers [batches, ...] that it has drawn at random in each batch so far: where rounding
+    makes two loops differ, it is then known whether it has flipped a draw.
     """
 
     def run(self, batches: int) -> None:
@@ -124,6 +127,15 @@ def history(loop: TrainingLoop) -> dict[str, np.ndarray]:
             shape = arrays[str(key)].shape
             raise UsageError(f"history() of {type(loop).__name__}: {key!r} has shape {shape}; {_CONTRACT}")
     return arrays
+
+
+def lines(loop: TrainingLoop) -> np.ndarray | None:
+    """What the loop has drawn, integers [batches, ...]; None if it does not say or has not kept it."""
+    say = getattr(loop, "lines", None)
+    if not callable(say):
+        return None
+    found = np.asarray(say())
+    return found if found.size else None
 
 
 def variable_name(variable: Any) -> str:

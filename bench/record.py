@@ -150,6 +150,35 @@ class Survival(Frozen):
     batches: Count  # that were trained
 
 
+class Flip(Frozen):
+    """The first draw in which two loops differ."""
+
+    batch: Count
+    line: Count
+    place: Count  # in the line
+    before: int  # the token that each of them drew there
+    after: int
+
+
+class Lockstep(Frozen):
+    """How far two loops differ after one batch from the same state, for several batches."""
+
+    metrics: Annotated[tuple[float, ...], Field(min_length=1)]  # of each batch the most of any, as a share of its size
+    updates: tuple[float, ...]  # of each batch the most of any variable, as a share of the update
+    other_lines: tuple[Count, ...] | None  # of each batch, those with another draw; None where a loop does not say
+    lines: Count = 0  # in a batch
+
+    @property
+    def batches(self) -> int:
+        """So many."""
+        return len(self.metrics)
+
+    @property
+    def drew_alike(self) -> tuple[bool, ...]:
+        """Of each batch, whether all draws are the same, as far as is known."""
+        return tuple(not count for count in self.other_lines or (0,) * self.batches)
+
+
 class Equivalence(Frozen):
     """Whether both loops compute the same thing when nothing but how it is carried out is left to differ."""
 
@@ -157,6 +186,9 @@ class Equivalence(Frozen):
     options: dict[str, Any]  # that both were built with
     equal: bool
     reason: str
+    bit_for_bit: bool = False
+    flip: Flip | None = None  # when each went on by itself; None without one, or when draws were not kept
+    lockstep: Lockstep | None = None  # None where it was not needed, or not possible
 
 
 class Arm(Frozen):

@@ -8,7 +8,7 @@ from bench.measurement import Measurement
 from bench.progress import ProgressDisplay
 
 
-@pytest.mark.takes(8.0)
+@pytest.mark.takes(20.0)
 def test_equivalence(measurement: Measurement, progress: ProgressDisplay, counted: None) -> None:
     """Records it; what follows if they do not is for the verdict to say."""
     progress.stage("both loops with everything the same but how it is carried out")

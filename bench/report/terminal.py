@@ -41,4 +41,4 @@ def complain(message: str) -> None:
 def notes(console: Console, lines: list[str]) -> None:
     """Prints each on a line of its own."""
     for line in lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
