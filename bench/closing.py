@@ -11,9 +11,10 @@ from rich.console import Console
 
 from bench import gate, references
 from bench.comparison import Comparison
+from bench.document import write_whole
 from bench.errors import UsageError
 from bench.gate import Decision, Limits, Outcome
-from bench.record import Record, write_whole
+from bench.record import Record
 from bench.report import frames, github, markdown, terminal
 from bench.verdict import Verdict
 

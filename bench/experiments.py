@@ -12,6 +12,7 @@ from rich.console import Console
 from bench import arms, percent
 from bench.errors import UsageError
 from bench.faults.experiment import canonical
+from bench.gate import Outcome
 from bench.ladders.record import Limits as LadderLimits
 from bench.progress import ProgressDisplay, TrialsDisplay
 from bench.record import ARMS, Settings
@@ -251,6 +252,49 @@ def ladder(
     report.show(_console(), record, ladders.leave(record, folder))
 
 
+def equivalence(
+    before: Before = arms.BEFORE,
+    after: After = arms.AFTER,
+    preset: Preset = None,
+    script: Script = None,
+    seed: Seed = 0,
+    batches: Annotated[int, typer.Option(min=10, help="Of each loop by itself, and as many from one state.")] = 50,
+    every_rung: Annotated[
+        bool, typer.Option("--every-rung", help="Every change between the built-in loops, and each left out, as well.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for a record and a table. Default: none is written.")] = None,
+) -> None:
+    """Find out whether the loops compute the same thing; the exit code is 0 if so, else 4.
+
+    Both train from one seed, the built-in ones with clipping out of reach, one temperature and one sampler. What only
+    moves reads and calls must come out the same bit for bit: metrics, weights, and drawn tokens where a loop keeps
+    them. Where a bit differs, each batch is trained by both from the same state; then only rounding may differ, and the
+    first draw that it flips is named.
+
+    Examples: python -m bench equivalence --preset tiny
+
+    python -m bench equivalence --every-rung --out results/runs/equivalence
+
+    python -m bench equivalence --before my.old:make --after my.new:make --preset any
+    """
+    options = _options(script)
+    arms.check(before, after, preset, seed, options)
+    arms.start_tensorflow()
+    from bench import agreement  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.report import agreement as report
+
+    chosen = preset or arms.default_preset()
+    settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=1, options=options)
+    with TrialsDisplay(Console(stderr=True), len(agreement.compared(settings, every_rung)), "loops") as display:
+        try:
+            record = agreement.agreement(settings, every_rung, batches, display.done)
+        except KeyboardInterrupt:
+            raise _interrupted("nothing is written") from None
+    report.show(_console(), record, agreement.leave(record, out) if out else [])
+    if not all(found.equal for found in record.found.values()):
+        raise typer.Exit(int(Outcome.INVALID))
+
+
 def _console() -> Console:
     return terminal.console(in_a_pipe=160)
 
@@ -269,5 +313,5 @@ def _options(script: Path | None) -> dict[str, Any]:
     return {"script": str(script)}
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (ladder, sweep, profile, survive)
+COMMANDS: tuple[Callable[..., None], ...] = (equivalence, ladder, sweep, profile, survive)
 """In the order in which `--help` names them."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import devices
+from bench.document import write_whole
 from bench.environment import environment
 from bench.ladders import processes
 from bench.ladders.ladder import Ladder
 from bench.ladders.record import LadderRecord, Limits
 from bench.progress import ProgressDisplay
-from bench.record import Ended, write_whole
+from bench.record import Ended
 
 if TYPE_CHECKING:  # it imports TensorFlow, which wrong arguments should not wait for
     from bench.ladders.turns import Turns

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import os
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from bench.errors import InvalidRecordError, UsageError
+from bench.document import Document, Frozen
 
 ARMS = ("before", "after")
 
@@ -22,7 +21,7 @@ TIMED = (ARMS[0], NULL, ARMS[1])
 Ended = Literal["precise", "out of time", "as many as asked for"]
 """Why the rounds of a run came to an end."""
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -43,13 +42,6 @@ Outcome = Literal[
 
 ALIVE: tuple[Outcome, ...] = ("skipped", "survived")
 """Those after which a loop has finite numbers and goes on learning."""
-
-
-class Frozen(BaseModel):
-    """A value of plain fields, checked when it is made; JSON there and back."""
-
-    # NaN and infinity are results here (a loss, a worst value), so JSON must keep them apart from nothing.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Start(Frozen):
@@ -195,10 +187,12 @@ class Arm(Frozen):
     """One of the loops and what was found out about it."""
 
     factory: str
-    described_first: dict[str, Any] = {}  # what the loop said of itself before it was timed
-    described_last: dict[str, Any] = {}  # and afterwards
+    described_first: dict[str, Any] = Field(default_factory=dict)  # what the loop said of itself before it was timed
+    described_last: dict[str, Any] = Field(default_factory=dict)  # and afterwards
     starts: tuple[Start, ...] = ()
-    history: dict[str, tuple[float, ...]] = {}  # of the timed loop, by metric, one value a batch
+    history: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict
+    )  # of the timed loop, by metric, one value a batch
     touch_seconds: Seconds | None = None  # to add to each of its weights once and do nothing else
     host_syncs: HostSyncs | None = None
     survivals: tuple[Survival, ...] = ()
@@ -215,13 +209,13 @@ class Settings(Frozen):
     rounds: Annotated[int, Field(gt=0)] | None = None  # exactly so many; None: until precise or out of time
     precision: Annotated[float, Field(gt=0)] = 0.03  # width of the ratio's 95% interval, as a share
     max_time: Annotated[float, Field(gt=0)] = 120.0  # seconds for the rounds
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Record(Frozen):
+class Record(Document):
     """One run of the harness, with every raw sample."""
 
-    schema_version: Literal[4] = SCHEMA
+    schema_version: Literal[5] = SCHEMA
     created: datetime.datetime
     settings: Settings
     environment: dict[str, Any]
@@ -246,57 +240,3 @@ class Record(Frozen):
         """
         stem = f"{self.created:%Y%m%dT%H%M%SZ}-{self.settings.preset}-{secrets.token_hex(3)}"
         return self.write_as(folder / f"{stem}.json")
-
-    def write_as(self, path: Path) -> Path:
-        """Writes the record under a name, in place of what has it, whole or not at all.
-
-        Raises:
-            UsageError: the folder cannot be written.
-        """
-        return write_whole(path, self.model_dump_json(indent=1) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The record in a file.
-
-        Raises:
-            UsageError: there is no such file, or it cannot be read.
-            InvalidRecordError: there is no whole record of this schema in it.
-        """
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"record {path}: cannot be read ({error.strerror})") from None
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            errors = error.errors()
-            older = next((e["input"] for e in errors if e["loc"] == ("schema_version",) and e["input"] != SCHEMA), None)
-            if older is not None:
-                raise InvalidRecordError(
-                    f"record {path}: is of schema {older!r}, and this version reads {SCHEMA}; run again for a new one"
-                ) from None
-            where = ".".join(map(str, errors[0]["loc"])) or "the file"
-            raise InvalidRecordError(f"record {path}: no whole record ({where}: {errors[0]['msg']})") from None
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Writes a file such that no reader, and no crash, ever meets half of it; gives its path.
-
-    Raises:
-        UsageError: the folder cannot be made or written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"results folder {path.parent}: cannot be written ({error.strerror})") from None
-    return path

@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 
 from bench import devices
+from bench.document import write_whole
 from bench.environment import environment
 from bench.faults import experiment
 from bench.faults.experiment import Plan, SurvivalRecord
-from bench.record import write_whole
 
 MEMORY = 2 * 2**30
 """Bytes for a process: TensorFlow with a small model takes about one."""

@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from bench.document import Document, Frozen, write_whole
 from bench.errors import InvalidRecordError, UsageError
 from bench.faults import fingerprint, jobs
 from bench.faults.fault import Fault
@@ -18,7 +19,7 @@ from bench.faults.jobs import Death, Job
 from bench.faults.observation import PATIENCE, Ended, Observation, horizon
 from bench.faults.outcome import judge, pace
 from bench.faults.trial import Trial, Tried
-from bench.record import ARMS, Count, Frozen, Survival, write_whole
+from bench.record import ARMS, Count, Survival
 
 SCHEMA: Final = 1
 
@@ -124,8 +125,10 @@ PACE = "step of the weights hit / usual step"
 """Beside the metrics: see `outcome.pace`. A loop that is frozen shows it here, and often nowhere else."""
 
 
-class SurvivalRecord(Frozen):
+class SurvivalRecord(Document):
     """What an experiment has found."""
+
+    title: ClassVar[str] = "survival record"
 
     schema_version: Literal[1] = SCHEMA
     created: datetime.datetime
@@ -181,31 +184,6 @@ class SurvivalRecord(Frozen):
             undisturbed=undisturbed,
             curves=curves,
         )
-
-    def write_as(self, path: Path) -> Path:
-        """Writes the record, in place of what has the name, whole or not at all.
-
-        Raises:
-            UsageError: the folder cannot be written.
-        """
-        return write_whole(path, self.model_dump_json(indent=1) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The record in a file.
-
-        Raises:
-            UsageError: it cannot be read.
-            InvalidRecordError: there is no whole record of this schema in it.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise UsageError(f"record {path}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise InvalidRecordError(f"record {path}: no whole survival record ({where}: {first['msg']})") from None
 
 
 def run(

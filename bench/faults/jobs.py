@@ -16,9 +16,9 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
+from bench.document import write_whole
 from bench.errors import UsageError
 from bench.faults.forkserver import Forked, ForkServer
-from bench.record import write_whole
 
 LOCK = ".lock"
 _WAITED = 10.0

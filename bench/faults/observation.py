@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bench.document import Frozen
 from bench.faults.fault import Fault
-from bench.record import Frozen
 
 SETTLING, WATCHED = 60, 10
 """Batches after a fault until the momentum of a spike is spent, and then watched for learning.

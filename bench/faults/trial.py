@@ -11,10 +11,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from bench.document import Frozen, write_whole
 from bench.errors import InvalidRecordError, UsageError
 from bench.faults.jobs import REFUSED, Death, Job, die_with_parent
 from bench.faults.observation import Observation
-from bench.record import Frozen, write_whole
 
 
 class Trial(Frozen):

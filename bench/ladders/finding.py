@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bench.record import Count, Equivalence, Frozen, HostSyncs, Start
+from bench.document import Frozen
+from bench.record import Count, Equivalence, HostSyncs, Start
 
 
 class PeakMemory(Frozen):

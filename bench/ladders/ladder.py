@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.record import NULL, Count, Frozen
+from bench.document import Frozen
+from bench.record import NULL, Count
 
 Group = Literal["baseline", "step", "left out"]
 """The first rung; one change more than the rung before it; the full set without one change."""

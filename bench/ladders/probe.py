@@ -10,11 +10,11 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
+from bench.document import Frozen, write_whole
 from bench.errors import InvalidRecordError, UsageError
 from bench.faults.jobs import REFUSED, Death, Job, die_with_parent
 from bench.ladders.finding import Finding
 from bench.ladders.ladder import Ladder, Rung
-from bench.record import Frozen, write_whole
 
 PRELOADED = ("tensorflow", "keras", "bench.ladders.examination")
 """To import these takes seconds; none of them asks for a device yet."""

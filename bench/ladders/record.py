@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from bench.errors import InvalidRecordError, UsageError
+from bench.document import Document, Frozen
 from bench.ladders.finding import Finding
 from bench.ladders.ladder import Ladder
-from bench.record import NULL, Ended, Frozen, NotNegative, Seconds, write_whole
+from bench.record import NULL, Ended, NotNegative, Seconds
 
 SCHEMA: Final = 1
 
@@ -46,8 +45,10 @@ class Turn(Frozen):
         return self
 
 
-class LadderRecord(Frozen):
+class LadderRecord(Document):
     """What the rungs of a ladder have come to."""
+
+    title: ClassVar[str] = "ladder record"
 
     schema_version: Literal[1] = SCHEMA
     created: datetime.datetime
@@ -69,28 +70,3 @@ class LadderRecord(Frozen):
         if unknown := {name for turn in self.rounds for name in turn.order} - names - {NULL}:
             raise ValueError(f"rounds have times of what is no rung: {', '.join(sorted(unknown))}")
         return self
-
-    def write_as(self, path: Path) -> Path:
-        """Writes the record, in place of what has the name, whole or not at all.
-
-        Raises:
-            UsageError: the folder cannot be written.
-        """
-        return write_whole(path, self.model_dump_json(indent=1) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The record in a file.
-
-        Raises:
-            UsageError: it cannot be read.
-            InvalidRecordError: there is no whole record of this schema in it.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise UsageError(f"record {path}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise InvalidRecordError(f"record {path}: no whole ladder record ({where}: {first['msg']})") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from bench import clock
+from bench.document import write_whole
 from bench.environment import environment
 from bench.errors import UsageError
 from bench.hostsync import profiler
@@ -21,7 +22,7 @@ from bench.loop import LoopSpec, TrainingLoop, load
 from bench.profile import events
 from bench.profile.events import Traced
 from bench.profile.record import Profile, ProfileRecord, Timed
-from bench.record import ARMS, Settings, write_whole
+from bench.record import ARMS, Settings
 from bench.start import start, warm_up_tensorflow
 
 BATCHES = 50

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from bench.errors import InvalidRecordError, UsageError
+from bench.document import Document, Frozen
 from bench.profile import timeline
 from bench.profile.events import Device, Traced
-from bench.record import ARMS, Count, Frozen, NotNegative, Seconds, Settings, write_whole
+from bench.record import ARMS, Count, NotNegative, Seconds, Settings
 
 SCHEMA: Final = 1
 
@@ -112,8 +111,10 @@ class Profile(Frozen):
         return sum(each.cpu_seconds for each in self.untraced) / sum(each.seconds for each in self.untraced)
 
 
-class ProfileRecord(Frozen):
+class ProfileRecord(Document):
     """Both loops."""
+
+    title: ClassVar[str] = "profile record"
 
     schema_version: Literal[1] = SCHEMA
     created: datetime.datetime
@@ -127,31 +128,6 @@ class ProfileRecord(Frozen):
         if sorted(self.arms) != sorted(ARMS):
             raise ValueError(f"a profile is of {' and '.join(ARMS)}, not of {', '.join(self.arms)}")
         return self
-
-    def write_as(self, path: Path) -> Path:
-        """Writes the record, in place of what has the name, whole or not at all.
-
-        Raises:
-            UsageError: the folder cannot be written.
-        """
-        return write_whole(path, self.model_dump_json(indent=1) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The record in a file.
-
-        Raises:
-            UsageError: it cannot be read.
-            InvalidRecordError: there is no whole record of this schema in it.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise UsageError(f"record {path}: cannot be read ({error.strerror})") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise InvalidRecordError(f"record {path}: no whole profile record ({where}: {first['msg']})") from None
 
 
 def _grouped(frame: pd.DataFrame, by: str) -> tuple[OpTime, ...]:

@@ -8,8 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
+from bench.document import Frozen
 from bench.errors import UsageError
-from bench.record import Frozen
 
 OPTION = "--sweep"
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import model_validator
 
-from bench.record import Frozen, Settings
+from bench.document import Frozen
+from bench.record import Settings
 from bench.sweep.axis import Axis
 from bench.sweep.point import Point
 

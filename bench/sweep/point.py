@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from bench.document import Frozen, write_whole
 from bench.errors import InvalidRecordError, UsageError
 from bench.faults.jobs import REFUSED, Death, Job, die_with_parent
-from bench.record import ARMS, Arm, Frozen, Record, Settings, write_whole
+from bench.record import ARMS, Arm, Record, Settings
 
 if TYPE_CHECKING:  # what needs TensorFlow: the process watches its parent while that starts
     from bench.measurement import Measurement

@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.document import write_whole
 from bench.environment import environment
 from bench.faults import experiment, fingerprint, jobs
 from bench.faults.jobs import Death, Job
-from bench.record import write_whole
 from bench.sweep.plan import Sweep
 from bench.sweep.point import Measured
 from bench.sweep.record import SweepRecord

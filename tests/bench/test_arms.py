@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from bench.faults.experiment import canonical
 from bench.loop import load
 from bench.record import ARMS, Settings
 from bench.sweep.axis import parse
+from seqgan.config import Config
 
 
 def test_defaults_can_be_loaded():
@@ -148,9 +151,45 @@ def test_a_size_that_the_built_in_loops_do_not_take_is_refused():
 def test_the_ladder_leads_from_the_loop_before_to_the_one_after():
     made = arms.ladder(settings(script="a.csv"))
     assert (made.preset, made.seed, made.batches) == ("tiny", 3, 1)
-    assert (made.baseline.factory, made.full.factory) == (arms.BEFORE, arms.AFTER)
+    assert made.baseline.factory == arms.BEFORE
+    assert {rung.factory for rung in made.rungs[1:]} == {arms.AFTER}
     assert all(rung.options["script"] == "a.csv" for rung in made.rungs)
-    assert made.full.equivalent_options == arms.equivalent_options(arms.BEFORE, arms.AFTER)
+    assert made.baseline.equivalent_options is None
+    assert all(rung.equivalent_options == arms.equivalent_options(arms.BEFORE, arms.AFTER) for rung in made.rungs[1:])
+
+
+def test_the_last_step_is_the_loop_after_as_it_is():
+    full = {key: value for key, value in arms.ladder(settings()).full.options.items() if value is not None}
+    plain = Config.preset("tiny")
+    resolved = {"sampler": "inverse_cdf", "policy_gradient": "sampled_pass"}  # what None stands for in this loop
+    assert full == {key: resolved.get(key, getattr(plain, key)) for key in full}
+
+
+def test_each_step_changes_what_it_is_called_after_and_nothing_else():
+    steps = [rung for rung in arms.ladder(settings()).rungs if rung.group == "step"]
+    assert [step.name for step in steps] == [arms.UNCHANGED, *arms.CHANGES]
+    for before, after in itertools.pairwise(steps):
+        changed = {key for key in after.options if after.options[key] != before.options[key]}
+        assert changed
+        assert changed <= set(arms.CHANGES[after.name])
+
+
+def test_each_change_is_left_out_of_the_full_set():
+    made = arms.ladder(settings())
+    left_out = {rung.name: rung.options for rung in made.rungs if rung.group == "left out"}
+    assert len(left_out) == len(arms.CHANGES)
+    for name, options in left_out.items():
+        gone = name.removeprefix("without ").split(", ")
+        changed = {key for key in options if options[key] != made.full.options[key]}
+        assert changed <= {key for change in gone for key in arms.CHANGES[change]}
+        assert changed
+    assert "without fused step, window, sampled pass" in left_out
+
+
+@pytest.mark.parametrize("rung", arms.ladder(settings()).rungs, ids=lambda rung: rung.name)
+def test_every_rung_is_a_config(rung):
+    made = Config.preset("tiny", **{**rung.options, **(rung.equivalent_options or {})})
+    assert made.keep_lines == (rung.group != "baseline")
 
 
 def test_between_other_loops_there_is_one_step():

@@ -486,3 +486,58 @@ def test_ladder_help_teaches(run):
     assert code == 0
     for text in ("one change at a time", "Ctrl-C", "Examples", "--max-time", "no measurable difference"):
         assert text in " ".join(out.split())
+
+
+@pytest.fixture
+def agreed(monkeypatch):
+    """Has no loop compared; gives what was asked for."""
+    from bench import agreement
+    from bench.record import Equivalence
+
+    asked = {"equal": True}
+
+    def pretend(settings, every_rung, batches, tell):
+        asked.update(settings=settings, every_rung=every_rung, batches=batches)
+        if asked.get("interrupt"):
+            raise KeyboardInterrupt
+        tell("after")
+        found = Equivalence(batches=batches, options={}, equal=asked["equal"], reason="why", bit_for_bit=asked["equal"])
+        return agreement.AgreementRecord(
+            created=record().created, environment=record().environment, settings=settings, found={"after": found}
+        )
+
+    monkeypatch.setattr(agreement, "agreement", pretend)
+    return asked
+
+
+@pytest.mark.parametrize(("equal", "code", "says"), [(True, 0, "bit for bit"), (False, 4, "no: why")])
+def test_equivalence_says_it_with_its_exit_code(run, agreed, tmp_path, equal, code, says):
+    agreed["equal"] = equal
+    left, out, err = run("equivalence", "--preset", "tiny", "--batches", 60, "--seed", 2, "--out", tmp_path)
+    assert left == code
+    assert says in out
+    assert "1 of 1 loops: after" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["equivalence.json", "equivalence.md"]
+    assert (agreed["settings"].seed, agreed["every_rung"], agreed["batches"]) == (2, False, 60)
+
+
+def test_equivalence_writes_only_where_it_is_told_to(run, agreed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("equivalence", "--preset", "tiny", "--every-rung")
+    assert (code, agreed["every_rung"]) == (0, True)
+    assert "written" not in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equivalence_interrupted(run, agreed):
+    agreed["interrupt"] = True
+    code, _, err = run("equivalence", "--preset", "tiny")
+    assert code == 130
+    assert "interrupted; nothing is written" in err
+
+
+def test_equivalence_refuses_in_one_line_and_before_anything_slow(run, agreed):
+    code, _, err = run("equivalence", "--preset", "huge")
+    assert code == 2
+    assert "preset 'huge' is unknown" in err
+    assert len(err.splitlines()) == 1

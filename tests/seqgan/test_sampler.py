@@ -9,7 +9,7 @@ DRAWS = 20_000
 
 
 @pytest.mark.parametrize("name", sampler.BY_NAME)
-@pytest.mark.parametrize("size", [2, 7, 53, 200])  # two of them prime
+@pytest.mark.parametrize("size", [2, 7, 53, 200, 401])  # most of them prime
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_draws_from_the_softmax(name, size, temperature):
     logits = np.random.default_rng(size).normal(size=size).astype(np.float32) / temperature

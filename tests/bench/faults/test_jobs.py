@@ -405,7 +405,7 @@ TINY = """
 import fcntl, os, sys, time
 from pathlib import Path
 from bench.faults.jobs import die_with_parent
-from bench.record import write_whole
+from bench.document import write_whole
 
 desk, name, result = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[-1])
 log = os.open(desk / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

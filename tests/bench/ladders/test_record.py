@@ -18,9 +18,12 @@ def test_comes_back_from_its_file(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda text: text[:500], "the file: Invalid JSON"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "schema_version: "),
-        (lambda text: text.replace('"group": "step"', '"group": "leap"'), "ladder.rungs.1.group: "),
+        (lambda text: text[:500], "no whole ladder record (the file: Invalid JSON"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "is of schema 2"),
+        (
+            lambda text: text.replace('"group": "step"', '"group": "leap"'),
+            "no whole ladder record (ladder.rungs.1.group",
+        ),
     ],
 )
 def test_what_is_no_whole_record_is_one_line(tmp_path, damage, says):
@@ -28,7 +31,7 @@ def test_what_is_no_whole_record_is_one_line(tmp_path, damage, says):
     path.write_text(damage(path.read_text()))
     with pytest.raises(InvalidRecordError) as caught:
         LadderRecord.read(path)
-    assert str(caught.value).startswith(f"record {path}: no whole ladder record ({says}")
+    assert str(caught.value).startswith(f"record {path}: {says}")
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,91 @@
+"""Which loops compute the same, as a frame of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from bench import environment
+from bench.agreement import AgreementRecord
+from bench.equivalence import METRIC_TOLERANCE, MOST_FLIPPED, MUST_AGREE, UPDATE_TOLERANCE
+from bench.record import Equivalence, Lockstep
+from bench.report import markdown as renderer
+from bench.report import terminal
+
+TITLE = "does it compute what the loop before computes"
+
+
+def table(record: AgreementRecord) -> pd.DataFrame:
+    """A row for each loop.
+
+    Returns:
+        Texts in the columns: loop, same, largest difference of metrics and of updates, lines with a flipped draw, and
+        the first flip of loops left to themselves.
+    """
+    rows = [
+        {
+            "loop": name,
+            "the same": _verdict(found),
+            "metrics differ by": _most(found.lockstep, "metrics"),
+            "updates differ by": _most(found.lockstep, "updates"),
+            "lines with a flipped draw": _flipped(found.lockstep),
+            "by itself": _alone(found),
+        }
+        for name, found in record.found.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def footer(record: AgreementRecord) -> list[str]:
+    """What a reader must know to believe the table."""
+    settings, some = record.settings, next(iter(record.found.values()))
+    options = ", ".join(f"{name}={value}" for name, value in {**settings.options, **some.options}.items())
+    return [
+        f"{some.batches} batches by itself, and where a bit differs, as many from the state of the loop before each; "
+        "differences are the largest of any batch without a flipped draw, as a share of the metric or update",
+        f"the same means bit for bit, or metrics within {METRIC_TOLERANCE:g} in {MUST_AGREE:.0%} of those batches, "
+        f"every update within {UPDATE_TOLERANCE:g}, and another draw in at most {MOST_FLIPPED:.0%} of the lines",
+        f"loop before: {settings.before}; preset {settings.preset}, seed {settings.seed}"
+        + (f"; with {options}" if options else ""),
+        environment.machine(record.environment),
+    ]
+
+
+def markdown(record: AgreementRecord) -> str:
+    """The table with what must be known with it, for docs."""
+    return renderer.render(table(record), footer(record))
+
+
+def show(console: Console, record: AgreementRecord, written: Sequence[Path]) -> None:
+    """Prints the table, what must be known with it, and where it was written."""
+    notes = [*footer(record), *([f"written: {', '.join(map(str, written))}"] if written else [])]
+    terminal.tables(console, [(TITLE, table(record))], notes)
+
+
+def _verdict(found: Equivalence) -> str:
+    if found.bit_for_bit:
+        return "bit for bit"
+    return "up to rounding" if found.equal else f"no: {found.reason}"
+
+
+def _most(stepped: Lockstep | None, what: str) -> str:
+    if stepped is None or not any(stepped.drew_alike):
+        return ""
+    return f"{np.max(np.array(getattr(stepped, what))[np.array(stepped.drew_alike)]):.1g}"
+
+
+def _flipped(stepped: Lockstep | None) -> str:
+    if stepped is None or stepped.other_lines is None:
+        return ""
+    return f"{sum(stepped.other_lines)} of {stepped.lines * stepped.batches}"
+
+
+def _alone(found: Equivalence) -> str:
+    if found.flip is None:
+        return "" if found.lockstep is None or found.lockstep.other_lines is None else "the same tokens throughout"
+    flip = found.flip
+    return f"other tokens from batch {flip.batch} on (line {flip.line}, token {flip.place})"

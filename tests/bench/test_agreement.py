@@ -1,0 +1,52 @@
+import pytest
+
+from bench import agreement, arms
+from bench.agreement import AgreementRecord
+from bench.errors import InvalidRecordError, UsageError
+from bench.record import Settings
+
+
+def settings(before="toys:plain", after="toys:plain", **options):
+    return Settings(before=before, after=after, preset="tiny", seed=0, batches=1, options=options)
+
+
+def test_loops_that_are_the_same():
+    told = []
+    found = agreement.agreement(settings(), every_rung=False, batches=10, tell=told.append)
+    assert told == list(found.found) == ["after"]
+    assert found.found["after"].bit_for_bit
+    assert found.found["after"].batches == 10
+
+
+def test_loops_that_are_not():
+    found = agreement.agreement(settings(after="toys:guarded"), every_rung=False, batches=10)
+    assert not found.found["after"].equal
+
+
+def test_every_rung_between_the_built_in_loops_is_compared_with_the_one_before():
+    names = [rung.name for rung in agreement.compared(settings(arms.BEFORE, arms.AFTER), every_rung=True)]
+    assert names[0] == arms.UNCHANGED
+    assert names[1 : len(arms.CHANGES) + 1] == list(arms.CHANGES)
+    assert names[len(arms.CHANGES) + 1] == "without deferred metrics"
+    assert "baseline" not in names
+
+
+def test_the_loop_after_is_as_it_is_timed():
+    (only,) = agreement.compared(settings(arms.BEFORE, arms.AFTER, clip_norm=3.0), every_rung=False)
+    assert (only.name, only.factory, only.options) == ("after", arms.AFTER, {"clip_norm": 3.0})
+
+
+def test_between_other_loops_there_are_no_rungs():
+    with pytest.raises(UsageError, match="--every-rung"):
+        agreement.compared(settings(), every_rung=True)
+
+
+def test_leaves_a_record_and_a_table(tmp_path):
+    found = agreement.agreement(settings(), every_rung=False, batches=10)
+    written = agreement.leave(found, tmp_path)
+    assert [path.name for path in written] == ["equivalence.json", "equivalence.md"]
+    assert AgreementRecord.read(written[0]) == found
+    assert "| after" in written[1].read_text()
+    written[0].write_text("{}")
+    with pytest.raises(InvalidRecordError, match="no whole record of equivalence"):
+        AgreementRecord.read(written[0])

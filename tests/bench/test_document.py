@@ -1,0 +1,53 @@
+import os
+import pathlib
+
+import pytest
+from records import record
+
+from bench import document
+from bench.errors import InvalidRecordError, UsageError
+from bench.record import Record
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no whole record"),
+        (b'{"schema_version": 5, "created"', "no whole record"),
+        (b'{"schema_version": 1}', "is of schema 1, and this version reads 5; run again"),
+        (b'{"schema_version": 5}', "no whole record (created: Field required)"),
+        (b"[]", "the file"),
+        (b"\xff", "no whole record"),
+    ],
+)
+def test_unreadable_record_is_one_line(tmp_path, content, says):
+    path = tmp_path / "r.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidRecordError) as caught:
+        Record.read(path)
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_record(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file") as caught:
+        Record.read(tmp_path / "none.json")
+    assert not isinstance(caught.value, InvalidRecordError)
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"results folder .*file: cannot be written"):
+        record().write(tmp_path / "file")
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_writing_is_all_or_nothing(tmp_path, monkeypatch, broken):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os if broken == "fsync" else pathlib.Path, broken, fail)
+    with pytest.raises(KeyboardInterrupt):
+        document.write_whole(tmp_path / "file.json", "text")
+    assert list(tmp_path.iterdir()) == []
