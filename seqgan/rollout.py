@@ -22,8 +22,8 @@ from seqgan.randomness import draw_seed
 from seqgan.sampler import Sampler
 from seqgan.vocabulary import END, PAD
 
-CPU_BYTES = 2**20 * 3 // 2
-"""Logits of the rows that are completed at a time: about what a core's cache holds."""
+CPU_BYTES = 2**23
+"""Logits of the rows that are completed at a time: more leave the cache, fewer are too little work for each op."""
 
 GPU_BYTES = 2**29
 """The same for a GPU, which should have few and large calls; a share of its memory that is there for certain."""

@@ -21,22 +21,22 @@ def categorical(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Inversion in two levels: one uniform a line finds a block of tokens by the blocks' sums, then a token.
 
-    It needs one exponential a token and no logarithm or random number for each, and scans sqrt(V) numbers
+    It needs one exponential a token and no logarithm or random number for each, and scans about sqrt(V) numbers
     twice instead of V once; the method is Devroye, Non-Uniform Random Variate Generation (1986), III.2.
     Its draws do not depend on XLA but for the rounding of the sums.
     """
     weights = relative_weights(logits)  # [B, V]
     batch, size = weights.shape
-    width = math.isqrt(size - 1) + 1  # of a block; ceil(sqrt(V))
-    upto = tf.cumsum(_block_sums(weights, width), axis=-1)  # [B, blocks]
+    blocks = _blocks(size)
+    upto = tf.cumsum(_block_sums(weights, blocks), axis=-1)  # [B, blocks]
 
     target = uniforms((batch,), seed) * upto[:, -1]
     block = _first_above(upto, target)  # [B]
     before = tf.where(block > 0, tf.gather(upto, tf.maximum(block - 1, 0), batch_dims=1), 0.0)
-    tokens = block[:, None] * width + tf.range(width)  # [B, width], of which the last block may have fewer
+    tokens = block[:, None] + blocks * tf.range(-(-size // blocks))  # of the block, [B, about sqrt(V)]
     found = tf.gather(weights, tf.minimum(tokens, size - 1), batch_dims=1)
     inside = tf.cumsum(tf.where(tokens < size, found, 0.0), axis=-1)
-    return block * width + _first_above(inside, target - before)
+    return block + blocks * _first_above(inside, target - before)
 
 
 def relative_weights(logits: tf.Tensor) -> tf.Tensor:
@@ -44,18 +44,23 @@ def relative_weights(logits: tf.Tensor) -> tf.Tensor:
     return tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
 
 
-def _block_sums(weights: tf.Tensor, width: int) -> tf.Tensor:
-    """Sums of blocks of `width` columns, [B, V] -> [B, ceil(V / width)]; the last block may be narrower.
+def _blocks(size: int) -> int:
+    """Into how many blocks to divide `size` tokens: about its square root, and a divisor if there is one near it."""
+    root = math.isqrt(size - 1) + 1
+    return next((count for count in range(root, 2 * root) if size % count == 0), root)
 
-    The whole blocks are sliced off. Padding the last one would be shorter to write, and XLA on a CPU takes three
-    times as long for the padded array.
+
+def _block_sums(weights: tf.Tensor, blocks: int) -> tf.Tensor:
+    """Sums of the weights [B, V] of every n-th token, [B, n]: block k has tokens k, k + n, k + 2n, ...
+
+    Blocks of neighbours would do as well; but then each sum runs along a row, and XLA on a CPU adds one number at a
+    time. For the same reason it is not the weights that are padded to a multiple of n: it would take three times as
+    long for the padded array.
     """
     batch, size = weights.shape
-    whole = size // width
-    sums = tf.reduce_sum(tf.reshape(weights[:, : whole * width], [batch, whole, width]), axis=-1)
-    if whole * width == size:
-        return sums
-    return tf.concat([sums, tf.reduce_sum(weights[:, whole * width :], axis=-1, keepdims=True)], axis=-1)
+    whole, rest = divmod(size, blocks)
+    sums = tf.reduce_sum(tf.reshape(weights[:, : size - rest], [batch, whole, blocks]), axis=1)
+    return sums + tf.pad(weights[:, size - rest :], [[0, 0], [0, blocks - rest]]) if rest else sums
 
 
 def _first_above(cumulative: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
