@@ -173,7 +173,9 @@ def _equivalence(found: RungFigures) -> str:
         return "what the others are compared with"
     if known is None:
         return "not looked at" if found.finding.died else "not looked at: no options are known that make it the same"
-    return known.reason if known.equal else "no"
+    if known.bit_for_bit:
+        return "bit for bit"
+    return "up to rounding" if known.equal else "no"
 
 
 def _length(record: LadderRecord) -> str:

@@ -4,8 +4,8 @@
 
 A generator step draws a batch of lines, rewards each of their tokens by Monte Carlo, and makes one policy gradient
 update. The plain one calls one graph for each rollout of each prefix, which reads the prefix without computing any
-logits, draws the rest of the line, and judges it: 304 calls at 16 rollouts of lines of 20. The steps alternate in random
-order within one process; the ratio and its interval are the harness's own (`bench.statistics.ratio_interval`).
+logits, draws the rest of the line, and judges it: 304 calls at 16 rollouts of lines of 20. The steps alternate in
+random order within one process; the ratio and its interval are the harness's own (`bench.statistics.ratio_interval`).
 """
 
 from __future__ import annotations
