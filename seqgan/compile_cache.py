@@ -49,7 +49,7 @@ class CompileCache:
 
     def __init__(self, parent: Path) -> None:
         self._parent = parent
-        self._found = 0  # sound entries before the run
+        self._sound: set[str] = set()  # entries before the run
         self.folder: Path | None = None
 
     def open(self) -> None:
@@ -67,7 +67,7 @@ class CompileCache:
         folder = (self._parent / _machine()).absolute()
         try:
             _check_writable(folder)
-            self._found = _drop_damaged(folder)
+            self._sound = _drop_damaged(folder)
         except OSError as error:
             raise CompileCacheError(f"{folder}: {error.strerror}") from None
         self.folder = folder
@@ -75,11 +75,14 @@ class CompileCache:
         os.environ[_FLAGS] = f'{_DIRECTORY}="{folder}" --tf_xla_persistent_cache_device_types=CPU {own}'.strip()
 
     def close(self) -> int:
-        """Seals the entries that this run added, so that the next one can trust them; gives their number."""
+        """Seals the entries that this run added, so that the next one can trust them; gives their number.
+
+        Those of a run beside this one are among them: it may have written one anew after it was sealed.
+        """
         if self.folder is None:
             return 0
         try:
-            added = [entry for entry in self.folder.glob(_ENTRIES) if not _seal(entry).exists()]
+            added = [entry for entry in self.folder.glob(_ENTRIES) if entry.name not in self._sound]
             for entry in added:
                 _seal(entry).write_text(_digest(entry), encoding="ascii")
         except OSError:  # unsealed, they are compiled again
@@ -90,7 +93,7 @@ class CompileCache:
         """Where a run's compiled programs came from, given what `close` gave; None if there is nothing to say."""
         if added:
             return f"programs compiled, and kept for the next run in {self.folder}: {added}"
-        return f"compiled programs came from {self.folder}" if self._found and not _on_gpu() else None
+        return f"compiled programs came from {self.folder}" if self._sound and not _on_gpu() else None
 
 
 def default_parent() -> Path:
@@ -145,13 +148,13 @@ def _on_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _drop_damaged(folder: Path) -> int:
-    """Removes entries whose bytes are not those that were sealed; gives the number of the others."""
-    kept = 0
+def _drop_damaged(folder: Path) -> set[str]:
+    """Removes entries whose bytes are not those that were sealed; gives the names of the others."""
+    kept = set()
     for entry in folder.glob(_ENTRIES):
         seal = _seal(entry)
         if seal.exists() and seal.read_text(encoding="ascii", errors="replace") == _digest(entry):
-            kept += 1
+            kept.add(entry.name)
         else:
             entry.unlink(missing_ok=True)
             seal.unlink(missing_ok=True)

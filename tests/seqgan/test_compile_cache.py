@@ -82,6 +82,17 @@ def test_damaged_entries_are_dropped(fresh, monkeypatch, tmp_path, harm):
     assert {path.name for path in folder.iterdir()} == {"b.pb", "b.pb.sha256"}
 
 
+def test_two_runs_at_once_leave_what_the_next_can_use(fresh, monkeypatch, tmp_path):
+    one = opened(tmp_path)
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    other = opened(tmp_path)
+    for cache in (one, other):  # neither compiler's bytes are the other's
+        (cache.folder / "a.pb").write_text(str(id(cache)))
+        assert cache.close() == 1
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    assert entries(opened(tmp_path).folder) == {"a.pb"}
+
+
 def test_each_machine_has_a_folder_of_its_own(fresh, monkeypatch, tmp_path):
     here = CompileCache(tmp_path)
     here.open()
