@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from seqgan import device
+from seqgan import compile_cache, device
+from seqgan.compile_cache import CompileCache, CompileCacheError
 from seqgan.config import PRESETS, Config
 from seqgan.errors import InputError, NonFiniteUpdatesError
 
@@ -55,6 +56,17 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="A config field, e.g. --set epochs=50; may be repeated."),
     ] = None,
+    cache_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--compile-cache",
+            metavar="DIR",
+            help="Keeps what XLA compiles for a CPU from run to run. Default: loop-bench/xla in your cache folder.",
+        ),
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-compile-cache", help="Compile all anew, and keep none of it.")
+    ] = False,
 ) -> None:
     """Train: generator alone, discriminator alone, then against each other; a checkpoint after every epoch.
 
@@ -64,9 +76,13 @@ def train(
 
     Example: python -m seqgan train --script hamlet.csv --out runs/hamlet --set mle_epochs=40
     """
+    if no_cache and cache_folder:
+        raise InputError(f"--compile-cache {cache_folder}: cannot go with --no-compile-cache; leave one out")
     from seqgan.checkpoint import FILE, Checkpoint
 
     overrides = _parse_settings(settings or [])
+    unwanted = no_cache or overrides.get("jit_compile") is False
+    cache = None if unwanted else CompileCache(cache_folder or compile_cache.default_parent())
     if resume:
         checkpoint = Checkpoint.load(out)
         given = {"--loop": loop, "--preset": preset, "--seed": seed}
@@ -78,16 +94,16 @@ def train(
         if (out / FILE).exists():
             raise InputError(f"--out {out}: holds a run already; add --resume to go on with it, or name another folder")
         checkpoint = None
-        config = _config(preset, seed, overrides)
+        config = _config(preset, seed, overrides, cache)
         source = str(script) if script else None
         loop_name = loop or LoopName.optimized
-    _train(config, source, str(loop_name), out, checkpoint)
+    _train(config, source, str(loop_name), out, checkpoint, cache)
 
 
-def _config(preset: str | None, seed: int | None, overrides: dict[str, Any]) -> Config:
+def _config(preset: str | None, seed: int | None, overrides: dict[str, Any], cache: CompileCache | None) -> Config:
     if preset is None:
         Config.from_dict(overrides)  # a mistake in it should not have to wait for TensorFlow
-        _start_tensorflow()
+        _start_tensorflow(cache)
         preset = device.default_preset()
     return Config.preset(preset, **{**overrides, **({} if seed is None else {"seed": seed})})
 
@@ -101,14 +117,16 @@ def _refuse_changes(given: dict[str, Any], overrides: dict[str, Any]) -> None:
             raise InputError(f"--set {name}: cannot be changed with --resume; only {', '.join(_ADJUSTABLE)} can")
 
 
-def _train(config: Config, script: str | None, loop: str, out: Path, checkpoint: Any) -> None:
+def _train(
+    config: Config, script: str | None, loop: str, out: Path, checkpoint: Any, cache: CompileCache | None
+) -> None:
     from seqgan import dataset
     from seqgan.checkpoint import resume_command
 
     # What can be wrong is looked at before TensorFlow is started, which takes seconds; a script needs none of it.
     data = dataset.load(config, script) if script else None
     _make_folder(out)
-    _start_tensorflow()
+    _start_tensorflow(cache)
     from seqgan.display import TrainingDisplay
     from seqgan.training import Training
 
@@ -132,12 +150,21 @@ def _train(config: Config, script: str | None, loop: str, out: Path, checkpoint:
     except KeyboardInterrupt:
         _complain(f"interrupted; go on with: {resume_command(out)}")
         raise typer.Exit(130) from None
-    _summarise(training, out)
+    finally:
+        compiled = cache.describe(cache.close()) if cache else None
+    _summarise(training, out, compiled)
 
 
-def _start_tensorflow() -> None:
+def _start_tensorflow(cache: CompileCache | None = None) -> None:
     with console.status("starting TensorFlow"):
+        try:
+            if cache:
+                cache.open()
+        except CompileCacheError as error:
+            _complain(f"compiles without a cache: {error}")
         device.start_tensorflow()
+        if cache and cache.folder:
+            compile_cache.steady_names()
 
 
 def _make_folder(out: Path) -> None:
@@ -151,7 +178,7 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
 
 
-def _summarise(training: Training, out: Path) -> None:
+def _summarise(training: Training, out: Path, compiled: str | None) -> None:
     from seqgan.skips import WHY
 
     def say(line: str) -> None:
@@ -163,6 +190,8 @@ def _summarise(training: Training, out: Path) -> None:
         return
     if timing.first_batch is not None:
         say(f"first adversarial batch, with compilation: {timing.first_batch:.1f} s")
+    if compiled:
+        say(compiled)
     if timing.windows:
         low, high = min(timing.windows), max(timing.windows)
         say(f"ms/batch after it: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
