@@ -163,8 +163,6 @@ def _start_tensorflow(cache: CompileCache | None = None) -> None:
         except CompileCacheError as error:
             _complain(f"compiles without a cache: {error}")
         device.start_tensorflow()
-        if cache and cache.folder:
-            compile_cache.steady_names()
 
 
 def _make_folder(out: Path) -> None:

@@ -4,7 +4,8 @@ TensorFlow 2.21 has the cache; what it leaves to us, as seen there:
 
 - An entry is found by program alone, not by the machine or the compiler: each of these has a folder of its own.
 - An entry cut short, or a folder that cannot be written, ends training: both are looked for before it begins.
-- The program holds the names of its functions, and these a number that also counts tensors: see `steady_names`.
+- A program holds the names of its functions, numbered by a counter that also counts tensors: another configuration, or
+  another seed, compiles anew.
 
 Entries are written whole under another name first, so processes may share a folder.
 """
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import itertools
 import json
 import os
 import platform
@@ -29,8 +29,6 @@ _DIRECTORY = "--tf_xla_persistent_cache_directory"
 _ENTRIES = "*.pb"
 _SEAL = ".sha256"
 _ROOM = 256 << 20  # bytes; all programs of a run are some 4 MiB, and a full disk would end training
-
-_NUMBERS = itertools.count(1 << 40)
 
 
 class CompileCacheError(Exception):
@@ -101,18 +99,6 @@ def default_parent() -> Path:
     named = os.environ.get("XDG_CACHE_HOME", "")
     caches = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
     return caches / "loop-bench" / "xla"
-
-
-def steady_names() -> None:
-    """Numbers TensorFlow's functions by a counter of their own, so that another run of a program has the same names.
-
-    The counter that TensorFlow 2.21 has for them also counts the tensors made outside of graphs. Their number depends
-    on the seed and on how long a phase before was, and so then would the names, and with them what the cache is
-    asked for. Neither counter ever gives a number of the other.
-    """
-    from tensorflow.python.framework import ops
-
-    ops.uid = lambda: next(_NUMBERS)
 
 
 def _machine() -> str:
