@@ -82,6 +82,9 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 """The changes from the loop before to the loop after, in the order in which one would make them."""
 
+_EXACT = (UNCHANGED, *list(CHANGES)[: list(CHANGES).index("sampled pass")])
+"""Rungs that, with clipping, temperature and sampler alike, only move reads and calls."""
+
 _TOGETHER = {"fused step": ("window", "sampled pass")}
 """What cannot be kept without a change, because it needs a batch that is one graph."""
 
@@ -182,8 +185,8 @@ def ladder(settings: Settings) -> Ladder:
     same = equivalent_options(settings.before, settings.after)
 
     def rung(name: str, group: Group, options: Mapping[str, Any], factory: str = settings.after) -> Rung:
-        given = {**options, **settings.options}
-        return Rung(name=name, factory=factory, options=given, group=group, equivalent_options=same)
+        given, exact = {**options, **settings.options}, name in _EXACT
+        return Rung(name=name, factory=factory, options=given, group=group, equivalent_options=same, exact=exact)
 
     baseline = rung("baseline", "baseline", {}, settings.before).model_copy(update={"equivalent_options": None})
     if (settings.before, settings.after) == (BEFORE, AFTER):

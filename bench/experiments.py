@@ -258,7 +258,7 @@ def equivalence(
     preset: Preset = None,
     script: Script = None,
     seed: Seed = 0,
-    batches: Annotated[int, typer.Option(min=10, help="Of each loop by itself, and as many from one state.")] = 50,
+    batches: Annotated[int, typer.Option(min=10, help="Of each loop by itself, and as many from one state.")] = 60,
     every_rung: Annotated[
         bool, typer.Option("--every-rung", help="Every change between the built-in loops, and each left out, as well.")
     ] = False,

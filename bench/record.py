@@ -153,22 +153,29 @@ class Flip(Frozen):
 
 
 class Lockstep(Frozen):
-    """How far two loops differ after one batch from the same state, for several batches."""
+    """How far two loops differ after a stretch of batches from the same state, for several stretches."""
 
-    metrics: Annotated[tuple[float, ...], Field(min_length=1)]  # of each batch the most of any, as a share of its size
-    updates: tuple[float, ...]  # of each batch the most of any variable, as a share of the update
-    other_lines: tuple[Count, ...] | None  # of each batch, those with another draw; None where a loop does not say
+    metrics: Annotated[tuple[float, ...], Field(min_length=1)]  # of each stretch the most of any, by its size
+    updates: tuple[float, ...]  # of each stretch the most of any variable, as a share of the update
+    other_lines: tuple[Count, ...] | None  # of each stretch, those with another draw; None where a loop does not say
     lines: Count = 0  # in a batch
+    lengths: tuple[Annotated[int, Field(gt=0)], ...] = ()  # batches of each stretch; empty where each was one
 
     @property
     def batches(self) -> int:
-        """So many."""
-        return len(self.metrics)
+        """In all stretches."""
+        return sum(self.lengths) or len(self.metrics)
 
     @property
     def drew_alike(self) -> tuple[bool, ...]:
-        """Of each batch, whether all draws are the same, as far as is known."""
-        return tuple(not count for count in self.other_lines or (0,) * self.batches)
+        """Of each stretch, whether all draws are the same, as far as is known."""
+        return tuple(not count for count in self.other_lines or (0,) * len(self.metrics))
+
+    @property
+    def batches_alike(self) -> int:
+        """In the stretches in which all draws are the same."""
+        lengths = self.lengths or (1,) * len(self.metrics)
+        return sum(length for length, alike in zip(lengths, self.drew_alike, strict=True) if alike)
 
 
 class Equivalence(Frozen):

@@ -45,13 +45,15 @@ class OneCall:
 
     def __init__(self, train_batch: TrainBatch, feed: Feed, window: int, compiled: bool) -> None:
         del window
-        self._train_batch = tf.function(train_batch, jit_compile=compiled)
-        self._feed = feed
+
+        def train(stretch: Any, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+            return train_batch(*feed.batch(stretch, 0), temperature, first)
+
+        self._train = tf.function(train, jit_compile=compiled)
 
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
         """See `Calls`."""
-        batch = self._feed.batch(stretch, 0)
-        return self._train_batch(*batch, tf.constant(temperature), tf.constant(first))[None]
+        return self._train(stretch, tf.constant(temperature), tf.constant(first))[None]
 
 
 class Window:

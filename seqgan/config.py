@@ -72,7 +72,7 @@ class Config:
     policy_gradient: str | None = None  # one of POLICY_GRADIENTS; None is the sampled pass wherever there can be one
     jit_compile: bool = True  # compile a batch with XLA, as one where it is one graph call
 
-    keep_lines: bool = False  # both loops: keep every generated line, for a comparison of the two
+    keep_lines: bool = False  # both loops: keep the lines that each batch draws first, to compare the two
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -38,7 +38,8 @@ class ResidentFeed:
         self._data = data
         self._epoch: int | None = None
         self._order = np.empty((0, config.batch_size), np.int32)  # of the epoch, [batches, B]
-        self._lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
+        # int64, because TensorFlow keeps int32 constants on the host.
+        self._lines = [tf.constant(values, tf.int64) for values in (data.tokens, data.character, data.scene)]
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -55,7 +56,7 @@ class ResidentFeed:
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
         """Gathered on the device."""
-        real, character, scene = (tf.gather(values, stretch[index]) for values in self._lines)
+        real, character, scene = (tf.cast(tf.gather(values, stretch[index]), tf.int32) for values in self._lines)
         return real, character, scene
 
 

@@ -41,7 +41,7 @@ def policy_gradient_loss(nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor, 
         ends: whether lines end before T.
 
     Returns:
-        scalar float32, the mean over tokens of -log p(token) x reward of its line.
+        scalar float32, the mean over tokens of -log p(token) x reward.
     """
     mask = line_mask(tokens, ends)
     weighted = nll * mask * rewards

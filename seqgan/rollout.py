@@ -6,7 +6,8 @@ begin with tokens 0 to t and that the generator has completed; that of the last 
 A plain implementation calls the generator for each prefix and each rollout. Here they are all rows of one batch. The
 states of the LSTM after each prefix come from one pass over the lines, so that no rollout reads its prefix again. And
 where the completion of a prefix of p tokens takes T - p draws, that of a prefix of T - p takes p: laid end to end in
-one row they take T, so that rows of one length hold all prefixes and no draw is wasted.
+one row they take T, so that rows of one length hold all prefixes, and (but for p = T / 2, whose row has it twice) no
+draw is wasted.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ CPU_BYTES = 2**23
 """Logits of the rows that are completed at a time: more leave the cache, fewer are too little work for each op."""
 
 GPU_BYTES = 2**29
-"""The same for a GPU, which should have few and large calls; a share of its memory that is there for certain."""
+"""The same for a GPU, which should have few and large calls. At preset `script`, the lines that are judged at once take
+four times as much again."""
 
-SEED = 3
-"""Added to the seed of the run: neither the loops' draws nor those of pre-training (1) and evaluation (2)."""
+SEED = 2**30
+"""Added to the seed of the run, so that rollouts draw other numbers than the loops, of this seed or of any near it."""
 
 
 class Prefixes(NamedTuple):

@@ -22,6 +22,7 @@ class Rung(Frozen):
     group: Group
     equivalent_options: dict[str, Any] | None = None
     """With these besides, both this loop and the baseline must compute the same; None where none are known."""
+    exact: bool = False  # whether it must be so bit for bit on a CPU, for it only moves reads and calls
 
 
 class Ladder(Frozen):

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench import environment
 from bench.agreement import AgreementRecord
-from bench.equivalence import METRIC_TOLERANCE, MOST_FLIPPED, MUST_AGREE, UPDATE_TOLERANCE
+from bench.equivalence import LARGEST_JUMP, METRIC_TOLERANCE, MOST_FLIPPED, MUST_AGREE, UPDATE_TOLERANCE
 from bench.record import Equivalence, Lockstep
 from bench.report import markdown as renderer
 from bench.report import terminal
@@ -45,10 +45,11 @@ def footer(record: AgreementRecord) -> list[str]:
     settings, some = record.settings, next(iter(record.found.values()))
     options = ", ".join(f"{name}={value}" for name, value in {**settings.options, **some.options}.items())
     return [
-        f"{some.batches} batches by itself, and where a bit differs, as many from the state of the loop before each; "
-        "differences are the largest of any batch without a flipped draw, as a share of the metric or update",
-        f"the same means bit for bit, or metrics within {METRIC_TOLERANCE:g} in {MUST_AGREE:.0%} of those batches, "
-        f"every update within {UPDATE_TOLERANCE:g}, and another draw in at most {MOST_FLIPPED:.0%} of the lines",
+        f"{some.batches} batches by itself, and where a bit differs, as many, one or two at a time, from the state of "
+        "the loop before; differences are the largest where no draw was flipped, as a share of the metric or update",
+        f"the same means bit for bit, or metrics within {METRIC_TOLERANCE:g} in {MUST_AGREE:.0%} of such stretches "
+        f"(never beyond {LARGEST_JUMP:g}), updates within {UPDATE_TOLERANCE:g} a batch, and another draw in at most "
+        f"{MOST_FLIPPED:.0%} of the lines; what only moves reads and calls must be so bit for bit",
         f"loop before: {settings.before}; preset {settings.preset}, seed {settings.seed}"
         + (f"; with {options}" if options else ""),
         environment.machine(record.environment),

@@ -70,6 +70,7 @@ def footer(record: SweepRecord) -> list[str]:
         f"{settings.batches} batches a loop",
         "times: median (quartiles); throughput: median; before / after: of times, with its bootstrap interval; "
         "before / itself: the same of a second instance of the loop before (null arm), which is the run's own noise",
+        "whether both loops compute the same is not looked at anew for each size: python -m bench equivalence",
         *_not_known(record),
         *_doubts(found),
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),

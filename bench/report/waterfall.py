@@ -111,7 +111,7 @@ def _draw(axes: Axes, bars: Sequence[Bar], title: str) -> None:
             axes.errorbar(middle, y, xerr=[[middle - low], [high - middle]], capsize=3, color="black", linewidth=1.2)
         axes.text(_right_of(bar), y, f"  {bar.says}", va="center", fontsize="small")
     widest = max(map(_right_of, bars))
-    axes.set_xlim(0, 1.4 * widest)  # room for what is said
+    axes.set_xlim(0, 1.6 * widest)  # room for what is said
     axes.set_ylim(len(bars) - 0.5, -0.5)  # downwards
     axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
     axes.set_xlabel("ms/batch")

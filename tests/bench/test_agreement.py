@@ -3,7 +3,8 @@ import pytest
 from bench import agreement, arms
 from bench.agreement import AgreementRecord
 from bench.errors import InvalidRecordError, UsageError
-from bench.record import Settings
+from bench.ladders.ladder import Rung
+from bench.record import Equivalence, Settings
 
 
 def settings(before="toys:plain", after="toys:plain", **options):
@@ -39,6 +40,20 @@ def test_the_loop_after_is_as_it_is_timed():
 def test_between_other_loops_there_are_no_rungs():
     with pytest.raises(UsageError, match="--every-rung"):
         agreement.compared(settings(), every_rung=True)
+
+
+@pytest.mark.parametrize(
+    ("exact", "gpus", "equal"), [(False, [], True), (True, [], False), (True, ["H100"], True)], ids=str
+)
+def test_what_only_moves_reads_must_be_the_same_bit_for_bit_on_a_cpu(monkeypatch, exact, gpus, equal):
+    rounded = Equivalence(batches=10, options={}, equal=True, reason="up to rounding")
+    rung = Rung(name="after", factory="toys:plain", group="step", exact=exact)
+    monkeypatch.setattr(agreement, "equivalence", lambda *_: rounded)
+    monkeypatch.setattr(agreement, "compared", lambda *_: [rung])
+    monkeypatch.setattr(agreement.devices, "state", lambda: {"gpus": gpus})
+    found = agreement.agreement(settings(), every_rung=False).found["after"]
+    assert found.equal == equal
+    assert ("not bit for bit" in found.reason) != equal
 
 
 def test_leaves_a_record_and_a_table(tmp_path):

@@ -174,6 +174,12 @@ def test_each_step_changes_what_it_is_called_after_and_nothing_else():
         assert changed <= set(arms.CHANGES[after.name])
 
 
+def test_what_only_moves_reads_and_calls_must_be_exact():
+    exact = [rung.name for rung in arms.ladder(settings()).rungs if rung.exact]
+    assert exact == [arms.UNCHANGED, *list(arms.CHANGES)[:7]]
+    assert exact[-1] == "sampler"  # and there it is the same one
+
+
 def test_each_change_is_left_out_of_the_full_set():
     made = arms.ladder(settings())
     left_out = {rung.name: rung.options for rung in made.rungs if rung.group == "left out"}

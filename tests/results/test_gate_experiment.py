@@ -50,7 +50,7 @@ def test_a_planted_loop_works_more_and_trains_as_much(experiment, monkeypatch):
     assert worked == [round(1000 * (0.05 - planted.BEGINNING))]
 
 
-def test_steps_are_what_takes_as_long_as_a_block(monkeypatch):
+def test_steps_are_what_takes_as_long_as_a_block(experiment, monkeypatch):
     import planted
 
     monkeypatch.setattr(planted.clock, "seconds_for", lambda loop, batches: 0.5)

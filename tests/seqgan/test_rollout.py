@@ -98,25 +98,19 @@ def test_rewards_are_those_of_the_plain_implementation_on_average(make):
     assert np.max(error) > 0
 
 
-def test_no_two_rollouts_of_a_prefix_draw_the_same_numbers(make):
+@pytest.mark.parametrize(("budget", "parts"), [(1, 9), (2**30, 1)], ids=["one pair at a time", "all at once"])
+def test_every_draw_of_a_step_has_numbers_of_its_own(make, monkeypatch, budget, parts):
+    """And they are few: each is of all rows of a part at once."""
+    monkeypatch.setattr(rollout, "CPU_BYTES", budget)
     seeds = []
 
     def spy(logits, seed):
         tf.numpy_function(lambda numbers: seeds.append(tuple(numbers)), [seed], [])
         return most_likely(logits)
 
-    config, made = make(length=6, count=3)
+    config, made = make(length=6, count=3)  # three pairs of prefixes in each rollout
     for draw in (0, 1):
-        rewards = Rollouts(made, spy, config, compiled=False)
+        rewards = tf.function(Rollouts(made, spy, config, compiled=False))
         rewards(written(config, ends=False), WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(draw))
-    assert len(set(seeds)) == len(seeds) > 0
+    assert len(set(seeds)) == len(seeds) == 2 * parts * config.sequence_length
     assert {first for first, _ in seeds} == {1 + rollout.SEED}
-
-
-def test_all_rollouts_are_few_device_calls(make):
-    config, made = make(count=3)
-    traced = tf.function(Rollouts(made, sampler.inverse_cdf, config, compiled=False))
-    tokens = written(config, ends=False)
-    arguments = tokens, WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(0)
-    traced(*arguments)
-    assert traced.experimental_get_tracing_count() == 1

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from ladders import MS, dead, equivalence, finding, ladder_record, turns, without
+from ladders import MS, dead, equivalence, finding, ladder, ladder_record, turns, without
+from records import ENVIRONMENT
 
 from bench.ladders.figures import LadderFigures, invalid
 
@@ -102,6 +103,18 @@ def test_what_makes_a_rung_invalid():
     assert found["baseline"] == found["deferred metrics"] == ""
     assert found["guarded clipping"] == "crashed: killed"
     assert found["everything"] == "no weight has moved; not finite: w"
+
+
+@pytest.mark.parametrize(("gpus", "valid"), [([], False), (["H100"], True)])
+def test_what_only_moves_reads_must_be_the_same_bit_for_bit_on_a_cpu(gpus, valid):
+    made = ladder()
+    exact = made.model_copy(update={"rungs": tuple(rung.model_copy(update={"exact": True}) for rung in made.rungs)})
+    record = ladder_record(ladder=exact, environment={**ENVIRONMENT, "gpus": gpus})
+    why = invalid(record, record.ladder.full)
+    assert ("not bit for bit the same" in why) != valid
+    found = {"everything": finding(equal=equivalence().model_copy(update={"bit_for_bit": True}))}
+    record = ladder_record(ladder=exact, environment={**ENVIRONMENT, "gpus": gpus}, findings=found)
+    assert invalid(record, record.ladder.full) == ""
 
 
 def test_pairs_are_of_rounds_in_which_both_were_timed():

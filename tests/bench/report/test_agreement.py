@@ -54,7 +54,7 @@ def test_footer_names_the_options_the_tolerances_and_the_machine(record):
     notes = " ".join(agreement.footer(record))
     for text in (
         "50 batches by itself",
-        "within 1e-05",
+        "within 1e-05 in 90%",
         "loop before: a:b; preset tiny, seed 3; with sampler=x",
         "cores",
     ):
