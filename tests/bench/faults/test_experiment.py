@@ -231,12 +231,12 @@ def test_a_record_is_written_over_an_older_one(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda text: text[: len(text) // 2], "the file: Invalid JSON"),
-        (lambda text: "", "the file: Invalid JSON"),
-        (lambda text: "[]", "the file: "),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "schema_version: "),
-        (lambda text: text.replace('"schema_version"', '"schema"'), "schema: "),
-        (lambda text: text.replace('"survived"', '"thrived"'), "survivals.before.0.outcome: "),
+        (lambda text: text[: len(text) // 2], "no whole survival record (the file: Invalid JSON"),
+        (lambda text: "", "no whole survival record (the file: Invalid JSON"),
+        (lambda text: "[]", "no whole survival record (the file: "),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "is of schema 2, and this version"),
+        (lambda text: text.replace('"schema_version"', '"schema"'), "no whole survival record (schema: "),
+        (lambda text: text.replace('"survived"', '"thrived"'), "no whole survival record (survivals.before.0.outcome"),
     ],
 )
 def test_what_is_no_whole_record_is_one_line(tmp_path, damage, says):
@@ -244,7 +244,7 @@ def test_what_is_no_whole_record_is_one_line(tmp_path, damage, says):
     path.write_text(damage(path.read_text()))
     with pytest.raises(InvalidRecordError) as caught:
         SurvivalRecord.read(path)
-    assert str(caught.value).startswith(f"record {path}: no whole survival record ({says}")
+    assert str(caught.value).startswith(f"record {path}: {says}")
     assert "\n" not in str(caught.value)
 
 
