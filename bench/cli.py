@@ -24,8 +24,8 @@ from bench.report import checks, github, records, terminal
 from bench.verdict import Verdict, invalid
 
 app = typer.Typer(
-    help="Compares and gates the records that `pytest bench/ --benchmark-only` leaves in results/runs/, and finds the "
-    "host syncs of any program.",
+    help="Compares and gates the records that `pytest bench/ --benchmark-only` leaves in results/runs/, finds the host "
+    "syncs of any program, and runs experiments with records of their own.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
