@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from bench import arms, devices
+from bench import arms
 from bench.document import Document, write_whole
 from bench.environment import environment
 from bench.equivalence import BATCHES, equivalence
@@ -49,16 +49,18 @@ def agreement(
     Raises:
         UsageError: a loop that cannot be built.
     """
-    found = {}
+    found, here = {}, environment()
     for rung in compared(settings, every_rung):
         # Options of someone else's loops are theirs: nothing is known that would make the two alike.
         options = rung.equivalent_options or {}
         before = _build(settings, settings.before, {**settings.options, **options})
         after = _build(settings, rung.factory, {**rung.options, **options})
-        found[rung.name] = _exactly(equivalence(before, after, options, batches), rung.exact and not _has_gpu())
+        same = equivalence(before, after, options, batches)
+        why = rung.inexact(same, here)
+        found[rung.name] = same.model_copy(update={"equal": False, "reason": why}) if why else same
         tell(rung.name)
     return AgreementRecord(
-        created=datetime.datetime.now(datetime.UTC), environment=environment(), settings=settings, found=found
+        created=datetime.datetime.now(datetime.UTC), environment=here, settings=settings, found=found
     )
 
 
@@ -86,18 +88,6 @@ def leave(record: AgreementRecord, folder: Path) -> list[Path]:
     from bench.report import agreement as report
 
     return [record.write_as(folder / RECORD), write_whole(folder / TABLES, report.markdown(record))]
-
-
-def _exactly(found: Equivalence, wanted: bool) -> Equivalence:
-    """The same, and not equal where it had to be so bit for bit."""
-    if not wanted or found.bit_for_bit:
-        return found
-    reason = f"only moves reads and calls, and is not bit for bit the same: {found.reason}"
-    return found.model_copy(update={"equal": False, "reason": reason})
-
-
-def _has_gpu() -> bool:
-    return bool(devices.state()["gpus"])
 
 
 def _build(settings: Settings, factory: str, options: dict[str, Any]) -> TrainingLoop:

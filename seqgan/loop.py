@@ -44,7 +44,7 @@ class OptimizedLoop:
         drawn = config.batch_size * config.sequence_length if config.keep_lines else 0
         self._metrics = metrics.BY_NAME[config.metrics](_COLUMNS + drawn)
         self._feed = feeds.BY_NAME[config.feed](config, data)
-        # On the device, and no constant of the graph: for another seed XLA need not compile it anew.
+        # An input of the graphs and no constant in them, so that they are the same for every seed.
         self._seed = tf.constant(config.seed & 0x7FFFFFFF)
         self._sampler = sampler.BY_NAME[config.sampler or "inverse_cdf"]
         protect = protection.BY_NAME[config.protection]

@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, Self
 
-from bench.document import write_whole
-from bench.errors import UsageError
+from bench.document import Frozen, write_whole
+from bench.errors import InvalidRecordError, UsageError
 from bench.faults.forkserver import Forked, ForkServer
 
 LOCK = ".lock"
@@ -116,6 +116,36 @@ def of_loops() -> dict[str, str]:
         # Several at a time, beside a process that may hold memory itself: none takes more than it needs.
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
+
+
+class Result(Frozen):
+    """What a job's process leaves."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What a file holds.
+
+        Raises:
+            InvalidRecordError: no whole result.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InvalidRecordError(f"result {path}: cannot be read ({type(error).__name__}); remove it") from None
+
+
+def finish(path: Path, work: Callable[[], Result]) -> int:
+    """For a job's process: leaves what `work` gives in a file; its exit code.
+
+    A UsageError (no such loop, a full disk) says nothing about what was to be found out: it becomes the last line that
+    the process prints, and no result.
+    """
+    try:
+        write_whole(path, work().model_dump_json() + "\n")
+    except UsageError as error:
+        print("error:", *str(error).splitlines(), flush=True)
+        return REFUSED
+    return 0
 
 
 def die_with_parent() -> None:

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from bench.document import Frozen, write_whole
-from bench.errors import InvalidRecordError, UsageError
-from bench.faults.jobs import REFUSED, Death, Job, die_with_parent
+from bench.document import Frozen
+from bench.faults.jobs import Death, Job, Result, die_with_parent, finish
 from bench.faults.observation import Observation
 
 
@@ -40,24 +39,12 @@ class Trial(Frozen):
         return Job(name, ("-m", "bench.faults.trial", trial.model_dump_json()), title, self.time_limit)
 
 
-class Tried(Frozen):
+class Tried(Result):
     """What came of it."""
 
     trial: Trial
     observation: Observation
     seconds: float  # with starting the process
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """What a file holds.
-
-        Raises:
-            InvalidRecordError: no whole result.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise InvalidRecordError(f"result {path}: cannot be read ({type(error).__name__}); remove it") from None
 
     @classmethod
     def died(cls, trial: Trial, death: Death) -> Self:
@@ -81,14 +68,12 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     die_with_parent()
     trial = Trial.model_validate_json(arguments[0])
-    try:
+
+    def tried() -> Tried:
         observation = _run(trial)
-        tried = Tried(trial=trial, observation=observation, seconds=time.monotonic() - started)
-        write_whole(Path(arguments[1]), tried.model_dump_json() + "\n")
-    except UsageError as error:  # a full disk, too: it says nothing about the loop
-        print("error:", *str(error).splitlines(), flush=True)
-        return REFUSED
-    return 0
+        return Tried(trial=trial, observation=observation, seconds=time.monotonic() - started)
+
+    return finish(Path(arguments[1]), tried)
 
 
 if __name__ == "__main__":

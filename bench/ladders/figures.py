@@ -87,8 +87,8 @@ def invalid(record: LadderRecord, rung: Rung) -> str:
     equivalence = record.findings[rung.name].equivalence
     if equivalence and not equivalence.equal:
         return f"does not compute what {record.ladder.baseline.name} does: {equivalence.reason}"
-    if equivalence and rung.exact and not equivalence.bit_for_bit and not record.environment.get("gpus"):
-        return f"only moves reads and calls, and is not bit for bit the same: {equivalence.reason}"
+    if equivalence and (why := rung.inexact(equivalence, record.environment)):
+        return why
     return "; ".join(record.problems.get(rung.name, ()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bench.document import Frozen
+from bench.faults.jobs import Result
 from bench.record import Count, Equivalence, HostSyncs, Start
 
 
@@ -15,7 +16,7 @@ class PeakMemory(Frozen):
     nbytes: Count
 
 
-class Finding(Frozen):
+class Finding(Result):
     """Of one rung; None is what was not looked at, or what its process did not live to say."""
 
     start: Start | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.document import Frozen
-from bench.record import NULL, Count
+from bench.record import NULL, Count, Equivalence
 
 Group = Literal["baseline", "step", "left out"]
 """The first rung; one change more than the rung before it; the full set without one change."""
@@ -23,6 +24,12 @@ class Rung(Frozen):
     equivalent_options: dict[str, Any] | None = None
     """With these besides, both this loop and the baseline must compute the same; None where none are known."""
     exact: bool = False  # whether it must be so bit for bit on a CPU, for it only moves reads and calls
+
+    def inexact(self, found: Equivalence, environment: Mapping[str, Any]) -> str:
+        """Why it does not do that what was found is the same up to rounding, in words; empty if it does."""
+        if not self.exact or found.bit_for_bit or environment.get("gpus"):
+            return ""
+        return f"only moves reads and calls, and is not bit for bit the same: {found.reason}"
 
 
 class Ladder(Frozen):

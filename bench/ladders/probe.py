@@ -10,9 +10,8 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from bench.document import Frozen, write_whole
-from bench.errors import InvalidRecordError, UsageError
-from bench.faults.jobs import REFUSED, Death, Job, die_with_parent
+from bench.document import Frozen
+from bench.faults.jobs import Death, Job, die_with_parent, finish
 from bench.ladders.finding import Finding
 from bench.ladders.ladder import Ladder, Rung
 
@@ -46,18 +45,6 @@ def died(death: Death) -> Finding:
     return Finding(died=f"{death.how}: {death.why}")
 
 
-def read(path: Path) -> Finding:
-    """What a process has left in a file.
-
-    Raises:
-        InvalidRecordError: no whole result.
-    """
-    try:
-        return Finding.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidRecordError(f"result {path}: cannot be read ({type(error).__name__}); remove it") from None
-
-
 def _look(probe: Probe) -> Finding:
     # Here, so that the process watches its parent while TensorFlow starts.
     from bench.ladders.examination import examine
@@ -70,12 +57,7 @@ def main(arguments: list[str]) -> int:
     """Looks at what the first argument says, and leaves what it finds in the file that the second one names."""
     die_with_parent()
     probe = Probe.model_validate_json(arguments[0])
-    try:
-        write_whole(Path(arguments[1]), _look(probe).model_dump_json() + "\n")
-    except UsageError as error:  # a full disk, too: it says nothing about the loop
-        print("error:", *str(error).splitlines(), flush=True)
-        return REFUSED
-    return 0
+    return finish(Path(arguments[1]), lambda: _look(probe))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,8 @@ def find(
         UsageError: the folder cannot be written, is in use, or is of another machine, software or code; or a loop is
             not to be had.
     """
-    same_environment(folder, {**environment, **_origin(ladder)})
+    made_of = fingerprint.of_loops((each.factory for each in ladder.rungs), (each.options for each in ladder.rungs))
+    same_environment(folder, {**environment, **made_of})
     work = {rung.name: Probe.of(ladder, rung).job for rung in ladder.rungs}
     for name, job in work.items():
         if jobs.result(folder, job).exists():
@@ -41,24 +40,6 @@ def find(
     def died(job: Job, death: Death) -> str:
         return probe.died(death).model_dump_json() + "\n"
 
-    # One at a time: they are timed.
-    jobs.run([*work.values()], folder, 1, died, lambda job: tell(job.title), _of_processes(), probe.PRELOADED)
-    return {name: probe.read(jobs.result(folder, job)) for name, job in work.items()}
-
-
-def _of_processes() -> dict[str, str]:
-    """What the processes find in their environment: no cache of compilations, which is a part of their time."""
-    return {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # what can be imported here can be there
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # beside a process that may hold memory itself
-    }
-
-
-def _origin(ladder: Ladder) -> dict[str, Any]:
-    """What the loops are made of."""
-    scripts = {str(rung.options["script"]) for rung in ladder.rungs if "script" in rung.options}
-    return {
-        "code of the loops": fingerprint.code(rung.factory for rung in ladder.rungs),
-        "script": fingerprint.of_files(map(Path, scripts)),
-    }
+    # One at a time, for they are timed; and without a cache of compilations, which are a part of that time.
+    jobs.run([*work.values()], folder, 1, died, lambda job: tell(job.title), jobs.of_loops(), probe.PRELOADED)
+    return {name: Finding.read(jobs.result(folder, job)) for name, job in work.items()}

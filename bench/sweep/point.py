@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Frozen, write_whole
-from bench.errors import InvalidRecordError, UsageError
-from bench.faults.jobs import REFUSED, Death, Job, die_with_parent
+from bench.document import Frozen
+from bench.errors import UsageError
+from bench.faults.jobs import Death, Job, Result, die_with_parent, finish
 from bench.record import ARMS, Arm, Record, Settings
 
 if TYPE_CHECKING:  # what needs TensorFlow: the process watches its parent while that starts
@@ -46,7 +46,7 @@ class Point(Frozen):
         return Job(self.name, ("-m", "bench.sweep.point", self.model_dump_json()), title, self.time_limit)
 
 
-class Measured(Frozen):
+class Measured(Result):
     """What came of it."""
 
     point: Point
@@ -61,18 +61,6 @@ class Measured(Frozen):
         if (self.record is not None) != (self.ended == "measured"):
             raise ValueError("what was measured has a record, and nothing else has")
         return self
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """What a file holds.
-
-        Raises:
-            InvalidRecordError: no whole result.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise InvalidRecordError(f"result {path}: cannot be read ({type(error).__name__}); remove it") from None
 
     @classmethod
     def died(cls, point: Point, death: Death) -> Self:
@@ -133,13 +121,7 @@ def main(arguments: list[str]) -> int:
     point = Point.model_validate_json(arguments[0])
     from bench.measurement import Measurement
 
-    try:
-        measured = measure(point, Measurement(point.settings), started)
-        write_whole(Path(arguments[1]), measured.model_dump_json() + "\n")
-    except UsageError as error:  # no such loop, or a full disk: it says nothing about the size of the work
-        print("error:", *str(error).splitlines(), flush=True)
-        return REFUSED
-    return 0
+    return finish(Path(arguments[1]), lambda: measure(point, Measurement(point.settings), started))
 
 
 if __name__ == "__main__":

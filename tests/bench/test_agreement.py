@@ -50,7 +50,7 @@ def test_what_only_moves_reads_must_be_the_same_bit_for_bit_on_a_cpu(monkeypatch
     rung = Rung(name="after", factory="toys:plain", group="step", exact=exact)
     monkeypatch.setattr(agreement, "equivalence", lambda *_: rounded)
     monkeypatch.setattr(agreement, "compared", lambda *_: [rung])
-    monkeypatch.setattr(agreement.devices, "state", lambda: {"gpus": gpus})
+    monkeypatch.setattr(agreement, "environment", lambda: {"gpus": gpus})
     found = agreement.agreement(settings(), every_rung=False).found["after"]
     assert found.equal == equal
     assert ("not bit for bit" in found.reason) != equal

@@ -132,8 +132,8 @@ def test_is_checked_when_it_is_made(broken):
 @pytest.mark.parametrize("fault", [None, "nan,batch=1"])
 def test_leaves_what_came_of_it(begin, monkeypatch, fault):
     left = []
-    write = trial.write_whole
-    monkeypatch.setattr(trial, "write_whole", lambda path, text: (left.append(text), write(path, text)))
+    write = jobs.write_whole
+    monkeypatch.setattr(jobs, "write_whole", lambda path, text: (left.append(text), write(path, text)))
     code, path = begin(make(batches=3, fault=fault))
     found = Tried.read(path)
     assert code == 0

@@ -43,7 +43,7 @@ def test_a_job_brings_its_probe_to_another_process():
 def test_leaves_what_it_finds(begin):
     asked = []
     code, path = begin(lambda what: (asked.append(what), finding())[1])
-    assert (code, probe.read(path)) == (0, finding())
+    assert (code, Finding.read(path)) == (0, finding())
     assert asked == [of()]
 
 
@@ -66,4 +66,4 @@ def test_a_damaged_result_is_one_line(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InvalidRecordError, match=r"result .*: cannot be read \(.*\); remove it$"):
-        probe.read(path)
+        Finding.read(path)

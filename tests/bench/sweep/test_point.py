@@ -5,6 +5,7 @@ from records import record
 from sweeps import SETTINGS, measured, sweep
 
 from bench.errors import InvalidRecordError, UsageError
+from bench.faults import jobs
 from bench.faults.jobs import REFUSED, Death
 from bench.measurement import Measurement
 from bench.record import Settings
@@ -127,6 +128,6 @@ def test_a_full_disk_is_no_result(main, monkeypatch, capsys):
         raise UsageError("results folder: cannot be written (no space)")
 
     monkeypatch.setattr(points, "measure", lambda point, measurement, started: measured(point))
-    monkeypatch.setattr(points, "write_whole", full)
+    monkeypatch.setattr(jobs, "write_whole", full)
     assert main(at())[0] == REFUSED
     assert "no space" in capsys.readouterr().out
