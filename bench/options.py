@@ -63,6 +63,11 @@ def add(parser: pytest.Parser) -> None:
         help="time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
         "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
     )
+    group.addoption(
+        "--require-gpu",
+        action="store_true",
+        help="end at once, with exit code 2, unless TensorFlow computes on a GPU: for runners that should have one",
+    )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
         "bench gate",
@@ -96,6 +101,7 @@ def check(config: pytest.Config) -> None:
     if axes := sweep(config):
         arms.sweep(_settings(config, option("preset") or "paper"), axes)
     _writable(results(config))
+    _has_gpu(config)
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -230,6 +236,14 @@ def _number(config: pytest.Config, name: str, zero: bool = False) -> float:
         least = "of at least zero" if zero else "above zero"
         raise UsageError(f"--{name.replace('_', '-')} {text!r}: must be a number {least}")
     return value
+
+
+def _has_gpu(config: pytest.Config) -> None:
+    """Last of all that is looked at: it starts TensorFlow."""
+    if config.getoption("require_gpu") and not config.getoption("collectonly"):
+        from bench import gpu
+
+        print(f"--require-gpu: TensorFlow computes on {gpu.require()}")
 
 
 def _writable(folder: Path) -> None:
