@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pynvml
 import pytest
@@ -6,6 +9,8 @@ import tensorflow as tf
 
 from bench import gpu, options
 from bench.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +156,16 @@ def test_a_run_looks_for_it_when_told_to(monkeypatch, wanted, collected, looks):
     monkeypatch.setattr(gpu, "require", lambda: seen.append("looked") or "a GPU")
     options._has_gpu(Config(require_gpu=wanted, collectonly=collected))
     assert bool(seen) == looks
+
+
+def test_a_run_without_it_ends_at_once(tmp_path):
+    command = [sys.executable, "-m", "pytest", ROOT / "bench", "--benchmark-only", "--require-gpu", "--max-syncs", "1"]
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # also where there is one
+    done = subprocess.run(
+        [*command, "--results", tmp_path / "runs"], env=hidden, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stdout
+    assert "--require-gpu: TensorFlow sees no GPU; NVML" in done.stdout + done.stderr
+    assert "passed" not in done.stdout
+    assert "skipped" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
