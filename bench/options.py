@@ -18,6 +18,10 @@ from bench.sweep.axis import Axis, parse
 
 _SURVIVAL = ("short", "full", "none")
 
+_UTILISATION = 5.0
+_UTILISATION_OF = {"tiny": 1.0}
+"""Seconds of undisturbed training, unless asked for otherwise; by preset where it is not the first."""
+
 DEFAULT_RESULTS = "results/runs"
 
 
@@ -43,6 +47,13 @@ def add(parser: pytest.Parser) -> None:
         help="faults that the loops are put through: short (a few, from one seed), none, or full: the whole matrix of "
         "faults, seeds and protections, into RESULTS/survival-PRESET, where an interrupted one is gone on with "
         "(default: short)",
+    )
+    group.addoption(
+        "--utilisation",
+        metavar="SECONDS",
+        help="watch each loop train for so long in a process of its own: utilisation, memory, power, clocks and copies "
+        f"of a GPU, CPU time and memory without one; 0: do not (default: {_UTILISATION:g}; "
+        f"{', '.join(f'{value:g} at preset {name}' for name, value in _UTILISATION_OF.items())})",
     )
     group.addoption(
         "--profile",
@@ -85,6 +96,7 @@ def check(config: pytest.Config) -> None:
         _whole_number(config, name, least)
     _number(config, "max_time")
     survival(config)
+    utilisation(config, "")
     percent.parse("--precision", config.getoption("precision"))
     gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
@@ -127,6 +139,17 @@ def survival(config: pytest.Config) -> str:
     if wanted not in _SURVIVAL:
         raise UsageError(f"--survival {wanted!r}: must be one of {', '.join(_SURVIVAL)}")
     return wanted
+
+
+def utilisation(config: pytest.Config, preset: str) -> float:
+    """For how many seconds each loop is watched; 0: not at all.
+
+    Raises:
+        UsageError: not a number, or a negative one.
+    """
+    if config.getoption("utilisation") is None:
+        return _UTILISATION_OF.get(preset, _UTILISATION)
+    return _number(config, "utilisation", zero=True)
 
 
 def sweep(config: pytest.Config) -> tuple[Axis, ...]:
@@ -174,6 +197,12 @@ def timing_seconds(config: pytest.Config, a_batch: float) -> float:
 def survival_seconds(config: pytest.Config) -> float:
     """Roughly how long the runs with faults will take, on two cores at preset tiny."""
     return {"short": 40.0, "none": 0.0, "full": 3600.0}[survival(config)]
+
+
+def utilisation_seconds(config: pytest.Config) -> float:
+    """Roughly how long that will take, starting the processes and warming the loops up with it."""
+    seconds = utilisation(config, config.getoption("preset") or "")
+    return 2 * (STARTING + 1.5 * seconds) if seconds else 0.0
 
 
 def is_profiled(config: pytest.Config) -> bool:

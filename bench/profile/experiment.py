@@ -128,7 +128,7 @@ def trace(loop: TrainingLoop, batches: int, folder: Path, every_op: bool = False
         unfinished = tempfile.TemporaryDirectory(prefix=".trace-", dir=folder)
     with unfinished:
         try:
-            took = _traced(loop, batches, Path(unfinished.name), events.EVERY if every_op else events.EXPENSIVE)
+            took = run_traced(loop, batches, Path(unfinished.name), events.EVERY if every_op else events.EXPENSIVE)
             found = events.traced(profiler.read(Path(unfinished.name)))
         except ProfilerError as error:
             raise UsageError(f"profile of {type(loop).__name__}: {error}") from error
@@ -150,7 +150,12 @@ def leave(record: ProfileRecord, folder: Path) -> list[Path]:
     return [record.write_as(folder / RECORD), write_whole(folder / TABLES, profile.markdown(record, folder))]
 
 
-def _traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) -> Timed:
+def run_traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) -> Timed:
+    """Has a loop train so many batches under the profiler, whose trace, with the stretch marked, is in a folder then.
+
+    Raises:
+        ProfilerError: a profiler is running in this program already, or the program has stopped this one.
+    """
     session = profiler.start(folder, host_level)
     try:
         with tf.profiler.experimental.Trace(events.MARK):

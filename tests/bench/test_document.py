@@ -13,9 +13,9 @@ from bench.record import Record
     ("content", "says"),
     [
         (b"", "no whole record"),
-        (b'{"schema_version": 5, "created"', "no whole record"),
-        (b'{"schema_version": 1}', "is of schema 1, and this version reads 5; run again"),
-        (b'{"schema_version": 5}', "no whole record (created: Field required)"),
+        (b'{"schema_version": 6, "created"', "no whole record"),
+        (b'{"schema_version": 1}', "is of schema 1, and this version reads 6; run again"),
+        (b'{"schema_version": 6}', "no whole record (created: Field required)"),
         (b"[]", "the file"),
         (b"\xff", "no whole record"),
     ],

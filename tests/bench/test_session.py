@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
 ENVIRONMENT["PYTHONPATH"] = str(ROOT / "tests")
 TOYS = ["--before", "toys:reading", "--after", "toys:guarded", "--batches", "3", "--rounds", "12"]
+TOYS += ["--utilisation", "0.3"]
 
 
 def command(*arguments):
@@ -50,7 +51,15 @@ def test_ends_with_a_table(whole):
     done, _ = whole
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout[done.stdout.index("before / after") :]
-    for text in ("ms/batch", "time to first batch", "host syncs a batch", "bytes read", "NaN gradients", "written:"):
+    for text in (
+        "ms/batch",
+        "time to first batch",
+        "host syncs a batch",
+        "bytes read",
+        "CPUs busy",
+        "NaN gradients",
+        "written:",
+    ):
         assert text in table
     assert "warning" not in done.stdout.lower()
 
@@ -73,6 +82,7 @@ def test_leaves_one_record_and_its_table(whole):
         "frozen",
     ]
     assert [survival.outcome for survival in found.arms["after"].survivals] == ["skipped", "skipped", "survived"]
+    assert all(arm.telemetry.stretch.samples for arm in found.arms.values())
     assert "| host syncs a batch" in table.read_text()
 
 
@@ -121,6 +131,7 @@ def test_a_second_run_leaves_the_first_alone(whole):
         (["--rounds", "many"], "--rounds 'many': must be a whole number of at least 1"),
         (["--precision", "3"], "--precision '3': must be a percentage above zero, such as 5%"),
         (["--max-time", "0"], "--max-time '0': must be a number above zero"),
+        (["--utilisation", "-1"], "--utilisation '-1': must be a number of at least zero"),
         (["--max-syncs", "few"], "--max-syncs 'few': must be a number of at least zero"),
         (["--max-slowdown=-5%"], "--max-slowdown '-5%': must be a percentage above zero"),
         (["--reference", "none.json"], "record none.json: cannot be read"),
@@ -314,6 +325,14 @@ def test_without_profile_nothing_is_traced(tmp_path):
     assert "1 skipped" in done.stdout
     assert "--profile traces a stretch of each loop" in done.stdout
     assert not [*tmp_path.rglob("profile*")]
+
+
+def test_utilisation_can_be_left_out(tmp_path):
+    done = bench(*TOYS[:-1], "0", "--preset", "any", "--results", tmp_path, "-k", "utilisation", "-rs")
+    assert "1 skipped" in done.stdout
+    assert "--utilisation 0" in done.stdout
+    assert "starting TensorFlow" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 LADDER = [*TOYS, "--preset", "any", "-k", "test_ladder"]
