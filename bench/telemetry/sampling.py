@@ -7,9 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from bench.faults import jobs
 from bench.telemetry.record import Sample
@@ -32,16 +31,15 @@ class Sampler:
         self._command = [sys.executable, "-m", "bench.telemetry.sampler", str(os.getpid()), str(interval)]
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="telemetry-")
-        self._lines, self._notes = Path(self._folder.name, "samples.jsonl"), Path(self._folder.name, "notes")
-        with self._lines.open("wb") as lines, self._notes.open("wb") as notes:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,  # the sampler ends when this end of it is closed
-                stdout=lines,
-                stderr=notes,
-                env={**os.environ, **jobs.of_loops()},
-            )
+        # Files without a name: whoever ends this process leaves nothing behind.
+        self._lines, self._notes = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,  # the sampler ends when this end of it is closed
+            stdout=self._lines,
+            stderr=self._notes,
+            env={**os.environ, **jobs.of_loops()},
+        )
         self._await_first()
         return self
 
@@ -52,19 +50,20 @@ class Sampler:
             self._process.kill()
             self._process.communicate()
         finally:
-            self._folder.cleanup()
+            self._lines.close()
+            self._notes.close()
 
     def samples(self) -> tuple[Sample, ...]:
         """Those that were taken until now."""
-        text = self._lines.read_text(encoding="ascii")
-        return tuple(Sample.model_validate_json(line) for line in text.splitlines(keepends=True) if line.endswith("\n"))
+        lines = _written(self._lines).splitlines(keepends=True)
+        return tuple(Sample.model_validate_json(line) for line in lines if line.endswith("\n"))
 
     def problem(self) -> str:
         """Why there are no more samples, in words; empty while there are."""
         code = self._process.poll()
         if code is None:
             return ""
-        said = self._notes.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        said = _written(self._notes).splitlines() or [""]
         return f"the sampler ended with code {code}: {said[-1]}"
 
     def _await_first(self) -> None:
@@ -72,3 +71,8 @@ class Sampler:
         until = time.monotonic() + _PATIENCE
         while not self.samples() and self._process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
+
+
+def _written(file: IO[bytes]) -> str:
+    """What has been written; where the sampler, which shares the file's position, writes next stays as it is."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")

@@ -1,3 +1,4 @@
+import io
 import subprocess
 
 import pytest
@@ -46,12 +47,17 @@ def test_one_that_does_not_end_is_ended():
             ended.append(True)
 
     sampler._process = Stuck()
+    sampler._lines, sampler._notes = io.BytesIO(), io.BytesIO()
     sampler.__exit__(None, None, None)
     assert ended
 
 
 def test_half_a_line_is_no_sample_yet(tmp_path):
     sampler = Sampler()
-    sampler._lines = tmp_path / "samples"
-    sampler._lines.write_text('{"at": 1.0}\n{"at": 2')
-    assert [each.at for each in sampler.samples()] == [1.0]
+    with (tmp_path / "samples").open("w+b") as sampler._lines:
+        sampler._lines.write(b'{"at": 1.0}\n{"at": 2')
+        sampler._lines.flush()
+        assert [each.at for each in sampler.samples()] == [1.0]
+        sampler._lines.write(b".0}\n")
+        sampler._lines.flush()
+        assert [each.at for each in sampler.samples()] == [1.0, 2.0]
