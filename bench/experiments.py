@@ -10,9 +10,11 @@ import typer
 from rich.console import Console
 
 from bench import arms, percent
+from bench.convergence import plan as convergence
 from bench.errors import UsageError
 from bench.faults.experiment import canonical
 from bench.gate import Outcome
+from bench.ladder import share_device
 from bench.ladders.record import Limits as LadderLimits
 from bench.progress import ProgressDisplay, TrialsDisplay
 from bench.record import ARMS, Settings
@@ -82,6 +84,71 @@ def survive(
             ) from None
     written = ", ".join(map(str, survival.leave(record, out)))
     terminal.tables(_console(), report.tables(record), [*report.footer(record), f"written: {written}"])
+
+
+def converge(
+    before: Before = arms.BEFORE,
+    after: After = arms.AFTER,
+    preset: Annotated[str, typer.Option(help=f"Size of the work: {', '.join(arms.PRESETS)}.")] = "tiny",
+    script: Script = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each loop; an interval needs 2, and is wide below 5.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="To train; quality is looked at after each.")] = convergence.EPOCHS,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Batches of an epoch. Default: what the loop says in describe().")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first one.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the runs, the record, tables and plot. Default: results/runs/convergence-PRESET."
+        ),
+    ] = None,
+    at_a_time: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes at a time. Default: one a core; on a GPU, one.")
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option(min=1, help="Seconds for a run; one that takes longer is ended.")
+    ] = convergence.TIME_LIMIT,
+) -> None:
+    """Train both loops from several seeds, and see which learns better: quality over the batches, with a verdict.
+
+    A loop says how good it is in evaluate() -> {name: number}, ↓ or ↑ at the end of a name for the better way. The
+    built-in loops begin with the same pre-trained networks, and are rated at one temperature whatever they train at:
+    by the oracle's NLL of generated lines, or on a script by BLEU and self-BLEU, and by the NLL of held-out lines.
+    A third, the loop after at a fixed temperature, tells what annealing does from what all the rest does.
+
+    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
+    command goes on with the rest.
+
+    Examples: python -m bench converge --seeds 10
+
+    python -m bench converge --preset paper --script hamlet.csv --seeds 5 --out runs/hamlet
+
+    python -m bench converge --before my.old:make --after my.new:make --every 100
+    """
+    options = _options(script)
+    settings = Settings(before=before, after=after, preset=preset, seed=seed, batches=1, options=options)
+    plan = arms.convergence_plan(settings, seeds, epochs, every).model_copy(update={"time_limit": time_limit})
+    for loop in plan.loops.values():
+        arms.check(loop.factory, loop.factory, preset, seed, loop.options)
+    share_device()
+    arms.start_tensorflow()
+    from bench import survive as survival  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.convergence import running
+    from bench.report import convergence as report
+
+    folder = out or Path(f"results/runs/convergence-{preset}")
+    with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
+        try:
+            record = running.converge(plan, folder, at_a_time or survival.workers(), display.done)
+        except KeyboardInterrupt:
+            raise _interrupted(
+                f"the same command goes on with what is left ({display.left} of {display.total})"
+            ) from None
+    written = ", ".join(map(str, running.leave(record, folder)))
+    shown = report.report(record)
+    terminal.tables(_console(), shown.tables, [*shown.notes, f"written: {written}"])
+    raise typer.Exit(int(record.is_empty))
 
 
 def profile(
@@ -313,5 +380,5 @@ def _options(script: Path | None) -> dict[str, Any]:
     return {"script": str(script)}
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (equivalence, ladder, sweep, profile, survive)
+COMMANDS: tuple[Callable[..., None], ...] = (equivalence, ladder, sweep, profile, survive, converge)
 """In the order in which `--help` names them."""

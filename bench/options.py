@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import arms, percent
+from bench.convergence.plan import EPOCHS
 from bench.errors import UsageError
 from bench.gate import MAX_SLOWDOWN, Limits
 from bench.ladders.record import Limits as LadderLimits
@@ -63,6 +64,12 @@ def add(parser: pytest.Parser) -> None:
         help="time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
         "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
     )
+    group.addoption(
+        "--convergence",
+        metavar="SEEDS",
+        help=f"train both loops for {EPOCHS} epochs from so many seeds as well, and see which learns better, into "
+        "RESULTS/convergence-PRESET, where an interrupted one is gone on with",
+    )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
         "bench gate",
@@ -81,7 +88,7 @@ def check(config: pytest.Config) -> None:
     Raises:
         UsageError: an option is wrong; it says which and how.
     """
-    for name, least in (("batches", 1), ("rounds", 1), ("seed", 0)):
+    for name, least in (("batches", 1), ("rounds", 1), ("seed", 0), ("convergence", 1)):
         _whole_number(config, name, least)
     _number(config, "max_time")
     survival(config)
@@ -190,6 +197,16 @@ def sweep_seconds(config: pytest.Config) -> float:
     """Roughly how long the sizes of a sweep will take: rounds, and starting a process for each."""
     points = sum(len(axis.values) for axis in sweep(config))
     return (points * STARTING + _number(config, "max_time")) if points else 0.0
+
+
+def convergence_seeds(config: pytest.Config) -> int:
+    """From how many seeds both loops are trained to see how well they learn; none unless asked for."""
+    return int(config.getoption("convergence") or 0)
+
+
+def convergence_seconds(config: pytest.Config) -> float:
+    """Roughly how long that will take, on two cores at preset tiny."""
+    return 60.0 * convergence_seeds(config)
 
 
 def ladder_limits(config: pytest.Config) -> LadderLimits:

@@ -52,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
     config.addinivalue_line("markers", "is_profile: a test that takes time with --profile only")
+    config.addinivalue_line("markers", "has_seeds: a test that takes time with --convergence only")
     config.addinivalue_line("markers", "has_sizes: a test of which --sweep says whether it runs and for how long")
     config.addinivalue_line("markers", "climbs_ladder: a test whose length --ladder says")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
@@ -76,6 +77,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
         if item.get_closest_marker("is_profile"):
             item.add_marker(pytest.mark.takes(options.profile_seconds(config)))
+        if item.get_closest_marker("has_seeds"):
+            item.add_marker(pytest.mark.takes(options.convergence_seconds(config)))
         if item.get_closest_marker("has_sizes"):
             item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
             item.add_marker(pytest.mark.skipif(not options.sweep(config), reason=_NO_SIZES))

@@ -38,7 +38,8 @@ class Evaluation:
     """Rates a generator at any moment of its training, which it leaves alone.
 
     Lines are drawn at the config's evaluation temperature, whatever the loop trains with, and by random numbers that
-    are nobody else's and the same each time: what changes from one evaluation to the next is the generator.
+    are nobody else's and the same each time: what changes from one evaluation to the next is the generator. One that
+    trains at a higher temperature is sharper here than where it trains, and one at a lower less so.
     """
 
     def __init__(self, config: Config, data: Dataset, generator: Generator) -> None:
@@ -52,7 +53,9 @@ class Evaluation:
         """By name, with an arrow for the better way.
 
         Of synthetic data the oracle's NLL of generated lines; of a script BLEU against lines that were held out (or
-        else trained on) and self-BLEU; of either the NLL of lines that were held out, if any were.
+        else trained on) and self-BLEU; of either the NLL of lines that were held out, if any were. The first of each is
+        low (BLEU: high) as well when the generator says the same few likely lines again and again: then the others
+        tell.
         """
         found = {}
         if not self._data.sizes.ends:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from convergences import LOOPS, convergence_record, course
 from ladders import ladder_record
 from records import arm, record
 from survivals import survival_record
@@ -284,6 +285,79 @@ def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arg
     assert says in err
     assert len(err.splitlines()) == 1
     assert not survived
+
+
+@pytest.fixture
+def converged(monkeypatch):
+    """Has no loop run; gives what was asked for."""
+    from bench.convergence import running
+
+    asked = {}
+
+    def pretend(plan, folder, at_a_time, tell):
+        asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
+        for trial in plan.trials():
+            tell(trial.job.title)
+            if asked.get("interrupt"):
+                raise KeyboardInterrupt
+        return convergence_record(courses=asked["courses"]) if "courses" in asked else convergence_record()
+
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    monkeypatch.setattr(running, "converge", pretend)
+    return asked
+
+
+def test_converge_shows_and_leaves_its_tables(run, converged, tmp_path):
+    limits = ("--seeds", 2, "--seed", 5, "--epochs", 3, "--every", 7, "--workers", 3, "--time-limit", 9)
+    code, out, err = run("converge", "--out", tmp_path / "c", *limits)
+    assert code == 0
+    for text in ("does annealing help?", "better: -1", "NLL (nats a token)", "quality-over-batches.svg"):
+        assert text in " ".join(out.split())
+    assert sorted(path.suffix for path in (tmp_path / "c").iterdir()) == [".json", ".md", ".png", ".svg"]
+    plan = converged["plan"]
+    assert (plan.seeds, plan.epochs, plan.every, plan.time_limit, converged["at_a_time"]) == ((5, 6), 3, 7, 9.0, 3)
+    assert (len(plan.loops), plan.preset) == (3, "tiny")
+    assert err.splitlines()[-1] == "6 of 6 runs: after, fixed temperature, seed 6"
+
+
+def test_converge_goes_into_a_folder_of_its_preset(run, converged, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("converge", "--seeds", 1)[0] == 0
+    assert str(converged["folder"]) == "results/runs/convergence-tiny"
+
+
+def test_converge_of_which_nothing_is_left_has_an_exit_code(run, converged, tmp_path):
+    converged["courses"] = {
+        loop: tuple(course(loop, seed, ended="crashed", why="boom", moments=()) for seed in range(3)) for loop in LOOPS
+    }
+    code, out, _ = run("converge", "--out", tmp_path, "--seeds", 1)
+    assert code == 1
+    assert "crashed: boom" in out
+
+
+def test_converge_interrupted(run, converged, tmp_path):
+    converged["interrupt"] = True
+    code, _, err = run("converge", "--out", tmp_path, "--seeds", 1)
+    assert code == 130
+    assert "the same command goes on with what is left (2 of 3)" in err
+
+
+def test_converge_help_teaches(run):
+    code, out, _ = run("converge", "--help")
+    assert code == 0
+    for text in ("which learns better", "evaluate()", "Ctrl-C", "Examples", "--every"):
+        assert text in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--preset", "huge"], "preset 'huge' is unknown"), (["--script", "none.csv"], "script none.csv: no such file")],
+)
+def test_converge_refuses_in_one_line_and_before_anything_slow(run, converged, arguments, says):
+    code, _, err = run("converge", *arguments)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert says in err
+    assert not converged
 
 
 @pytest.fixture

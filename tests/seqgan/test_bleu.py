@@ -2,7 +2,7 @@ import pytest
 
 from seqgan.bleu import bleu, self_bleu
 
-SCRIPT = ["to be or not to be".split(), "that is the question".split()]
+SCRIPT = [["to", "be", "or", "not", "to", "be"], ["that", "is", "the", "question"]]
 
 
 def test_a_line_of_the_script_scores_one_and_foreign_words_zero():
@@ -18,7 +18,9 @@ def test_more_in_common_scores_higher_even_without_any_four_words():
 
 def test_a_line_is_never_its_own_reference():
     assert self_bleu([["a", "b", "c", "d"], ["e", "f", "g", "h"]]) == 0.0
-    assert self_bleu([["a", "b", "c", "d"], ["a", "b", "c", "d"]]) == pytest.approx(1.0)  # of another that says the same
+    assert self_bleu([["a", "b", "c", "d"], ["a", "b", "c", "d"]]) == pytest.approx(
+        1.0
+    )  # of another that says the same
 
 
 def test_an_empty_line_scores_zero():

@@ -65,7 +65,8 @@ def test_too_few_lines_for_a_batch(tiny, script):
 
 
 def rows(data):
-    return {(*tokens, who, where) for tokens, who, where in zip(data.tokens.tolist(), data.character, data.scene)}
+    columns = (data.tokens.tolist(), data.character, data.scene)
+    return {(*tokens, who, where) for tokens, who, where in zip(*columns, strict=True)}
 
 
 def test_lines_of_a_script_that_are_held_out_are_not_trained_on(tiny, script):
