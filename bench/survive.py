@@ -60,7 +60,7 @@ def leave(record: SurvivalRecord, folder: Path) -> list[Path]:
     Raises:
         UsageError: the folder cannot be written.
     """
-    from bench.report import plots, survival
+    from bench.report import survival, survival_plots
 
     written = [record.write_as(folder / RECORD), write_whole(folder / TABLES, survival.markdown(record))]
-    return written + plots.survival(record, folder)
+    return written + survival_plots.save(record, folder)
