@@ -30,8 +30,8 @@ _SIZES, _OPACITIES = (4.0, 1.5), (0.8, 0.25)  # of the dots of ten rounds and of
 _MANY = 1000
 """Dots, from where they make an SVG too large: there they are an image in it."""
 
-_HALO = withStroke(linewidth=3.2, foreground="white")
-"""Around lines that run through a cloud of dots of their own colour."""
+_CLOUD, _HALO = 200, withStroke(linewidth=3.2, foreground="white")
+"""Dots, from where a line through them in their own colour is lost, and what it then has around it."""
 
 
 def times(done: Sequence[Round], found: Comparison, title: str) -> Figure:
@@ -101,7 +101,8 @@ def _series(axes: Axes, values: np.ndarray, label: str, looks: dict[str, Any]) -
     smooth = len(values) >= SMOOTHED
     line = {"color": looks["color"], "linestyle": looks["linestyle"], "linewidth": 1.6}
     if smooth:
-        axes.plot(order, running_median(values, max(5, len(values) // 15)), path_effects=[_HALO], **line)
+        around = [_HALO] if len(values) > _CLOUD else []
+        axes.plot(order, running_median(values, max(5, len(values) // 15)), path_effects=around, **line)
     axes.plot([], [], label=label, markersize=5, **{**dots, **(line if smooth else {"linestyle": ""})})  # the legend's
 
 

@@ -24,7 +24,8 @@ def _of_rounds(record: Record, found: Comparison) -> Iterator[Picture]:
     if found.timing is None:
         return
     verdict = Verdict.of(record, found)
-    title = plots.wrapped(f"{verdict.kind}: {verdict.reason}", inches=0.9 * plots.WIDTH)
+    doubtful = " (suspicious)" if verdict.suspicious else ""
+    title = plots.wrapped(f"{verdict.kind}{doubtful}: {verdict.reason}", inches=0.9 * plots.WIDTH)
     settings, count = record.settings, len(record.rounds)
     rounds = f"{count} round{'' if count == 1 else 's'} of {settings.batches} batches"
     smooth = "with running medians" if count >= round_plots.SMOOTHED else "one by one"

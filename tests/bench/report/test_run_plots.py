@@ -67,6 +67,7 @@ def test_metrics_are_no_check_of_equivalence():
     ("changes", "title"),
     [
         ({"before": 0.060, "after": 0.020, "noise": 0}, "faster: 3.00× as fast (95% interval 3.00 to 3.00)"),
+        ({"arms": {"after": arm("c:d", touch_seconds=1.0)}}, "faster (suspicious): "),
         ({"before": 0.030, "after": 0.030, "noise": 0.001}, "same: no difference of 3.0% or more"),
         ({"problems": ("before: has not trained",)}, "invalid: before: has not trained"),  # and no speed-up
     ],
