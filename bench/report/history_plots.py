@@ -15,8 +15,8 @@ from bench.smoothing import finite, running_mean, thinned
 MOST_METRICS = 8
 """Panels, at most."""
 
-_MOST_POINTS = 1500
-"""Of a line: more than there are dots in its place."""
+_MOST_POINTS = 800
+"""Of a line: about as many as there are dots side by side in its place."""
 
 _MOST_CROSSES = 100
 
