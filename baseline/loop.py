@@ -6,6 +6,7 @@ measured against, so nothing here may be slower than it has to be, nor made fast
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from seqgan import pipeline, rollout, sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
+from seqgan.evaluation import Evaluation
 from seqgan.metrics import HISTORY_KEYS
 from seqgan.networks import Networks
 
@@ -73,6 +75,10 @@ class BaselineLoop:
             "temperature": self.temperature,
         }
 
+    def evaluate(self) -> dict[str, float]:
+        """What the generator has learned, as `Evaluation` says it; reads the device, and changes nothing."""
+        return self._evaluation.now()
+
     def lines(self) -> np.ndarray:
         """The generated lines of each batch so far, the first of the batch, [batches, B, T] int32, if they are kept."""
         return np.array(self._lines, np.int32)
@@ -80,6 +86,10 @@ class BaselineLoop:
     def recent(self) -> dict[str, float]:
         """The metrics of the last batch, for a progress display; empty at first."""
         return {key: values[-1] for key, values in self._history.items() if values}
+
+    @functools.cached_property
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(self.config, self._data, self.networks.generator)
 
     def _train_batch(self, real: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor) -> None:
         config = self.config

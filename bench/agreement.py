@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from bench import arms
-from bench.document import Document, write_whole
+from bench.document import Document
 from bench.environment import environment
 from bench.equivalence import BATCHES, equivalence
 from bench.errors import UsageError
@@ -18,9 +17,7 @@ from bench.ladders.ladder import Rung
 from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.record import Equivalence, Settings
 
-RECORD, TABLES = "equivalence.json", "equivalence.md"
-
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 class AgreementRecord(Document):
@@ -28,7 +25,8 @@ class AgreementRecord(Document):
 
     title: ClassVar[str] = "record of equivalence"
 
-    schema_version: Literal[1] = SCHEMA
+    kind: Literal["equivalence"] = "equivalence"
+    schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
     settings: Settings
@@ -77,17 +75,6 @@ def compared(settings: Settings, every_rung: bool) -> list[Rung]:
     if len(ladder.rungs) < 3:
         raise UsageError("--every-rung: there are rungs only between the built-in loops")
     return [rung for rung in ladder.rungs if rung != ladder.baseline]
-
-
-def leave(record: AgreementRecord, folder: Path) -> list[Path]:
-    """Writes record and table; gives their paths.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
-    from bench.report import agreement as report
-
-    return [record.write_as(folder / RECORD), write_whole(folder / TABLES, report.markdown(record))]
 
 
 def _build(settings: Settings, factory: str, options: dict[str, Any]) -> TrainingLoop:

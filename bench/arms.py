@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.convergence.plan import Loop as ConvergingLoop
+from bench.convergence.plan import Pair
+from bench.convergence.plan import Plan as ConvergencePlan
 from bench.errors import UsageError
 from bench.faults.experiment import Loop, Plan, canonical
 from bench.ladders.ladder import Group, Ladder, Rung
@@ -88,6 +91,12 @@ _EXACT = (UNCHANGED, *list(CHANGES)[: list(CHANGES).index("sampled pass")])
 _TOGETHER = {"fused step": ("window", "sampled pass")}
 """What cannot be kept without a change, because it needs a batch that is one graph."""
 
+FIXED = f"{ARMS[1]}, fixed temperature"
+"""The loop after without annealing: what it differs in from the loop after is annealing and nothing else."""
+
+HELD_OUT = 0.1
+"""Share of a script's lines that experiments on convergence hold out."""
+
 PRESETS = tuple(config.PRESETS)
 """The sizes of the work that the built-in loops know."""
 
@@ -134,6 +143,46 @@ def shown(plan: Plan) -> tuple[str, ...]:
     planned = plan.loops[ARMS[0]].faults
     usual = canonical((*FAULTS, *FAULTS_OF_ANY_LOOP))
     return tuple(fault for fault in planned if fault in usual)[:3] or planned[:3]
+
+
+def convergence_plan(settings: Settings, seeds: int, epochs: int, every: int | None = None) -> ConvergencePlan:
+    """Which loops are trained to see how well they learn.
+
+    Built-in loops begin with pre-trained networks, hold lines out, and are rated at one temperature. Between them is
+    the loop after with the temperature of the loop before.
+
+    Args:
+        settings: of the run.
+        seeds: so many, from that of the settings on.
+        epochs: of each run.
+        every: batches of an epoch; None: the loops' own.
+    """
+    options = {
+        arm: {**(_ready() if factory in (BEFORE, AFTER) else {}), **settings.options}
+        for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True)
+    }
+    before, after = ARMS
+    loops = {
+        before: ConvergingLoop(factory=settings.before, options=options[before]),
+        after: ConvergingLoop(factory=settings.after, options=options[after]),
+    }
+    pairs: tuple[Pair, ...] = (Pair(changed=after, reference=before, question="does the loop after learn better?"),)
+    if (settings.before, settings.after) == (BEFORE, AFTER):
+        loops[FIXED] = ConvergingLoop(factory=AFTER, options={**options[after], **_fixed_temperature()})
+        pairs = (
+            Pair(changed=after, reference=FIXED, question="does annealing help?"),
+            Pair(changed=FIXED, reference=before, question="does all the rest change anything?"),
+            *pairs,
+        )
+    started_from = tuple(range(settings.seed, settings.seed + seeds))
+    return ConvergencePlan(
+        loops=loops, pairs=pairs, preset=settings.preset, seeds=started_from, epochs=epochs, every=every
+    )
+
+
+def _ready() -> dict[str, Any]:
+    """Options of built-in loops; the temperature of ratings is the default, named so that the record says it."""
+    return {"pretrained": True, "held_out": HELD_OUT, "evaluation_temperature": _DEFAULTS.evaluation_temperature}
 
 
 def axes(before: str, after: str) -> tuple[str, ...] | None:

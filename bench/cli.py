@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from bench import devices, experiments, percent, references
+from bench import devices, documents, experiments, percent, references
 from bench import gate as gates
 from bench import history as histories
 from bench.change import Change
@@ -196,8 +196,8 @@ def syncs(
     raise typer.Exit(found.exit_code)
 
 
-for experiment in experiments.COMMANDS:
-    app.command()(experiment)
+for command in (*documents.COMMANDS, *experiments.COMMANDS):
+    app.command()(command)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,13 +10,11 @@ from typing import Self
 from rich.console import Console
 
 from bench import gate, references
-from bench.comparison import Comparison
-from bench.document import write_whole
 from bench.errors import UsageError
 from bench.gate import Decision, Limits, Outcome
 from bench.record import Record
-from bench.report import frames, github, markdown, terminal
-from bench.verdict import Verdict
+from bench.report import github, leaving, terminal
+from bench.report.leaving import Left
 
 
 @dataclasses.dataclass
@@ -24,24 +22,17 @@ class Closing:
     """What a run ends with, on disk and in the terminal."""
 
     record: Record
-    found: Comparison
-    verdict: Verdict
-    written: str
+    left: Left
     failed: bool = False  # to write
     decision: Decision | None = None  # None when there was no gate
 
     @classmethod
     def of(cls, record: Record, results: Path) -> Self:
-        """Leaves the record in a folder before anything else, and then its table."""
+        """Leaves the record in a folder before anything else, and then what is made of it."""
         try:
-            path = record.write(results)
+            return cls(record, leaving.beside(record, record.write(results)))
         except UsageError as error:
-            found = Comparison.of(record)
-            return cls(record, found, Verdict.of(record, found), f"nothing: {error}", failed=True)
-        found = Comparison.of(record)
-        verdict = Verdict.of(record, found)
-        table = markdown.render(frames.comparison(found), frames.footer(record, found, verdict))
-        return cls(record, found, verdict, f"{path}, {write_whole(path.with_suffix('.md'), table)}")
+            return cls(record, Left.nowhere(record, f"written: nothing: {error}"), failed=True)
 
     def judge(self, limits: tuple[Limits, Path | None] | None) -> int:
         """The exit code of the run; tells GitHub Actions of what the gate decides.
@@ -69,7 +60,6 @@ class Closing:
 
     def show(self, console: Console) -> None:
         """Prints the table and what must be known with it."""
-        terminal.show(console, frames.comparison(self.found), frames.footer(self.record, self.found, self.verdict))
-        console.print(f"written: {self.written}", soft_wrap=True, highlight=False, markup=False)
+        self.left.show(console)
         if self.decision:
-            console.print(f"gate: {self.decision.line}", soft_wrap=True, highlight=False, markup=False)
+            terminal.notes(console, [f"gate: {self.decision.line}"])

@@ -10,6 +10,7 @@ from bench import rounds, stability, statistics
 from bench.record import Arm, HostSyncs, Record, Survival
 from bench.stability import Autocorrelation, Drift
 from bench.statistics import Interval, Spread
+from bench.telemetry.record import Telemetry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ArmFigures:
     batches_per_epoch: int | None  # as far as the loop says it
     temperature: tuple[float, float] | None  # at the start and at the end of the timed batches
     survivals: dict[str, tuple[Survival, ...]]  # by the text of the fault, one a seed
+    telemetry: Telemetry | None = None
 
     @property
     def host_syncs_per_batch(self) -> float | None:
@@ -84,6 +86,7 @@ def _figures(record: Record, name: str) -> ArmFigures:
             fault: tuple(each for each in arm.survivals if each.fault == fault)
             for fault in dict.fromkeys(each.fault for each in arm.survivals)
         },
+        telemetry=arm.telemetry,
     )
 
 

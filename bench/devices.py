@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -38,29 +39,45 @@ def _gpus() -> list[dict[str, Any]]:
     except pynvml.NVMLError:
         return []
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        return [_gpu(handle) for handle in handles]
-    except pynvml.NVMLError:
-        return []
+        return [_gpu(handle) for handle in handles()]
     finally:
         pynvml.nvmlShutdown()
 
 
-def _gpu(handle: Any) -> dict[str, Any]:
+def handles() -> list[Any]:
+    """NVML's handles of the GPUs that it sees, once it was initialised; none where it refuses one."""
+    try:
+        return [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return []
+
+
+def asking(handle: Any) -> Callable[..., Any]:
+    """A way to ask NVML about a GPU, by the name of its function and further arguments; None is what it refuses."""
+
     def ask(name: str, *arguments: Any) -> Any:
         try:
             return getattr(pynvml, name)(handle, *arguments)
         except pynvml.NVMLError:  # each reading by itself: containers and virtual GPUs refuse some of them
             return None
 
-    reasons = ask("nvmlDeviceGetCurrentClocksEventReasons")
+    return ask
+
+
+def throttles(reasons: int | None) -> list[str] | None:
+    """The names of what keeps clocks low, from what nvmlDeviceGetCurrentClocksEventReasons gives, or refuses to."""
+    return None if reasons is None else [name for name, bit in _REASONS.items() if reasons & bit]
+
+
+def _gpu(handle: Any) -> dict[str, Any]:
+    ask = asking(handle)
     processes = ask("nvmlDeviceGetComputeRunningProcesses")
     return {
         "name": ask("nvmlDeviceGetName"),
         "sm_mhz": ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM),
         "max_sm_mhz": ask("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM),
         "memory_mhz": ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_MEM),
-        "throttled_by": None if reasons is None else [name for name, bit in _REASONS.items() if reasons & bit],
+        "throttled_by": throttles(ask("nvmlDeviceGetCurrentClocksEventReasons")),
         # Less this one: by their numbers it cannot be told, for in a container they are those of the host.
         "other_processes": None if processes is None else max(0, len(processes) - 1),
     }

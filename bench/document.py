@@ -19,7 +19,11 @@ class Frozen(BaseModel):
 
 
 class Document(Frozen):
-    """One that is kept in a file; its field `schema_version` is a Literal, to be raised when other fields change."""
+    """One that is kept in a file.
+
+    Its first fields are Literals: `kind`, which tells it from documents of other classes, and `schema_version`, to be
+    raised when other fields change.
+    """
 
     title: ClassVar[str] = "record"
     """What it is called in messages."""
@@ -47,20 +51,24 @@ class Document(Frozen):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            errors, current = error.errors(), cls.model_fields["schema_version"].default
-            older = next(
-                (e["input"] for e in errors if e["loc"] == ("schema_version",) and e["input"] != current), None
-            )
-            if older is not None:
-                raise InvalidRecordError(
-                    f"record {path}: is of schema {older!r}, and this version reads {current}; run again for a new one"
-                ) from None
-            where = ".".join(map(str, errors[0]["loc"])) or "the file"
-            raise InvalidRecordError(f"record {path}: no whole {cls.title} ({where}: {errors[0]['msg']})") from None
+            raise InvalidRecordError(f"record {path}: {cls._what_is_wrong(error)}") from None
+
+    @classmethod
+    def _what_is_wrong(cls, error: ValidationError) -> str:
+        """In one line, what matters most first."""
+        errors = error.errors()
+        given = {str(each["loc"][0]): each["input"] for each in errors if len(each["loc"]) == 1}
+        kind, schema = (cls.model_fields[name].default for name in ("kind", "schema_version"))
+        if given.get("kind", kind) != kind:
+            return f"is of kind {given['kind']!r}, and {kind!r} is wanted here"
+        if given.get("schema_version", schema) != schema:
+            return f"is of schema {given['schema_version']!r}, and this version reads {schema}; run again for a new one"
+        where = ".".join(map(str, errors[0]["loc"])) or "the file"
+        return f"no whole {cls.title} ({where}: {errors[0]['msg']})"
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Writes a file such that no reader, and no crash, ever meets half of it; gives its path.
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Writes a file, text as UTF-8, such that no reader, and no crash, ever meets half of it; gives its path.
 
     Raises:
         UsageError: the folder cannot be made or written.
@@ -69,8 +77,8 @@ def write_whole(path: Path, text: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with partial.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)

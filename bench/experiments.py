@@ -10,13 +10,15 @@ import typer
 from rich.console import Console
 
 from bench import arms, percent
+from bench.convergence import plan as convergence
 from bench.errors import UsageError
 from bench.faults.experiment import canonical
 from bench.gate import Outcome
+from bench.ladder import share_device
 from bench.ladders.record import Limits as LadderLimits
 from bench.progress import ProgressDisplay, TrialsDisplay
 from bench.record import ARMS, Settings
-from bench.report import terminal
+from bench.report import leaving, terminal
 from bench.sweep.axis import parse
 from bench.sweep.plan import TIME_LIMIT
 
@@ -71,7 +73,6 @@ def survive(
         plan = plan.only(canonical(faults), ARMS)
     arms.start_tensorflow()
     from bench import survive as survival  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.report import survival as report
 
     with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
         try:
@@ -80,8 +81,69 @@ def survive(
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
             ) from None
-    written = ", ".join(map(str, survival.leave(record, out)))
-    terminal.tables(_console(), report.tables(record), [*report.footer(record), f"written: {written}"])
+    leaving.leave(record, out).show(_console())
+
+
+def converge(
+    before: Before = arms.BEFORE,
+    after: After = arms.AFTER,
+    preset: Annotated[str, typer.Option(help=f"Size of the work: {', '.join(arms.PRESETS)}.")] = "tiny",
+    script: Script = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each loop; an interval needs 2, and is wide below 5.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="To train; quality is looked at after each.")] = convergence.EPOCHS,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Batches of an epoch. Default: what the loop says in describe().")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first one.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the runs, the record, tables and plot. Default: results/runs/convergence-PRESET."
+        ),
+    ] = None,
+    at_a_time: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes at a time. Default: one a core; on a GPU, one.")
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option(min=1, help="Seconds for a run; one that takes longer is ended.")
+    ] = convergence.TIME_LIMIT,
+) -> None:
+    """Train both loops from several seeds, and see which learns better: quality over the batches, with a verdict.
+
+    A loop says how good it is in evaluate() -> {name: number}, ↓ or ↑ at the end of a name for the better way. The
+    built-in loops begin with the same pre-trained networks, and are rated at one temperature whatever they train at:
+    by the oracle's NLL of generated lines, or on a script by BLEU and self-BLEU, and by the NLL of held-out lines.
+    A third, the loop after at a fixed temperature, tells what annealing does from what all the rest does.
+
+    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
+    command goes on with the rest.
+
+    Examples: python -m bench converge --seeds 10
+
+    python -m bench converge --preset paper --script hamlet.csv --seeds 5 --out runs/hamlet
+
+    python -m bench converge --before my.old:make --after my.new:make --every 100
+    """
+    options = _options(script)
+    settings = Settings(before=before, after=after, preset=preset, seed=seed, batches=1, options=options)
+    plan = arms.convergence_plan(settings, seeds, epochs, every).model_copy(update={"time_limit": time_limit})
+    for loop in plan.loops.values():
+        arms.check(loop.factory, loop.factory, preset, seed, loop.options)
+    share_device()
+    arms.start_tensorflow()
+    from bench import survive as survival  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.convergence import running
+
+    folder = out or Path(f"results/runs/convergence-{preset}")
+    with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
+        try:
+            record = running.converge(plan, folder, at_a_time or survival.workers(), display.done)
+        except KeyboardInterrupt:
+            raise _interrupted(
+                f"the same command goes on with what is left ({display.left} of {display.total})"
+            ) from None
+    leaving.leave(record, folder).show(_console())
+    raise typer.Exit(int(record.is_empty))
 
 
 def profile(
@@ -115,7 +177,6 @@ def profile(
     arms.check(before, after, preset, seed, options)
     arms.start_tensorflow()
     from bench.profile import experiment  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.report import profile as report
 
     chosen = preset or arms.default_preset()
     settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=batches, options=options)
@@ -127,7 +188,7 @@ def profile(
         raise _interrupted("traces that are whole are kept") from None
     finally:
         display.pause()
-    report.show(_console(), record, folder, experiment.leave(record, folder))
+    leaving.leave(record, folder, [experiment.traces(folder)]).show(_console())
 
 
 def sweep(
@@ -185,8 +246,7 @@ def sweep(
     )  # fmt: skip
     plan = arms.sweep(settings, over, time_limit)
     arms.start_tensorflow()
-    from bench.report import sweep as report  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.sweep import running
+    from bench.sweep import running  # TensorFlow, which wrong arguments and `--help` should not wait for
 
     with TrialsDisplay(Console(stderr=True), len(plan.distinct()), "points", per_second=1) as display:
         try:
@@ -195,7 +255,8 @@ def sweep(
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
             ) from None
-    report.show(_console(), record, running.leave(record, out))
+    leaving.leave(record, out).show(_console())
+    running.forget(out)
     raise typer.Exit(int(not any(found.record for found in record.measured.values())))
 
 
@@ -247,9 +308,7 @@ def ladder(
         display.pause()
         raise _interrupted("the same command goes on after the rungs whose processes have come to an end") from None
     display.pause()
-    from bench.report import ladder as report
-
-    report.show(_console(), record, ladders.leave(record, folder))
+    leaving.leave(record, folder).show(_console())
 
 
 def equivalence(
@@ -281,7 +340,6 @@ def equivalence(
     arms.check(before, after, preset, seed, options)
     arms.start_tensorflow()
     from bench import agreement  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.report import agreement as report
 
     chosen = preset or arms.default_preset()
     settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=1, options=options)
@@ -290,7 +348,7 @@ def equivalence(
             record = agreement.agreement(settings, every_rung, batches, display.done)
         except KeyboardInterrupt:
             raise _interrupted("nothing is written") from None
-    report.show(_console(), record, agreement.leave(record, out) if out else [])
+    (leaving.leave(record, out) if out else leaving.Left.nowhere(record)).show(_console())
     if not all(found.equal for found in record.found.values()):
         raise typer.Exit(int(Outcome.INVALID))
 
@@ -313,5 +371,5 @@ def _options(script: Path | None) -> dict[str, Any]:
     return {"script": str(script)}
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (equivalence, ladder, sweep, profile, survive)
+COMMANDS: tuple[Callable[..., None], ...] = (equivalence, ladder, sweep, profile, survive, converge)
 """In the order in which `--help` names them."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import devices
-from bench.document import write_whole
 from bench.environment import environment
 from bench.ladders import processes
 from bench.ladders.ladder import Ladder
@@ -20,8 +19,6 @@ from bench.record import Ended
 
 if TYPE_CHECKING:  # it imports TensorFlow, which wrong arguments should not wait for
     from bench.ladders.turns import Turns
-
-RECORD, TABLES = "ladder.json", "ladder.md"
 
 _LOOKING, _BUILDING, _BATCH = 30.0, 8.0, 0.05
 """Rough seconds for a rung's process, to build and warm up a loop, and for a batch, at preset paper on two cores."""
@@ -92,18 +89,6 @@ def climb(
         stopped=turns.stopped,
         problems=turns.problems(),
     )
-
-
-def leave(record: LadderRecord, folder: Path) -> list[Path]:
-    """Writes record, tables and plot; gives their paths.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
-    from bench.report import ladder, waterfall
-
-    written = [record.write_as(folder / RECORD), write_whole(folder / TABLES, ladder.markdown(record))]
-    return written + waterfall.save(record, folder)
 
 
 def _time(turns: Turns, ladder: Ladder, limits: Limits, tell: Tell) -> tuple[Ended | None, float]:

@@ -35,6 +35,10 @@ class TrainingLoop(Protocol):
 
     And it may have `lines()`, integers [batches, ...] that it has drawn at random in each batch so far: where rounding
     makes two loops differ, it is then known whether it has flipped a draw.
+
+    And it may have `evaluate() -> {name: number}`: how good what it has learned is now, for `python -m bench converge`.
+    It is never timed, and must leave training as it is. A name that ends in ↓ is better the lower, in ↑ the higher; of
+    one that ends in neither no verdict says what is better.
     """
 
     def run(self, batches: int) -> None:
@@ -136,6 +140,24 @@ def lines(loop: TrainingLoop) -> np.ndarray | None:
         return None
     found = np.asarray(say())
     return found if found.size else None
+
+
+def evaluate(loop: TrainingLoop) -> dict[str, float]:
+    """How good what the loop has learned is, by name.
+
+    Raises:
+        UsageError: the loop does not say, or what it says is not of that form.
+    """
+    say = getattr(loop, "evaluate", None)
+    if not callable(say):
+        raise UsageError(f"{type(loop).__name__} has no evaluate() -> {{name: number}}, which says how good it is")
+    found = say()
+    try:
+        return {str(name): float(value) for name, value in dict(found).items()}
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"evaluate() of {type(loop).__name__} is {_shorten(found)}, but must be numbers by name"
+        ) from None
 
 
 def variable_name(variable: Any) -> str:

@@ -18,6 +18,8 @@ from bench.record import ARMS, NULL, TIMED, Arm, Ended, Equivalence, HostSyncs, 
 from bench.schedule import InterleavedRounds
 from bench.start import start, warm_up_tensorflow
 from bench.stopping import StoppingRule
+from bench.telemetry import processes
+from bench.telemetry.record import Telemetry
 
 
 class Measurement:
@@ -119,6 +121,21 @@ class Measurement:
         found = survival.survive(plan, folder, survival.workers(), arms.shown(plan), tell)
         for arm in ARMS:
             self._add(arm, survivals=found.survivals[arm])
+        return found
+
+    def watch(
+        self, seconds: float, folder: Path, tell: Callable[[str], None] = lambda arm: None
+    ) -> dict[str, Telemetry]:
+        """What fresh loops make of the machine, each in a process of its own.
+
+        Args:
+            seconds: of uninterrupted training, roughly.
+            folder: for what the processes leave.
+            tell: is told of each arm that is done.
+        """
+        found = processes.watch(self.settings, seconds, folder, tell)
+        for arm in ARMS:
+            self._add(arm, telemetry=found[arm])
         return found
 
     def record(self) -> Record:

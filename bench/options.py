@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import arms, percent
+from bench.convergence.plan import EPOCHS
 from bench.errors import UsageError
 from bench.gate import MAX_SLOWDOWN, Limits
 from bench.ladders.record import Limits as LadderLimits
@@ -17,6 +18,10 @@ from bench.record import Record, Settings
 from bench.sweep.axis import Axis, parse
 
 _SURVIVAL = ("short", "full", "none")
+
+_UTILISATION = 5.0
+_UTILISATION_OF = {"tiny": 1.0}
+"""Seconds of undisturbed training, unless asked for otherwise; by preset where it is not the first."""
 
 DEFAULT_RESULTS = "results/runs"
 
@@ -45,6 +50,13 @@ def add(parser: pytest.Parser) -> None:
         "(default: short)",
     )
     group.addoption(
+        "--utilisation",
+        metavar="SECONDS",
+        help="watch each loop train for so long in a process of its own: utilisation, memory, power, clocks and copies "
+        f"of a GPU, CPU time and memory without one; 0: do not (default: {_UTILISATION:g}; "
+        f"{', '.join(f'{value:g} at preset {name}' for name, value in _UTILISATION_OF.items())})",
+    )
+    group.addoption(
         "--profile",
         action="store_true",
         help="trace a stretch of each loop, for TensorBoard, and say where its time goes, into RESULTS/profile-PRESET",
@@ -62,6 +74,17 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         help="time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
         "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
+    )
+    group.addoption(
+        "--convergence",
+        metavar="SEEDS",
+        help=f"train both loops for {EPOCHS} epochs from so many seeds as well, and see which learns better, into "
+        "RESULTS/convergence-PRESET, where an interrupted one is gone on with",
+    )
+    group.addoption(
+        "--require-gpu",
+        action="store_true",
+        help="end at once, with exit code 2, unless TensorFlow computes on a GPU: for runners that should have one",
     )
     group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
     gate = parser.getgroup(
@@ -81,10 +104,11 @@ def check(config: pytest.Config) -> None:
     Raises:
         UsageError: an option is wrong; it says which and how.
     """
-    for name, least in (("batches", 1), ("rounds", 1), ("seed", 0)):
+    for name, least in (("batches", 1), ("rounds", 1), ("seed", 0), ("convergence", 1)):
         _whole_number(config, name, least)
     _number(config, "max_time")
     survival(config)
+    utilisation(config, "")
     percent.parse("--precision", config.getoption("precision"))
     gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
@@ -96,6 +120,7 @@ def check(config: pytest.Config) -> None:
     if axes := sweep(config):
         arms.sweep(_settings(config, option("preset") or "paper"), axes)
     _writable(results(config))
+    _has_gpu(config)
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -127,6 +152,17 @@ def survival(config: pytest.Config) -> str:
     if wanted not in _SURVIVAL:
         raise UsageError(f"--survival {wanted!r}: must be one of {', '.join(_SURVIVAL)}")
     return wanted
+
+
+def utilisation(config: pytest.Config, preset: str) -> float:
+    """For how many seconds each loop is watched; 0: not at all.
+
+    Raises:
+        UsageError: not a number, or a negative one.
+    """
+    if config.getoption("utilisation") is None:
+        return _UTILISATION_OF.get(preset, _UTILISATION)
+    return _number(config, "utilisation", zero=True)
 
 
 def sweep(config: pytest.Config) -> tuple[Axis, ...]:
@@ -176,6 +212,12 @@ def survival_seconds(config: pytest.Config) -> float:
     return {"short": 40.0, "none": 0.0, "full": 3600.0}[survival(config)]
 
 
+def utilisation_seconds(config: pytest.Config) -> float:
+    """Roughly how long that will take, starting the processes and warming the loops up with it."""
+    seconds = utilisation(config, config.getoption("preset") or "")
+    return 2 * (STARTING + 1.5 * seconds) if seconds else 0.0
+
+
 def is_profiled(config: pytest.Config) -> bool:
     """Whether stretches of the loops are traced."""
     return bool(config.getoption("profile"))
@@ -190,6 +232,16 @@ def sweep_seconds(config: pytest.Config) -> float:
     """Roughly how long the sizes of a sweep will take: rounds, and starting a process for each."""
     points = sum(len(axis.values) for axis in sweep(config))
     return (points * STARTING + _number(config, "max_time")) if points else 0.0
+
+
+def convergence_seeds(config: pytest.Config) -> int:
+    """From how many seeds both loops are trained to see how well they learn; none unless asked for."""
+    return int(config.getoption("convergence") or 0)
+
+
+def convergence_seconds(config: pytest.Config) -> float:
+    """Roughly how long that will take, on two cores at preset tiny."""
+    return 60.0 * convergence_seeds(config)
 
 
 def ladder_limits(config: pytest.Config) -> LadderLimits:
@@ -230,6 +282,14 @@ def _number(config: pytest.Config, name: str, zero: bool = False) -> float:
         least = "of at least zero" if zero else "above zero"
         raise UsageError(f"--{name.replace('_', '-')} {text!r}: must be a number {least}")
     return value
+
+
+def _has_gpu(config: pytest.Config) -> None:
+    """Last of all that is looked at: it starts TensorFlow."""
+    if config.getoption("require_gpu") and not config.getoption("collectonly"):
+        from bench import gpu
+
+        print(f"--require-gpu: TensorFlow computes on {gpu.require()}")
 
 
 def _writable(folder: Path) -> None:

@@ -10,6 +10,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from bench.document import Document, Frozen
+from bench.quantities import Count as Count
+from bench.quantities import NotNegative as NotNegative
+from bench.quantities import Seconds as Seconds
+from bench.telemetry.record import Telemetry
 
 ARMS = ("before", "after")
 
@@ -21,11 +25,7 @@ TIMED = (ARMS[0], NULL, ARMS[1])
 Ended = Literal["precise", "out of time", "as many as asked for"]
 """Why the rounds of a run came to an end."""
 
-SCHEMA: Final = 5
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+SCHEMA: Final = 6
 
 Outcome = Literal[
     "skipped",
@@ -203,6 +203,7 @@ class Arm(Frozen):
     touch_seconds: Seconds | None = None  # to add to each of its weights once and do nothing else
     host_syncs: HostSyncs | None = None
     survivals: tuple[Survival, ...] = ()
+    telemetry: Telemetry | None = None  # None when it was not watched
 
 
 class Settings(Frozen):
@@ -222,7 +223,8 @@ class Settings(Frozen):
 class Record(Document):
     """One run of the harness, with every raw sample."""
 
-    schema_version: Literal[5] = SCHEMA
+    kind: Literal["run"] = "run"
+    schema_version: Literal[6] = SCHEMA
     created: datetime.datetime
     settings: Settings
     environment: dict[str, Any]

@@ -15,9 +15,9 @@ def milliseconds(rounds: Sequence[Round], name: str) -> np.ndarray:
     return np.array([1e3 * done.seconds[name] / done.batches for done in rounds])
 
 
-def ratios(rounds: Sequence[Round]) -> np.ndarray:
-    """Time before / time after in each round [rounds]."""
-    found: np.ndarray = milliseconds(rounds, "before") / milliseconds(rounds, "after")
+def ratios(rounds: Sequence[Round], to: str = "after") -> np.ndarray:
+    """Time before / time of another one of the timed loops in each round [rounds]."""
+    found: np.ndarray = milliseconds(rounds, "before") / milliseconds(rounds, to)
     return found
 
 

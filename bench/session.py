@@ -51,7 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
     config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
+    config.addinivalue_line(
+        "markers", "watches_loops: a test of which --utilisation says whether it runs and for how long"
+    )
     config.addinivalue_line("markers", "is_profile: a test that takes time with --profile only")
+    config.addinivalue_line("markers", "has_seeds: a test that takes time with --convergence only")
     config.addinivalue_line("markers", "has_sizes: a test of which --sweep says whether it runs and for how long")
     config.addinivalue_line("markers", "climbs_ladder: a test whose length --ladder says")
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
@@ -74,8 +78,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("has_faults"):
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
+        if item.get_closest_marker("watches_loops"):
+            item.add_marker(pytest.mark.takes(options.utilisation_seconds(config)))
+            item.add_marker(pytest.mark.skipif(not options.utilisation_seconds(config), reason="--utilisation 0"))
         if item.get_closest_marker("is_profile"):
             item.add_marker(pytest.mark.takes(options.profile_seconds(config)))
+        if item.get_closest_marker("has_seeds"):
+            item.add_marker(pytest.mark.takes(options.convergence_seconds(config)))
         if item.get_closest_marker("has_sizes"):
             item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
             item.add_marker(pytest.mark.skipif(not options.sweep(config), reason=_NO_SIZES))

@@ -138,6 +138,23 @@ def total_ratio_interval(
     return Interval(estimate, float(np.exp(low)), float(np.exp(high)))
 
 
+def mean_interval(samples: np.ndarray, confidence: float = 0.95) -> Interval:
+    """The mean of samples [n] with Student's t interval, in their unit; without limits for a single sample.
+
+    Raises:
+        ValueError: no samples, or such that are not finite.
+    """
+    samples = np.asarray(samples, float)
+    if samples.ndim != 1 or not samples.size or not np.all(np.isfinite(samples)):
+        raise ValueError(f"needs finite samples [n], not {samples}")
+    mean = float(np.mean(samples))
+    if samples.size == 1:
+        return Interval(mean, -float("inf"), float("inf"))
+    # Not scipy's `ttest_1samp(...).confidence_interval()`, which warns of samples that are all the same.
+    half = float(stats.t.ppf((1 + confidence) / 2, samples.size - 1) * stats.sem(samples))
+    return Interval(mean, mean - half, mean + half)
+
+
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """A share with its score interval (Wilson, JASA 22, 1927), which is right near 0 and 1 and for few trials too.
 
@@ -146,6 +163,13 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> In
     """
     found = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return Interval(successes / trials, float(found.low), float(found.high))
+
+
+def poisson_interval(events: int, confidence: float = 0.95) -> Interval:
+    """A count of rare events with its exact interval (Garwood, Biometrika 28, 1936), from chi-square quantiles."""
+    tail = (1 - confidence) / 2
+    low = float(stats.chi2.ppf(tail, 2 * events) / 2) if events else 0.0
+    return Interval(float(events), low, float(stats.chi2.ppf(1 - tail, 2 * events + 2) / 2))
 
 
 def _batch(samples: Sequence[np.ndarray]) -> int:

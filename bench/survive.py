@@ -9,15 +9,12 @@ from pathlib import Path
 import psutil
 
 from bench import devices
-from bench.document import write_whole
 from bench.environment import environment
 from bench.faults import experiment
 from bench.faults.experiment import Plan, SurvivalRecord
 
 MEMORY = 2 * 2**30
 """Bytes for a process: TensorFlow with a small model takes about one."""
-
-RECORD, TABLES = "survival.json", "survival.md"
 
 
 def workers() -> int:
@@ -52,15 +49,3 @@ def survive(
     here = environment()
     tried = experiment.run(plan, folder / "trials", here, at_a_time, tell)
     return SurvivalRecord.of(plan, tried, here, shown)
-
-
-def leave(record: SurvivalRecord, folder: Path) -> list[Path]:
-    """Writes record, tables and plots; gives their paths.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
-    from bench.report import plots, survival
-
-    written = [record.write_as(folder / RECORD), write_whole(folder / TABLES, survival.markdown(record))]
-    return written + plots.survival(record, folder)

@@ -6,7 +6,7 @@ import pytest
 
 from bench import arms, ladder, options
 from bench.progress import ProgressDisplay
-from bench.report import ladder as report
+from bench.report import leaving
 from bench.session import AtEnd
 
 
@@ -22,5 +22,4 @@ def test_ladder(progress: ProgressDisplay, pytestconfig: pytest.Config, at_end: 
     rungs, limits = arms.ladder(settings), options.ladder_limits(pytestconfig)
     scale = options.ladder_seconds(pytestconfig) / ladder.seconds(rungs, limits)
     record = ladder.climb(rungs, limits, folder, ladder.shown_by(progress, scale))
-    written = ladder.leave(record, folder)
-    at_end(lambda console: report.show(console, record, written))
+    at_end(leaving.leave(record, folder).show)

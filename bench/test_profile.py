@@ -7,6 +7,7 @@ import pytest
 from bench import options
 from bench.measurement import Measurement
 from bench.progress import ProgressDisplay
+from bench.report import leaving
 from bench.session import AtEnd
 
 
@@ -22,11 +23,9 @@ def test_profile(
     if not options.is_profiled(pytestconfig):
         pytest.skip("--profile traces a stretch of each loop, and says where its time goes")
     from bench.profile import experiment
-    from bench.report import profile as report
 
     settings = measurement.settings.model_copy(update={"batches": experiment.BATCHES})
     folder = options.results(pytestconfig) / f"profile-{settings.preset}"
     found = experiment.profile(settings, folder, progress.part(options.profile_seconds(pytestconfig)))
     assert found.settings.batches == experiment.BATCHES
-    written = experiment.leave(found, folder)
-    at_end(lambda console: report.show(console, found, folder, written))
+    at_end(leaving.leave(found, folder, [experiment.traces(folder)]).show)

@@ -9,7 +9,7 @@ import pytest
 from bench import arms, options
 from bench.measurement import Measurement
 from bench.progress import ProgressDisplay
-from bench.survive import leave
+from bench.report import leaving
 
 SEEDS, EPOCHS = 10, 100
 """Of the whole experiment."""
@@ -43,7 +43,7 @@ def test_survival(
     progress.stage(_STAGE)
     found = measurement.survive(plan, folder, tell)
     if whole:
-        leave(found, folder)
+        leaving.leave(found, folder)
     if {settings.before, settings.after} <= {arms.BEFORE, arms.AFTER}:  # other loops need have no tape
         untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
         assert not untested, untested[0]

@@ -7,6 +7,7 @@ import pytest
 from bench import arms, options
 from bench.measurement import Measurement
 from bench.progress import ProgressDisplay
+from bench.report import leaving
 from bench.session import AtEnd
 
 _STAGE = "both loops at several sizes, each in a process of its own"
@@ -21,7 +22,6 @@ def test_sweep(
     counted: None,
 ) -> None:
     """Records what both loops cost at each size; a size that they cannot do is a result and no failure of the test."""
-    from bench.report import sweep as report
     from bench.sweep import running
 
     settings = measurement.settings
@@ -35,7 +35,7 @@ def test_sweep(
 
     progress.stage(_STAGE)
     found = running.run(plan, folder, tell)
-    written = running.leave(found, folder)
-    at_end(lambda console: report.show(console, found, written))
+    at_end(leaving.leave(found, folder).show)
+    running.forget(folder)
     failed = [each.why for each in found.measured.values() if each.record is None]
     assert len(failed) < len(found.measured), f"no size could be measured: {failed[0]}"

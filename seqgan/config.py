@@ -72,6 +72,11 @@ class Config:
     policy_gradient: str | None = None  # one of POLICY_GRADIENTS; None is the sampled pass wherever there can be one
     jit_compile: bool = True  # compile a batch with XLA, as one where it is one graph call
 
+    # What is measured of a generator, and where adversarial training begins; the same on both loops.
+    evaluation_temperature: float = 1.0  # of the lines that are rated: what the generator has learned, undistorted
+    held_out: float = 0.0  # share of a script's lines never trained on; of the oracle's, as many more, none taken away
+    pretrained: bool = False  # `make_loop` gives the loop networks after `mle_epochs` and `d_epochs`, not random ones
+
     keep_lines: bool = False  # both loops: keep the lines that each batch draws first, to compare the two
     seed: int = 0
 
@@ -156,7 +161,7 @@ def _check(name: str, value: Any) -> None:
     if name in _CHOICES:
         unset = value is None and name in _BY_DEFAULT_NONE
         _require(unset or value in _CHOICES[name], name, value, f"one of {', '.join(_CHOICES[name])}")
-    elif name in ("jit_compile", "keep_lines"):
+    elif name in ("jit_compile", "keep_lines", "pretrained"):
         _require(isinstance(value, bool), name, value, "true or false")
     elif name == "filter_widths":
         whole = isinstance(value, tuple) and bool(value) and all(_is_int(width) and width > 0 for width in value)
@@ -164,9 +169,10 @@ def _check(name: str, value: Any) -> None:
     elif isinstance(getattr(Config, name), int):
         least = 0 if name in _MAY_BE_ZERO else _LEAST.get(name, 1)
         _require(_is_int(value) and value >= least, name, value, f"a whole number of at least {least}")
+    elif name == "held_out":
+        _require(_is_number(value) and 0 <= value < 1, name, value, "a number of at least 0 and below 1")
     else:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        _require(number and 0 < value < float("inf"), name, value, "a positive finite number")
+        _require(_is_number(value) and 0 < value < float("inf"), name, value, "a positive finite number")
         if name in _FRACTIONS:
             _require(value <= 1, name, value, "a number above 0 and at most 1")
         if name == "clip_ratio":  # else the mean of the clipped norms falls from update to update, and training stops
@@ -175,6 +181,10 @@ def _check(name: str, value: Any) -> None:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _require(holds: bool, name: str, value: Any, right: str) -> None:

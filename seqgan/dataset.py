@@ -41,6 +41,7 @@ class Dataset:
     character: np.ndarray  # [N] int32
     scene: np.ndarray  # [N] int32
     vocabulary: Vocabulary
+    held_out: Dataset | None = None  # lines like these that are not among them, to rate a generator by
 
     def __post_init__(self) -> None:
         _check("token", self.tokens, self.sizes.vocabulary)
@@ -51,6 +52,11 @@ class Dataset:
     def sizes(self) -> Sizes:
         """What the networks must know."""
         return Sizes.of(self.vocabulary)
+
+    def only(self, chosen: np.ndarray) -> Dataset:
+        """The lines of which `chosen` [N] bool says so, in their order."""
+        tokens, character, scene = (values[chosen] for values in (self.tokens, self.character, self.scene))
+        return Dataset(tokens, character, scene, self.vocabulary)
 
     def batches_per_epoch(self, batch_size: int) -> int:
         """Whole batches in the data; the rest of an epoch is left out, another rest in each."""
@@ -89,15 +95,24 @@ def load(config: Config, script: str | Path | None = None) -> Dataset:
 
 
 def from_script(config: Config, script: str | Path) -> Dataset:
-    """The lines of a script."""
+    """The lines of a script, without those that are held out; the vocabulary is that of all of them."""
     speeches = read_script(script)
     vocabulary = Vocabulary.of(speeches, config.vocabulary_size)
-    return Dataset(
+    whole = Dataset(
         tokens=vocabulary.encode(speeches, config.sequence_length),
         character=np.array([vocabulary.characters.index(speech.character) for speech in speeches], np.int32),
         scene=np.array([vocabulary.scenes.index(speech.scene) for speech in speeches], np.int32),
         vocabulary=vocabulary,
     )
+    return _split(whole, config) if config.held_out else whole
+
+
+def _split(whole: Dataset, config: Config) -> Dataset:
+    """The lines in their order, without some that the seed has chosen, which are held out: one at the least."""
+    count = max(1, round(config.held_out * len(whole.tokens)))
+    chosen = np.random.default_rng([config.seed, count]).permutation(len(whole.tokens))[:count]
+    out = np.isin(np.arange(len(whole.tokens)), chosen)
+    return dataclasses.replace(whole.only(~out), held_out=whole.only(out))
 
 
 @functools.lru_cache(maxsize=4)
@@ -105,6 +120,8 @@ def _synthetic(config: Config) -> Dataset:
     """Lines of the oracle; kept, because both loops ask for the same ones."""
     from seqgan.oracle import Oracle  # here, so that reading a script needs no TensorFlow
 
-    tokens, character, scene = Oracle(config, config.seed).lines(config.lines)
+    oracle = Oracle(config, config.seed)
     vocabulary = Vocabulary.synthetic(config.vocabulary_size, config.characters, config.scenes)
-    return Dataset(tokens, character, scene, vocabulary)
+    count = max(1, round(config.held_out * config.lines))
+    held_out = Dataset(*oracle.lines(count, stream=1), vocabulary) if config.held_out else None
+    return Dataset(*oracle.lines(config.lines), vocabulary, held_out)

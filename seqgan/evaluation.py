@@ -2,33 +2,127 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
-from seqgan import sampler
+from seqgan import bleu, objectives, sampler
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.generator import Generator
 from seqgan.oracle import Oracle
+from seqgan.vocabulary import END
 
 LINES = 512
+"""Generated for an evaluation, for the first characters and scenes of the data."""
+
+BLEU_LINES = 128
+"""Of them, the first so many are rated by BLEU, for each is compared with every reference."""
+
+REFERENCES = 512
+"""Lines that BLEU compares with, at most."""
+
+_AT_A_TIME = 128
+"""Lines that are read at once: [128, T, V] logits of a script are 200 MB."""
+
+# An arrow says which way is better, as in the tables of papers.
+ORACLE_NLL = "oracle NLL (nats a token) ↓"
+HELD_OUT_NLL = "held-out NLL (nats a token) ↓"
+BLEU_HELD_OUT, BLEU_TRAINING = "BLEU-4 against held-out lines ↑", "BLEU-4 against training lines ↑"
+SELF_BLEU = "self-BLEU-4 ↓"
+
+
+class Evaluation:
+    """Rates a generator at any moment of its training, which it leaves alone.
+
+    Lines are drawn at the config's evaluation temperature, whatever the loop trains with, and by random numbers that
+    are nobody else's and the same each time: what changes from one evaluation to the next is the generator. One that
+    trains at a higher temperature is sharper here than where it trains, and one at a lower less so.
+    """
+
+    def __init__(self, config: Config, data: Dataset, generator: Generator) -> None:
+        self._config = config
+        self._data = data
+        self._generator = generator
+        self._generate = tf.function(generator.sample)
+        self._nll = tf.function(self._summed_nll)
+
+    def now(self) -> dict[str, float]:
+        """By name, with an arrow for the better way.
+
+        Of synthetic data the oracle's NLL of generated lines; of a script BLEU against lines that were held out (or
+        else trained on) and self-BLEU; of either the NLL of lines that were held out, if any were. The first of each is
+        low (BLEU: high) as well when the generator says the same few likely lines again and again: then the others
+        tell.
+        """
+        found = {}
+        if not self._data.sizes.ends:
+            found[ORACLE_NLL] = self.oracle_nll()
+        if self._data.held_out:
+            found[HELD_OUT_NLL] = self.held_out_nll(self._data.held_out)
+        if self._data.sizes.ends:
+            found |= self.bleu()
+        return found
+
+    def oracle_nll(self) -> float:
+        """NLL_oracle of section 5.1 of Yu et al., SeqGAN (2017), as a mean over tokens: nats a token."""
+        return self._oracle.nll(self.generate(), self._data.character[:LINES], self._data.scene[:LINES])
+
+    def oracle_nll_of_data(self) -> float:
+        """The same of the data's lines for the same characters and scenes: the oracle's own."""
+        return self._oracle.nll(self._data.tokens[:LINES], self._data.character[:LINES], self._data.scene[:LINES])
+
+    def held_out_nll(self, lines: Dataset) -> float:
+        """Of lines as they were written, word after word, in nats a token; the generator at temperature 1."""
+        sums = [self._nll(*batch) for batch in _batches(lines)]
+        total, tokens = np.sum([[float(total), float(tokens)] for total, tokens in sums], axis=0)
+        return float(total / tokens)
+
+    def bleu(self) -> dict[str, float]:
+        """BLEU against lines of the script, and self-BLEU; END is no word, `<unknown>` is one."""
+        held_out = self._data.held_out
+        references = _words((held_out or self._data).tokens[:REFERENCES])
+        lines = _words(self.generate()[:BLEU_LINES])
+        name = BLEU_HELD_OUT if held_out else BLEU_TRAINING
+        return {name: bleu.bleu(lines, references), SELF_BLEU: bleu.self_bleu(lines)}
+
+    def generate(self) -> np.ndarray:
+        """Lines of the generator as it is, [N, T] int32; the same ones as long as it does not change."""
+        character, scene = (tf.constant(values[:LINES]) for values in (self._data.character, self._data.scene))
+        temperature = tf.constant(self._config.evaluation_temperature, tf.float32)
+        seed = self._config.seed + 2  # neither the loops' draws nor those of pre-training
+        drawn = self._generate(sampler.inverse_cdf, character, scene, temperature, seed, tf.constant(0))
+        return np.asarray(drawn)
+
+    @functools.cached_property
+    def _oracle(self) -> Oracle:
+        return Oracle(self._config, self._config.seed)
+
+    def _summed_nll(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The sum of -log p over the tokens [B, T] of lines, and how many they are."""
+        mask = objectives.line_mask(tokens, self._generator.sizes.ends)
+        nll = objectives.token_nll(self._generator(tokens, character, scene), tokens)
+        return tf.reduce_sum(nll * mask), tf.reduce_sum(mask)
 
 
 def oracle_nll(config: Config, data: Dataset, generator: Generator) -> tuple[float, float]:
     """How likely the oracle holds lines of the generator to be, beside its own lines.
 
-    NLL_oracle of section 5.1 of Yu et al., SeqGAN (2017), as a mean over tokens. The generator draws at
-    temperature 1, that is from the distribution which it has learned.
-
     Returns:
         Nats a token, of the generator's lines and of the data's first lines for the same characters and scenes.
     """
-    oracle = Oracle(config, config.seed)
-    lines = slice(0, LINES)
-    tokens, character, scene = data.tokens[lines], data.character[lines], data.scene[lines]
-    generate = tf.function(generator.sample)
-    seed = config.seed + 2  # neither the loops' draws nor those of pre-training
-    written = generate(
-        sampler.inverse_cdf, tf.constant(character), tf.constant(scene), tf.constant(1.0), seed, tf.constant(0)
-    )
-    return oracle.nll(np.asarray(written), character, scene), oracle.nll(tokens, character, scene)
+    evaluation = Evaluation(config, data, generator)
+    return evaluation.oracle_nll(), evaluation.oracle_nll_of_data()
+
+
+def _batches(lines: Dataset) -> Iterator[tuple[tf.Tensor, ...]]:
+    for first in range(0, len(lines.tokens), _AT_A_TIME):
+        rows = slice(first, first + _AT_A_TIME)
+        yield tuple(tf.constant(values[rows]) for values in (lines.tokens, lines.character, lines.scene))
+
+
+def _words(tokens: np.ndarray) -> list[list[int]]:
+    """The ids of each line [N, T] before its END."""
+    return [line[: line.index(END)] if END in line else line for line in tokens.tolist()]

@@ -17,6 +17,7 @@ import tensorflow as tf
 from seqgan import annealing, calls, feeds, inputs, metrics, policy, protection, rollout, sampler, skips, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
+from seqgan.evaluation import Evaluation
 from seqgan.metrics import HISTORY_KEYS, last_row
 from seqgan.networks import Networks
 
@@ -143,6 +144,10 @@ class OptimizedLoop:
         self._catch_up()
         return last_row(self._metrics.rows())
 
+    def evaluate(self) -> dict[str, float]:
+        """What the generator has learned, as `Evaluation` says it; reads the device, and changes nothing."""
+        return self._evaluation.now()
+
     def lines(self) -> np.ndarray:
         """The generated lines of each batch so far, the first of the batch, [batches, B, T] int32; reads the device.
 
@@ -151,6 +156,10 @@ class OptimizedLoop:
         self._metrics.read()
         shape = (-1, self.config.batch_size, self.config.sequence_length)
         return self._metrics.rows()[:, _COLUMNS:].astype(np.int32).reshape(shape)
+
+    @functools.cached_property
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(self.config, self._data, self.networks.generator)
 
     def _catch_up(self) -> None:
         """Reads all but the newest call's metrics, and looks at the counters of skips in all that has arrived."""

@@ -10,6 +10,9 @@ from seqgan.config import Config
 from seqgan.dataset import Sizes
 from seqgan.generator import Generator
 
+_DRAWS = 2**20
+"""Batches of lines in a stream: more than are ever drawn of one."""
+
 
 class Oracle:
     """A randomly initialised conditional LSTM that plays the true distribution.
@@ -27,19 +30,23 @@ class Oracle:
         for variable in self._network.trainable_variables:
             variable.assign(random.standard_normal(variable.shape).astype(np.float32))
 
-    def lines(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def lines(self, count: int, stream: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`count` lines, each of a character and a scene drawn at random.
+
+        Args:
+            count: of lines.
+            stream: lines of another one are others.
 
         Returns:
             tokens [N, T], character [N] and scene [N], int32 each.
         """
         config = self._config
-        random = np.random.default_rng([self._seed, count])
+        random = np.random.default_rng([self._seed, count, *([stream] if stream else [])])
         character = random.integers(config.characters, size=count, dtype=np.int32)
         scene = random.integers(config.scenes, size=count, dtype=np.int32)
         batch = min(count, 256)
         draws = []
-        for draw, start in enumerate(range(0, count, batch)):
+        for draw, start in enumerate(range(0, count, batch), start=stream * _DRAWS):
             chosen = np.arange(start, start + batch) % count  # the last batch is filled up and cut again
             draws.append(self._sample(tf.constant(character[chosen]), tf.constant(scene[chosen]), tf.constant(draw)))
         return tf.concat(draws, axis=0).numpy()[:count], character, scene

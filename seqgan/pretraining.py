@@ -15,6 +15,23 @@ from seqgan.guard import GuardedUpdate
 from seqgan.networks import Networks
 
 
+def pretrained(config: Config, data: Dataset) -> Networks:
+    """Networks as adversarial training finds them: maximum likelihood first, then the discriminator (Yu et al., 2017).
+
+    A function of config and data alone: whichever loop goes on from there, it begins with the same weights.
+
+    Raises:
+        NonFiniteUpdatesError: as `Pretraining.generator_epoch`.
+    """
+    networks = Networks(config, data.sizes)
+    training = Pretraining(config, data, networks)
+    for epoch in range(config.mle_epochs):
+        training.generator_epoch(epoch)
+    for epoch in range(config.d_epochs):
+        training.discriminator_epoch(epoch)
+    return networks
+
+
 class Pretraining:
     """Maximum likelihood for the generator, real against generated lines for the discriminator.
 

@@ -21,7 +21,7 @@ from bench.faults.outcome import judge, pace
 from bench.faults.trial import Trial, Tried
 from bench.record import ARMS, Count, Survival
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 _WHERE = "environment.json"
 
@@ -130,7 +130,8 @@ class SurvivalRecord(Document):
 
     title: ClassVar[str] = "survival record"
 
-    schema_version: Literal[1] = SCHEMA
+    kind: Literal["survival"] = "survival"
+    schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
     plan: Plan

@@ -94,7 +94,7 @@ class _Watch:
             return self._seen("whole", "", metrics)
         except _LoopError as died:
             error = died.__cause__
-            return self._seen("crashed", f"{type(error).__name__}: {_gist(error)}", self._history_after_all())
+            return self._seen("crashed", f"{type(error).__name__}: {gist(error)}", self._history_after_all())
 
     def _one(self, batch: int, strength: float | None) -> bool:
         """Trains a batch; gives whether the fault has struck in it."""
@@ -243,7 +243,7 @@ def _nan_last(value: float) -> tuple[bool, float]:
     return math.isnan(value), 0.0 if math.isnan(value) else value
 
 
-def _gist(error: BaseException | None) -> str:
+def gist(error: BaseException | None) -> str:
     """The line of a message that says what happened; TensorFlow begins its own with where."""
     if error is None:
         return ""

@@ -1,10 +1,11 @@
-"""Device-to-host copies as a trace of TensorFlow's profiler shows them, whether or not Python took part in them.
+"""Copies, above all from device to host, as a profiler's trace shows them, whether or not Python took part in them.
 
 What is looked for in the trace was read in openxla/xla, which TensorFlow 2.21 is built from, and found again in the
 strings of TensorFlow 2.21.0's libraries:
 
 - `xla/tsl/profiler/utils/xplane_schema.cc`: the stat `memcpy_details`;
-- `xla/backends/profiler/gpu/cupti_buffer_events.cc`, AddMemcpyActivityEvent: the event is named `MemcpyD2H`;
+- `xla/backends/profiler/gpu/cupti_buffer_events.cc`, AddMemcpyActivityEvent: the event is named `MemcpyD2H`, or
+  of another kind;
 - `xla/backends/profiler/gpu/cupti_collector.cc`, CreateXEvent: the stat refers to a text such as
   `kind_src:device kind_dst:pageable size:4 dest:0 async:1`; GetDeviceXLineName: a stream's line is named
   `Stream #<number>(<types of its events>)`, and `CUPTI overhead` where one of its events is such.
@@ -27,18 +28,19 @@ from bench.hostsync.errors import HostSyncWarning, ProfilerError
 
 # Other lines of a GPU's plane (`Steps`, `Framework Ops`, `XLA Ops`) are derived from these and show an event again.
 _STREAM_LINE: Final = re.compile(r"Stream #\d+|CUPTI overhead")
-_COPY: Final = re.compile(r"MemcpyD2H\b")
+_COPY: Final = re.compile(r"Memcpy(\w+)")
 _SIZE: Final = re.compile(r"\bsize:(\d+)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy of memory from a GPU to the host."""
+    """One copy of memory, from a GPU to the host or as its kind says."""
 
     device: str  # GPU:n as CUDA counts; TensorFlow's n, too, unless tf.config hides GPUs or splits one
     nbytes: int  # 0 where the trace does not say
     started: float  # Unix time in seconds, by the GPU's clock
     seconds: float  # that the copy itself took, without the host's waiting for it
+    kind: str = "D2H"  # or H2D: from the host; D2D: within the GPU
 
 
 @contextlib.contextmanager
@@ -83,19 +85,30 @@ def device_to_host(space: Any) -> list[Copy]:
     Args:
         space: a `tensorflow.tsl.profiler.protobuf.xplane_pb2.XSpace`.
     """
-    trace_started = _trace_started(space)  # ns
+    return of_kinds(space, "D2H")
+
+
+def of_kinds(space: Any, *wanted: str) -> list[Copy]:
+    """The same of copies of any of the kinds that are named.
+
+    Args:
+        space: a `tensorflow.tsl.profiler.protobuf.xplane_pb2.XSpace`.
+        wanted: kinds, such as `D2H`.
+    """
+    started_at = trace_started(space)  # ns
     found = []
     for gpu, plane in profiler.gpus(space):
-        kinds = {number for number, kind in plane.event_metadata.items() if _COPY.match(kind.name)}
+        names = {number: _COPY.match(each.name) for number, each in plane.event_metadata.items()}
+        kinds = {number: match[1] for number, match in names.items() if match and match[1] in wanted}
         texts = {number: text.name for number, text in plane.stat_metadata.items()}
         for line in plane.lines:
             if not _STREAM_LINE.match(line.name):
                 continue
             for event in line.events:
                 if event.metadata_id in kinds:
-                    started = (trace_started + line.timestamp_ns) * 1000 + event.offset_ps  # a float would round it
-                    copy = Copy(gpu, _nbytes(event, texts), started / 1e12, event.duration_ps / 1e12)
-                    found.append((started, copy))
+                    started = (started_at + line.timestamp_ns) * 1000 + event.offset_ps  # a float would round it
+                    seconds, kind = event.duration_ps / 1e12, kinds[event.metadata_id]
+                    found.append((started, Copy(gpu, _nbytes(event, texts), started / 1e12, seconds, kind)))
     found.sort(key=operator.itemgetter(0))
     return [copy for _, copy in found]
 
@@ -115,7 +128,7 @@ def _nbytes(event: Any, texts: dict[int, str]) -> int:
     return 0
 
 
-def _trace_started(space: Any) -> int:
+def trace_started(space: Any) -> int:
     """The Unix time in nanoseconds that a trace's own times count from; 0 where they are Unix times themselves."""
     for plane in space.planes:
         if plane.name == "Task Environment":

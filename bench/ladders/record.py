@@ -12,7 +12,7 @@ from bench.ladders.finding import Finding
 from bench.ladders.ladder import Ladder
 from bench.record import NULL, Ended, NotNegative, Seconds
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 class Limits(Frozen):
@@ -50,7 +50,8 @@ class LadderRecord(Document):
 
     title: ClassVar[str] = "ladder record"
 
-    schema_version: Literal[1] = SCHEMA
+    kind: Literal["ladder"] = "ladder"
+    schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
     ladder: Ladder

@@ -32,12 +32,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from bench.hostsync import profiler
 from bench.hostsync.errors import ProfilerError
-
-Device = Literal["CPU", "GPU"]
+from bench.profile.record import Device
 
 EXPENSIVE: Final = 2
 EVERY: Final = 3

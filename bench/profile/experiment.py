@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from pathlib import Path
 import tensorflow as tf
 
 from bench import clock
-from bench.document import write_whole
 from bench.environment import environment
 from bench.errors import UsageError
 from bench.hostsync import profiler
@@ -28,7 +28,6 @@ from bench.start import start, warm_up_tensorflow
 BATCHES = 50
 """Of a stretch: a whole window of loops that train several batches in one call."""
 
-RECORD, TABLES = "profile.json", "profile.md"
 
 _WARM_UP = 2  # stretches
 _RUNS = Path("plugins", "profile")  # where TensorBoard looks, below a folder of its --logdir
@@ -128,7 +127,7 @@ def trace(loop: TrainingLoop, batches: int, folder: Path, every_op: bool = False
         unfinished = tempfile.TemporaryDirectory(prefix=".trace-", dir=folder)
     with unfinished:
         try:
-            took = _traced(loop, batches, Path(unfinished.name), events.EVERY if every_op else events.EXPENSIVE)
+            took = run_traced(loop, batches, Path(unfinished.name), events.EVERY if every_op else events.EXPENSIVE)
             found = events.traced(profiler.read(Path(unfinished.name)))
         except ProfilerError as error:
             raise UsageError(f"profile of {type(loop).__name__}: {error}") from error
@@ -139,18 +138,17 @@ def trace(loop: TrainingLoop, batches: int, folder: Path, every_op: bool = False
     return found, took
 
 
-def leave(record: ProfileRecord, folder: Path) -> list[Path]:
-    """Writes record and tables; gives their paths.
+def traces(folder: Path) -> str:
+    """How to look at the traces in a folder."""
+    return f"traces: tensorboard --logdir {shlex.quote(str(folder))}   (its page Profile needs: pip install xprof)"
+
+
+def run_traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) -> Timed:
+    """Has a loop train so many batches under the profiler, whose trace, with the stretch marked, is in a folder then.
 
     Raises:
-        UsageError: the folder cannot be written.
+        ProfilerError: a profiler is running in this program already, or the program has stopped this one.
     """
-    from bench.report import profile
-
-    return [record.write_as(folder / RECORD), write_whole(folder / TABLES, profile.markdown(record, folder))]
-
-
-def _traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) -> Timed:
     session = profiler.start(folder, host_level)
     try:
         with tf.profiler.experimental.Trace(events.MARK):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,15 @@ from pydantic import Field, model_validator
 
 from bench.document import Document, Frozen
 from bench.profile import timeline
-from bench.profile.events import Device, Traced
 from bench.record import ARMS, Count, NotNegative, Seconds, Settings
 
-SCHEMA: Final = 1
+if TYPE_CHECKING:  # it reads traces by means of TensorFlow, which reading a record should not wait for
+    from bench.profile.events import Traced
+
+SCHEMA: Final = 2
+
+Device = Literal["CPU", "GPU"]
+"""Whose ops a trace shows."""
 
 _PS: Final = 1e-12
 
@@ -116,7 +121,8 @@ class ProfileRecord(Document):
 
     title: ClassVar[str] = "profile record"
 
-    schema_version: Literal[1] = SCHEMA
+    kind: Literal["profile"] = "profile"
+    schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
     settings: Settings  # its batches are those of a stretch

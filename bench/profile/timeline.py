@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.profile.events import OpEvent
+if TYPE_CHECKING:  # it reads traces by means of TensorFlow
+    from bench.profile.events import OpEvent
 
 
 @dataclasses.dataclass(frozen=True)

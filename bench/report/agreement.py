@@ -1,22 +1,25 @@
-"""Which loops compute the same, as a frame of texts."""
+"""Which loops compute the same, as a report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from bench import environment
 from bench.agreement import AgreementRecord
 from bench.equivalence import LARGEST_JUMP, METRIC_TOLERANCE, MOST_FLIPPED, MUST_AGREE, UPDATE_TOLERANCE
 from bench.record import Equivalence, Lockstep
-from bench.report import markdown as renderer
-from bench.report import terminal
+from bench.report import numbers
+from bench.report.report import Number, Report
 
 TITLE = "does it compute what the loop before computes"
+
+
+def report(record: AgreementRecord) -> Report:
+    """What there is to show."""
+    return Report.of("equivalence", [(TITLE, table(record))], footer(record), _numbers(record))
 
 
 def table(record: AgreementRecord) -> pd.DataFrame:
@@ -56,15 +59,17 @@ def footer(record: AgreementRecord) -> list[str]:
     ]
 
 
-def markdown(record: AgreementRecord) -> str:
-    """The table with what must be known with it, for docs."""
-    return renderer.render(table(record), footer(record))
-
-
-def show(console: Console, record: AgreementRecord, written: Sequence[Path]) -> None:
-    """Prints the table, what must be known with it, and where it was written."""
-    notes = [*footer(record), *([f"written: {', '.join(map(str, written))}"] if written else [])]
-    terminal.tables(console, [(TITLE, table(record))], notes)
+def _numbers(record: AgreementRecord) -> Iterator[Number]:
+    for name, found in record.found.items():
+        yield from numbers.plain("the same", name, "1 or 0", found.equal)
+        yield from numbers.plain("bit for bit", name, "1 or 0", found.bit_for_bit)
+        stepped = found.lockstep
+        if stepped and any(stepped.drew_alike):
+            yield from numbers.plain("metrics differ by", name, "share", _largest(stepped, "metrics"))
+            yield from numbers.plain("updates differ by", name, "share", _largest(stepped, "updates"))
+        if stepped and stepped.other_lines is not None:
+            yield from numbers.plain("lines with a flipped draw", name, "lines", sum(stepped.other_lines))
+            yield from numbers.plain("lines compared", name, "lines", stepped.lines * stepped.batches)
 
 
 def _verdict(found: Equivalence) -> str:
@@ -76,7 +81,12 @@ def _verdict(found: Equivalence) -> str:
 def _most(stepped: Lockstep | None, what: str) -> str:
     if stepped is None or not any(stepped.drew_alike):
         return ""
-    return f"{np.max(np.array(getattr(stepped, what))[np.array(stepped.drew_alike)]):.1g}"
+    return f"{_largest(stepped, what):.1g}"
+
+
+def _largest(stepped: Lockstep, what: str) -> float:
+    """Where all draws are the same: elsewhere the loops have learned from other lines."""
+    return float(np.max(np.array(getattr(stepped, what))[np.array(stepped.drew_alike)]))
 
 
 def _flipped(stepped: Lockstep | None) -> str:

@@ -11,7 +11,7 @@ from bench import environment
 from bench.comparison import ArmFigures, Comparison, Timing
 from bench.faults import Fault
 from bench.record import ARMS, HostSyncs, Record
-from bench.report import wording
+from bench.report import utilisation, wording
 from bench.report.wording import NOT_MEASURED, few, speed_up, spread
 from bench.statistics import Spread
 from bench.verdict import Verdict
@@ -51,6 +51,7 @@ def comparison(found: Comparison) -> pd.DataFrame:
         *_in_graphs(before, after),
         *_unexplained(before, after),
         _counts("bytes read from the device a batch", before.nbytes_per_batch, after.nbytes_per_batch),
+        *utilisation.rows(before.telemetry, after.telemetry),
         *_temperature(before, after),
         *_faults(before, after),
     ]

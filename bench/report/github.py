@@ -29,7 +29,7 @@ def publish(decision: Decision, log: TextIO, environment: Mapping[str, str] = os
     if level := _LEVELS.get(decision.outcome):
         print(f"::{level} title=loop-bench gate::{_escape(decision.line)}", file=log, flush=True)
     if summary := environment.get("GITHUB_STEP_SUMMARY"):
-        text = markdown.render(checks.frame(decision), [f"loop-bench gate: {decision.outcome.name.lower()}"])
+        text = f"{markdown.render(checks.frame(decision))}\nloop-bench gate: {decision.outcome.name.lower()}\n"
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
 

@@ -1,19 +1,17 @@
-"""What a ladder found, as frames of texts."""
+"""What a ladder found, as a report."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import pandas as pd
-from rich.console import Console
 
 from bench import environment
 from bench.ladders.figures import LadderFigures, RungFigures
 from bench.ladders.record import LadderRecord
-from bench.report import markdown as renderer
-from bench.report import terminal, wording
+from bench.report import numbers, wording
+from bench.report.report import Number, Report
 from bench.report.wording import NOT_MEASURED
 from bench.statistics import Interval
 
@@ -23,25 +21,16 @@ _MEMORY = {
 }
 
 
-def tables(record: LadderRecord) -> list[tuple[str, pd.DataFrame]]:
-    """What there is to show, each table with its title; none that would be empty."""
+def report(record: LadderRecord) -> Report:
+    """What there is to show."""
+    from bench.report import waterfall  # which takes the words beside its bars from here
+
     figures = LadderFigures.of(record)
     titled = [
         ("one change after the other", steps(figures)),
         ("the full set, without one of its changes", left_out(figures)),
     ]
-    return [(title, frame) for title, frame in titled if len(frame)]
-
-
-def markdown(record: LadderRecord) -> str:
-    """The tables under their titles, and what must be known with them, for docs."""
-    parts = [f"### {title[0].upper()}{title[1:]}\n\n{renderer.render(frame, [])}" for title, frame in tables(record)]
-    return "\n".join([*parts, renderer.notes(footer(record))])
-
-
-def show(console: Console, record: LadderRecord, written: Sequence[Path]) -> None:
-    """Prints the tables, what must be known with them, and where they were written."""
-    terminal.tables(console, tables(record), [*footer(record), f"written: {', '.join(map(str, written))}"])
+    return Report.of("ladder", titled, footer(record), _numbers(figures), waterfall.pictures(record))
 
 
 def steps(figures: LadderFigures) -> pd.DataFrame:
@@ -54,8 +43,8 @@ def steps(figures: LadderFigures) -> pd.DataFrame:
         {
             "rung": each.rung.name,
             "ms/batch, median (quartiles)": wording.spread(each.ms_per_batch),
-            "speed-up over the rung before": speed_up(each, figures),
-            "over the baseline": over_baseline(each, figures),
+            "over the rung before (95%)": speed_up(each, figures),
+            "over the baseline (95%)": over_baseline(each, figures),
             **_costs(each),
         }
         for each in figures.rungs
@@ -74,7 +63,7 @@ def left_out(figures: LadderFigures) -> pd.DataFrame:
         {
             "left out": each.rung.name,
             "ms/batch, median (quartiles)": wording.spread(each.ms_per_batch),
-            "against the full set": speed_up(each, figures),
+            "against the full set (95%)": speed_up(each, figures),
             **_costs(each),
         }
         for each in figures.rungs
@@ -137,13 +126,28 @@ def footer(record: LadderRecord) -> list[str]:
     ]
 
 
+def _numbers(figures: LadderFigures) -> Iterator[Number]:
+    for each in figures.rungs:
+        name, found = each.rung.name, each.finding
+        yield from numbers.spread("time a batch", name, "ms", each.ms_per_batch)
+        yield from numbers.interval("speed-up over the reference", name, "ratio", each.over_reference)
+        yield from numbers.interval("speed-up over the baseline", name, "ratio", each.over_baseline)
+        yield from numbers.plain("time to first batch", name, "s", found.start.seconds if found.start else None)
+        syncs = found.host_syncs.reads_per_batch if found.host_syncs else None
+        yield from numbers.plain("host syncs", name, "a batch", syncs)
+        yield from numbers.plain("peak memory", name, "MiB", found.memory.nbytes / 2**20 if found.memory else None)
+    yield from numbers.interval("baseline over itself", "null arm", "ratio", figures.null)
+
+
 def _ratio(ratio: Interval, figures: LadderFigures) -> str:
-    if math.isinf(ratio.high) or ratio.holds(1.0) or figures.measurable(ratio):
+    """In few words: that the baseline differs from itself by as much stands in the footer."""
+    if math.isinf(ratio.high):
         return wording.speed_up(ratio)
-    return (
-        f"no measurable difference (95% interval of the ratio {ratio.low:.3f} to {ratio.high:.3f}, and the baseline "
-        f"differs from itself by up to {figures.noise - 1:.1%})"
-    )
+    if not figures.measurable(ratio):
+        return f"no measurable difference ({ratio.low:.3f} to {ratio.high:.3f})"
+    faster = ratio if ratio.estimate > 1 else ratio.reciprocal
+    than = "faster" if ratio.estimate > 1 else "slower"
+    return f"{faster.estimate:.2f}× {than} ({faster.low:.2f} to {faster.high:.2f})"
 
 
 def _why_not(found: RungFigures) -> str:
@@ -190,4 +194,7 @@ def _length(record: LadderRecord) -> str:
 
 def _null(figures: LadderFigures) -> str:
     assert figures.null
-    return f"the baseline against a second instance of itself (null arm): {wording.speed_up(figures.null)}"
+    told = f"the baseline against a second instance of itself (null arm): {wording.speed_up(figures.null)}"
+    if figures.noise == 1.0:
+        return told
+    return f"{told}; no rung that differs by less than {figures.noise - 1:.1%} counts as faster or slower"

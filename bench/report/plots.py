@@ -1,140 +1,133 @@
-"""Pictures of records: PNG and SVG, on a white ground, legible without colour."""
+"""What all pictures have in common: PNG and SVG, on a white ground, legible without colour and on a phone."""
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Sequence
+import textwrap
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
-import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from bench.faults import rates
-from bench.faults.experiment import PACE, SurvivalRecord
-from bench.faults.fault import EVERYTHING, Fault
-from bench.faults.observation import horizon
-from bench.record import ARMS
-from bench.statistics import Interval
+from bench.document import write_whole
+from bench.record import ARMS, NULL
 
 LOOKS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"color": "#b3541e", "marker": "s", "linestyle": "--"},
+    NULL: {"color": "#666666", "marker": "^", "linestyle": ":"},
     ARMS[1]: {"color": "#1f5fa8", "marker": "o", "linestyle": "-"},
 }
-"""Of the arms: each differs from the other in shape as well as in colour."""
+"""Of the timed loops: each differs from the others in shape as well as in colour."""
 
-_CLEAN: dict[str, Any] = {"color": "#777777", "linestyle": ":"}
+WIDTH = 6.0
+"""Inches, of every figure: so wide, with no text below SMALL, it can be read on a phone."""
 
-_DRAWN_METRICS = 2
+SMALL = 8.0
+"""Points."""
+
+VERBATIM: dict[str, Any] = {"parse_math": False}
+"""For texts with names or code of a user's in them: a dollar sign is no formula there."""
+
 _DPI = 150
+_ROUND = {1.2: (1, 2, 3, 5, 7), 2.5: (1, 2, 5), math.inf: (1,)}
+"""First digits of the numbers at a logarithmic axis, by the most decades with room for them."""
+
+_LETTER = 0.075  # inches, of SMALL text, on average and a little more
+_KEY = 0.6  # inches, of a legend's line with what is around it
 
 
-def survival(record: SurvivalRecord, folder: Path) -> list[Path]:
-    """Draws what a survival experiment has to show; gives the paths of the files."""
-    drawn = {"survival-by-magnitude": by_magnitude(record), "survival-around-a-fault": around_a_fault(record)}
-    return [path for name, figure in drawn.items() if figure is not None for path in save(figure, folder / name)]
+def figure(height: float) -> Figure:
+    """An empty one, so many inches high."""
+    return Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
 
 
-def by_magnitude(record: SurvivalRecord) -> Figure | None:
-    """The share of runs alive after one bad batch, by its size, with 95% Wilson intervals; a panel a network.
+def linestyle(loop: str) -> dict[str, Any]:
+    """Colour and dashes of a loop, without its marker: for lines of many points."""
+    return {key: value for key, value in LOOKS[loop].items() if key != "marker"}
 
-    None without such runs.
+
+def letters(inches: float) -> int:
+    """How many SMALL letters there is room for."""
+    return max(8, int(inches / _LETTER))
+
+
+def wrapped(text: str, lines: int = 3, inches: float = WIDTH) -> str:
+    """A text in lines of SMALL letters that are no longer than that; where some is left out there is an ellipsis."""
+    width = letters(inches)
+    found = textwrap.wrap(text, width)
+    return "\n".join(found if len(found) <= lines else [*found[: lines - 1], cut(f"{found[lines - 1]} …", width)])
+
+
+def cut(text: str, most: int) -> str:
+    """A text of so many letters at most, the last of them an ellipsis where some are left out."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def legend(drawn: Figure, named: Mapping[str, Artist], below: bool = False) -> None:
+    """A legend above everything, or below it, in as many columns as there is room for."""
+    labels = [cut(label, letters(WIDTH - _KEY)) for label in named]
+    widths = [len(label) * _LETTER + _KEY for label in labels]
+    columns = len(labels) if sum(widths) <= WIDTH else max(1, int(WIDTH / max(widths)))
+    made = drawn.legend(
+        named.values(), labels, loc="outside lower center" if below else "outside upper center", ncols=columns,
+        frameon=False, fontsize=SMALL, columnspacing=1.5,
+    )  # fmt: skip
+    for text in made.get_texts():
+        text.set_parse_math(False)
+
+
+def handles(drawn: Figure) -> dict[str, Artist]:
+    """What is labelled in a figure, each label once."""
+    return {
+        label: handle for axes in drawn.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+
+
+def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Makes the axis of what is drawn already logarithmic, with plain numbers at round values, as many as have room."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    decades = math.log10(high / low)
+    axis.set_major_locator(LogLocator(subs=next(subs for most, subs in _ROUND.items() if decades <= most)))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def save(drawn: Figure, stem: Path) -> list[Path]:
+    """Writes a figure as PNG and SVG; gives their paths.
+
+    Raises:
+        UsageError: the folder cannot be written.
     """
-    found = {arm: rates.by_magnitude(record.survivals[arm]) for arm in ARMS}
-    sizes: dict[str, list[str]] = {}
-    for network, size in dict.fromkeys(each for arm in ARMS for each in found[arm]):
-        sizes.setdefault(network, []).append(size)
-    panels = {network: names for network, names in sizes.items() if len(names) > 1} or sizes
-    if not panels:
-        return None
-    figure = Figure(figsize=(7, 0.6 + 2.7 * len(panels)), layout="constrained")
-    for axes, (network, names) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True):
-        for offset, arm in zip((-0.12, 0.12), ARMS, strict=True):
-            rated = {names.index(size): rate.share for (hit, size), rate in found[arm].items() if hit == network}
-            _shares(axes, {x + offset: share for x, share in rated.items() if share}, record, arm)
-        axes.set_xticks(range(len(names)), names)
-        axes.set_ylim(-0.05, 1.05)
-        axes.set_ylabel("share of runs alive")
-        axes.grid(axis="y", alpha=0.3)
-        axes.set_title(
-            f"gradients of one batch, {'all networks' if network == EVERYTHING else network}", fontsize="medium"
-        )
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
-    return figure
-
-
-def _shares(axes: Axes, shares: dict[float, Interval], record: SurvivalRecord, arm: str) -> None:
-    estimates = [share.estimate for share in shares.values()]
-    below = [share.estimate - share.low for share in shares.values()]
-    above = [share.high - share.estimate for share in shares.values()]
-    label = f"{arm} ({record.plan.loops[arm].factory})"
-    axes.errorbar(list(shares), estimates, yerr=np.clip([below, above], 0, 1), capsize=3, label=label, **LOOKS[arm])
-
-
-def around_a_fault(record: SurvivalRecord) -> Figure | None:
-    """The metrics batch by batch, with and without the fault: medians over the seeds, and their quartiles shaded.
-
-    A line ends where no run has a finite number any more.
-    """
-    faults = list(dict.fromkeys(fault for arm in ARMS for fault in record.curves.get(arm, {}) if fault))
-    metrics = dict.fromkeys(name for arm in ARMS for name in record.curves.get(arm, {}).get("", {}))
-    if not faults or not metrics:
-        return None
-    names = [PACE, *list(metrics)[:_DRAWN_METRICS]]
-    figure = Figure(figsize=(3.6 * len(faults), 2.5 * len(names)), layout="constrained")
-    grid = figure.subplots(len(names), len(faults), squeeze=False, sharex=True, sharey="row")
-    for row, name in zip(grid, names, strict=True):
-        for axes, fault in zip(row, faults, strict=True):
-            _around(axes, record, fault, name)
-        row[0].set_ylabel(name.replace(" / ", "\n/ "))
-        row[0].set_yscale("log" if name == PACE else "linear")
-    for axes, fault in zip(grid[0], faults, strict=True):
-        axes.set_title(Fault.parse(fault).describe(), fontsize="medium")
-    for axes in grid[-1]:
-        axes.set_xlabel("batch")
-    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
-    return figure
-
-
-def _around(axes: Axes, record: SurvivalRecord, fault: str, name: str) -> None:
-    axes.axvline(Fault.parse(fault).batch, color="black", linewidth=0.8, alpha=0.5)
-    for arm in ARMS:
-        curves = record.curves.get(arm, {})
-        longest = max((len(run) for run in curves.get(fault, {}).get(name, ())), default=0)
-        looks = {key: value for key, value in LOOKS[arm].items() if key != "marker"}
-        usual = horizon(Fault.parse(fault))
-        _curve(axes, curves.get(fault, {}).get(name, ()), usual, f"{arm}, with the fault", looks, shaded=True)
-        clean = {**_CLEAN, "linestyle": ":" if arm == ARMS[0] else "-."}
-        _curve(axes, curves.get("", {}).get(name, ()), longest or usual, f"{arm}, without", clean, shaded=False)
-
-
-def _curve(
-    axes: Axes, runs: Sequence[Sequence[float]], usual: int, label: str, looks: dict[str, Any], shaded: bool
-) -> None:
-    length = max((len(run) for run in runs), default=0)
-    padded = np.array([[*run, *[math.nan] * (length - len(run))] for run in runs]).reshape(len(runs), length)[
-        :, : usual if not shaded else None
+    return [
+        write_whole(stem.with_name(f"{stem.name}.{form}"), content)
+        for form, content in (("png", png(drawn)), ("svg", svg(drawn)))
     ]
-    padded[~np.isfinite(padded)] = math.nan
-    seen = np.flatnonzero(~np.all(np.isnan(padded), axis=0)) if padded.size else np.empty(0, int)
-    if not seen.size:
-        axes.plot([], [], label=label, **looks)
-        return
-    low, middle, high = np.nanpercentile(padded[:, seen], [25, 50, 75], axis=0)
-    axes.plot(seen, middle, label=label, linewidth=1.3, **looks)
-    if shaded:
-        axes.fill_between(seen, low, high, color=looks["color"], alpha=0.2, linewidth=0)
-    if shaded and seen[-1] + 1 < usual:  # the last run has died
-        axes.plot(seen[-1:], middle[-1:], marker="x", color=looks["color"])
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Writes a figure as PNG and SVG; gives their paths."""
-    paths = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
-    # The same record, the same bytes: names of clip paths are drawn at random without a salt, and SVG has a date.
-    with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}):
-        figure.savefig(paths[0], dpi=_DPI, metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"Date": None})
-    return paths
+def png(drawn: Figure) -> bytes:
+    """A figure as PNG."""
+    return _as("png", drawn, dpi=_DPI, metadata={"Software": None})
+
+
+def svg(drawn: Figure) -> bytes:
+    """A figure as SVG."""
+    return _as("svg", drawn, metadata={"Date": None})
+
+
+def _as(form: str, drawn: Figure, **how: Any) -> bytes:
+    """The same record, the same bytes: names of clip paths are drawn at random without a salt, and SVG has a date."""
+    written = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}), warnings.catch_warnings():
+        # A letter that the font has not, in a name or a line of code of a user's: a box in its place is no news.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        drawn.savefig(written, format=form, **how)
+    return written.getvalue()

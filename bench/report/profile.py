@@ -1,19 +1,16 @@
-"""What a profile found, as frames of texts."""
+"""What a profile found, as a report."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 
 import pandas as pd
-from rich.console import Console
 
 from bench import environment
 from bench.profile.record import OpTime, Profile, ProfileRecord
 from bench.record import ARMS
-from bench.report import markdown as renderer
-from bench.report import terminal
+from bench.report import numbers
+from bench.report.report import Number, Report
 
 TOP = 15
 """Ops in a table."""
@@ -24,8 +21,8 @@ _BUSY = {"CPU": "an op in flight on some CPU thread", "GPU": "device busy: a ker
 _IDLE = {"CPU": "no op in flight", "GPU": "device idle"}
 
 
-def tables(record: ProfileRecord) -> list[tuple[str, pd.DataFrame]]:
-    """What there is to show, each table with its title; none that would be empty."""
+def report(record: ProfileRecord) -> Report:
+    """What there is to show."""
     titled = [("where the time goes", both(record))]
     for arm in ARMS:
         found = record.arms[arm]
@@ -33,18 +30,7 @@ def tables(record: ProfileRecord) -> list[tuple[str, pd.DataFrame]]:
             (f"{arm}: the ops that take most", top("op", found.ops, found, record.settings.batches)),
             (f"{arm}: the kinds of ops that take most", top("kind", found.kinds, found, record.settings.batches)),
         ]
-    return [(title, frame) for title, frame in titled if len(frame)]
-
-
-def show(console: Console, record: ProfileRecord, folder: Path, written: Sequence[Path]) -> None:
-    """Prints the tables, what must be known with them, and where they were written."""
-    terminal.tables(console, tables(record), [*footer(record, folder), f"written: {', '.join(map(str, written))}"])
-
-
-def markdown(record: ProfileRecord, folder: Path) -> str:
-    """The tables under their titles, and what must be known with them, for docs."""
-    parts = [f"### {title[0].upper()}{title[1:]}\n\n{renderer.render(frame, [])}" for title, frame in tables(record)]
-    return "\n".join([*parts, renderer.notes(footer(record, folder))])
+    return Report.of("profile", titled, footer(record), _numbers(record))
 
 
 def both(record: ProfileRecord) -> pd.DataFrame:
@@ -103,13 +89,8 @@ def top(what: str, ops: Iterable[OpTime], found: Profile, batches: int) -> pd.Da
     return pd.DataFrame(rows, columns=[what, "runs a batch", "ms/batch", "share", "in flight, ms/batch"])
 
 
-def footer(record: ProfileRecord, folder: Path) -> list[str]:
-    """What a reader must know to believe the tables.
-
-    Args:
-        record: of the profile.
-        folder: with the traces.
-    """
+def footer(record: ProfileRecord) -> list[str]:
+    """What a reader must know to believe the tables."""
     settings, found = record.settings, record.arms
     commit = record.environment.get("commit")
     return [
@@ -121,8 +102,21 @@ def footer(record: ProfileRecord, folder: Path) -> list[str]:
         *_of_cpu(record),
         *(f"{arm}: the trace is not whole: {problem}" for arm in ARMS for problem in found[arm].problems),
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
-        f"traces: tensorboard --logdir {shlex.quote(str(folder))}   (its page Profile needs: pip install xprof)",
     ]
+
+
+def _numbers(record: ProfileRecord) -> Iterator[Number]:
+    batches = record.settings.batches
+    for arm in ARMS:
+        found = record.arms[arm]
+        for each in found.untraced:
+            yield from numbers.plain("time a batch, not traced", arm, "ms", 1e3 * each.seconds / batches)
+        yield from numbers.plain("time a batch, traced", arm, "ms", 1e3 * found.traced.seconds / batches)
+        yield from numbers.plain("CPUs busy, not traced", arm, "CPUs", found.cores)
+        yield from numbers.plain(f"{found.device} busy, traced", arm, "share of time", found.busy_share)
+        yield from numbers.plain(f"{found.device} idle, traced", arm, "ms a batch", 1e3 * found.gaps.seconds / batches)
+        for op in found.ops:
+            yield from numbers.plain(f"op {op.name}", arm, "ms a batch", 1e3 * op.apportioned / batches)
 
 
 def _of_cpu(record: ProfileRecord) -> list[str]:

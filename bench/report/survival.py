@@ -1,8 +1,8 @@
-"""What a survival experiment found, as frames of texts."""
+"""What a survival experiment found, as a report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -12,12 +12,12 @@ from bench.faults.experiment import SurvivalRecord
 from bench.faults.fault import Fault
 from bench.faults.rates import Rate
 from bench.record import ALIVE, ARMS
-from bench.report import markdown as renderer
-from bench.report import wording
+from bench.report import numbers, survival_plots, wording
+from bench.report.report import Number, Report
 
 
-def tables(record: SurvivalRecord) -> list[tuple[str, pd.DataFrame]]:
-    """What there is to show, each table with its title; none that would be empty."""
+def report(record: SurvivalRecord) -> Report:
+    """What there is to show."""
     rungs = [loop for loop in record.plan.loops if loop not in ARMS]
     titled = [
         ("one batch of gradients gone wrong", by_magnitude(record)),
@@ -26,13 +26,7 @@ def tables(record: SurvivalRecord) -> list[tuple[str, pd.DataFrame]]:
         ("how the others ended", deaths(record)),
         (f"{record.plan.epochs} epochs without a fault", undisturbed(record)),
     ]
-    return [(title, frame) for title, frame in titled if len(frame)]
-
-
-def markdown(record: SurvivalRecord) -> str:
-    """The tables under their titles, and what must be known with them, for docs."""
-    parts = [f"### {title[0].upper()}{title[1:]}\n\n{renderer.render(frame, [])}" for title, frame in tables(record)]
-    return "\n".join([*parts, renderer.notes(footer(record))])
+    return Report.of("survival", titled, footer(record), _numbers(record), survival_plots.pictures(record))
 
 
 def by_magnitude(record: SurvivalRecord) -> pd.DataFrame:
@@ -118,6 +112,19 @@ def footer(record: SurvivalRecord) -> list[str]:
         "as far again, and each metric is where it is without the fault",
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
     ]
+
+
+def _numbers(record: SurvivalRecord) -> Iterator[Number]:
+    for loop, runs in record.survivals.items():
+        for fault in dict.fromkeys(each.fault for each in runs):
+            rate = Rate.of(each for each in runs if each.fault == fault)
+            yield from numbers.interval(f"alive after {fault}", loop, "share of runs", rate.share)
+            yield from numbers.plain(f"runs with {fault}", loop, "runs", rate.runs)
+    for loop, long in record.undisturbed.items():
+        dead, ended, share = rates.died(long)
+        yield from numbers.interval("died without a fault", loop, "share of runs", share)
+        yield from numbers.plain("died without a fault", loop, "runs", dead)
+        yield from numbers.plain("runs without a fault", loop, "runs", ended)
 
 
 _EMPTY = pd.DataFrame()

@@ -1,17 +1,15 @@
-"""What a sweep found, as frames of texts: one an axis."""
+"""What a sweep found, as a report: a table an axis."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
-from rich.console import Console
 
 from bench import environment
 from bench.record import ARMS
-from bench.report import markdown as renderer
-from bench.report import terminal, wording
+from bench.report import numbers, sweep_plots, wording
+from bench.report.report import Number, Report
 from bench.report.wording import NOT_MEASURED
 from bench.statistics import Spread
 from bench.sweep import figures
@@ -20,20 +18,11 @@ from bench.sweep.record import SweepRecord
 from bench.verdict import Kind
 
 
-def tables(record: SweepRecord) -> list[tuple[str, pd.DataFrame]]:
-    """A table for each axis, with its title."""
-    return [(f"cost as {axis.name} grows", table(axis)) for axis in figures.of(record)]
-
-
-def markdown(record: SweepRecord) -> str:
-    """The tables under their titles, and what must be known with them, for docs."""
-    parts = [f"### {title[0].upper()}{title[1:]}\n\n{renderer.render(frame, [])}" for title, frame in tables(record)]
-    return "\n".join([*parts, renderer.notes(footer(record))])
-
-
-def show(console: Console, record: SweepRecord, written: Sequence[Path]) -> None:
-    """Prints the tables, what must be known with them, and where they are written."""
-    terminal.tables(console, tables(record), [*footer(record), f"written: {', '.join(map(str, written))}"])
+def report(record: SweepRecord) -> Report:
+    """What there is to show."""
+    found = figures.of(record)
+    titled = [(f"cost as {axis.name} grows", table(axis)) for axis in found]
+    return Report.of("sweep", titled, footer(record), _numbers(found), sweep_plots.pictures(record))
 
 
 def table(axis: AxisFigures) -> pd.DataFrame:
@@ -75,6 +64,17 @@ def footer(record: SweepRecord) -> list[str]:
         *_doubts(found),
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
     ]
+
+
+def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number]:
+    for axis in found:
+        for point in axis.points:
+            at = f"{axis.name}={point.value}"
+            for arm, cost in point.arms.items():
+                yield from numbers.spread(f"time a batch at {at}", arm, "ms", cost.ms_per_batch)
+                yield from numbers.spread(f"throughput at {at}", arm, f"{axis.unit}/s", cost.per_second)
+            yield from numbers.interval(f"speed-up at {at}", ARMS[1], "ratio", point.speed_up)
+            yield from numbers.interval(f"speed-up at {at}", "null arm", "ratio", point.null)
 
 
 def _ratio(point: PointFigures) -> str:

@@ -31,7 +31,7 @@ def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, pd.DataFrame]]:
 
 def markdown(found: Syncs) -> str:
     """The tables and the footer, for docs."""
-    return "\n".join([*(renderer.render(frame, []) for _, frame in tables(found)), renderer.notes(footer(found))])
+    return "\n".join([*(renderer.render(frame) for _, frame in tables(found)), renderer.notes(footer(found))])
 
 
 def sites(found: Syncs) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+
+from bench.report.report import Report
 
 
 def console(in_a_pipe: int) -> Console:
@@ -15,7 +17,7 @@ def console(in_a_pipe: int) -> Console:
     return Console(width=None if os.isatty(1) else in_a_pipe)
 
 
-def show(console: Console, frame: pd.DataFrame, footer: list[str], title: str = "before / after") -> None:
+def show(console: Console, frame: pd.DataFrame, footer: Sequence[str], title: str) -> None:
     """Prints the frame as a table that folds into the terminal's width, and the footer under it."""
     table = Table(title=title, title_justify="left", header_style="bold", row_styles=["", "dim"])
     for column in frame.columns:
@@ -26,11 +28,11 @@ def show(console: Console, frame: pd.DataFrame, footer: list[str], title: str = 
     notes(console, footer)
 
 
-def tables(console: Console, named: Iterable[tuple[str, pd.DataFrame]], footer: list[str]) -> None:
-    """Prints frames by their titles, and one footer for all of them."""
-    for title, frame in named:
+def report(console: Console, shown: Report) -> None:
+    """Prints the tables of a report, and its notes."""
+    for title, frame in shown.tables:
         show(console, frame, [], title)
-    notes(console, footer)
+    notes(console, shown.notes)
 
 
 def complain(message: str) -> None:
@@ -38,7 +40,7 @@ def complain(message: str) -> None:
     Console(stderr=True).print(message, soft_wrap=True, highlight=False, markup=False)
 
 
-def notes(console: Console, lines: list[str]) -> None:
+def notes(console: Console, lines: Sequence[str]) -> None:
     """Prints each on a line of its own."""
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,9 +14,10 @@ from matplotlib.patches import Patch
 from bench.ladders.figures import LadderFigures, RungFigures
 from bench.ladders.record import LadderRecord
 from bench.report import ladder, plots
+from bench.report.report import Picture
 from bench.statistics import Interval
 
-NAME = "ladder-waterfall"
+NAME = "waterfall"
 
 _LOOKS: dict[str, dict[str, Any]] = {
     "none": {"facecolor": "#d9d9d9", "edgecolor": "#333333", "label": "ms/batch"},
@@ -30,6 +31,8 @@ _LOOKS: dict[str, dict[str, Any]] = {
 
 _HEIGHT = 0.62
 _FULL = "the full set"
+_NAME = 1.9  # inches, of the names of the bars
+_ROOM = 0.4  # of the axis, for what is said beside the longest bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,29 +47,41 @@ class Bar:
     interval: Interval | None = None  # of its end
 
 
-def save(record: LadderRecord, folder: Path) -> list[Path]:
-    """Draws a ladder; gives the paths of the files, none where nothing was timed."""
-    figure = waterfall(LadderFigures.of(record))
-    return [] if figure is None else plots.save(figure, folder / NAME)
-
-
-def waterfall(figures: LadderFigures) -> Figure | None:
-    """The steps above, and below them what leaving out each change makes of the full set; None if nothing was timed."""
+def pictures(record: LadderRecord) -> tuple[Picture, ...]:
+    """What there is to see in a record; nothing where nothing was timed."""
+    figures = LadderFigures.of(record)
     if not any(each.ms_per_batch for each in figures.rungs):
-        return None
-    panels = [panel for panel in (_steps(figures), _left_out(figures)) if panel]
+        return ()
+    caption = (
+        f"Milliseconds a batch from {record.ladder.baseline.name} down to the full set, each change a bar from the "
+        "median before it to its own, with the 95% interval of its end"
+    )
+    left_out = "; below, what leaving out a change makes of the full set" if len(_panels(figures)) > 1 else ""
+    return (Picture(NAME, f"{caption}{left_out}.", functools.partial(waterfall, figures)),)
+
+
+def waterfall(figures: LadderFigures) -> Figure:
+    """The steps above, and below them what leaving out each change makes of the full set.
+
+    Args:
+        figures: of a ladder that was timed.
+    """
+    panels = _panels(figures)
     heights = [len(panel) + 1 for panel in panels]
-    figure = Figure(figsize=(8.5, 1.4 + 0.38 * sum(heights)), layout="constrained")
-    grid = figure.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    drawn = plots.figure(0.7 + 0.4 * sum(heights))
+    grid = drawn.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     titles = ("one change after the other", "the full set, without one of its changes")
     for axes, panel, title in zip(grid, panels, titles, strict=False):
         _draw(axes, panel, title)
     for axes, panel in zip(grid[1:], panels[1:], strict=True):
         axes.axvline(panel[0].end, color="#777777", linewidth=0.8)  # the full set, which each is held against
     shown = [effect for effect in _LOOKS if any(bar.effect == effect for panel in panels for bar in panel)]
-    handles = [Patch(**_LOOKS[effect]) for effect in shown]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
-    return figure
+    plots.legend(drawn, {_LOOKS[effect]["label"]: Patch(**_LOOKS[effect]) for effect in shown})
+    return drawn
+
+
+def _panels(figures: LadderFigures) -> list[list[Bar]]:
+    return [panel for panel in (_steps(figures), _left_out(figures)) if panel]
 
 
 def _steps(figures: LadderFigures) -> list[Bar]:
@@ -109,15 +124,24 @@ def _draw(axes: Axes, bars: Sequence[Bar], title: str) -> None:
         if bar.interval:
             middle, low, high = bar.interval
             axes.errorbar(middle, y, xerr=[[middle - low], [high - middle]], capsize=3, color="black", linewidth=1.2)
-        axes.text(_right_of(bar), y, f"  {bar.says}", va="center", fontsize="small")
+        _say(axes, bar, y)
     widest = max(map(_right_of, bars))
-    axes.set_xlim(0, 1.6 * widest)  # room for what is said
+    axes.set_xlim(0, (widest or 1.0) / (1 - _ROOM))
     axes.set_ylim(len(bars) - 0.5, -0.5)  # downwards
-    axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
+    names = [plots.wrapped(bar.name, 3, _NAME) for bar in bars]
+    axes.set_yticks(range(len(bars)), names, fontsize=plots.SMALL, **plots.VERBATIM)
     axes.set_xlabel("ms/batch")
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(title, fontsize=9)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
+
+
+def _say(axes: Axes, bar: Bar, y: float) -> None:
+    """Beside a bar, as far as there is room."""
+    axes.annotate(
+        plots.wrapped(bar.says, 3, _ROOM * (plots.WIDTH - _NAME)), (_right_of(bar), y), xytext=(4, 0),
+        textcoords="offset points", va="center", fontsize=plots.SMALL, **plots.VERBATIM,
+    )  # fmt: skip
 
 
 def _right_of(bar: Bar) -> float:

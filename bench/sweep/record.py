@@ -11,7 +11,7 @@ from bench.document import Document
 from bench.sweep.plan import Sweep
 from bench.sweep.point import Measured
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 class SweepRecord(Document):
@@ -19,7 +19,8 @@ class SweepRecord(Document):
 
     title: ClassVar[str] = "record of a sweep"
 
-    schema_version: Literal[1] = SCHEMA
+    kind: Literal["sweep"] = "sweep"
+    schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
     sweep: Sweep

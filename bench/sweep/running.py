@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.document import write_whole
 from bench.environment import environment
 from bench.faults import experiment, fingerprint, jobs
 from bench.faults.jobs import Death, Job
@@ -16,7 +15,7 @@ from bench.sweep.plan import Sweep
 from bench.sweep.point import Measured
 from bench.sweep.record import SweepRecord
 
-RECORD, TABLES, POINTS = "sweep.json", "sweep.md", "points"
+POINTS = "points"
 
 _PRELOADED = ("tensorflow", "keras", "bench.measurement")
 """What takes long to import, and asks for no device yet."""
@@ -53,15 +52,6 @@ def run(sweep: Sweep, folder: Path, tell: Callable[[str], None] = lambda title: 
     return SweepRecord(created=datetime.datetime.now(datetime.UTC), environment=here, sweep=sweep, measured=measured)
 
 
-def leave(record: SweepRecord, folder: Path) -> list[Path]:
-    """Writes record, tables and plots, and gives their paths; the single points go, and the next sweep starts anew.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
-    from bench.report import sweep, sweep_plots
-
-    written = [record.write_as(folder / RECORD), write_whole(folder / TABLES, sweep.markdown(record))]
-    written += sweep_plots.save(record, folder)
+def forget(folder: Path) -> None:
+    """Removes the single points of a sweep that is over and in a record: the next one there starts anew."""
     shutil.rmtree(folder / POINTS, ignore_errors=True)
-    return written

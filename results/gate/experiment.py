@@ -182,7 +182,7 @@ def cost(runs: int = 5) -> None:
                 "in all": f"{(record.rounds_seconds + end) / loops - 1:.1%}",
             }
         )
-    print(markdown.render(pd.DataFrame(rows), []))
+    print(markdown.render(pd.DataFrame(rows)))
 
 
 def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
@@ -197,8 +197,8 @@ def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
         judged.append(_count(planted, "by itself", of_share, [None] * len(of_share)))
         judged.append(_count(planted, "against the process before", of_share[step:], references[step:]))
         measured.append(_measured(planted, of_share))
-    yield markdown.render(pd.DataFrame(judged), [])
-    yield markdown.render(pd.DataFrame(measured), [])
+    yield markdown.render(pd.DataFrame(judged))
+    yield markdown.render(pd.DataFrame(measured))
     took = spread(np.array([process["seconds"]["in all"] for process in processes]))
     level = np.array([np.median(rounds.milliseconds(record.rounds, "before")) for record in records[0.0]])
     yield (

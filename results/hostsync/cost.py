@@ -139,7 +139,7 @@ def main(
         f"each block of about {1e3 * BLOCK_SECONDS:g} ms",
         environment.machine(environment.environment()),
     ]
-    tables = [markdown.render(loop_table, []), markdown.render(pd.DataFrame(rows, columns=columns), notes)]
+    tables = [markdown.render(loop_table), markdown.render(pd.DataFrame(rows, columns=columns), notes)]
     out.write_text("\n".join(tables), encoding="utf-8")
     print(out.read_text(encoding="utf-8"))
 

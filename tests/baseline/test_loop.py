@@ -67,3 +67,15 @@ def test_more_steps_a_batch(make):
     loop.run(2)
     assert int(loop.networks.d_optimizer.iterations) == 6
     assert int(loop.networks.g_optimizer.iterations) == 4
+
+
+def test_an_evaluation_changes_nothing(make):
+    watched, alone = make(), make()
+    for batches in (1, 7):
+        watched.run(batches)
+        found = watched.evaluate()
+    alone.run(8)
+    assert found == alone.evaluate()
+    assert list(found) == ["oracle NLL (nats a token) ↓"]
+    for one, other in zip(watched.variables, alone.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())

@@ -5,6 +5,7 @@ from bench.agreement import AgreementRecord
 from bench.errors import InvalidRecordError, UsageError
 from bench.ladders.ladder import Rung
 from bench.record import Equivalence, Settings
+from bench.report import leaving
 
 
 def settings(before="toys:plain", after="toys:plain", **options):
@@ -58,10 +59,12 @@ def test_what_only_moves_reads_must_be_the_same_bit_for_bit_on_a_cpu(monkeypatch
 
 def test_leaves_a_record_and_a_table(tmp_path):
     found = agreement.agreement(settings(), every_rung=False, batches=10)
-    written = agreement.leave(found, tmp_path)
-    assert [path.name for path in written] == ["equivalence.json", "equivalence.md"]
-    assert AgreementRecord.read(written[0]) == found
-    assert "| after" in written[1].read_text()
-    written[0].write_text("{}")
+    leaving.leave(found, tmp_path)
+    names = ["equivalence.html", "equivalence.json", "equivalence.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    path = tmp_path / "equivalence.json"
+    assert AgreementRecord.read(path) == found
+    assert "| after" in path.with_suffix(".md").read_text()
+    path.write_text("{}")
     with pytest.raises(InvalidRecordError, match="no whole record of equivalence"):
-        AgreementRecord.read(written[0])
+        AgreementRecord.read(path)

@@ -10,6 +10,7 @@ from bench.faults.experiment import canonical
 from bench.loop import load
 from bench.record import ARMS, Settings
 from bench.sweep.axis import parse
+from seqgan import annealing
 from seqgan.config import Config
 
 
@@ -204,3 +205,26 @@ def test_between_other_loops_there_is_one_step():
         ("my.package:old", "baseline", None),
         ("my.package:new", "step", None),
     ]
+
+
+def test_what_annealing_does_is_told_from_what_all_the_rest_does():
+    plan = arms.convergence_plan(settings(script="a.csv"), seeds=2, epochs=5, every=7)
+    assert (list(plan.loops), plan.seeds, plan.epochs, plan.every) == (["before", "after", arms.FIXED], (3, 4), 5, 7)
+    ready = {"pretrained": True, "held_out": 0.1, "evaluation_temperature": 1.0, "script": "a.csv"}
+    assert plan.loops["before"].options == plan.loops["after"].options == ready
+    fixed = Config.preset("tiny", **{key: plan.loops[arms.FIXED].options[key] for key in arms.CHANGES["annealing"]})
+    assert {annealing.temperature(fixed, epoch) for epoch in range(50)} == {fixed.temperature_fixed}
+    assert plan.loops[arms.FIXED].options.items() > ready.items()
+    assert [(pair.changed, pair.reference) for pair in plan.pairs] == [
+        ("after", arms.FIXED),
+        (arms.FIXED, "before"),
+        ("after", "before"),
+    ]
+
+
+def test_other_loops_converge_as_they_are():
+    plan = arms.convergence_plan(settings(after="my.package:new"), seeds=1, epochs=5)
+    assert list(plan.loops) == ["before", "after"]
+    assert plan.loops["before"].options["pretrained"]
+    assert plan.loops["after"].options == {}
+    assert [(pair.changed, pair.reference) for pair in plan.pairs] == [("after", "before")]

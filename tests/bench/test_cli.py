@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from convergences import LOOPS, convergence_record, course
 from ladders import ladder_record
 from records import arm, record
 from survivals import survival_record
@@ -11,23 +12,6 @@ from sweeps import died, measured, sweep_record
 from traces import profile_record
 
 from bench import references
-from bench.cli import main
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Runs a command as a process would; gives exit code, what it printed, and what it complained of."""
-    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
@@ -238,9 +222,10 @@ def survived(monkeypatch):
 def test_survive_shows_and_leaves_its_tables(run, survived, tmp_path):
     code, out, err = run("survive", "--out", tmp_path / "s", "--seeds", 2, "--workers", 3, "--time-limit", 7)
     assert code == 0
-    for text in ("4 of 4 alive", "the ladder of protections", "without a fault", "survival-by-magnitude.svg"):
+    for text in ("4 of 4 alive", "the ladder of protections", "without a fault", "survival-by-magnitude"):
         assert text in out
     assert sorted(path.suffix for path in (tmp_path / "s").iterdir()) == [
+        ".html",
         ".json",
         ".md",
         ".png",
@@ -287,6 +272,79 @@ def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arg
 
 
 @pytest.fixture
+def converged(monkeypatch):
+    """Has no loop run; gives what was asked for."""
+    from bench.convergence import running
+
+    asked = {}
+
+    def pretend(plan, folder, at_a_time, tell):
+        asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
+        for trial in plan.trials():
+            tell(trial.job.title)
+            if asked.get("interrupt"):
+                raise KeyboardInterrupt
+        return convergence_record(courses=asked["courses"]) if "courses" in asked else convergence_record()
+
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    monkeypatch.setattr(running, "converge", pretend)
+    return asked
+
+
+def test_converge_shows_and_leaves_its_tables(run, converged, tmp_path):
+    limits = ("--seeds", 2, "--seed", 5, "--epochs", 3, "--every", 7, "--workers", 3, "--time-limit", 9)
+    code, out, err = run("converge", "--out", tmp_path / "c", *limits)
+    assert code == 0
+    for text in ("does annealing help?", "better: -1", "NLL (nats a token)", "quality-over-batches.svg"):
+        assert text in " ".join(out.split())
+    assert sorted(path.suffix for path in (tmp_path / "c").iterdir()) == [".json", ".md", ".png", ".svg"]
+    plan = converged["plan"]
+    assert (plan.seeds, plan.epochs, plan.every, plan.time_limit, converged["at_a_time"]) == ((5, 6), 3, 7, 9.0, 3)
+    assert (len(plan.loops), plan.preset) == (3, "tiny")
+    assert err.splitlines()[-1] == "6 of 6 runs: after, fixed temperature, seed 6"
+
+
+def test_converge_goes_into_a_folder_of_its_preset(run, converged, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("converge", "--seeds", 1)[0] == 0
+    assert str(converged["folder"]) == "results/runs/convergence-tiny"
+
+
+def test_converge_of_which_nothing_is_left_has_an_exit_code(run, converged, tmp_path):
+    converged["courses"] = {
+        loop: tuple(course(loop, seed, ended="crashed", why="boom", moments=()) for seed in range(3)) for loop in LOOPS
+    }
+    code, out, _ = run("converge", "--out", tmp_path, "--seeds", 1)
+    assert code == 1
+    assert "crashed: boom" in out
+
+
+def test_converge_interrupted(run, converged, tmp_path):
+    converged["interrupt"] = True
+    code, _, err = run("converge", "--out", tmp_path, "--seeds", 1)
+    assert code == 130
+    assert "the same command goes on with what is left (2 of 3)" in err
+
+
+def test_converge_help_teaches(run):
+    code, out, _ = run("converge", "--help")
+    assert code == 0
+    for text in ("which learns better", "evaluate()", "Ctrl-C", "Examples", "--every"):
+        assert text in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--preset", "huge"], "preset 'huge' is unknown"), (["--script", "none.csv"], "script none.csv: no such file")],
+)
+def test_converge_refuses_in_one_line_and_before_anything_slow(run, converged, arguments, says):
+    code, _, err = run("converge", *arguments)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert says in err
+    assert not converged
+
+
+@pytest.fixture
 def profiled(monkeypatch):
     """Has no loop traced; gives what was asked for."""
     from bench.profile import experiment
@@ -309,7 +367,7 @@ def test_profile_shows_and_leaves_its_tables(run, profiled, tmp_path):
     assert code == 0
     for text in ("where the time goes", "after: the ops that take most", "no op in flight", "tensorboard --logdir"):
         assert text in out
-    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["profile.json", "profile.md"]
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["profile.html", "profile.json", "profile.md"]
     settings = profiled["settings"]
     assert (settings.preset, settings.seed, settings.batches, profiled["every_op"]) == ("tiny", 4, 7, False)
     assert (settings.before, settings.after) == ("baseline:make_loop", "seqgan:make_loop")
@@ -372,13 +430,14 @@ def test_sweep_shows_and_leaves_its_tables(run, swept, tmp_path):
     limits = ("--max-time", 90, "--time-limit", 70, "--batches", 3, "--precision", "5%", "--seed", 2)
     code, out, err = run(*SWEEP, "--out", tmp_path / "s", *limits)
     assert code == 0
-    for text in ("cost as batch grows", "cost as tokens grows", "16 (preset)", "2.0", "tokens/s", "sweep.svg"):
+    for text in ("cost as batch grows", "cost as tokens grows", "16 (preset)", "2.0", "tokens/s", "sweep-costs"):
         assert text in out
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
+        "sweep-costs.png",
+        "sweep-costs.svg",
+        "sweep.html",
         "sweep.json",
         "sweep.md",
-        "sweep.png",
-        "sweep.svg",
     ]
     plan = swept["plan"]
     assert list(plan.titles().values()) == ["batch 8", "batch 16 = tokens 10", "tokens 20"]
@@ -444,9 +503,9 @@ def test_ladder_shows_and_leaves_its_tables(run, climbed, tmp_path):
     options = ["--preset", "tiny", "--rounds", 12, "--batches", 4, "--seed", 5]
     code, out, err = run("ladder", "--out", tmp_path / "l", *options)
     assert code == 0
-    for text in ("one change after the other", "without one of its changes", "1.82× faster", "ladder-waterfall.svg"):
+    for text in ("one change after the other", "without one of its changes", "1.82× faster", "ladder-waterfall"):
         assert text in out
-    assert sorted(path.suffix for path in (tmp_path / "l").iterdir()) == [".json", ".md", ".png", ".svg"]
+    assert sorted(path.suffix for path in (tmp_path / "l").iterdir()) == [".html", ".json", ".md", ".png", ".svg"]
     rungs = climbed["rungs"]
     assert (rungs.preset, rungs.seed, rungs.batches, climbed["limits"].rounds) == ("tiny", 5, 4, 12)
     assert "timing the rungs in turns (about" in err
@@ -517,7 +576,11 @@ def test_equivalence_says_it_with_its_exit_code(run, agreed, tmp_path, equal, co
     assert left == code
     assert says in out
     assert "1 of 1 loops: after" in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["equivalence.json", "equivalence.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "equivalence.html",
+        "equivalence.json",
+        "equivalence.md",
+    ]
     assert (agreed["settings"].seed, agreed["every_rung"], agreed["batches"]) == (2, False, 60)
 
 

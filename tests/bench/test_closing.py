@@ -25,10 +25,13 @@ def shown(closing):
 def test_record_table_and_verdict(tmp_path):
     closing = Closing.of(record(noise=0), tmp_path)
     assert closing.judge(None) == 0
-    path, table = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
+    (path,) = tmp_path.glob("*.json")
+    page, table = path.with_suffix(".html"), path.with_suffix(".md")
     assert Record.read(path) == record(noise=0)
+    assert (tmp_path / f"{path.stem}-times.png").exists()
     assert "verdict: faster: 2.0" in table.read_text()
-    for text in ("null arm", "verdict: faster", f"written: {path}, {table}"):
+    assert "verdict: faster: 2.0" in page.read_text()
+    for text in ("null arm", "verdict: faster", f"written: {path}, and beside it: .md, .html"):
         assert text in shown(closing)
     assert "gate" not in shown(closing)
 

@@ -6,7 +6,7 @@ from records import record
 
 from bench import document
 from bench.errors import InvalidRecordError, UsageError
-from bench.record import Record
+from bench.record import SCHEMA, Record
 
 
 @pytest.mark.parametrize(
@@ -14,8 +14,9 @@ from bench.record import Record
     [
         (b"", "no whole record"),
         (b'{"schema_version": 5, "created"', "no whole record"),
-        (b'{"schema_version": 1}', "is of schema 1, and this version reads 5; run again"),
-        (b'{"schema_version": 5}', "no whole record (created: Field required)"),
+        (b'{"schema_version": 1}', f"is of schema 1, and this version reads {SCHEMA}; run again"),
+        (f'{{"schema_version": {SCHEMA}}}'.encode(), "no whole record (created: Field required)"),
+        (b'{"kind": "ladder", "schema_version": 2}', "is of kind 'ladder', and 'run' is wanted here"),
         (b"[]", "the file"),
         (b"\xff", "no whole record"),
     ],
@@ -51,3 +52,15 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch, broken):
     with pytest.raises(KeyboardInterrupt):
         document.write_whole(tmp_path / "file.json", "text")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_says_first_what_it_is(tmp_path):
+    path = record().write_as(tmp_path / "r.json")
+    assert [line.split(":")[0].strip() for line in path.read_text().splitlines()[1:3]] == ['"kind"', '"schema_version"']
+
+
+@pytest.mark.parametrize(("content", "whole"), [("ü\r\n", "ü\r\n".encode()), (b"\x89PNG\n", b"\x89PNG\n")])
+def test_texts_and_bytes_are_written_as_they_are(tmp_path, content, whole):
+    path = document.write_whole(tmp_path / "new" / "file", content)
+    assert path.read_bytes() == whole
+    assert list(path.parent.iterdir()) == [path]

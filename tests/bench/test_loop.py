@@ -5,7 +5,7 @@ import pytest
 import toys
 
 from bench.errors import UsageError
-from bench.loop import LoopSpec, TrainingLoop, build, describe, history, load, variable_name
+from bench.loop import LoopSpec, TrainingLoop, build, describe, evaluate, history, load, variable_name
 
 SPEC = LoopSpec("tiny")
 
@@ -108,3 +108,20 @@ def test_built_in_pair_keeps_the_contract(monkeypatch):
     for name in ("baseline:make_loop", "seqgan:make_loop"):
         loop = build(name, load(name), LoopSpec("tiny", seed=3, options={"jit_compile": False}))
         assert describe(loop)["config"]["seed"] == 3
+
+
+def test_a_loop_may_say_how_good_it_is():
+    loop = toys.Rated()
+    loop.evaluate = lambda: {"score": np.float32(0.5), 3: 1}
+    assert evaluate(loop) == {"score": 0.5, "3": 1.0}
+    assert evaluate(toys.Rated()) == {"distance ↓": 2.0}
+
+
+@pytest.mark.parametrize("found", [None, 3.0, {"score": "good"}, {"score": [1, 2]}])
+def test_what_a_loop_says_of_itself_must_be_numbers_by_name(found):
+    loop = toys.Rated()
+    loop.evaluate = lambda: found
+    with pytest.raises(UsageError, match=r"evaluate\(\) of Rated is .*, but must be numbers by name"):
+        evaluate(loop)
+    with pytest.raises(UsageError, match=r"Quadratic has no evaluate\(\)"):
+        evaluate(toys.Quadratic())

@@ -1,10 +1,13 @@
 import pytest
 import toys
+from telemetries import on_cpu
 
 from bench import arms
+from bench import measurement as measuring
 from bench.errors import UsageError
 from bench.measurement import Measurement
 from bench.record import ARMS, Settings
+from bench.telemetry.record import Telemetry
 
 
 def make(before="toys:reading", after="toys:guarded"):
@@ -35,6 +38,15 @@ def test_gathers_everything_into_a_record(tmp_path):
     assert 0 < before.touch_seconds < 1
     assert record.environment["versions"]["tensorflow"]
     assert len(record.environment["state"]["load_average"]) == 3
+
+
+def test_what_was_watched_is_in_the_record(monkeypatch, tmp_path):
+    asked, seen = [], {"before": on_cpu(), "after": Telemetry(died="of something")}
+    monkeypatch.setattr(measuring.processes, "watch", lambda *arguments: asked.append(arguments) or seen)
+    measurement, told = make(), []
+    assert measurement.watch(2.5, tmp_path, told.append) == seen
+    assert asked == [(measurement.settings, 2.5, tmp_path, told.append)]
+    assert {arm: found.telemetry for arm, found in measurement.record().arms.items()} == seen
 
 
 def test_record_of_a_part_says_only_that_part():

@@ -136,7 +136,7 @@ def test_is_immutable():
         lambda: Round(batches=1, order=TIMED, seconds=dict.fromkeys(TIMED, math.inf)),
         lambda: Arm(factory="x:y", surprise=1),
         lambda: Record(**{**make().model_dump(), "arms": {"before": Arm(factory="x:y")}}),
-        lambda: Record(**{**make().model_dump(), "schema_version": 4}),
+        lambda: Record(**{**make().model_dump(), "schema_version": 5}),
     ],
 )
 def test_is_checked_when_it_is_made(broken):

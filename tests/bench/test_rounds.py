@@ -26,4 +26,5 @@ def test_totals_hold_what_a_robust_mean_leaves_out():
 def test_each_round_has_its_ratio_and_all_have_their_time():
     done = make(before=0.06, after=0.03, noise=0, count=4, batches=10)
     assert rounds.ratios(done) == pytest.approx([2.0] * 4)
+    assert rounds.ratios(done, "null") == pytest.approx([1.0] * 4)
     assert rounds.seconds(done) == pytest.approx(4 * 10 * (0.06 + 0.06 + 0.03))

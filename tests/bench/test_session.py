@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
 ENVIRONMENT["PYTHONPATH"] = str(ROOT / "tests")
 TOYS = ["--before", "toys:reading", "--after", "toys:guarded", "--batches", "3", "--rounds", "12"]
+TOYS += ["--utilisation", "0.3"]
 
 
 def command(*arguments):
@@ -50,15 +51,23 @@ def test_ends_with_a_table(whole):
     done, _ = whole
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout[done.stdout.index("before / after") :]
-    for text in ("ms/batch", "time to first batch", "host syncs a batch", "bytes read", "NaN gradients", "written:"):
+    for text in (
+        "ms/batch",
+        "time to first batch",
+        "host syncs a batch",
+        "bytes read",
+        "CPUs busy",
+        "NaN gradients",
+        "written:",
+    ):
         assert text in table
     assert "warning" not in done.stdout.lower()
 
 
 def test_leaves_one_record_and_its_table(whole):
     _, folder = whole
-    record, table = sorted((folder / "runs").iterdir(), key=lambda path: path.suffix)
-    assert (record.suffix, table.suffix) == (".json", ".md")
+    page, record, table = sorted((folder / "runs").iterdir(), key=lambda path: path.suffix)
+    assert (page.suffix, record.suffix, table.suffix) == (".html", ".json", ".md")
     found = Record.read(record)
     assert (found.settings.before, found.settings.after, found.settings.preset) == (
         "toys:reading",
@@ -73,6 +82,7 @@ def test_leaves_one_record_and_its_table(whole):
         "frozen",
     ]
     assert [survival.outcome for survival in found.arms["after"].survivals] == ["skipped", "skipped", "survived"]
+    assert all(arm.telemetry.stretch.samples for arm in found.arms.values())
     assert "| host syncs a batch" in table.read_text()
 
 
@@ -109,7 +119,7 @@ def test_a_second_run_leaves_the_first_alone(whole):
     assert "test_time_per_batch[before] (0001_" in done.stdout  # pytest-benchmark's own comparison
     assert "not measured" in done.stdout  # the syncs
     after = {path: path.read_bytes() for path in (folder / "runs").iterdir()}
-    assert len(after) == 4
+    assert len(after) == 6  # two records, each with its table and its page
     assert all(after[path] == content for path, content in before.items())
 
 
@@ -121,6 +131,7 @@ def test_a_second_run_leaves_the_first_alone(whole):
         (["--rounds", "many"], "--rounds 'many': must be a whole number of at least 1"),
         (["--precision", "3"], "--precision '3': must be a percentage above zero, such as 5%"),
         (["--max-time", "0"], "--max-time '0': must be a number above zero"),
+        (["--utilisation", "-1"], "--utilisation '-1': must be a number of at least zero"),
         (["--max-syncs", "few"], "--max-syncs 'few': must be a number of at least zero"),
         (["--max-slowdown=-5%"], "--max-slowdown '-5%': must be a percentage above zero"),
         (["--reference", "none.json"], "record none.json: cannot be read"),
@@ -302,8 +313,10 @@ def test_profile_leaves_traces_and_says_where(tmp_path):
     done = bench(*TOYS, "--preset", "any", "--profile", "--results", tmp_path, "-k", "profile")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "profile-any"
-    assert f"written: {folder / 'profile.json'}, {folder / 'profile.md'}" in done.stdout
-    assert {path.name for path in folder.iterdir()} == {"before", "after", "profile.json", "profile.md"}
+    assert f"written: {folder / 'profile.json'}, and beside it: .md, .html" in done.stdout
+    assert f"traces: tensorboard --logdir {folder}" in done.stdout
+    made = {"profile.html", "profile.json", "profile.md"}
+    assert {path.name for path in folder.iterdir()} == {"before", "after", *made}
     assert len([*folder.rglob("*.xplane.pb")]) == 2
     assert ProfileRecord.read(folder / "profile.json").settings.batches == 50
     assert any(line.startswith("before: tracing (about ") for line in done.stderr.splitlines())
@@ -314,6 +327,14 @@ def test_without_profile_nothing_is_traced(tmp_path):
     assert "1 skipped" in done.stdout
     assert "--profile traces a stretch of each loop" in done.stdout
     assert not [*tmp_path.rglob("profile*")]
+
+
+def test_utilisation_can_be_left_out(tmp_path):
+    done = bench(*TOYS[:-1], "0", "--preset", "any", "--results", tmp_path, "-k", "utilisation", "-rs")
+    assert "1 skipped" in done.stdout
+    assert "--utilisation 0" in done.stdout
+    assert "starting TensorFlow" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 LADDER = [*TOYS, "--preset", "any", "-k", "test_ladder"]

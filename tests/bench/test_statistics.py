@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from bench import statistics
-from bench.statistics import Interval
+from bench.statistics import Interval, mean_interval
 
 times = st.lists(st.floats(1e-4, 1e3), min_size=10, max_size=30)
 pairs = st.integers(10, 20).flatmap(
@@ -146,3 +147,22 @@ def test_spread_is_not_moved_by_an_outlier():
     samples = np.arange(1.0, 22.0)
     samples[-1] = 1e9
     assert statistics.spread(samples) == (11.0, 6.0, 16.0)
+
+
+def test_a_mean_has_students_interval():
+    found = mean_interval(np.array([1.0, 2.0, 3.0, 4.0]))
+    half = stats.ttest_1samp([1.0, 2.0, 3.0, 4.0], 0).confidence_interval()
+    assert found == pytest.approx((2.5, half.low, half.high))
+    assert mean_interval(np.array([0.0, 0.0, 0.0])) == (0.0, 0.0, 0.0)
+    assert mean_interval(np.array([2.0])) == (2.0, -np.inf, np.inf)
+
+
+def test_students_interval_holds_the_mean_as_often_as_it_says():
+    samples = np.random.default_rng(0).normal(1.0, 2.0, (2000, 4))
+    assert np.mean([mean_interval(each).holds(1.0) for each in samples]) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize("samples", [[], [1.0, np.nan], [[1.0]]])
+def test_a_mean_needs_finite_samples(samples):
+    with pytest.raises(ValueError, match="needs finite samples"):
+        mean_interval(np.array(samples))

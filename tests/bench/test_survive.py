@@ -1,19 +1,8 @@
 import types
 
 import pytest
-from survivals import survival_record
 
 from bench import survive
-from bench.faults.experiment import SurvivalRecord
-
-
-def test_leaves_record_tables_and_plots(tmp_path):
-    record = survival_record()
-    paths = survive.leave(record, tmp_path / "new")
-    assert [path.name for path in paths[:2]] == ["survival.json", "survival.md"]
-    assert {path.suffix for path in paths[2:]} == {".png", ".svg"}
-    assert all(path.stat().st_size for path in paths)
-    assert SurvivalRecord.read(paths[0]).model_dump_json() == record.model_dump_json()
 
 
 @pytest.mark.parametrize(

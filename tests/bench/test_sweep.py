@@ -31,7 +31,9 @@ def test_a_sweep_from_end_to_end(tmp_path):
     done = bench("--sweep", "size=1,2", "--results", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "sweep-any"
-    assert sorted(path.name for path in folder.iterdir()) == ["sweep.json", "sweep.md", "sweep.png", "sweep.svg"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "sweep-costs.png", "sweep-costs.svg", "sweep.html", "sweep.json", "sweep.md",
+    ]  # fmt: skip
     assert "cost as size grows" in done.stdout
     assert "both loops at several sizes, each in a process of its own; measured: size 1 (about 0:" in done.stderr
     small, large = SweepRecord.read(folder / "sweep.json").measured.values()

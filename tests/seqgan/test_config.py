@@ -64,6 +64,11 @@ def test_unknown_field_names_the_valid_ones_and_the_likely_one():
         ("filter_widths", (2, 99)),
         ("seed", -1),
         ("temperature_end", 3.0),
+        ("held_out", 1.0),
+        ("held_out", -0.1),
+        ("held_out", True),
+        ("pretrained", 1),
+        ("evaluation_temperature", 0.0),
     ],
 )
 def test_value_out_of_range_names_field_and_value(field, value):

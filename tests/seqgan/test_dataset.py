@@ -62,3 +62,31 @@ def test_too_few_lines_for_a_batch(tiny, script):
         dataset.load(dataclasses.replace(tiny, batch_size=64), script)
     with pytest.raises(InputError, match=r"lines=8 must be at least batch_size=16"):
         dataset.load(dataclasses.replace(tiny, lines=8))
+
+
+def rows(data):
+    columns = (data.tokens.tolist(), data.character, data.scene)
+    return {(*tokens, who, where) for tokens, who, where in zip(*columns, strict=True)}
+
+
+def test_lines_of_a_script_that_are_held_out_are_not_trained_on(tiny, script):
+    whole = dataset.load(tiny, script)
+    data = dataset.load(dataclasses.replace(tiny, held_out=0.2), script)
+    assert (len(data.tokens), len(data.held_out.tokens), whole.held_out) == (32, 8, None)
+    assert rows(data) | rows(data.held_out) == rows(whole)
+    assert not rows(data) & rows(data.held_out)
+    assert data.vocabulary == whole.vocabulary
+    other = dataset.load(dataclasses.replace(tiny, held_out=0.2, seed=1), script)
+    assert rows(other.held_out) != rows(data.held_out)
+
+
+def test_synthetic_lines_that_are_held_out_are_fresh_ones(tiny, lines):
+    data = dataset.load(dataclasses.replace(tiny, held_out=0.25))
+    np.testing.assert_array_equal(data.tokens, lines.tokens)
+    assert data.held_out.tokens.shape == (80, tiny.sequence_length)
+    assert not rows(data.held_out) & rows(data)
+
+
+def test_what_is_left_must_make_a_batch(tiny, script):
+    with pytest.raises(InputError, match=r"speeches=12 must be at least batch_size=16"):
+        dataset.load(dataclasses.replace(tiny, held_out=0.7), script)

@@ -1,4 +1,11 @@
-from seqgan.evaluation import oracle_nll
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqgan import bleu, dataset, evaluation
+from seqgan.evaluation import Evaluation, oracle_nll
 from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining
 
@@ -12,3 +19,65 @@ def test_what_is_learned_lowers_the_nll_towards_the_oracles_own(tiny, lines):
     after, same = oracle_nll(tiny, lines, networks.generator)
     assert own == same
     assert own < after < before - 0.5
+
+
+def made(config, script=None):
+    """An evaluation of a fresh generator."""
+    data = dataset.load(config, script)
+    networks = Networks(config, data.sizes)
+    return Evaluation(config, data, networks.generator), data, networks
+
+
+def test_synthetic_lines_are_rated_by_the_oracle(tiny):
+    found = made(tiny)[0].now()
+    assert list(found) == [evaluation.ORACLE_NLL]
+    assert found == made(tiny)[0].now()  # the same lines are drawn
+
+
+def test_held_out_nll_is_that_of_a_generator_that_knows_nothing(tiny):
+    found = made(dataclasses.replace(tiny, held_out=0.5))[0].now()
+    assert list(found) == [evaluation.ORACLE_NLL, evaluation.HELD_OUT_NLL]
+    assert found[evaluation.HELD_OUT_NLL] == pytest.approx(np.log(tiny.vocabulary_size), abs=0.05)
+
+
+def test_held_out_nll_is_a_mean_over_words_and_not_over_padding(tiny, script, monkeypatch):
+    monkeypatch.setattr(evaluation, "_AT_A_TIME", 3)
+    rater, data, networks = made(dataclasses.replace(tiny, held_out=0.2, sequence_length=20, batch_size=8), script)
+    out = data.held_out
+    logits = networks.generator(*map(tf.constant, (out.tokens, out.character, out.scene)))
+    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(out.tokens, logits).numpy()
+    lengths = [line.index(2) + 1 for line in out.tokens.tolist()]  # END is a prediction too
+    expected = sum(row[:length].sum() for row, length in zip(nll, lengths, strict=True)) / sum(lengths)
+    assert rater.held_out_nll(out) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_script_is_rated_by_bleu_against_lines_held_out_or_else_trained_on(tiny, script):
+    small = dataclasses.replace(tiny, batch_size=8)
+    assert list(made(small, script)[0].now()) == [evaluation.BLEU_TRAINING, evaluation.SELF_BLEU]
+    held_out = made(dataclasses.replace(small, held_out=0.2), script)[0].now()
+    assert list(held_out) == [evaluation.HELD_OUT_NLL, evaluation.BLEU_HELD_OUT, evaluation.SELF_BLEU]
+    assert all(0 <= value <= 1 for name, value in held_out.items() if "BLEU" in name)
+
+
+def test_bleu_takes_words_up_to_the_end_of_a_line(tiny, script, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bleu, "bleu", lambda lines, references: asked.append((lines, references)) or 0.0)
+    monkeypatch.setattr(bleu, "self_bleu", lambda lines: 0.0)
+    monkeypatch.setattr(evaluation, "REFERENCES", 3)
+    rater, data, _ = made(dataclasses.replace(tiny, sequence_length=20), script)
+    rater.bleu()
+    ((lines, references),) = asked
+    assert [data.vocabulary.decode(line) for line in references] == [
+        f"my lord, the word number {number} is spoken. go!" for number in range(3)
+    ]
+    assert not {token for line in [*lines, *references] for token in line} & {0, 2}
+
+
+def test_lines_are_drawn_at_the_evaluation_temperature_and_not_at_the_loops(tiny):
+    def drawn(**changes):
+        return made(dataclasses.replace(tiny, **changes))[0].generate()
+
+    np.testing.assert_array_equal(drawn(), drawn(temperature_start=9.0, temperature_fixed=0.1))
+    # As good as no choice: of a generator that knows nothing all the same lines for the same character and scene.
+    assert len(np.unique(drawn(evaluation_temperature=1e-6), axis=0)) <= tiny.characters * tiny.scenes
+    assert len(np.unique(drawn(), axis=0)) > 300

@@ -248,3 +248,15 @@ def test_keeps_the_names_that_users_know(make, tiny, lines):
     d_loss, d_accuracy = loop.train_discriminator_adversarial(tf.constant(lines.tokens[:16]), fake)
     g_loss, g_reward = loop.train_generator_adversarial(fake, who, where, temperature=1.0)
     assert all(np.isfinite(value) for value in (d_loss, d_accuracy, g_loss, g_reward))
+
+
+def test_an_evaluation_changes_nothing(make):
+    watched, alone = make(), make()
+    for batches in (1, 7):
+        watched.run(batches)
+        found = watched.evaluate()
+    alone.run(8)
+    assert found == alone.evaluate()
+    assert list(found) == ["oracle NLL (nats a token) ↓"]
+    for one, other in zip(watched.variables, alone.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())

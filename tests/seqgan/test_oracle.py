@@ -37,3 +37,10 @@ def test_nll_is_exact(tiny, oracle):
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     expected = -log_p[np.arange(tiny.sequence_length), tokens[0]].mean()
     assert oracle.nll(tokens, character, scene) == pytest.approx(expected, rel=1e-4)
+
+
+def test_another_stream_has_other_lines(oracle):
+    tokens, character, _ = oracle.lines(300)
+    others, other_characters, _ = oracle.lines(300, stream=1)
+    assert np.any(character != other_characters)
+    assert not {*map(tuple, tokens.tolist())} & {*map(tuple, others.tolist())}

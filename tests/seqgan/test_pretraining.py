@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from seqgan.checkpoint import variable_name
 from seqgan.errors import NonFiniteUpdatesError
 from seqgan.loop import OptimizedLoop
 from seqgan.networks import Networks
-from seqgan.pretraining import Pretraining
+from seqgan.pretraining import Pretraining, pretrained
 
 
 @pytest.fixture
@@ -52,3 +54,15 @@ def test_the_guards_are_kept_beside_those_of_the_loop(tiny, lines, networks):
     others = [variable_name(variable) for variable in OptimizedLoop(tiny, lines, networks).variables]
     assert len(names) == 8
     assert not set(names) & set(others)
+
+
+def test_the_generator_comes_first_and_the_discriminator_learns_to_tell_its_lines(tiny, lines, networks):
+    training = Pretraining(tiny, lines, networks)
+    for epoch in range(tiny.mle_epochs):
+        training.generator_epoch(epoch)
+    training.discriminator_epoch(0)
+    found = pretrained(tiny, lines)
+    for one, other in zip(networks.variables, found.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    none = pretrained(dataclasses.replace(tiny, mle_epochs=0, d_epochs=0), lines)
+    assert int(none.mle_optimizer.iterations) == int(none.d_optimizer.iterations) == 0

@@ -1,8 +1,13 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+import baseline
+import seqgan
+from seqgan import dataset
 from seqgan.errors import InputError
+from seqgan.networks import Networks
 from seqgan.spec import resolve
 
 
@@ -11,11 +16,26 @@ def spec(**options):
 
 
 def test_options_are_config_fields_and_a_script(script):
-    config, data = resolve(spec(script=str(script), epochs=9))
+    config, data, networks = resolve(spec(script=str(script), epochs=9))
     assert (config.seed, config.epochs) == (5, 9)
     assert data.vocabulary.characters == ("Hamlet", "Ophelia")
+    assert networks is None
 
 
 def test_unknown_option():
     with pytest.raises(InputError, match="'epoch' is unknown"):
         resolve(spec(epoch=9))
+
+
+def test_both_loops_begin_with_the_same_trained_networks():
+    """Bit for bit, whatever else they are asked for."""
+    quick = {"pretrained": True, "mle_epochs": 1, "jit_compile": False}
+    before = baseline.make_loop(spec(**quick))
+    after = seqgan.make_loop(spec(**quick, temperature_start=0.8, temperature_end=0.8, temperature_decay=1.0))
+    fresh = Networks(before.config, dataset.load(before.config).sizes)
+    for one, other in zip(before.networks.variables, after.networks.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    for network in ("generator", "discriminator"):
+        trained, untrained = (getattr(each, network).weights[0] for each in (before.networks, fresh))
+        assert np.any(trained.numpy() != untrained.numpy())
+    assert before.evaluate() == after.evaluate()

@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import InvalidRecordError, UsageError
 from bench.faults import experiment, jobs
-from bench.faults.experiment import PACE, Loop, Plan, SurvivalRecord, Undisturbed, canonical
+from bench.faults.experiment import PACE, SCHEMA, Loop, Plan, SurvivalRecord, Undisturbed, canonical
 from bench.faults.fault import Fault
 from bench.faults.observation import PATIENCE, Observation, horizon
 from bench.faults.trial import Trial, Tried
@@ -234,7 +234,7 @@ def test_a_record_is_written_over_an_older_one(tmp_path):
         (lambda text: text[: len(text) // 2], "no whole survival record (the file: Invalid JSON"),
         (lambda text: "", "no whole survival record (the file: Invalid JSON"),
         (lambda text: "[]", "no whole survival record (the file: "),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "is of schema 2, and this version"),
+        (lambda text: text.replace(f'"schema_version": {SCHEMA}', '"schema_version": 1'), "is of schema 1, and this"),
         (lambda text: text.replace('"schema_version"', '"schema"'), "no whole survival record (schema: "),
         (lambda text: text.replace('"survived"', '"thrived"'), "no whole survival record (survivals.before.0.outcome"),
     ],

@@ -10,7 +10,7 @@ from traces import number_of
 
 from bench import hostsync
 from bench.hostsync import copies, waiting
-from bench.hostsync.copies import Copy, device_to_host, trace_copies
+from bench.hostsync.copies import Copy, device_to_host, of_kinds, trace_copies
 from bench.hostsync.reconcile import reconcile
 
 STARTED = 1_700_000_000_000_000_000  # Unix time in ns of every trace below
@@ -80,6 +80,13 @@ def test_other_copies_kernels_and_copies_of_other_planes_are_none(space, plane, 
     assert device_to_host(space) == []
     add_event(plane, line, "MemcpyD2H", DETAILS.format(32))
     assert sizes(space) == [32]
+
+
+def test_copies_of_the_kinds_that_are_asked_for(space, plane, line):
+    for offset, name in enumerate(("MemcpyD2H", "MemcpyH2D", "MemcpyD2D", "MemcpyP2P", "Memset 2")):
+        add_event(plane, line, name, DETAILS.format(8 + offset), offset=offset)
+    assert [(copy.kind, copy.nbytes) for copy in of_kinds(space, "H2D", "D2D")] == [("H2D", 9), ("D2D", 10)]
+    assert device_to_host(space) == of_kinds(space, "D2H")
 
 
 def test_a_copy_counts_once_however_many_lines_show_it(space, plane, line):

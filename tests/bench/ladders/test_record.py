@@ -4,7 +4,7 @@ import pytest
 from ladders import finding, ladder_record, turns
 
 from bench.errors import InvalidRecordError, UsageError
-from bench.ladders.record import LadderRecord, Limits, Turn
+from bench.ladders.record import SCHEMA, LadderRecord, Limits, Turn
 
 
 def test_comes_back_from_its_file(tmp_path):
@@ -19,7 +19,8 @@ def test_comes_back_from_its_file(tmp_path):
     ("damage", "says"),
     [
         (lambda text: text[:500], "no whole ladder record (the file: Invalid JSON"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "is of schema 2"),
+        (lambda text: text.replace(f'"schema_version": {SCHEMA}', '"schema_version": 1'), "is of schema 1"),
+        (lambda text: text.replace('"kind": "ladder"', '"kind": "run"'), "is of kind 'run', and 'ladder' is wanted"),
         (
             lambda text: text.replace('"group": "step"', '"group": "leap"'),
             "no whole ladder record (ladder.rungs.1.group",

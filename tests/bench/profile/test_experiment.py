@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import tensorflow as tf
 import toys
@@ -7,6 +9,7 @@ from bench.hostsync import profiler
 from bench.profile import experiment
 from bench.profile.record import ProfileRecord
 from bench.record import Settings
+from bench.report import leaving
 
 SETTINGS = Settings(before="toys:plain", after="toys:reading", preset="any", seed=0, batches=5)
 
@@ -64,11 +67,16 @@ def test_progress_is_told_in_order(traced):
     assert shares[-1] < 1
 
 
-def test_leaves_record_and_tables(traced):
-    found, folder, _ = traced
-    record, tables = experiment.leave(found, folder)
-    assert ProfileRecord.read(record).model_dump_json() == found.model_dump_json()
-    assert f"tensorboard --logdir {folder}" in tables.read_text()
+def test_leaves_record_and_tables(traced, tmp_path):
+    found, *_ = traced
+    left = leaving.leave(found, tmp_path, [experiment.traces(tmp_path)])
+    assert ProfileRecord.read(tmp_path / "profile.json").model_dump_json() == found.model_dump_json()
+    assert "### Where the time goes" in (tmp_path / "profile.md").read_text()
+    assert f"tensorboard --logdir {tmp_path}" in left.where[-1]
+
+
+def test_a_folder_with_a_space_in_its_name_is_one_word():
+    assert "tensorboard --logdir 'some where' " in experiment.traces(Path("some where"))
 
 
 def test_ops_that_xla_compiled(tmp_path):

@@ -1,34 +1,12 @@
-import datetime
-
 import pytest
-from records import ENVIRONMENT
+from agreements import agreement_record
 
-from bench.agreement import AgreementRecord
-from bench.record import Equivalence, Flip, Lockstep, Settings
-from bench.report import agreement
-
-
-def found(**fields):
-    return Equivalence(**{"batches": 50, "options": {"sampler": "x"}, "equal": True, "reason": "why", **fields})
-
-
-STEPPED = Lockstep(metrics=(2e-7, 9.0, 3e-7), updates=(1e-5, 9.0, 4e-5), other_lines=(0, 2, 0), lines=16)
+from bench.report import agreement, markdown
 
 
 @pytest.fixture
 def record():
-    return AgreementRecord(
-        created=datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC),
-        environment=ENVIRONMENT,
-        settings=Settings(before="a:b", after="c:d", preset="tiny", seed=3, batches=1),
-        found={
-            "moved": found(bit_for_bit=True),
-            "compiled": found(lockstep=STEPPED, flip=Flip(batch=7, line=1, place=2, before=4, after=5)),
-            "calm": found(lockstep=STEPPED.model_copy(update={"other_lines": (0, 0, 0)})),
-            "silent": found(lockstep=STEPPED.model_copy(update={"other_lines": None})),
-            "other": found(equal=False, reason="it is another one"),
-        },
-    )
+    return agreement_record()
 
 
 def test_a_row_for_each_loop(record):
@@ -62,6 +40,14 @@ def test_footer_names_the_options_the_tolerances_and_the_machine(record):
 
 
 def test_markdown_is_a_table(record):
-    text = agreement.markdown(record)
+    text = markdown.page(agreement.report(record))
     assert text.startswith("| loop")
     assert "| moved" in text
+
+
+def test_numbers_are_there_where_they_are_known(record):
+    numbers = agreement.report(record).numbers.set_index(["figure", "loop"])["value"]
+    assert numbers["the same"].to_dict() == {"moved": 1, "compiled": 1, "calm": 1, "silent": 1, "other": 0}
+    assert numbers["updates differ by"].to_dict() == {"compiled": 4e-5, "calm": 9.0, "silent": 9.0}
+    assert numbers["lines with a flipped draw"].to_dict() == {"compiled": 2, "calm": 0}
+    assert numbers["lines compared", "compiled"] == 48

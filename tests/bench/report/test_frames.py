@@ -1,5 +1,6 @@
 from records import ENVIRONMENT, record, survival
 from records import arm as bare
+from telemetries import on_cpu
 
 from bench.comparison import Comparison
 from bench.record import Arm, Equivalence, GraphHostOps, HostSyncs, Start, TracedCopies
@@ -71,6 +72,12 @@ def test_copies_that_no_read_explains_have_a_row():
     copies = TracedCopies(matched=3, unexplained=20, unexplained_nbytes=80, python_only=0, uncopied=0)
     row = rows(with_syncs(copies=copies))["copies from the device a batch that no read explains"]
     assert row == ("2", "not measured", "")
+
+
+def test_what_was_watched_has_rows():
+    found = rows(record(arms={"before": bare("a:b", telemetry=on_cpu())}))
+    assert found["CPUs busy, mean"] == ("1.50", "not measured", "")
+    assert "CPUs busy, mean" not in rows(record())
 
 
 def test_what_is_not_there_is_not_made_up():

@@ -1,138 +1,81 @@
-import xml.etree.ElementTree as ElementTree
+import itertools
 
-import numpy as np
 import pytest
-from records import survival
-from survivals import NAN, SPIKE, survival_record
+from matplotlib.lines import Line2D
+from pictures import assert_legible
 
-from bench.faults.experiment import PACE
+from bench.record import TIMED
 from bench.report import plots
 
 
-def points(axes, label):
-    """What is drawn under a label."""
-    (line,) = (line for line in axes.get_lines() if line.get_label() == label)
-    return np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+def empty():
+    drawn = plots.figure(2.0)
+    return drawn, drawn.subplots()
 
 
-def test_files_are_whole_and_the_same_again(tmp_path):
-    paths = plots.survival(survival_record(), tmp_path)
-    assert [path.name for path in paths] == [
-        "survival-by-magnitude.png",
-        "survival-by-magnitude.svg",
-        "survival-around-a-fault.png",
-        "survival-around-a-fault.svg",
-    ]
-    first = [path.read_bytes() for path in paths]
-    assert first[0].startswith(b"\x89PNG")
-    assert ElementTree.fromstring(first[1]).tag.endswith("svg")
-    plots.survival(survival_record(), tmp_path)
-    assert [path.read_bytes() for path in paths] == first
-
-
-def test_shares_and_their_intervals_are_where_they_belong():
-    (axes,) = plots.by_magnitude(survival_record()).axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["× 10000", "NaN"]
-    before, after = axes.containers
-    np.testing.assert_allclose(np.asarray(before.lines[0].get_ydata(), float), [0.0, 0.0])
-    np.testing.assert_allclose(np.asarray(after.lines[0].get_ydata(), float), [1.0, 1.0])
-    (bars,) = after.lines[2]
-    low, high = bars.get_segments()[0][:, 1]
-    assert (low, high) == pytest.approx((0.51, 1.0), abs=0.005)  # Wilson, 4 of 4
-    assert before.lines[0].get_marker() != after.lines[0].get_marker()  # legible without colour
-    assert before.lines[0].get_linestyle() != after.lines[0].get_linestyle()
-
-
-def test_a_line_ends_where_no_run_has_a_finite_number_any_more():
-    pace, loss = plots.around_a_fault(survival_record()).axes
-    assert (pace.get_ylabel().replace("\n", " "), loss.get_ylabel()) == (PACE, "loss")
-    assert pace.get_yscale() == "log"
-    assert points(loss, "before, with the fault")[0][-1] == 11
-    x, y = points(loss, "after, with the fault")
-    np.testing.assert_allclose(y, 1.0 - 0.01 * x)
-    assert len(points(loss, "after, without")[0]) == 81
-
-
-def with_runs(*faults, outcome="survived"):
-    """A record with faults that both arms were put through."""
-    return survival_record(
-        survivals={arm: tuple(survival(outcome, fault) for fault in faults) for arm in ("before", "after")}
-    )
-
-
-def panels(figure):
-    return {axes.get_title(): [label.get_text() for label in axes.get_xticklabels()] for axes in figure.axes}
-
-
-def test_each_network_with_more_than_one_size_has_a_panel():
-    record = with_runs(NAN, "nan", "scale=10,target=discriminator", SPIKE, "inf,target=discriminator", "nan,in=weights")
-    figure = plots.by_magnitude(record)
-    assert panels(figure) == {
-        "gradients of one batch, generator": ["NaN", "× 10000"],
-        "gradients of one batch, discriminator": ["× 10", "infinite"],
-    }
-    (legend,) = figure.legends
-    assert len(legend.get_texts()) == 2  # once for all panels
-
-
-def test_of_single_sizes_each_network_has_one():
-    assert panels(plots.by_magnitude(with_runs(NAN, "inf"))) == {
-        "gradients of one batch, generator": ["NaN"],
-        "gradients of one batch, all networks": ["infinite"],
-    }
-
-
-def test_a_panel_has_the_shares_of_its_network_only():
-    record = with_runs(NAN, SPIKE, "nan,target=discriminator", "inf,target=discriminator")
-    dead = tuple(survival("crashed", run.fault) for run in record.survivals["before"] if "generator" in run.fault)
-    untested = (*record.survivals["after"][:3], survival("not tested", "inf,target=discriminator"))
-    figure = plots.by_magnitude(record.model_copy(update={"survivals": {"before": dead, "after": untested}}))
-    drawn = [
-        [np.asarray(bars.lines[0].get_ydata(), float).tolist() for bars in axes.containers] for axes in figure.axes
-    ]
-    assert drawn == [[[0.0, 0.0], [1.0, 1.0]], [[], [1.0]]]
-
-
-def crosses(axes):
-    """Where lines end with an x."""
-    return [(float(line.get_xdata()[0]), line.get_color()) for line in axes.get_lines() if line.get_marker() == "x"]
-
-
-def of_loss(usual, *runs):
-    """A record in which the runs with the fault have these losses, and those without one so many batches."""
-    record = survival_record()
-    record.curves["before"][NAN]["loss"] = runs
-    record.curves["before"][""]["loss"] = ((1.0,) * usual,) * 4
-    return record
+def test_the_loops_differ_without_colour():
+    for one, other in itertools.combinations(TIMED, 2):
+        for what in ("marker", "linestyle", "color"):
+            assert plots.LOOKS[one][what] != plots.LOOKS[other][what]
 
 
 @pytest.mark.parametrize(
-    ("runs", "expected"),
+    ("text", "expected"),
     [
-        (((1.0,) * 12, (1.0,) * 20), [19.0]),  # all have died
-        (((1.0,) * 12, (1.0,) * 81), []),  # one has not
-        (((1.0,) * 81,) * 2, []),
-        (((1.0,) * 95,), []),  # the fault has waited for its network
-        (((1.0,) * 80,), [79.0]),
-        (((1.0,) * 30 + (float("nan"),) * 51,), [29.0]),
-        (((),), []),
+        ("short", "short"),
+        ("of five words or six", "of five\nwords or\nsix"),
+        ("a" * 50, "\n".join(["a" * 9, "a" * 9, "a" * 8 + "…"])),
     ],
 )
-@pytest.mark.parametrize("usual", [12, 101])  # of the run without a fault nothing follows
-def test_a_line_ends_with_a_cross_where_the_last_run_has_died(usual, runs, expected):
-    _, loss = plots.around_a_fault(of_loss(usual, *runs)).axes
-    assert [x for x, _ in crosses(loss)] == expected
+def test_texts_are_wrapped_or_cut(text, expected):
+    assert plots.letters(0.7) == 9
+    assert plots.wrapped(text, 3, 0.7) == expected
 
 
-def test_the_middle_of_the_runs_is_drawn():
-    record = survival_record()
-    runs = ((1.0, 2.0), (3.0, 4.0), (8.0, 9.0), (4.0, float("inf")))
-    record.curves["after"][NAN]["loss"] = runs
-    _, loss = plots.around_a_fault(record).axes
-    np.testing.assert_allclose(points(loss, "after, with the fault")[1], [3.5, 4.0])
+def test_what_is_left_out_of_a_wrapped_text_is_told():
+    assert plots.wrapped("one two three four", 1, 0.7) == "one two …"
+    assert plots.cut("one two", 5) == "one…"
+    assert plots.cut("one", 3) == "one"
 
 
-def test_nothing_to_draw():
-    record = survival_record(curves={}, survivals={"before": (), "after": ()})
-    assert plots.around_a_fault(record) is None
-    assert plots.by_magnitude(record) is None
+def columns(*labels):
+    drawn, axes = empty()
+    axes.plot([1, 2])
+    plots.legend(drawn, {label: Line2D([], []) for label in labels})
+    assert_legible(drawn)
+    (legend,) = drawn.legends
+    return legend._ncols
+
+
+def test_a_legend_has_as_many_columns_as_there_is_room_for():
+    assert columns("before", "after") == 2
+    assert columns("short", "a factory of a rather long name:make_loop", "another one of a long name:make_loop") == 1
+    assert columns("my.package." * 30, "costs $ and $") == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(20, 70, [20, 30, 50, 70]), (1.5, 150, [2, 5, 10, 20, 50, 100]), (0.5, 5000, [1, 10, 100, 1000])],
+)
+def test_logarithmic_axes_have_round_numbers(low, high, expected):
+    drawn, axes = empty()
+    axes.plot([low, high])
+    plots.logarithmic(axes, "y")
+    drawn.canvas.draw()
+    bottom, top = axes.get_ylim()
+    assert [tick for tick in axes.get_yticks() if bottom <= tick <= top] == pytest.approx(expected)
+    assert axes.yaxis.get_major_formatter()(1000) == "1,000"
+
+
+def test_pictures_are_saved_whole_and_the_same_again(tmp_path):
+    def draw():
+        drawn, axes = empty()
+        axes.set_title("漢字 $ and $", **plots.VERBATIM)  # letters that the font has not are no warning
+        axes.fill_between([0, 1], [1, 2], hatch="//")
+        return drawn
+
+    paths = [*plots.save(draw(), tmp_path / "one"), *plots.save(draw(), tmp_path / "two.5")]
+    assert [path.name for path in paths] == ["one.png", "one.svg", "two.5.png", "two.5.svg"]
+    assert paths[0].read_bytes() == paths[2].read_bytes()
+    assert paths[1].read_bytes() == paths[3].read_bytes()
+    assert "漢字 $ and $" in paths[1].read_text(encoding="utf-8")

@@ -1,7 +1,6 @@
-from pathlib import Path
-
 from traces import SECOND, op, profile, profile_record
 
+from bench.report import markdown
 from bench.report import profile as report
 
 
@@ -31,7 +30,7 @@ def test_only_a_gpu_is_a_device_that_is_busy():
     assert rows["device busy: a kernel or copy on some stream, of the traced time"] == ("50.0%", "50.0%")
     assert rows["device idle, ms/batch while traced"] == ("100", "100")
     assert not any("op in flight on" in what for what in rows)
-    assert "device busy" not in report.markdown(profile_record(), Path("out"))
+    assert "device busy" not in markdown.page(report.report(profile_record()))
 
 
 def test_an_overhead_within_the_noise_is_none():
@@ -74,7 +73,7 @@ def test_of_a_long_name_the_end_is_shown():
 
 def test_tables_that_are_empty_are_left_out():
     arms = {"before": profile(ops=[]), "after": profile()}
-    assert [title for title, _ in report.tables(profile_record(arms=arms))] == [
+    assert [title for title, _ in report.report(profile_record(arms=arms)).tables] == [
         "where the time goes",
         "after: the ops that take most",
         "after: the kinds of ops that take most",
@@ -83,7 +82,7 @@ def test_tables_that_are_empty_are_left_out():
 
 def test_markdown_says_what_must_be_known():
     arms = {"before": profile("a:b", problems=("2 events dropped",)), "after": profile("c:d")}
-    text = report.markdown(profile_record(arms=arms), Path("some where"))
+    text = markdown.page(report.report(profile_record(arms=arms)))
     for told in (
         "### Where the time goes",
         "### After: the kinds of ops that take most",
@@ -93,17 +92,23 @@ def test_markdown_says_what_must_be_known():
         "before: the trace is not whole: 2 events dropped",
         "2 cores of a CPU",
         "commit abcdef012",
-        "tensorboard --logdir 'some where'",
         "only ops that it counts as expensive",
     ):
         assert told in text
 
 
 def test_what_is_said_of_a_cpu_is_not_said_of_a_gpu():
-    everything = report.footer(profile_record(every_op=True), Path("out"))
+    everything = report.footer(profile_record(every_op=True))
     assert not any("expensive" in line for line in everything)
     assert any("CPUs busy" in line for line in everything)
     arms = {arm: profile(device="GPU") for arm in ("before", "after")}
-    assert not any(
-        "CPU" in line for line in report.footer(profile_record(arms=arms), Path("out")) if "2 cores" not in line
-    )
+    assert not any("CPU" in line for line in report.footer(profile_record(arms=arms)) if "2 cores" not in line)
+
+
+def test_numbers_of_both_arms():
+    numbers = report.report(profile_record()).numbers
+    of_before = numbers[numbers["loop"] == "before"].set_index("figure")
+    assert list(of_before.loc["time a batch, not traced", "value"]) == [100.0, 150.0]
+    assert of_before.loc["CPU busy, traced", "value"] == 0.5
+    assert of_before.loc["op x.1", ["value", "unit"]].tolist() == [75.0, "ms a batch"]
+    assert set(numbers["loop"]) == {"before", "after"}

@@ -2,7 +2,7 @@ import pytest
 from records import survival as one_survival
 from survivals import ELEMENT, NAN, SPIKE, survival_record, undisturbed
 
-from bench.report import survival
+from bench.report import markdown, survival
 
 
 def cells(frame):
@@ -47,7 +47,7 @@ def test_each_network_has_shares_of_its_own():
 
 
 def test_other_faults_are_those_that_are_in_no_table_yet():
-    tables = dict(survival.tables(survival_record()))
+    tables = dict(survival.report(survival_record()).tables)
     assert list(cells(tables["other faults"])) == ["NaN gradients in one element, all networks"]
     assert list(tables["other faults"].columns) == ["fault", "before", "after"]
 
@@ -65,7 +65,7 @@ def test_every_fault_with_what_could_not_be_tested():
 
 
 def test_the_ladder_has_the_faults_that_all_rungs_have_and_ends_with_the_loop_after():
-    tables = dict(survival.tables(survival_record()))
+    tables = dict(survival.report(survival_record()).tables)
     ladder = tables["the ladder of protections"]
     assert list(ladder.columns) == ["fault", "after, clip", "after"]
     assert cells(ladder) == {
@@ -125,15 +125,17 @@ def test_of_long_runs_that_all_crashed_there_is_no_length():
 def test_empty_tables_are_left_out():
     record = survival_record(undisturbed={})
     plan = record.plan.only((SPIKE, NAN), ("before", "after"))
-    titles = [title for title, _ in survival.tables(record.model_copy(update={"plan": plan}))]
+    titles = [title for title, _ in survival.report(record.model_copy(update={"plan": plan})).tables]
     assert titles == ["one batch of gradients gone wrong", "other faults", "how the others ended"]
     found = {arm: tuple(run for run in record.survivals[arm] if run.fault != ELEMENT) for arm in ("before", "after")}
-    titles = [title for title, _ in survival.tables(record.model_copy(update={"plan": plan, "survivals": found}))]
+    titles = [
+        title for title, _ in survival.report(record.model_copy(update={"plan": plan, "survivals": found})).tables
+    ]
     assert titles == ["one batch of gradients gone wrong", "how the others ended"]
 
 
 def test_markdown_says_what_must_be_known():
-    text = survival.markdown(survival_record())
+    text = markdown.page(survival.report(survival_record()))
     for told in (
         "### The ladder of protections",
         "### 100 epochs without a fault",
@@ -152,4 +154,14 @@ def test_markdown_says_what_must_be_known():
 def test_one_seed_is_no_range(seeds):
     record = survival_record()
     record = record.model_copy(update={"plan": record.plan.model_copy(update={"seeds": seeds})})
-    assert ("seed 0;" in survival.markdown(record)) == (len(seeds) == 1)
+    assert ("seed 0;" in markdown.page(survival.report(record))) == (len(seeds) == 1)
+
+
+def test_numbers_are_shares_with_wilsons_interval():
+    numbers = survival.report(survival_record()).numbers.set_index(["figure", "loop", "unit"])
+    share = numbers.loc[(f"alive after {SPIKE}", "after", "share of runs")]
+    assert (share["value"], share["interval"]) == (1.0, "95%")
+    assert (share["low"], share["high"]) == pytest.approx((0.51, 1.0), abs=0.005)
+    assert numbers.loc[(f"runs with {SPIKE}", "after", "runs"), "value"] == 4
+    assert numbers.loc[("died without a fault", "before", "runs"), "value"] == 1
+    assert numbers.loc[("runs without a fault", "before", "runs"), "value"] == 4

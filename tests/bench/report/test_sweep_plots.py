@@ -1,20 +1,15 @@
-import xml.etree.ElementTree as ElementTree
-
 import numpy as np
 import pytest
-from sweeps import measured, sweep, sweep_record
+from pictures import assert_legible, assert_whole
+from sweeps import died, measured, sweep, sweep_record
 
 from bench.report import sweep_plots
 
 
-def test_files_are_whole_and_the_same_again(tmp_path):
-    paths = sweep_plots.save(sweep_record(), tmp_path)
-    assert [path.name for path in paths] == ["sweep.png", "sweep.svg"]
-    first = [path.read_bytes() for path in paths]
-    assert first[0].startswith(b"\x89PNG")
-    assert ElementTree.fromstring(first[1]).tag.endswith("svg")
-    sweep_plots.save(sweep_record(), tmp_path)
-    assert [path.read_bytes() for path in paths] == first
+def test_there_is_a_picture_of_a_sweep():
+    (picture,) = sweep_plots.pictures(sweep_record())
+    assert picture.stem == "costs"
+    assert_whole(picture)
 
 
 def test_each_axis_has_a_panel_of_cost_and_one_of_throughput():
@@ -56,3 +51,16 @@ def test_without_samples_there_is_no_panel_of_throughput(samples):
     assert [axes.axison for axes in figure.axes] == [True, samples is not None] * 2
     (legend,) = figure.legends
     assert len(legend.get_texts()) == 2
+
+
+def test_the_picture_says_what_is_to_be_seen():
+    (picture,) = sweep_plots.pictures(sweep_record())
+    assert "and tokens a second (right) of before (a:b) and after (c:d) against batch, tokens" in picture.caption
+    assert picture.caption.endswith("an upright line is a size that could not be measured.")
+    assert_legible(picture.draw())
+
+
+def test_without_any_measured_point_there_is_no_picture():
+    plan = sweep()
+    record = sweep_record(plan, [died(point) for point in plan.distinct().values()])
+    assert sweep_plots.pictures(record) == ()

@@ -1,8 +1,7 @@
-import xml.etree.ElementTree as ElementTree
-
 import pytest
 from ladders import GROUPS, MS, dead, equivalence, finding, ladder, ladder_record, turns, without
 from matplotlib.container import ErrorbarContainer
+from pictures import assert_legible, assert_whole
 
 from bench.ladders.figures import LadderFigures
 from bench.report import waterfall
@@ -27,17 +26,13 @@ def ends(axes):
 
 def says(axes):
     """Beside each bar, from above."""
-    return [text.get_text().strip() for text in axes.texts]
+    return [text.get_text().replace("\n", " ") for text in axes.texts]
 
 
-def test_files_are_whole_and_the_same_again(tmp_path):
-    paths = waterfall.save(ladder_record(), tmp_path)
-    assert [path.name for path in paths] == ["ladder-waterfall.png", "ladder-waterfall.svg"]
-    first = [path.read_bytes() for path in paths]
-    assert first[0].startswith(b"\x89PNG")
-    assert ElementTree.fromstring(first[1]).tag.endswith("svg")
-    waterfall.save(ladder_record(), tmp_path)
-    assert [path.read_bytes() for path in paths] == first
+def test_there_is_a_picture_of_a_ladder():
+    (picture,) = waterfall.pictures(ladder_record())
+    assert picture.stem == "waterfall"
+    assert_whole(picture)
 
 
 def test_from_the_baseline_down_to_the_full_set():
@@ -119,6 +114,25 @@ def test_without_anything_left_out_there_is_one_panel():
     assert len(waterfall.waterfall(LadderFigures.of(record)).axes) == 1
 
 
-def test_nothing_to_draw(tmp_path):
-    assert draw(rounds=()) is None
-    assert waterfall.save(ladder_record(rounds=()), tmp_path) == []
+def test_the_picture_says_what_is_to_be_seen():
+    (picture,) = waterfall.pictures(ladder_record())
+    assert picture.caption.startswith("Milliseconds a batch from baseline down to the full set")
+    assert_legible(picture.draw())
+
+
+def test_long_names_and_reasons_have_room():
+    long = "a change of which the name is longer than any name should be, and then some more of it"
+    names = {long if name == "guarded clipping" else name: group for name, group in GROUPS.items()}
+    record = ladder_record(stopped={long: "crashed: killed"}).model_copy(
+        update={
+            "ladder": ladder(groups=names),
+            "findings": {name: dead() if name == long else finding(equal=equivalence()) for name in names},
+            "rounds": without("guarded clipping"),
+        }
+    )
+    (picture,) = waterfall.pictures(record)
+    assert_legible(picture.draw())
+
+
+def test_nothing_to_draw():
+    assert waterfall.pictures(ladder_record(rounds=())) == ()

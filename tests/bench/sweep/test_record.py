@@ -2,7 +2,7 @@ import pytest
 from sweeps import sweep_record
 
 from bench.errors import InvalidRecordError, UsageError
-from bench.sweep.record import SweepRecord
+from bench.sweep.record import SCHEMA, SweepRecord
 
 
 def test_there_and_back(tmp_path):
@@ -22,7 +22,7 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json: cannot be read"):
         SweepRecord.read(tmp_path / "none.json")
     (tmp_path / "half.json").write_text(
-        sweep_record().model_dump_json().replace('"schema_version":1', '"schema_version":0', 1)
+        sweep_record().model_dump_json().replace(f'"schema_version":{SCHEMA}', '"schema_version":0', 1)
     )
-    with pytest.raises(InvalidRecordError, match="is of schema 0, and this version reads 1"):
+    with pytest.raises(InvalidRecordError, match=f"is of schema 0, and this version reads {SCHEMA}"):
         SweepRecord.read(tmp_path / "half.json")

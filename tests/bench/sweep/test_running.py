@@ -1,12 +1,11 @@
 import pytest
 from records import ENVIRONMENT
-from sweeps import died, measured, sweep, sweep_record
+from sweeps import died, measured, sweep
 
 from bench.errors import UsageError
 from bench.faults.jobs import Death, result
 from bench.sweep import running
 from bench.sweep.point import Measured
-from bench.sweep.record import SweepRecord
 
 
 @pytest.fixture
@@ -70,14 +69,13 @@ def test_points_of_another_machine_are_refused(pretended, tmp_path):
         running.run(sweep(), tmp_path)
 
 
-def test_what_it_leaves_is_whole_and_the_next_one_starts_anew(tmp_path):
-    record = sweep_record()
-    (tmp_path / "points").mkdir()
-    (tmp_path / "points" / "x.json").write_text("{}")
-    paths = running.leave(record, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.json", "sweep.md", "sweep.png", "sweep.svg"]
-    assert sorted(paths) == sorted(tmp_path.iterdir())
-    assert SweepRecord.read(tmp_path / "sweep.json") == record
+def test_the_points_of_one_that_is_over_go_and_the_next_one_starts_anew(pretended, tmp_path):
+    running.run(sweep(), tmp_path)
+    assert (tmp_path / "points").is_dir()
+    (tmp_path / "sweep.json").write_text("{}")
+    running.forget(tmp_path)
+    running.forget(tmp_path)  # of which nothing is left
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
 
 
 def test_a_point_goes_there_and_back(tmp_path):

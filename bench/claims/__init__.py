@@ -1,0 +1,1 @@
+"""What was said of the change before anything was measured, held against records."""

@@ -1,0 +1,55 @@
+"""What becomes of a claim."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+from bench.statistics import Interval
+
+
+class Verdict(enum.StrEnum):
+    """Of a claim."""
+
+    HOLDS = "holds"
+    DOES_NOT_HOLD = "does not hold"
+    CANNOT_BE_TOLD = "cannot be told here"
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A claim, and what was found of it."""
+
+    claim: str  # in a word or two
+    said: str  # as it was made
+    measured: str  # with unit and interval; empty for nothing
+    verdict: Verdict
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What was said; asked with `answer`, it gives what was found."""
+
+    name: str
+    said: str
+
+    def holds(self, measured: str, why: str) -> Answer:
+        """It is as it was said."""
+        return Answer(self.name, self.said, measured, Verdict.HOLDS, why)
+
+    def does_not_hold(self, measured: str, why: str) -> Answer:
+        """It is not, or not in every part."""
+        return Answer(self.name, self.said, measured, Verdict.DOES_NOT_HOLD, why)
+
+    def cannot_be_told(self, why: str, measured: str = "") -> Answer:
+        """The records do not say."""
+        return Answer(self.name, self.said, measured, Verdict.CANNOT_BE_TOLD, why)
+
+    def at_least(self, least: float, found: Interval, measured: str, of: str) -> Answer:
+        """By whether an interval lies above what was said, below it, or on both sides."""
+        if found.low >= least:
+            return self.holds(measured, f"the whole interval of {of} lies at or above {least:g}")
+        if found.high < least:
+            return self.does_not_hold(measured, f"the whole interval of {of} lies below {least:g}")
+        return self.cannot_be_told(f"the interval of {of} has {least:g} in it", measured)

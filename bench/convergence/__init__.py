@@ -1,0 +1,1 @@
+"""How well loops learn: their quality over the batches, from several seeds."""

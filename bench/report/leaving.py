@@ -1,0 +1,63 @@
+"""What a command leaves in a folder: the record, and what is made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+
+from bench.document import Document, write_whole
+from bench.report import html, kinds, markdown, plots, terminal
+from bench.report.report import Report
+
+
+@dataclasses.dataclass(frozen=True)
+class Left:
+    """A report, and where it is written."""
+
+    report: Report
+    where: tuple[str, ...]  # in words
+
+    @classmethod
+    def nowhere(cls, record: Document, *why: str) -> Self:
+        """Of a record that is not written."""
+        return cls(kinds.report(record), why)
+
+    def show(self, console: Console) -> None:
+        """Prints the tables, what must be known with them, and where all of it is."""
+        terminal.report(console, self.report)
+        terminal.notes(console, self.where)
+
+
+def leave(record: Document, folder: Path, also: Iterable[str] = ()) -> Left:
+    """Writes a record by the name of its kind, and what is made of it beside it.
+
+    Args:
+        record: of an experiment.
+        folder: is made if it is missing; what is there of an earlier one is replaced.
+        also: to be said of the folder.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    kind = type(record).model_fields["kind"].default
+    return beside(record, record.write_as(folder / f"{kind}.json"), also)
+
+
+def beside(record: Document, path: Path, also: Iterable[str] = ()) -> Left:
+    """Writes Markdown, a page and the pictures of a record beside its file.
+
+    Arguments and errors are those of `leave`.
+    """
+    report = kinds.report(record)
+    stems = {each.stem: path.with_name(f"{path.stem}-{each.stem}") for each in report.pictures}
+    for each in report.pictures:
+        plots.save(each.draw(), stems[each.stem])
+    text = markdown.page(report, {stem: f"{drawn.name}.svg" for stem, drawn in stems.items()})
+    write_whole(path.with_suffix(".md"), text)
+    write_whole(path.with_suffix(".html"), html.page(report))
+    drawn = f"; {', '.join(stem.name for stem in stems.values())} as .png and .svg" if stems else ""
+    return Left(report, (f"written: {path}, and beside it: .md, .html{drawn}", *also))

@@ -1,0 +1,41 @@
+"""Which loop learns better?"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import arms, options
+from bench.convergence.plan import EPOCHS
+from bench.ladder import share_device
+from bench.progress import ProgressDisplay
+from bench.record import ARMS
+from bench.report import leaving
+from bench.session import AtEnd
+
+_STAGE = "both loops from several seeds, each in a process of its own"
+
+
+@pytest.mark.has_seeds
+def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_end: AtEnd, counted: None) -> None:
+    """Leaves curves and verdicts; a loop that learns worse, or dies, is a result and no failure of the test."""
+    seeds = options.convergence_seeds(pytestconfig)
+    if not seeds:
+        pytest.skip("takes long: --convergence was not given")
+    progress.stage("starting TensorFlow")
+    share_device()
+    from bench import survive
+    from bench.convergence import running
+
+    settings = options.settings(pytestconfig)
+    plan = arms.convergence_plan(settings, seeds, EPOCHS)
+    folder = options.results(pytestconfig) / f"convergence-{settings.preset}"
+    each = options.convergence_seconds(pytestconfig) / len(plan.trials())
+
+    def tell(title: str) -> None:
+        progress.advance(each)
+        progress.stage(_STAGE, f": {title}")
+
+    progress.stage(_STAGE)
+    record = running.converge(plan, folder, survive.workers(), tell)
+    at_end(leaving.leave(record, folder).show)
+    assert not record.is_empty, f"no run came to its end: {record.courses[ARMS[0]][0].flaw}"

@@ -1,0 +1,35 @@
+"""What does each loop make of the machine?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import options
+from bench.measurement import Measurement
+from bench.progress import ProgressDisplay
+from bench.record import ARMS
+
+_STAGE = "watching both loops, each in a process of its own"
+
+
+@pytest.mark.watches_loops
+def test_utilisation(
+    measurement: Measurement,
+    progress: ProgressDisplay,
+    pytestconfig: pytest.Config,
+    tmp_path: Path,
+    counted: None,
+) -> None:
+    """Records what was seen; a loop that dies is a result and no failure of the test."""
+    seconds = options.utilisation(pytestconfig, measurement.settings.preset)
+    each = options.utilisation_seconds(pytestconfig) / len(ARMS)
+
+    def tell(arm: str) -> None:
+        progress.advance(each)
+        progress.stage(_STAGE, f": {arm} done")
+
+    progress.stage(_STAGE)
+    found = measurement.watch(seconds, tmp_path, tell)
+    assert {*found} == {*ARMS}

@@ -1,0 +1,93 @@
+"""Makes every table and picture of the docs anew from its record, or says which are stale.
+
+    python results/docs.py            # after a new record, or a change of a renderer
+    python results/docs.py --check    # as CI does it; exit code 1 when something is stale
+
+Beside each record NAME.json lies what it says: NAME.md, and its pictures as SVG. README.md has some of these tables
+between lines that name them. A picture is drawn anew but not checked: other versions of matplotlib draw other bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.claims.evidence import Evidence
+from bench.document import Document, write_whole
+from bench.report import claims, kinds, markdown, markers, plots
+from bench.report.report import Report
+
+RESULTS = Path(__file__).parent
+README = RESULTS.parent / "README.md"
+MACHINE = "epyc-2-cores"
+
+CLAIMED = (
+    f"{MACHINE}/paper.json",
+    f"survival/{MACHINE}/survival.json",
+    f"convergence/{MACHINE}/paper/convergence.json",
+)
+"""What the claims are held against."""
+
+IN_README: dict[str, tuple[str, Sequence[str]]] = {
+    "run": (f"{MACHINE}/paper.json", ()),
+    "ladder": (f"ladder/{MACHINE}/ladder.json", ()),
+}
+"""Its parts by their names: the record, and the beginnings of the titles of tables, all of them if there are none."""
+
+
+def records() -> dict[Path, Document]:
+    """Every record of these folders."""
+    runs = RESULTS / "runs"  # a user's own
+    found = (path for path in sorted(RESULTS.rglob("*.json")) if runs not in path.parents)
+    return {path: kinds.read(path) for path in found if not path.name.startswith("reference-")}
+
+
+def pages(found: dict[Path, Document]) -> Iterator[tuple[Path, str]]:
+    """The files that are made of records, and what is to stand in them."""
+    for path, record in found.items():
+        report = kinds.report(record)
+        stems = {each.stem: f"{path.stem}-{each.stem}.svg" for each in report.pictures}
+        yield path.with_suffix(".md"), markdown.page(report, stems)
+    yield README, _readme(found)
+
+
+def _readme(found: dict[Path, Document]) -> str:
+    text = README.read_text(encoding="utf-8")
+    for name, (path, titles) in IN_README.items():
+        report = kinds.report(found[RESULTS / path])
+        text = _with(text, name, report.only(titles) if titles else report)
+    return _with(text, "claims", claims.report(Evidence.of(found[RESULTS / path] for path in CLAIMED)))
+
+
+def _with(text: str, name: str, report: Report) -> str:
+    return markers.replaced(text, name, markdown.page(report), str(README))
+
+
+def draw(found: dict[Path, Document]) -> Iterator[Path]:
+    """Draws all pictures; gives their paths."""
+    for path, record in found.items():
+        for each in kinds.report(record).pictures:
+            yield write_whole(path.with_name(f"{path.stem}-{each.stem}.svg"), plots.svg(each.draw()))
+
+
+def main(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when a table is stale.")] = False,
+) -> None:
+    """Make the tables and pictures of the docs anew from their records."""
+    found = records()
+    stale = [(path, text) for path, text in pages(found) if not path.exists() or path.read_text("utf-8") != text]
+    for path, text in stale:
+        print(f"{path.relative_to(RESULTS.parent)}: {'stale' if check else 'written'}")
+        if not check:
+            write_whole(path, text)
+    if check:
+        raise typer.Exit(int(bool(stale)))
+    for path in draw(found):
+        print(f"{path.relative_to(RESULTS.parent)}: drawn")
+
+
+if __name__ == "__main__":
+    typer.run(main)

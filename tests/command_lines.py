@@ -1,0 +1,20 @@
+"""The command lines of this project that stand in its files: in workflows, scripts and guides."""
+
+import re
+import shlex
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+_START = re.compile(r"(?<![\w.-])(?:pytest bench/ (?=-)|python -m bench (?=[a-z]))")
+_END = re.compile(r"\s+#|`|\s*(?:\|\||&&|;|>)")  # where a shell, or the Markdown around it, goes on to something else
+_NO_ARGUMENTS = ("$@", "…")
+
+
+def found(path):
+    """Each as a list of words; what a shell would put in stands there as it is written."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        for start in _START.finditer(line):
+            command = _END.split(line[start.start() :], maxsplit=1)[0]
+            yield [word for word in shlex.split(command) if word not in _NO_ARGUMENTS]

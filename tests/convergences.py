@@ -1,0 +1,64 @@
+"""Records of experiments on convergence as they make them, for tests."""
+
+import datetime
+
+from records import ENVIRONMENT
+
+from bench.convergence.course import Course, Moment
+from bench.convergence.plan import Loop, Pair, Plan
+from bench.convergence.record import ConvergenceRecord
+
+DOWN, UP, NEITHER = "NLL (nats a token) ↓", "BLEU ↑", "length"
+LOOPS = ("before", "after", "after, fixed")
+EPOCHS, STRIDE = 4, 10
+
+FINAL = {
+    "before": {DOWN: 4.0, UP: 0.2, NEITHER: 9.0},
+    "after": {DOWN: 3.0, UP: 0.2, NEITHER: 12.0},
+    "after, fixed": {DOWN: 4.0, UP: 0.3, NEITHER: 9.0},
+}
+"""After the last batch, in the mean; all begin at 5, 0.1 and 9."""
+START = {DOWN: 5.0, UP: 0.1, NEITHER: 9.0}
+
+
+def plan(seeds=(0, 1, 2), **changes):
+    values = {
+        "loops": {name: Loop(factory=f"my.{name[:3]}:make", options={"held_out": 0.1}) for name in LOOPS},
+        "pairs": (
+            Pair(changed="after", reference="after, fixed", question="does annealing help?"),
+            Pair(changed="after, fixed", reference="before", question="and the rest?"),
+        ),
+        "preset": "tiny",
+        "seeds": seeds,
+        "epochs": EPOCHS,
+    }
+    return Plan(**{**values, **changes})
+
+
+def course(loop, seed=0, **changes):
+    """A straight line from START to FINAL, and what a seed adds to it: the same to every loop."""
+    moments = tuple(
+        Moment(
+            batch=STRIDE * epoch,
+            seconds=0.5 * epoch,
+            temperature=2.0 - 0.1 * epoch if loop == "after" else 0.8,
+            quality={
+                name: START[name] + (FINAL[loop][name] - START[name]) * epoch / EPOCHS + 0.01 * seed for name in START
+            },
+        )
+        for epoch in range(EPOCHS + 1)
+    )
+    return Course(**{"seed": seed, "ended": "whole", "start": f"digest {seed}", "moments": moments, **changes})
+
+
+def convergence_record(seeds=(0, 1, 2), changed=(), **changes):
+    """Of three loops; `changed` are courses in place of others, by loop and seed."""
+    courses = {loop: tuple(dict(changed).get((loop, seed), course(loop, seed)) for seed in seeds) for loop in LOOPS}
+    values = {
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "environment": ENVIRONMENT,
+        "plan": plan(seeds),
+        "seconds": 60.0,
+        "courses": courses,
+    }
+    return ConvergenceRecord(**{**values, **changes})

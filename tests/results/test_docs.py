@@ -1,0 +1,76 @@
+"""What holds the docs fresh; that they are is what CI has it check."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import typer
+from records import record
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def docs(tmp_path, monkeypatch):
+    """The script, on a folder with one record and a README of one part."""
+    spec = importlib.util.spec_from_file_location("docs", ROOT / "results" / "docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    results, readme = tmp_path / "results", tmp_path / "README.md"
+    record().write_as(results / "machine" / "tiny.json")
+    record().write_as(results / "machine" / "reference-tiny.json")
+    record().write_as(results / "runs" / "mine.json")
+    markers = [line for name in ("run", "claims") for line in module.markers.lines(name)]
+    readme.write_text("\n".join(markers), encoding="utf-8")
+    monkeypatch.setattr(module, "RESULTS", results)
+    monkeypatch.setattr(module, "README", readme)
+    monkeypatch.setattr(module, "CLAIMED", ("machine/tiny.json",))
+    monkeypatch.setattr(module, "IN_README", {"run": ("machine/tiny.json", ())})
+    return module
+
+
+def is_stale(docs):
+    with pytest.raises(typer.Exit) as left:
+        docs.main(check=True)
+    return left.value.exit_code == 1
+
+
+def test_made_once_they_are_fresh(docs, capsys):
+    assert is_stale(docs)
+    docs.main(check=False)
+    assert not is_stale(docs)
+    assert {path.name for path in (docs.RESULTS / "machine").iterdir()} == {
+        "reference-tiny.json",
+        "tiny.json",
+        "tiny.md",
+        *(f"tiny-{stem}.svg" for stem in ("times", "ratios", "host-syncs")),
+    }
+    assert [*(docs.RESULTS / "runs").iterdir()] == [docs.RESULTS / "runs" / "mine.json"]
+    readme = docs.README.read_text(encoding="utf-8")
+    assert "verdict: faster" in readme
+    assert "| time a batch" in readme
+    assert "results/machine/tiny.md: written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["machine/tiny.md", "../README.md"])
+def test_a_changed_table_is_stale_and_is_named(docs, capsys, what):
+    docs.main(check=False)
+    page = docs.RESULTS / what
+    page.write_text(page.read_text(encoding="utf-8").replace("faster", "swifter"), encoding="utf-8")
+    capsys.readouterr()
+    assert is_stale(docs)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(f"{Path(what).name}: stale")
+
+
+def test_another_record_makes_its_table_stale(docs):
+    docs.main(check=False)
+    record(after=0.05).write_as(docs.RESULTS / "machine" / "tiny.json")
+    assert is_stale(docs)
+
+
+def test_the_readme_names_every_part_that_is_made(docs):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("run", "ladder", "claims"):
+        for line in docs.markers.lines(name):
+            assert text.count(line) == 1

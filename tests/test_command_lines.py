@@ -1,0 +1,48 @@
+"""No workflow, script or guide names a command or an option that is not there."""
+
+import command_lines
+import pytest
+import typer
+
+from bench.cli import app
+
+pytest_plugins = ["pytester"]
+
+FILES = (
+    ".ci/run",
+    ".ci/gpu",
+    ".github/workflows/cpu.yml",
+    "CONTRIBUTING.md",
+    "README.md",
+    "RUNNERS.md",
+    "results/README.md",
+)
+LINES = sorted({(file, *line) for file in FILES for line in command_lines.found(command_lines.ROOT / file)})
+COMMANDS = [line for line in LINES if line[1] == "python"]
+RUNS = [line for line in LINES if line[1] == "pytest"]
+
+
+@pytest.mark.parametrize("line", COMMANDS, ids=" ".join)
+def test_of_bench(line):
+    _, _, _, _, *arguments = line
+    group = typer.main.get_command(app)
+    name, command, rest = group.resolve_command(typer.Context(group), arguments)
+    command.make_context(name, rest)  # parses, and does not run
+
+
+@pytest.mark.parametrize("line", RUNS, ids=" ".join)
+def test_of_pytest(line, pytester):
+    _, _, folder, *arguments = line
+    config = pytester.parseconfig(str(command_lines.ROOT / folder), *arguments)
+    assert config.getoption("preset", "not declared") != "not declared"  # the harness has read them
+
+
+def test_that_some_are_found():
+    files = {line[0] for line in COMMANDS}, {line[0] for line in RUNS}
+    assert all({".ci/gpu", "RUNNERS.md", "README.md"} <= found for found in files)
+    assert (".ci/gpu", "pytest", "bench/", "--benchmark-only", "--require-gpu") in {line[:5] for line in RUNS}
+
+
+def test_an_option_that_is_not_there_is_noticed(pytester):
+    with pytest.raises(pytest.UsageError, match="--no-such-option"):
+        pytester.parseconfig(str(command_lines.ROOT / "bench"), "--no-such-option")
