@@ -20,6 +20,11 @@ _REASONS = {
 """Why clocks are lower than they could be, as NVML's nvmlClocksEventReasons names it; not idling, nor a setting."""
 
 
+def share() -> None:
+    """Leaves memory of a GPU to other processes; to be called before TensorFlow starts, which else takes all of it."""
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
+
 def state() -> dict[str, Any]:
     """Load and clocks of the CPU, and of each GPU that NVML sees what it tells; plain values."""
     try:

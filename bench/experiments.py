@@ -9,12 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bench import arms, percent
+from bench import arms, devices, percent
 from bench.convergence import plan as convergence
 from bench.errors import UsageError
 from bench.faults.experiment import canonical
 from bench.gate import Outcome
-from bench.ladder import share_device
 from bench.ladders.record import Limits as LadderLimits
 from bench.progress import ProgressDisplay, TrialsDisplay
 from bench.record import ARMS, Settings
@@ -129,7 +128,7 @@ def converge(
     plan = arms.convergence_plan(settings, seeds, epochs, every).model_copy(update={"time_limit": time_limit})
     for loop in plan.loops.values():
         arms.check(loop.factory, loop.factory, preset, seed, loop.options)
-    share_device()
+    devices.share()
     arms.start_tensorflow()
     from bench import survive as survival  # TensorFlow, which wrong arguments and `--help` should not wait for
     from bench.convergence import running
@@ -294,7 +293,7 @@ def ladder(
     arms.check(arms.BEFORE, arms.AFTER, preset, seed, options)
     from bench import ladder as ladders
 
-    ladders.share_device()
+    devices.share()
     arms.start_tensorflow()
     chosen = preset or arms.default_preset()
     rungs = arms.ladder(

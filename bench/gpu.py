@@ -7,6 +7,7 @@ import os
 import pynvml
 import tensorflow as tf
 
+from bench import devices
 from bench.errors import UsageError
 
 _SIZE = 64
@@ -20,7 +21,7 @@ def require() -> str:
         UsageError: there is none, or it does not compute; it says what TensorFlow and NVML see.
     """
     # By default this process would take all memory of the GPU, and those in which loops have faults need some.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    devices.share()
     if not tf.config.list_physical_devices("GPU"):
         raise UsageError(f"--require-gpu: TensorFlow sees no GPU; {_why()}")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +24,6 @@ _LOOKING, _BUILDING, _BATCH = 30.0, 8.0, 0.05
 
 Tell = Callable[[str, str, float], None]
 """Is told what is running, a detail of it, and the weight of what was done since it was told last."""
-
-
-def share_device() -> None:
-    """Leaves memory of a GPU to the rungs' processes; to be called before TensorFlow starts."""
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 def seconds(ladder: Ladder, limits: Limits) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from rich.console import Console
 
-from bench import options
+from bench import devices, options
 from bench.errors import InvalidRecordError, UsageError
 from bench.progress import BATCH_OF_ALL, STARTING, ProgressDisplay
 
@@ -152,7 +152,7 @@ def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measu
 
     progress.stage("starting TensorFlow, loading the loops")
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    devices.share()
     made = Measurement(options.settings(pytestconfig))
     pytestconfig.stash[_MEASUREMENT] = made
     return made

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench import arms, options
+from bench import arms, devices, options
 from bench.convergence.plan import EPOCHS
-from bench.ladder import share_device
 from bench.progress import ProgressDisplay
 from bench.record import ARMS
 from bench.report import leaving
@@ -22,7 +21,7 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
     if not seeds:
         pytest.skip("takes long: --convergence was not given")
     progress.stage("starting TensorFlow")
-    share_device()
+    devices.share()
     from bench import survive
     from bench.convergence import running
 

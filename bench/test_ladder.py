@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import arms, ladder, options
+from bench import arms, devices, ladder, options
 from bench.progress import ProgressDisplay
 from bench.report import leaving
 from bench.session import AtEnd
@@ -16,7 +16,7 @@ def test_ladder(progress: ProgressDisplay, pytestconfig: pytest.Config, at_end: 
     if not pytestconfig.getoption("ladder"):
         pytest.skip("takes long: --ladder was not given")
     progress.stage("starting TensorFlow")
-    ladder.share_device()
+    devices.share()
     settings = options.settings(pytestconfig)
     folder = options.results(pytestconfig) / f"ladder-{settings.preset}"
     rungs, limits = arms.ladder(settings), options.ladder_limits(pytestconfig)

@@ -22,7 +22,7 @@ def test_utilisation(
     tmp_path: Path,
     counted: None,
 ) -> None:
-    """Records what was seen; a loop that dies is a result and no failure of the test."""
+    """Records what was seen; a loop that dies is a result, and no failure of the test while the other lives."""
     seconds = options.utilisation(pytestconfig, measurement.settings.preset)
     each = options.utilisation_seconds(pytestconfig) / len(ARMS)
 
@@ -32,4 +32,4 @@ def test_utilisation(
 
     progress.stage(_STAGE)
     found = measurement.watch(seconds, tmp_path, tell)
-    assert {*found} == {*ARMS}
+    assert any(each.stretch for each in found.values()), found[ARMS[0]].died

@@ -27,7 +27,7 @@ MACHINE = "epyc-2-cores"
 CLAIMED = (
     f"{MACHINE}/paper.json",
     f"survival/{MACHINE}/survival.json",
-    f"convergence/{MACHINE}/paper/convergence.json",
+    f"convergence/{MACHINE}/paper.json",
 )
 """What the claims are held against."""
 

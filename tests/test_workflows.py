@@ -83,7 +83,8 @@ def test_what_a_fork_proposes_never_runs_there(job):
 
 
 def test_no_two_runs_share_the_gpu(gpu, job):
-    assert gpu["concurrency"] == {"group": "gpu", "cancel-in-progress": False}
+    assert job["concurrency"] == {"group": "gpu", "cancel-in-progress": False}
+    assert "concurrency" not in gpu  # there it would be taken by runs whose job is left out, those of forks too
     assert job["runs-on"] == ["self-hosted", "linux", "gpu"]
 
 
@@ -94,6 +95,11 @@ def test_it_is_gated_and_what_it_leaves_is_kept_whatever_the_gate_says(job):
     assert "if" not in measure
     assert upload["if"] == "always()"
     assert upload["with"]["path"] == folder
+
+
+def test_ci_holds_the_docs_fresh():
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert "python results/docs.py --check" in lines
 
 
 def test_every_change_is_looked_at_as_ci_does_it():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bench.arms import FIXED
 from bench.claims.answer import Answer, Claim
 from bench.claims.evidence import Evidence
-from bench.convergence.figures import NO_DIFFERENCE, TOO_FEW, Comparison, ConvergenceFigures, sign
+from bench.convergence.figures import NO_DIFFERENCE, Comparison, ConvergenceFigures, sign
 from bench.record import ARMS
 
 SAID = {1: 2.00, 5: 1.64, 10: 1.23, 15: 0.92, 20: 0.69}
@@ -26,6 +27,8 @@ def temperature(evidence: Evidence) -> Answer:
     record = evidence.convergence
     if record is None:
         return TEMPERATURE.cannot_be_told(_NO_RECORD)
+    if record.plan.every is not None:
+        return TEMPERATURE.cannot_be_told("the loops were rated every so many batches, and not after each epoch")
     found = ConvergenceFigures.of(record).temperatures.get(ARMS[1], {})
     of_epochs = dict(enumerate(found[batch] for batch in sorted(found)))  # before any batch, and after each epoch
     known = {epoch: of_epochs[epoch - 1] for epoch in SAID if epoch - 1 in of_epochs}
@@ -43,29 +46,37 @@ def temperature(evidence: Evidence) -> Answer:
 
 
 def convergence(evidence: Evidence) -> Answer:
-    """By the mean over the course of training, paired by seed, in every metric of which it is known what is better."""
+    """By the mean over the course of training, paired by seed, against the same loop without annealing.
+
+    Not by self-BLEU: lines that have nothing in common are no better for that.
+    """
     record = evidence.convergence
     if record is None:
         return CONVERGENCE.cannot_be_told(_NO_RECORD)
-    found = [each for each in ConvergenceFigures.of(record).comparisons if each.pair == record.plan.pairs[0]]
-    judged = [each for each in found if sign(each.metric)]
-    if not judged:
-        return CONVERGENCE.cannot_be_told("no two runs of one seed came to their end")
-    measured = (
-        "; ".join(map(_mean, judged))
-        + f" ({judged[0].pair.changed} less {judged[0].pair.reference}, mean over training)"
+    figures, pair = (
+        ConvergenceFigures.of(record),
+        next((each for each in record.plan.pairs if each.reference == FIXED), None),
     )
-    better, worse, open_ = (
-        [each.metric for each in judged if each.mean.verdict in words]
-        for words in (("better",), ("worse",), (NO_DIFFERENCE, TOO_FEW))
-    )
+    judged = [each for each in figures.comparisons if each.pair == pair and _decides(each.metric)]
+    if pair is None or not judged:
+        return CONVERGENCE.cannot_be_told("there are no two whole runs of one seed, with annealing and without")
+    if not figures.alike:
+        return CONVERGENCE.cannot_be_told("not all loops began with the same weights")
+    what = f"{pair.changed} less {pair.reference}, mean over training, {judged[0].seeds} seeds"
+    measured = f"{'; '.join(map(_mean, judged))} ({what})"
+    better, worse = ([each.metric for each in judged if each.mean.verdict == word] for word in ("better", "worse"))
     if worse:
         also = f", and better in {', '.join(better)}" if better else ""
         return CONVERGENCE.does_not_hold(measured, f"it is worse in {', '.join(worse)}{also}")
+    if died := figures.flaws.get(pair.changed):
+        return CONVERGENCE.cannot_be_told(f"{len(died)} of its runs did not come to their end", measured)
     if better:
-        also = f", and in {', '.join(open_)} {NO_DIFFERENCE}" if open_ else ""
-        return CONVERGENCE.holds(measured, f"it is better in {', '.join(better)}{also}")
+        return CONVERGENCE.holds(measured, f"it is better in {', '.join(better)}, and worse in none")
     return CONVERGENCE.cannot_be_told(f"{NO_DIFFERENCE} over {judged[0].seeds} seeds", measured)
+
+
+def _decides(metric: str) -> bool:
+    return bool(sign(metric)) and not metric.lower().startswith("self-bleu")
 
 
 def _mean(found: Comparison) -> str:

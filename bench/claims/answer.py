@@ -46,10 +46,18 @@ class Claim:
         """The records do not say."""
         return Answer(self.name, self.said, measured, Verdict.CANNOT_BE_TOLD, why)
 
-    def at_least(self, least: float, found: Interval, measured: str, of: str) -> Answer:
-        """By whether an interval lies above what was said, below it, or on both sides."""
-        if found.low >= least:
-            return self.holds(measured, f"the whole interval of {of} lies at or above {least:g}")
+    def within(self, wanted: tuple[float, float], found: Interval, measured: str) -> Answer:
+        """By whether an interval lies in the range that was said, outside of it, or on both sides of its end."""
+        least, most = wanted
+        if least <= found.low and found.high <= most:
+            return self.holds(measured, f"the whole interval lies between {least:g} and {most:g}")
+        if found.low > most:
+            return self.does_not_hold(measured, f"it is more than was said: the whole interval lies above {most:g}")
         if found.high < least:
-            return self.does_not_hold(measured, f"the whole interval of {of} lies below {least:g}")
-        return self.cannot_be_told(f"the interval of {of} has {least:g} in it", measured)
+            return self.does_not_hold(measured, f"it is less than was said: the whole interval lies below {least:g}")
+        return self.cannot_be_told(f"the interval reaches over {least if found.low < least else most:g}", measured)
+
+
+def times(ratio: Interval) -> str:
+    """A ratio of times before/after with its interval: `3.06× (95%: 3.01 to 3.12)`."""
+    return f"{ratio.estimate:.2f}× (95%: {ratio.low:.2f} to {ratio.high:.2f})"

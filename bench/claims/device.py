@@ -19,17 +19,27 @@ NOISE = 0.05
 
 def utilisation(evidence: Evidence) -> Answer:
     """As NVML has it, which is where such figures come from: the share of its window with any kernel running."""
-    if evidence.run and not evidence.has_gpu:
+    if evidence.valid_run and not evidence.has_gpu:
         return UTILISATION.cannot_be_told("there was no GPU")
     devices = {arm: found.device if found else None for arm, found in _figures(evidence).items()}
     means = {arm: found.utilisation.mean for arm, found in devices.items() if found and found.utilisation}
     if len(means) < len(ARMS):
         return UTILISATION.cannot_be_told(_why_not_watched(evidence))
     measured = ", ".join(f"{mean:.0%} {arm}" for arm, mean in means.items())
-    wrong = [arm for arm in ARMS if not WANTED[arm][0] <= means[arm] <= WANTED[arm][1]]
-    if not wrong:
+    off = {arm: _off(means[arm], *WANTED[arm]) for arm in ARMS}
+    if not any(off.values()):
         return UTILISATION.holds(measured, "both means lie within what was said")
-    return UTILISATION.does_not_hold(measured, f"the mean {' and '.join(wrong)} lies outside of what was said")
+    if max(off.values()) < NOISE:
+        return UTILISATION.cannot_be_told(
+            f"a mean lies outside, and by less than {NOISE:.0%}: one stretch of each", measured
+        )
+    wrong = " and ".join(arm for arm in ARMS if off[arm])
+    return UTILISATION.does_not_hold(measured, f"the mean {wrong} lies outside of what was said")
+
+
+def _off(value: float, low: float, high: float) -> float:
+    """How far a value lies outside of a range."""
+    return max(low - value, value - high, 0.0)
 
 
 def memory(evidence: Evidence) -> Answer:
@@ -49,6 +59,8 @@ def _compared(before: DeviceFigures, after: DeviceFigures) -> Answer:
 
 def _judged(before: float, after: float, of: str) -> Answer:
     measured = f"at most {before:.0f} MiB before and {after:.0f} MiB after {of}"
+    if not before:
+        return MEMORY.cannot_be_told("the loop before used no memory of that kind", measured)
     change = after / before - 1
     if abs(change) < NOISE:
         return MEMORY.cannot_be_told(f"one sample of each, and they differ by less than {NOISE:.0%}", measured)
@@ -58,10 +70,17 @@ def _judged(before: float, after: float, of: str) -> Answer:
 
 
 def _figures(evidence: Evidence) -> dict[str, Utilisation | None]:
-    arms = evidence.run.arms if evidence.run else {}
-    watched = {name: arm.telemetry for name, arm in arms.items()}
+    watched = {arm: found.telemetry for arm, found in evidence.valid_run.arms.items()} if evidence.valid_run else {}
     return {arm: Utilisation.of(found) if (found := watched.get(arm)) else None for arm in ARMS}
 
 
 def _why_not_watched(evidence: Evidence) -> str:
-    return evidence.why_no_comparison if evidence.run is None else "the loops were not both watched for it in this run"
+    if evidence.valid_run is None:
+        return evidence.why_no_run
+    arms = evidence.valid_run.arms
+    died = [
+        f"{arm} died while it was watched: {found.telemetry.died}"
+        for arm, found in arms.items()
+        if found.telemetry and found.telemetry.died
+    ]
+    return "; ".join(died) or "the loops were not both watched for it in this run"

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any, Self
 
+from bench import arms
 from bench.comparison import Comparison
 from bench.convergence.record import ConvergenceRecord
 from bench.document import Document
 from bench.errors import UsageError
 from bench.faults.experiment import SurvivalRecord
-from bench.record import Record
-from bench.verdict import invalid
+from bench.record import ARMS, Record
+from bench.verdict import Verdict, invalid
 
 Used = Record | SurvivalRecord | ConvergenceRecord
 """The records that say something of a claim."""
@@ -31,7 +32,8 @@ class Evidence:
         """The records by their kinds.
 
         Raises:
-            UsageError: two of one kind, or one that says nothing of any claim.
+            UsageError: two of one kind, one that says nothing of any claim, or one of other loops than those that the
+            claims were made of.
         """
         found: dict[str, Any] = {}
         for record in records:
@@ -39,6 +41,11 @@ class Evidence:
                 raise UsageError(f"a {record.title} says nothing of the claims: a run, survival and convergence do")
             if record.kind in found:
                 raise UsageError(f"two records of kind {record.kind!r}: one of each")
+            if _factories(record) != (arms.BEFORE, arms.AFTER):
+                raise UsageError(
+                    f"the {record.title} is of {' and '.join(_factories(record))}: the claims were made of "
+                    f"{arms.BEFORE} and {arms.AFTER}"
+                )
             found[record.kind] = record
         return cls(**found)
 
@@ -48,18 +55,33 @@ class Evidence:
         return tuple(filter(None, (getattr(self, field.name) for field in dataclasses.fields(self))))
 
     @property
-    def comparison(self) -> Comparison | None:
-        """The figures of the run; None without one that is valid."""
-        return Comparison.of(self.run) if self.run and not invalid(self.run) else None
+    def valid_run(self) -> Record | None:
+        """The run, if its loops did their work, computed the same thing, and took time enough for it."""
+        return None if self.why_no_run else self.run
 
     @property
-    def why_no_comparison(self) -> str:
-        """In words."""
+    def comparison(self) -> Comparison | None:
+        """The figures of the run; None without one that is valid."""
+        return Comparison.of(self.valid_run) if self.valid_run else None
+
+    @property
+    def why_no_run(self) -> str:
+        """In words; empty with a valid one."""
         if self.run is None:
             return "no record of a run is given: pytest bench/ --benchmark-only makes one"
-        return f"the run is invalid: {'; '.join(invalid(self.run))}"
+        if problems := invalid(self.run):
+            return f"the run is invalid: {'; '.join(problems)}"
+        suspicious = Verdict.of(self.run).suspicious
+        return f"the run is suspicious: {suspicious}" if suspicious else ""
 
     @property
     def has_gpu(self) -> bool:
         """Whether the run was on one."""
         return bool(self.run and self.run.environment["gpus"])
+
+
+def _factories(record: Used) -> tuple[str, str]:
+    if isinstance(record, Record):
+        return record.settings.before, record.settings.after
+    before, after = (record.plan.loops[arm].factory for arm in ARMS)
+    return before, after

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from bench.claims.answer import Answer, Claim
 from bench.claims.evidence import Evidence
-from bench.record import HostSyncs
+from bench.record import ARMS, HostSyncs
 
 BEFORE, AFTER_IN_TEN = 8, 4
 """Host syncs: a batch before, in ten batches after."""
 
-_SAID = f"{BEFORE} a batch before, {AFTER_IN_TEN} in 10 batches after: {10 * BEFORE / AFTER_IN_TEN:.0f}×"
+TIMES = 10 * BEFORE / AFTER_IN_TEN
+
+_SAID = f"{BEFORE} a batch before, {AFTER_IN_TEN} in 10 batches after: {TIMES:.0f}×"
 
 CALLS = Claim("host syncs, as calls", _SAID)
 WAITS = Claim("host syncs, as waits", _SAID)
-TRANSFERS = Claim("transfers to the host", "as many fewer as syncs: 20×")
+TRANSFERS = Claim("transfers to the host", f"as many fewer as syncs: {TIMES:.0f}×")
 VISIBILITY = Claim("visibility", "the metrics of every batch can still be seen (no figure was given)")
 
 _ROUNDING = 0.05
@@ -29,7 +32,7 @@ def calls(evidence: Evidence) -> Answer:
 
 def waits(evidence: Evidence) -> Answer:
     """Those of them whose value was not ready."""
-    if evidence.run and not evidence.has_gpu:
+    if evidence.valid_run and not evidence.has_gpu:
         return WAITS.cannot_be_told("on a CPU every value is ready when it is read: nothing waits")
     return _counted(WAITS, evidence, lambda syncs: sum(site.waits for site in syncs.sites))
 
@@ -43,21 +46,27 @@ def transfers(evidence: Evidence) -> Answer:
     read = f"bytes read a batch: {before.nbytes_per_batch:.3g} and {after.nbytes_per_batch:.3g}"
     if before.copies is None or after.copies is None:
         return TRANSFERS.cannot_be_told("on a CPU nothing is copied", read)
+    uncopied = before.copies.uncopied + after.copies.uncopied
+    if uncopied or not before.copies.matched:
+        return TRANSFERS.cannot_be_told(f"the trace is not whole: {uncopied} reads of the device without a copy", read)
     rates = [(each.copies.matched + each.copies.unexplained) / each.batches for each in both if each.copies]
     measured = f"{rates[0]:.3g} and {rates[1]:.3g} copies a batch; {read}"
-    if rates[0] >= 10 * BEFORE / AFTER_IN_TEN * rates[1]:
-        return TRANSFERS.holds(measured, "there are at least so many times fewer copies")
-    return TRANSFERS.does_not_hold(measured, "there are not so many times fewer copies")
+    fewer = rates[0] / rates[1] if rates[1] else math.inf
+    if abs(fewer - TIMES) <= _ROUNDING * TIMES:
+        return TRANSFERS.holds(measured, f"{fewer:.3g}× fewer copies")
+    return TRANSFERS.does_not_hold(
+        measured, f"{fewer:.3g}× fewer copies: {'more' if fewer > TIMES else 'less'} than said"
+    )
 
 
 def visibility(evidence: Evidence) -> Answer:
     """Which metrics each loop hands over, of how many batches, and how long it keeps them to itself."""
-    run = evidence.run
-    if run is None or not all(run.arms[arm].history for arm in run.arms):
-        return VISIBILITY.cannot_be_told("no record of a run with both loops' histories is given")
-    before, after = (
-        {name: len(values) for name, values in run.arms[arm].history.items()} for arm in ("before", "after")
-    )
+    run = evidence.valid_run
+    if run is None:
+        return VISIBILITY.cannot_be_told(evidence.why_no_run)
+    if not all(run.arms[arm].history for arm in ARMS):
+        return VISIBILITY.cannot_be_told("the record has not the histories of both loops")
+    before, after = ({name: len(values) for name, values in run.arms[arm].history.items()} for arm in ARMS)
     lost = [name for name, count in before.items() if after.get(name, 0) < count]
     kept = len(before) - len(lost)
     measured = f"before: {', '.join(before)} of {max(before.values())} batches; after: {kept} of these {len(before)}"
@@ -91,18 +100,19 @@ def _counted(claim: Claim, evidence: Evidence, count: Callable[[HostSyncs], int]
     ]
     if not wrong:
         return claim.holds(measured, "both counts are as they were said")
-    more = before > 10 * BEFORE / AFTER_IN_TEN * after
+    more = before > TIMES * after
     return claim.does_not_hold(
         measured, f"{' and '.join(wrong)}; the saving is {'larger' if more else 'smaller'} than was said"
     )
 
 
 def _both(evidence: Evidence) -> tuple[HostSyncs, HostSyncs] | None:
-    if evidence.run is None:
+    run = evidence.valid_run
+    if run is None:
         return None
-    before, after = (evidence.run.arms[arm].host_syncs for arm in ("before", "after"))
+    before, after = (run.arms[arm].host_syncs for arm in ARMS)
     return (before, after) if before and after else None
 
 
 def _why_not_counted(evidence: Evidence) -> str:
-    return evidence.why_no_comparison if evidence.run is None else "host syncs were not counted in this run"
+    return evidence.why_no_run or "host syncs were not counted in this run"

@@ -30,13 +30,15 @@ def crashes(evidence: Evidence) -> Answer:
         )
     batches_per_epoch = max(whole) / record.plan.epochs
     rates = {arm: Deaths.of(found, batches_per_epoch) for arm, found in runs.items()}
+    if not all(found.epochs for found in rates.values()):
+        return CRASHES.cannot_be_told("a loop died in the first batch of every run")
     before, after = (rates[arm].in_hundred_epochs for arm in ARMS)
     measured = "; ".join(f"{arm}: {found.told}" for arm, found in rates.items())
     if before.high < LEAST:
         return CRASHES.does_not_hold(measured, f"the loop before dies less often by itself{_but(evidence)}")
     if after.estimate > 0:
         return CRASHES.does_not_hold(measured, "the loop after dies, too")
-    if before.low >= LEAST:
+    if before.low >= LEAST and after.high < LEAST:
         return CRASHES.holds(measured, "the loop before dies so often, and the loop after never did")
     return CRASHES.cannot_be_told("too few epochs to tell such rates apart", measured)
 
@@ -73,10 +75,11 @@ def _but(evidence: Evidence) -> str:
 
 def _faults(evidence: Evidence) -> str:
     """What a batch of gradients that are not numbers does to each loop, as the run has it."""
-    if evidence.run is None:
+    run = evidence.valid_run
+    if run is None:
         return ""
     outcomes = {
-        arm: dict.fromkeys(each.outcome for each in evidence.run.arms[arm].survivals if each.fault.startswith("nan"))
+        arm: dict.fromkeys(each.outcome for each in run.arms[arm].survivals if each.fault.startswith("nan"))
         for arm in ARMS
     }
     if not all(outcomes.values()):

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from bench.errors import UsageError
 
 NUMBERS = ["figure", "loop", "unit", "value", "low", "high", "interval"]
-"""Columns of a report's numbers; `interval` says what low and high are: `quartiles`, `95%`, or nothing."""
+"""Columns of a report's numbers; `interval` says what low and high are: `quartiles`, `95%` (its confidence),
+`5% to 95%` (of the samples), or nothing."""
 
 Number = tuple[str, str, str, float, float | None, float | None, str]
 """A row of them."""

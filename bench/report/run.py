@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.comparison import ArmFigures, Comparison
 from bench.record import ALIVE, ARMS, Record
-from bench.report import frames, numbers, run_plots
+from bench.report import frames, numbers, run_plots, utilisation
 from bench.report.report import Number, Report
 from bench.verdict import Verdict
 
@@ -37,6 +37,7 @@ def _of_arm(name: str, arm: ArmFigures) -> Iterator[Number]:
     yield from numbers.plain("host syncs", name, "a batch", arm.host_syncs_per_batch)
     yield from numbers.plain("host syncs", name, "an epoch", arm.host_syncs_per_epoch)
     yield from numbers.plain("bytes read", name, "a batch", arm.nbytes_per_batch)
+    yield from utilisation.figures(name, arm.telemetry)
     for fault, survivals in arm.survivals.items():
         alive = sum(each.outcome in ALIVE for each in survivals)
         yield from numbers.plain(f"alive after {fault}", name, f"of {len(survivals)} runs", alive)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from bench.report import numbers
+from bench.report.report import Number
 from bench.report.wording import NOT_MEASURED
 from bench.telemetry.figures import DeviceFigures, Range, Throttled, Utilisation
 from bench.telemetry.record import CopyKind, Telemetry, TracedStretch
@@ -66,6 +68,41 @@ def rows(before: Telemetry | None, after: Telemetry | None) -> list[Row]:
     return [row for row in titled if row]
 
 
+def figures(name: str, telemetry: Telemetry | None) -> Iterator[Number]:
+    """The same as numbers, of one loop.
+
+    Args:
+        name: of the loop.
+        telemetry: of it; None when it was not watched.
+    """
+    found = Utilisation.of(telemetry) if telemetry else None
+    if found is None:
+        return
+    yield from numbers.plain("CPUs busy", name, "CPUs", found.cpus)
+    yield from numbers.plain("CPU time of all threads", name, "ms a batch", found.cpu_ms_per_batch)
+    yield from numbers.plain("peak resident memory", name, "MiB", found.peak_resident)
+    if device := found.device:
+        yield from _spread("kernels running, share of NVML's window", name, "share", device.utilisation)
+        yield from _spread("power", name, "W", device.watts)
+        yield from numbers.plain("energy", name, "J a batch", device.joules_per_batch)
+        yield from _spread("SM clock", name, "MHz", device.sm_mhz)
+        throttled = device.throttled.share if device.throttled else None
+        yield from numbers.plain("throttled", name, "share of samples", throttled)
+        yield from numbers.plain("peak memory of TensorFlow's allocator", name, "MiB", device.tf_peak)
+        yield from numbers.plain("peak memory of the process, NVML", name, "MiB", device.nvml_process_peak)
+        yield from numbers.plain("peak memory of all processes, NVML", name, "MiB", device.nvml_peak)
+    if trace := found.trace:
+        yield from numbers.plain("device busy, traced", name, "share of time", trace.busy_share)
+        for kind, where in _COPIES.items():
+            for value, unit in zip(trace.copied(kind), ("a batch", "bytes a batch", "ms a batch"), strict=True):
+                yield from numbers.plain(f"copies {where}, traced", name, unit, value)
+
+
+def _spread(figure: str, name: str, unit: str, found: Range | None) -> list[Number]:
+    """A mean between the 5th and the 95th percentile of the samples."""
+    return [] if found is None else [(figure, name, unit, *found, "5% to 95%")]
+
+
 def _row(
     title: str, found: Sequence[_Found | None], say: Callable[[_Found], str], otherwise: str = NOT_MEASURED
 ) -> Row | None:
@@ -98,11 +135,8 @@ def _busy(trace: TracedStretch) -> str:
 
 
 def _copies(trace: TracedStretch, kind: CopyKind) -> str:
-    found = next((each for each in trace.copies if each.kind == kind), None)
-    if found is None:
-        return "none"
-    a_batch = [each / trace.batches for each in (found.count, found.nbytes, 1e3 * found.seconds)]
-    return "{:.3g} ({:.3g} bytes, {:.2g} ms)".format(*a_batch)
+    count, nbytes, milliseconds = trace.copied(kind)
+    return f"{count:.3g} ({nbytes:.3g} bytes, {milliseconds:.2g} ms)" if count else "none"
 
 
 def _wrong(telemetry: Telemetry) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from bench import devices
 from bench.environment import environment
 from bench.faults import experiment, fingerprint, jobs
 from bench.faults.jobs import Death, Job
@@ -34,7 +34,7 @@ def run(sweep: Sweep, folder: Path, tell: Callable[[str], None] = lambda title: 
             or a loop is not to be had.
     """
     # Set for this process as well: beside one that holds all memory of a GPU, no other could have any.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    devices.share()
     here, settings, points, titles = environment(), sweep.settings, sweep.distinct(), sweep.titles()
     made_of = fingerprint.of_loops((settings.before, settings.after), [settings.options])
     experiment.same_environment(folder / POINTS, {**here, **made_of})

@@ -91,6 +91,12 @@ class TracedStretch(Frozen):
         """Milliseconds a batch."""
         return 1e3 * self.seconds / self.batches
 
+    def copied(self, kind: CopyKind) -> tuple[float, float, float]:
+        """A batch: copies of a kind, their bytes, and the milliseconds that they took; zeros without any."""
+        found = [each for each in self.copies if each.kind == kind]
+        counted = sum(each.count for each in found), sum(each.nbytes for each in found)
+        return counted[0] / self.batches, counted[1] / self.batches, 1e3 * sum(e.seconds for e in found) / self.batches
+
 
 class Telemetry(Frozen):
     """Of one loop."""

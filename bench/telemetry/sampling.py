@@ -25,6 +25,9 @@ class Sampler:
 
     Args:
         interval: seconds from one to the next.
+
+    Attributes:
+        began_in_time: whether the first one was there when it had been entered.
     """
 
     def __init__(self, interval: float = INTERVAL) -> None:
@@ -40,7 +43,7 @@ class Sampler:
             stderr=self._notes,
             env={**os.environ, **jobs.of_loops()},
         )
-        self._await_first()
+        self.began_in_time = self._await_first()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -62,15 +65,16 @@ class Sampler:
         """Why there are no more samples, in words; empty while there are."""
         code = self._process.poll()
         if code is None:
-            return ""
+            return "" if self.samples() else "the sampler has taken no sample"
         said = _written(self._notes).splitlines() or [""]
         return f"the sampler ended with code {code}: {said[-1]}"
 
-    def _await_first(self) -> None:
-        """Until it has imported what it needs, which takes time from whatever runs beside it."""
+    def _await_first(self) -> bool:
+        """Until it has imported what it needs, which takes time from whatever runs beside it; whether it has."""
         until = time.monotonic() + _PATIENCE
-        while not self.samples() and self._process.poll() is None and time.monotonic() < until:
+        while not (there := bool(self.samples())) and self._process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
+        return there
 
 
 def _written(file: IO[bytes]) -> str:

@@ -13,8 +13,9 @@ from bench.telemetry import cuda
 
 LEAST_BLOCKS = 3
 
-_WARM_UP = 10
-"""The last run before the stretch takes at least its length by this."""
+WARM_UP = 1.0
+"""Seconds, at least, of the last run before the stretch: what NVML says of a moment is a mean over up to a second
+before it (its documentation of nvmlUtilization_t and nvmlDeviceGetPowerUsage)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ def blocks_for(loop: TrainingLoop, batches: int, seconds: float) -> int:
     loop.run(batches)
     blocks = 1
     began, ended = _run(loop, batches, blocks)
-    while ended - began < seconds / _WARM_UP:
+    while ended - began < WARM_UP:
         blocks *= 2
         began, ended = _run(loop, batches, blocks)
     return max(LEAST_BLOCKS, math.ceil(blocks * seconds / (ended - began)))

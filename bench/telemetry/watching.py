@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.hostsync.errors import ProfilerError
+from bench.faults.watching import gist
 from bench.loop import LoopSpec, TrainingLoop, load
 from bench.start import start, warm_up_tensorflow
 from bench.telemetry import tracing, training
@@ -23,21 +23,27 @@ def watch(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemet
         batches: of a block.
         seconds: that the stretch is to take, roughly.
 
+    What the loop dies of is a result: beside the loops that are timed there may be no memory left.
+
     Raises:
-        UsageError: the factory is wrong, or its loop does not keep the contract.
+        UsageError: the factory cannot be loaded.
     """
+    make = load(factory)
     with Sampler() as sampler:
         warm_up_tensorflow()
-        loop, _ = start(factory, load(factory), spec)
-        trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
+        try:
+            loop, _ = start(factory, make, spec)
+            trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
+        except Exception as error:
+            return Telemetry(died=f"{type(error).__name__}: {gist(error)}")
         samples, problem = sampler.samples(), sampler.problem()
-    found = stretch(trained, samples)
+    found = stretch(trained, samples, sampler.began_in_time)
     traced, why = (None, "") if found.tf_peak_bytes is None else _traced(loop, batches, found, seconds)
     return Telemetry(stretch=found, trace=traced, problems=tuple(filter(None, [problem, why])))
 
 
-def stretch(trained: Trained, samples: tuple[Sample, ...]) -> Stretch:
-    """What is known of a stretch, with those of the samples that were taken in it, and the first of all."""
+def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool) -> Stretch:
+    """What is known of a stretch, with those of the samples that were taken in it, and the one before the loop."""
     inside = [each for each in samples if trained.began <= each.at <= trained.ended]
     return Stretch(
         batches=trained.batches,
@@ -46,7 +52,7 @@ def stretch(trained: Trained, samples: tuple[Sample, ...]) -> Stretch:
         peak_resident_bytes=trained.peak_resident_bytes,
         tf_peak_bytes=trained.tf_peak_bytes,
         used_gpus=trained.used_gpus,
-        before=samples[0].since(trained.began) if samples else None,
+        before=samples[0].since(trained.began) if first_is_before else None,
         samples=tuple(each.since(trained.began) for each in inside),
     )
 
@@ -57,8 +63,8 @@ def _traced(loop: TrainingLoop, batches: int, found: Stretch, seconds: float) ->
     blocks = max(1, round(wanted / (batches * found.ms_per_batch)))
     try:
         traced = tracing.trace(loop, blocks * batches)
-    except ProfilerError as error:
-        return None, f"not traced: {error}"
-    if traced.device == "CPU":
+    except Exception as error:  # the profiler's, or the loop's under it; what was seen without it is not lost for that
+        return None, f"not traced: {type(error).__name__}: {gist(error)}"
+    if traced.device == "CPU" or not traced.busy:  # a plane may be there, and empty, where CUPTI is refused
         return None, "not traced: TensorFlow has a GPU, and the trace shows nothing of it"
     return traced, ""

@@ -160,7 +160,9 @@ def test_a_run_looks_for_it_when_told_to(monkeypatch, wanted, collected, looks):
 
 def test_a_run_without_it_ends_at_once(tmp_path):
     command = [sys.executable, "-m", "pytest", ROOT / "bench", "--benchmark-only", "--require-gpu", "--max-syncs", "1"]
-    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # also where there is one
+    # Without what pytest-xdist leaves in it; and without a GPU also where there is one.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    hidden = {**own, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         [*command, "--results", tmp_path / "runs"], env=hidden, cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,10 +1,15 @@
 import pytest
-from bench.convergence.course import Moment
-from convergences import DOWN, FINAL, UP, convergence_record, course
+from convergences import DOWN, FINAL, LOOPS, UP, convergence_record, course
 
 from bench.claims import annealing
 from bench.claims.answer import Verdict
 from bench.claims.evidence import Evidence
+from bench.convergence.course import Moment
+
+
+@pytest.fixture(autouse=True)
+def fixed(monkeypatch):
+    monkeypatch.setattr(annealing, "FIXED", LOOPS[-1])
 
 
 def evidence(temperatures=None, final=None, seeds=(0, 1, 2)):
@@ -38,6 +43,22 @@ def test_the_temperature_table():
     assert measured.why == "it is another one at epochs 5, 10, 15, 20"
 
 
+def test_of_other_stretches_than_epochs_there_is_no_table():
+    found = evidence(said()).convergence
+    often = found.model_copy(update={"plan": found.plan.model_copy(update={"every": 5})})
+    assert annealing.temperature(Evidence(convergence=often)).verdict == Verdict.CANNOT_BE_TOLD
+
+
+def test_runs_that_died_or_began_otherwise_keep_it_from_holding():
+    better = quality(-2.0, 0.5)
+    assert annealing.convergence(evidence(final=better)).verdict == Verdict.HOLDS
+    found = evidence(final=better).convergence
+    for changes in ({"ended": "crashed", "why": "NaN"}, {"start": "others"}):
+        after = (found.courses["after"][0].model_copy(update=changes), *found.courses["after"][1:])
+        changed = found.model_copy(update={"courses": {**found.courses, "after": after}})
+        assert annealing.convergence(Evidence(convergence=changed)).verdict == Verdict.CANNOT_BE_TOLD
+
+
 def test_part_of_the_table_can_be_wrong_but_not_right():
     assert annealing.temperature(evidence(said()[:7])).verdict == Verdict.CANNOT_BE_TOLD
     assert annealing.temperature(evidence([1.0])).verdict == Verdict.DOES_NOT_HOLD
@@ -56,7 +77,7 @@ def quality(down, up):
 @pytest.mark.parametrize(
     ("down", "up", "verdict", "why"),
     [
-        (-2.0, 0.5, Verdict.HOLDS, f"it is better in {DOWN}, {UP}"),
+        (-2.0, 0.5, Verdict.HOLDS, f"it is better in {DOWN}, {UP}, and worse in none"),
         (2.0, 0.5, Verdict.DOES_NOT_HOLD, f"it is worse in {DOWN}, and better in {UP}"),
         (2.0, -0.5, Verdict.DOES_NOT_HOLD, f"it is worse in {DOWN}, {UP}"),
     ],
@@ -65,6 +86,29 @@ def test_convergence_is_the_mean_over_training_against_a_fixed_temperature(down,
     answer = annealing.convergence(evidence(final=quality(down, up)))
     assert (answer.verdict, answer.why) == (verdict, why)
     assert "after less after, fixed" in answer.measured
+
+
+def test_lines_that_have_nothing_in_common_are_no_better():
+    renamed = evidence(final=quality(0.0, 0.0)).convergence
+    only_diverse = renamed.model_copy(
+        update={
+            "courses": {
+                loop: tuple(
+                    run.model_copy(
+                        update={
+                            "moments": tuple(
+                                moment.model_copy(update={"quality": {"self-BLEU-4 ↓": float(loop != "after")}})
+                                for moment in run.moments
+                            )
+                        }
+                    )
+                    for run in runs
+                )
+                for loop, runs in renamed.courses.items()
+            }
+        }
+    )
+    assert annealing.convergence(Evidence(convergence=only_diverse)).verdict == Verdict.CANNOT_BE_TOLD
 
 
 def test_what_cannot_be_measured_is_not_called_the_same():

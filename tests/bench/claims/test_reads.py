@@ -53,8 +53,24 @@ def test_waits_are_another_count_and_need_a_gpu():
 def test_transfers_are_copies_in_the_trace():
     on_cpu = reads.transfers(evidence(syncs(440), syncs(2)))
     assert (on_cpu.verdict, on_cpu.measured) == (Verdict.CANNOT_BE_TOLD, "bytes read a batch: 17.6 and 0.08")
-    for after, verdict in ((20, Verdict.HOLDS), (21, Verdict.DOES_NOT_HOLD)):
+    for after, verdict in ((20, Verdict.HOLDS), (30, Verdict.DOES_NOT_HOLD), (2, Verdict.DOES_NOT_HOLD)):
         assert reads.transfers(evidence(syncs(9, copies=400), syncs(9, copies=after))).verdict == verdict
+
+
+def test_a_trace_that_shows_no_copies_says_nothing():
+    for copies, uncopied in ((0, 0), (400, 9)):
+        traced = [
+            syncs(9).model_copy(
+                update={
+                    "copies": TracedCopies(
+                        matched=copies, unexplained=0, unexplained_nbytes=0, python_only=0, uncopied=uncopied
+                    )
+                }
+            )
+            for _ in range(2)
+        ]
+        answer = reads.transfers(evidence(*traced))
+        assert (answer.verdict, answer.why.startswith("the trace is not whole")) == (Verdict.CANNOT_BE_TOLD, True)
 
 
 def test_none_after_is_no_division():

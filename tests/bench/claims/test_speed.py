@@ -20,7 +20,12 @@ def started(before=2.0, after=2.0, epoch=100):
 
 @pytest.mark.parametrize(
     ("after", "verdict"),
-    [(0.015, Verdict.HOLDS), (0.006, Verdict.HOLDS), (0.02, Verdict.CANNOT_BE_TOLD), (0.03, Verdict.DOES_NOT_HOLD)],
+    [
+        (0.015, Verdict.HOLDS),
+        (0.006, Verdict.DOES_NOT_HOLD),
+        (0.02, Verdict.CANNOT_BE_TOLD),
+        (0.03, Verdict.DOES_NOT_HOLD),
+    ],
 )
 def test_time_a_batch(after, verdict):
     answer = speed.batch(Evidence(record(before=0.06, after=after, noise=0.01)))
@@ -41,6 +46,7 @@ def test_the_time_of_a_training_has_the_time_to_its_first_batch_in_it():
     assert quick.measured.startswith("122 s before, 32 s after: 3.8")  # 2 s + 1999 batches of 60 and 15 ms
     assert slow.verdict == Verdict.DOES_NOT_HOLD
     assert slow.measured.startswith("122 s before, 70 s after: 1.7")
+    assert slow.why.startswith("it is less than was said")
 
 
 def test_without_an_epoch_there_is_no_training():

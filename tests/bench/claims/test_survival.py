@@ -44,6 +44,19 @@ def test_the_epochs_of_a_run_that_died_are_those_that_it_lived():
     assert rate.low < rate.estimate < rate.high
 
 
+def test_none_in_a_few_epochs_is_no_proof():
+    few = [undisturbed(0)]
+    many = [undisturbed(seed, ended="crashed", batches=20) for seed in range(40)]
+    answer = crashes(Evidence(survival=survival_record(undisturbed={"before": (*many, *few), "after": tuple(few)})))
+    assert answer.verdict == Verdict.CANNOT_BE_TOLD
+
+
+def test_loops_that_died_at_once_are_no_division():
+    dead = tuple(undisturbed(seed, first_bad=0) for seed in range(3))
+    found = Evidence(survival=survival_record(undisturbed={"before": dead, "after": dead}))
+    assert crashes(found).verdict == Verdict.CANNOT_BE_TOLD
+
+
 def test_loops_that_all_died_do_not_say_how_long_an_epoch_is():
     assert crashes(evidence(10, 10)).verdict == Verdict.CANNOT_BE_TOLD
 

@@ -5,7 +5,7 @@ import pytest
 from everykind import RECORDS
 
 from bench.report import formats, html, kinds, markdown, numbers
-from bench.report.report import NUMBERS, Report
+from bench.report.report import Report
 from bench.statistics import Interval
 
 
@@ -40,8 +40,10 @@ def test_names_may_hold_anything():
     assert list(read(formats.comma_separated(Report.of("profile", [], [], rows)))["figure"]) == names
 
 
-def test_without_numbers_there_is_a_header():
-    assert list(read(formats.comma_separated(Report.of("run", [], []))).columns) == NUMBERS
+def test_without_numbers_there_are_the_texts_of_the_tables():
+    frame = pd.DataFrame([["a # b", 'says "c"']], columns=["claim", "why"])
+    shown = Report.of("claims", [("what was said", frame)], ["a note"])
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(formats.comma_separated(shown)), comment="#"), frame)
 
 
 def test_by_name_and_by_the_ending_of_a_file():

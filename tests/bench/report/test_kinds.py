@@ -38,7 +38,7 @@ def test_each_has_a_report(kind):
     assert any("2 cores of a CPU; TensorFlow 2.21.0" in note for note in made.notes)
     assert made.numbers["value"].notna().all()
     assert (made.numbers[["figure", "loop", "unit"]] != "").all(axis=None)
-    assert {*made.numbers["interval"]} <= {"", "quartiles", "95%"}
+    assert {*made.numbers["interval"]} <= {"", "quartiles", "95%", "5% to 95%"}
     bounded = made.numbers[made.numbers["interval"] != ""].astype({"low": float, "high": float})
     assert ((bounded["low"] <= bounded["value"]) & (bounded["value"] <= bounded["high"])).all()
     stems = [each.stem for each in made.pictures]

@@ -30,6 +30,16 @@ def test_why_one_could_not_begin():
     with sampler:
         assert sampler.samples() == ()
         assert sampler.problem().startswith("the sampler ended with code 1: ValueError: invalid literal for int()")
+        assert not sampler.began_in_time
+
+
+def test_one_that_says_nothing_is_no_sampler(monkeypatch):
+    monkeypatch.setattr("bench.telemetry.sampling._PATIENCE", 0.0)
+    with Sampler(interval=60) as sampler:
+        assert not sampler.began_in_time
+        monkeypatch.setattr(sampler, "samples", lambda: ())
+        assert sampler.problem() == "the sampler has taken no sample"
+        monkeypatch.undo()
 
 
 def test_one_that_does_not_end_is_ended():

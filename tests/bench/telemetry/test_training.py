@@ -40,7 +40,8 @@ def test_as_many_blocks_as_the_time_wants_and_never_too_few(a_batch, batches, se
 def test_what_the_first_block_takes_says_nothing_and_the_warm_up_is_bounded():
     loop = Timed(2**-10, first=100.0)
     assert blocks_for(loop, 10, 5.0) == 512
-    assert 51 < len(loop.runs) - 1 < 4 * 51  # a tenth of it, and the shorter runs before
+    least = training.WARM_UP / (10 * 2**-10)
+    assert least < len(loop.runs) - 1 < 4 * least  # so long, and the shorter runs before
 
 
 def test_of_a_real_stretch():

@@ -4,7 +4,7 @@ from telemetries import sample, stretch, traced
 from bench.errors import UsageError
 from bench.hostsync.errors import ProfilerError
 from bench.loop import LoopSpec
-from bench.telemetry import watching
+from bench.telemetry import training, watching
 from bench.telemetry.training import Trained
 
 SPEC = LoopSpec("tiny", 3)
@@ -13,6 +13,7 @@ SPEC = LoopSpec("tiny", 3)
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     monkeypatch.setattr(watching, "warm_up_tensorflow", lambda: None)
+    monkeypatch.setattr(training, "WARM_UP", 0.1)
 
 
 def test_of_a_loop_on_this_machine():
@@ -29,26 +30,31 @@ def test_a_wrong_factory_is_the_users():
         watching.watch("toys:nope", SPEC, 3, 0.1)
 
 
+def test_what_a_loop_dies_of_is_a_result():
+    found = watching.watch("toys:failing", SPEC, 3, 0.1)
+    assert (found.stretch, found.died) == (None, "RuntimeError: out of something")
+
+
 def trained(tf_peak_bytes=None):
     return Trained(batches=6, began=10.0, ended=12.0, cpu_seconds=3.0, peak_resident_bytes=5,
                    tf_peak_bytes=tf_peak_bytes, used_gpus=())  # fmt: skip
 
 
 def test_only_samples_within_the_stretch_are_of_it():
-    found = watching.stretch(trained(), tuple(map(sample, (4.0, 9.9, 10.0, 11.0, 12.0, 12.1))))
+    found = watching.stretch(trained(), tuple(map(sample, (4.0, 9.9, 10.0, 11.0, 12.0, 12.1))), True)
     assert [each.at for each in found.samples] == [0.0, 1.0, 2.0]
     assert found.before == sample(-6.0)
 
 
 def test_without_samples_the_rest_is_known():
-    found = watching.stretch(trained(), ())
+    found = watching.stretch(trained(), (), False)
     assert (found.samples, found.before, found.batches, found.seconds) == ((), None, 6, 2.0)
 
 
 @pytest.fixture
 def on_gpu(monkeypatch):
     """Has a stretch look as if it had been on a GPU, and a trace be what a test wants."""
-    monkeypatch.setattr(watching, "stretch", lambda trained, samples: stretch(tf_peak_bytes=9))
+    monkeypatch.setattr(watching, "stretch", lambda *_: stretch(tf_peak_bytes=9))
 
     def begin(outcome):
         asked = []
@@ -75,8 +81,10 @@ def test_on_a_gpu_a_short_stretch_is_traced(on_gpu):
 @pytest.mark.parametrize(
     ("outcome", "why"),
     [
-        (ProfilerError("one is running"), "one is running"),
+        (ProfilerError("one is running"), "ProfilerError: one is running"),
         (traced(device="CPU"), "TensorFlow has a GPU, and the trace"),
+        (traced(busy=0.0, copies=()), "TensorFlow has a GPU, and the trace"),  # a plane of a GPU, and nothing on it
+        (MemoryError("no memory left"), "MemoryError: no memory left"),
     ],
 )
 def test_what_cannot_be_traced_is_said(on_gpu, outcome, why):
