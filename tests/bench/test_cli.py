@@ -295,9 +295,9 @@ def test_converge_shows_and_leaves_its_tables(run, converged, tmp_path):
     limits = ("--seeds", 2, "--seed", 5, "--epochs", 3, "--every", 7, "--workers", 3, "--time-limit", 9)
     code, out, err = run("converge", "--out", tmp_path / "c", *limits)
     assert code == 0
-    for text in ("does annealing help?", "better: -1", "NLL (nats a token)", "quality-over-batches.svg"):
+    for text in ("does annealing help?", "better: -1", "NLL (nats a token)", "convergence-quality-over-batches"):
         assert text in " ".join(out.split())
-    assert sorted(path.suffix for path in (tmp_path / "c").iterdir()) == [".json", ".md", ".png", ".svg"]
+    assert sorted(path.suffix for path in (tmp_path / "c").iterdir()) == [".html", ".json", ".md", ".png", ".svg"]
     plan = converged["plan"]
     assert (plan.seeds, plan.epochs, plan.every, plan.time_limit, converged["at_a_time"]) == ((5, 6), 3, 7, 9.0, 3)
     assert (len(plan.loops), plan.preset) == (3, "tiny")

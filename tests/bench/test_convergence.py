@@ -35,7 +35,7 @@ def test_from_end_to_end(tmp_path):
         "before": ["", ""],
         "after": ["", ""],
     }
-    assert (folder / "quality-over-batches.svg").exists()
+    assert (folder / "convergence-quality-over-batches.svg").exists()
 
 
 def test_wrong_or_no_seeds(tmp_path):

@@ -1,3 +1,4 @@
+import os
 import types
 
 import pynvml
@@ -56,3 +57,13 @@ def test_what_it_refuses_is_unknown_and_the_rest_is_kept(nvml, monkeypatch):
         monkeypatch.setattr(pynvml, name, refuse)
     (found,) = devices.state()["gpus"]
     assert (found["throttled_by"], found["other_processes"], found["sm_mhz"]) == (None, None, 1200)
+
+
+def test_a_gpu_is_shared_unless_someone_says_otherwise(monkeypatch):
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
+    devices.share()
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")
+    devices.share()
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"

@@ -71,13 +71,3 @@ def test_a_display_shows_it():
     tell("looking", ": one done", 3.0)
     assert display.done == 6.0
     assert "looking (about" in out.getvalue()
-
-
-def test_a_gpu_is_shared_unless_someone_says_otherwise(monkeypatch):
-    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
-    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
-    module.share_device()
-    assert module.os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
-    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")
-    module.share_device()
-    assert module.os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"
