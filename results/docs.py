@@ -34,6 +34,7 @@ CLAIMED = (
 IN_README: dict[str, tuple[str, Sequence[str]]] = {
     "run": (f"{MACHINE}/paper.json", ()),
     "ladder": (f"ladder/{MACHINE}/ladder.json", ()),
+    "convergence": (f"convergence/{MACHINE}/paper.json", ("what came of it",)),
 }
 """Its parts by their names: the record, and the beginnings of the titles of tables, all of them if there are none."""
 

@@ -15,11 +15,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def docs(tmp_path, monkeypatch):
-    """The script, on a folder with one record and a README of one part."""
+def script():
     spec = importlib.util.spec_from_file_location("docs", ROOT / "results" / "docs.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def docs(script, tmp_path, monkeypatch):
+    """The script, on a folder with one record and a README of one part."""
+    module = script
     results, readme = tmp_path / "results", tmp_path / "README.md"
     record(settings=BUILT_IN).write_as(results / "machine" / "tiny.json")
     record().write_as(results / "machine" / "reference-tiny.json")
@@ -73,8 +79,9 @@ def test_another_record_makes_its_table_stale(docs):
     assert is_stale(docs)
 
 
-def test_the_readme_names_every_part_that_is_made(docs):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in ("run", "ladder", "claims"):
-        for line in docs.markers.lines(name):
+def test_the_readme_names_every_part_that_is_made(script):
+    text = script.README.read_text(encoding="utf-8")
+    assert {*script.IN_README} >= {"run", "ladder", "convergence"}
+    for name in (*script.IN_README, "claims"):
+        for line in script.markers.lines(name):
             assert text.count(line) == 1
