@@ -135,6 +135,8 @@ def accept(
     before = references.path(accepted, results).exists()
     written = references.accept(accepted, results)
     print(f"{'replaced' if before else 'new'} reference: {written}")
+    if accepted.environment.get("dirty") is not False:
+        print("nobody else can make it again: it was measured outside of a commit, or with changes beside it")
     verdict = Verdict.of(accepted)
     print(f"its verdict: {verdict.kind}: {verdict.reason}")
 

@@ -85,5 +85,5 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"results folder {path.parent}: cannot be written ({error.strerror})") from None
+        raise UsageError(f"folder {path.parent}: cannot be written ({error.strerror})") from None
     return path

@@ -120,7 +120,10 @@ def publish(shown: Report, wanted: Format | None, into: Path | None, name: str |
     elif old == new:
         print(f"{into}: says so already")
     else:
-        write_whole(into, new.encode())
+        try:
+            write_whole(into, new)
+        except UsageError as error:
+            raise UsageError(f"--into {into}: {error}") from None
         print(f"written: {into}")
 
 

@@ -19,5 +19,5 @@ def parse(option: str, text: str) -> float:
     except ValueError:
         share = float("nan")
     if not sign or rest or not 0 < share < float("inf"):
-        raise UsageError(f"{option} {text!r}: must be a percentage above zero, such as 5%")
+        raise UsageError(f"{option} {text!r}: must be a percentage above zero with its sign, such as 5%")
     return share

@@ -110,7 +110,8 @@ def _doubts(timing: Timing) -> list[str]:
     rare = timing.speed_up_of_totals / timing.speed_up.estimate
     if abs(rare - 1) > RARE_COSTS:
         found.append(
-            f"by total time the ratio is {timing.speed_up_of_totals:.2f}: some rounds take much longer than the rest"
+            f"by total time before / after is {timing.speed_up_of_totals:.3g}, by robust means "
+            f"{timing.speed_up.estimate:.3g}: some rounds take much longer than the rest"
         )
     return found
 

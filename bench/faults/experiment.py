@@ -256,7 +256,9 @@ def same_environment(folder: Path, environment: dict[str, Any]) -> None:
     # Their code is looked at itself: a commit may change other things, and any file that is written makes it dirty.
     environment = {key: value for key, value in environment.items() if key not in ("commit", "dirty")}
     here = json.dumps(environment, indent=1, sort_keys=True)
-    if not path.exists():
+    has_trials = any(each != path for each in folder.glob("*.json"))
+    # A word of no trials: the command failed before it had any, and what has been mended since may go on.
+    if not path.exists() or not has_trials:
         write_whole(path, here)
         return
     try:
@@ -267,7 +269,8 @@ def same_environment(folder: Path, environment: dict[str, Any]) -> None:
     differing = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
     if differing:
         raise UsageError(
-            f"folder {folder}: its trials were made with another {', '.join(differing)}; name a new folder"
+            f"folder {folder}: its trials were made with another {', '.join(differing)}; name a new folder, or delete "
+            "this one"
         )
 
 

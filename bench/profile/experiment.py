@@ -162,7 +162,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"results folder {folder}: cannot be written ({error.strerror})") from None
+        raise UsageError(f"folder {folder}: cannot be written ({error.strerror})") from None
 
 
 def _names(settings: Settings) -> dict[str, str]:

@@ -73,7 +73,8 @@ def footer(found: Syncs) -> list[str]:
         lines.append("Time waited is mostly work that was queued on the device before, not the price of the copy.")
     elif not found.has_gpu:
         lines.append(
-            "On a CPU every value is ready and nothing is copied: the counts are those of a GPU, the times are not."
+            "On a CPU every value is ready and nothing is copied: the times are not those of a GPU; the counts are, "
+            "but for what is on the host there as well (int32 shapes, as tape.gradient reads them)."
         )
     if found.has_children:
         lines.append("It has started other processes. What they read is not in the table.")

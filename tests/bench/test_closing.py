@@ -75,4 +75,4 @@ def test_the_gate_holds_it_against_the_reference(tmp_path):
 def test_a_folder_that_cannot_be_written_is_no_pass():
     closing = Closing.of(record(), Path("/dev/null/x"))
     assert closing.judge((Limits(), None)) == 2
-    assert "written: nothing: results folder" in shown(closing)
+    assert "written: nothing: folder" in shown(closing)

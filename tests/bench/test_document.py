@@ -39,7 +39,7 @@ def test_missing_record(tmp_path):
 
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"results folder .*file: cannot be written"):
+    with pytest.raises(UsageError, match=r"folder .*file: cannot be written"):
         record().write(tmp_path / "file")
 
 

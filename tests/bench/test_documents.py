@@ -162,7 +162,10 @@ def test_a_file_that_is_missing_is_stale_and_is_not_made(run, path, tmp_path):
         (["r.json", "--into", "README.md", "--name", "x"], "README.md: <!-- loop-bench: begin x --> is missing"),
         (["r.json", "--into", "folder.html"], "--into folder.html: cannot be read ("),
         (["r.json", "--into", "latin.md"], "--into latin.md: cannot be read ("),
-        (["r.json", "--into", "README.md/r.html"], "results folder README.md: cannot be written (File exists)"),
+        (
+            ["r.json", "--into", "README.md/r.html"],
+            "--into README.md/r.html: folder README.md: cannot be written (File exists)",
+        ),
         (["r.json", "--format", "pdf"], "'pdf' is not one of 'terminal', 'markdown', 'csv', 'html'"),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_second_run_leaves_the_first_alone(whole):
         (["--preset", "huge"], "preset 'huge' is unknown; the presets are tiny, paper, script"),
         (["--batches", "0"], "--batches '0': must be a whole number of at least 1"),
         (["--rounds", "many"], "--rounds 'many': must be a whole number of at least 1"),
-        (["--precision", "3"], "--precision '3': must be a percentage above zero, such as 5%"),
+        (["--precision", "3"], "--precision '3': must be a percentage above zero with its sign, such as 5%"),
         (["--max-time", "0"], "--max-time '0': must be a number above zero"),
         (["--utilisation", "-1"], "--utilisation '-1': must be a number of at least zero"),
         (["--max-syncs", "few"], "--max-syncs 'few': must be a number of at least zero"),

@@ -94,7 +94,7 @@ def test_rare_slow_rounds_are_a_doubt():
     found = record(noise=0.01)
     slow = found.rounds[7].model_copy(update={"seconds": {**found.rounds[7].seconds, "after": 30.0}})
     found = found.model_copy(update={"rounds": (*found.rounds[:7], slow, *found.rounds[8:])})
-    assert "by total time the ratio is 1.0" in Verdict.of(found).doubts[0]
+    assert "by total time before / after is 1.0" in Verdict.of(found).doubts[0]
 
 
 def test_a_gpu_that_was_throttled_or_shared_is_a_doubt():

@@ -267,13 +267,22 @@ EMPTY = Plan(loops={}, preset="tiny", seeds=())
 def test_trials_of_another_environment_are_refused_by_name(tmp_path):
     assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}
     assert experiment.run(EMPTY, tmp_path, dict(reversed(HERE.items())), 1) == {}
+    (tmp_path / "trial.json").touch()
     there = {**HERE, "versions": {"tensorflow": "2.20.0"}, "python": "3.11"}
     with pytest.raises(UsageError) as caught:
         experiment.run(EMPTY, tmp_path, there, 1)
     assert str(caught.value) == (
-        f"folder {tmp_path}: its trials were made with another python, versions; name a new folder"
+        f"folder {tmp_path}: its trials were made with another python, versions; name a new folder, or delete this one"
     )
     assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}  # what it had noted is left as it was
+
+
+def test_a_folder_without_a_trial_is_as_new(tmp_path):
+    experiment.same_environment(tmp_path, HERE)  # and then the loop's author had something to mend
+    experiment.same_environment(tmp_path, {**HERE, "code of the loops": "mended"})
+    (tmp_path / "trial.json").touch()
+    with pytest.raises(UsageError, match="made with another code of the loops"):
+        experiment.same_environment(tmp_path, HERE)
 
 
 def test_a_commit_alone_makes_no_difference(tmp_path):
@@ -291,6 +300,7 @@ def test_an_environment_is_the_same_as_its_file(tmp_path):
 @pytest.mark.parametrize("content", ["", '{"cpu": ', "[1]", "3", "\N{REPLACEMENT CHARACTER}"])
 def test_a_damaged_note_of_the_environment_is_one_line(tmp_path, content):
     (tmp_path / "environment.json").write_text(content)
+    (tmp_path / "trial.json").touch()
     with pytest.raises(InvalidRecordError, match=r"environment\.json: does not say where the trials were made"):
         experiment.run(EMPTY, tmp_path, HERE, 1)
 
@@ -372,7 +382,8 @@ def test_trials_of_other_code_are_refused_by_name(left):
         with pytest.raises(UsageError) as caught:
             experiment.run(plan, folder, HERE, 1)
         assert str(caught.value) == (
-            f"folder {folder}: its trials were made with another code of the loops; name a new folder"
+            f"folder {folder}: its trials were made with another code of the loops; name a new folder, or delete "
+            "this one"
         )
     training.write_text("make = None")
     assert len(experiment.run(plan, folder, HERE, 1)) == 4

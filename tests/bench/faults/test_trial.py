@@ -183,7 +183,7 @@ def test_a_result_that_cannot_be_written_is_not_the_loops_fault(begin, tmp_path,
     monkeypatch.setattr(trial, "_run", lambda what: Observation(ended="whole"))
     (tmp_path / "file").touch()
     assert begin(make(), "file/result.json")[0] == REFUSED
-    assert capfd.readouterr().out.startswith(f"error: results folder {tmp_path / 'file'}: cannot be written")
+    assert capfd.readouterr().out.startswith(f"error: folder {tmp_path / 'file'}: cannot be written")
 
 
 def test_watches_its_parent_before_anything_else(tmp_path, monkeypatch):

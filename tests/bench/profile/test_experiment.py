@@ -119,7 +119,7 @@ def test_a_profiler_that_runs_already_is_named(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"results folder .*cannot be written"):
+    with pytest.raises(UsageError, match=r"folder .*cannot be written"):
         experiment.trace(toys.Quadratic(), 1, tmp_path / "file" / "x")
 
 

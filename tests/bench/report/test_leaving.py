@@ -76,5 +76,5 @@ def test_of_a_record_that_is_not_written(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"results folder .*file: cannot be written"):
+    with pytest.raises(UsageError, match=r"folder .*file: cannot be written"):
         leaving.leave(ladder_record(), tmp_path / "file")
