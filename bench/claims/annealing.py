@@ -53,10 +53,8 @@ def convergence(evidence: Evidence) -> Answer:
     record = evidence.convergence
     if record is None:
         return CONVERGENCE.cannot_be_told(_NO_RECORD)
-    figures, pair = (
-        ConvergenceFigures.of(record),
-        next((each for each in record.plan.pairs if each.reference == FIXED), None),
-    )
+    figures = ConvergenceFigures.of(record)
+    pair = next((each for each in record.plan.pairs if each.reference == FIXED), None)
     judged = [each for each in figures.comparisons if each.pair == pair and _decides(each.metric)]
     if pair is None or not judged:
         return CONVERGENCE.cannot_be_told("there are no two whole runs of one seed, with annealing and without")
