@@ -21,12 +21,15 @@ class Frozen(BaseModel):
 class Document(Frozen):
     """One that is kept in a file.
 
-    Its first fields are Literals: `kind`, which tells it from documents of other classes, and `schema_version`, to be
-    raised when other fields change.
+    A class narrows the first two fields to Literals: `kind` tells it from documents of other classes, and
+    `schema_version` is to be raised when other fields change.
     """
 
     title: ClassVar[str] = "record"
     """What it is called in messages."""
+
+    kind: str
+    schema_version: int
 
     def write_as(self, path: Path) -> Path:
         """Writes it, in place of what has the name, whole or not at all.

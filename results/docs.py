@@ -17,7 +17,7 @@ import typer
 
 from bench.claims.evidence import Evidence
 from bench.document import Document, write_whole
-from bench.report import claims, kinds, markdown, markers, plots
+from bench.report import claims, kinds, leaving, markdown, markers, plots
 from bench.report.report import Report
 
 RESULTS = Path(__file__).parent
@@ -46,32 +46,27 @@ def records() -> dict[Path, Document]:
     return {path: kinds.read(path) for path in found if not path.name.startswith("reference-")}
 
 
-def pages(found: dict[Path, Document]) -> Iterator[tuple[Path, str]]:
+def pages(found: dict[Path, Document], reports: dict[Path, Report]) -> Iterator[tuple[Path, str]]:
     """The files that are made of records, and what is to stand in them."""
-    for path, record in found.items():
-        report = kinds.report(record)
-        stems = {each.stem: f"{path.stem}-{each.stem}.svg" for each in report.pictures}
-        yield path.with_suffix(".md"), markdown.page(report, stems)
-    yield README, _readme(found)
-
-
-def _readme(found: dict[Path, Document]) -> str:
+    for path, report in reports.items():
+        yield path.with_suffix(".md"), leaving.page(report, path)
     text = README.read_text(encoding="utf-8")
-    for name, (path, titles) in IN_README.items():
-        report = kinds.report(found[RESULTS / path])
+    for name, (where, titles) in IN_README.items():
+        report = reports[RESULTS / where]
         text = _with(text, name, report.only(titles) if titles else report)
-    return _with(text, "claims", claims.report(Evidence.of(found[RESULTS / path] for path in CLAIMED)))
+    evidence = Evidence.of(found[RESULTS / where] for where in CLAIMED)
+    yield README, _with(text, "claims", claims.report(evidence))
 
 
 def _with(text: str, name: str, report: Report) -> str:
     return markers.replaced(text, name, markdown.page(report), str(README))
 
 
-def draw(found: dict[Path, Document]) -> Iterator[Path]:
+def draw(reports: dict[Path, Report]) -> Iterator[Path]:
     """Draws all pictures; gives their paths."""
-    for path, record in found.items():
-        for each in kinds.report(record).pictures:
-            yield write_whole(path.with_name(f"{path.stem}-{each.stem}.svg"), plots.svg(each.draw()))
+    for path, report in reports.items():
+        for each in report.pictures:
+            yield write_whole(path.with_name(f"{leaving.picture_name(path, each)}.svg"), plots.svg(each.draw()))
 
 
 def main(
@@ -79,14 +74,17 @@ def main(
 ) -> None:
     """Make the tables and pictures of the docs anew from their records."""
     found = records()
-    stale = [(path, text) for path, text in pages(found) if not path.exists() or path.read_text("utf-8") != text]
+    reports = {path: kinds.report(record) for path, record in found.items()}
+    stale = [
+        (path, text) for path, text in pages(found, reports) if not path.exists() or path.read_text("utf-8") != text
+    ]
     for path, text in stale:
         print(f"{path.relative_to(RESULTS.parent)}: {'stale' if check else 'written'}")
         if not check:
             write_whole(path, text)
     if check:
         raise typer.Exit(int(bool(stale)))
-    for path in draw(found):
+    for path in draw(reports):
         print(f"{path.relative_to(RESULTS.parent)}: drawn")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -59,12 +60,12 @@ class Evidence:
         """The run, if its loops did their work, computed the same thing, and took time enough for it."""
         return None if self.why_no_run else self.run
 
-    @property
+    @functools.cached_property
     def comparison(self) -> Comparison | None:
         """The figures of the run; None without one that is valid."""
         return Comparison.of(self.valid_run) if self.valid_run else None
 
-    @property
+    @functools.cached_property
     def why_no_run(self) -> str:
         """In words; empty with a valid one."""
         if self.run is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 
 import jinja2
 
 from bench.report import plots
-from bench.report.report import Picture, Report
+from bench.report.report import Report
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("bench.report"), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -15,12 +16,18 @@ _TEMPLATES = jinja2.Environment(
 )  # fmt: skip
 
 
-def page(report: Report) -> str:
-    """The page: tables that turn into cards on a phone, pictures inside, light or dark as the reader has it."""
+def page(report: Report, drawn: Mapping[str, bytes] = {}) -> str:
+    """The page: tables that turn into cards on a phone, pictures inside, light or dark as the reader has it.
+
+    Args:
+        report: what is to be shown.
+        drawn: SVG of its pictures by their stems; others are drawn.
+    """
     template = _TEMPLATES.get_template("report.html")
-    return template.render(report=report, pictures=[(each, _inside(each)) for each in report.pictures])
+    pictures = [(each, _inside(drawn.get(each.stem) or plots.svg(each.draw()))) for each in report.pictures]
+    return template.render(report=report, pictures=pictures)
 
 
-def _inside(picture: Picture) -> str:
+def _inside(svg: bytes) -> str:
     """A picture as its own address: as an image, for names within one SVG must not meet those of another."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(plots.svg(picture.draw())).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"

@@ -48,6 +48,5 @@ def read(path: Path) -> Document:
 
 def report(record: Document) -> Report:
     """What there is to show of a record."""
-    kind: str = type(record).model_fields["kind"].default
-    found: Report = pkgutil.resolve_name(_KINDS[kind][1])(record)
+    found: Report = pkgutil.resolve_name(_KINDS[record.kind][1])(record)
     return found

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.document import Document, write_whole
 from bench.report import html, kinds, markdown, plots, terminal
-from bench.report.report import Report
+from bench.report.report import Picture, Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +43,7 @@ def leave(record: Document, folder: Path, also: Iterable[str] = ()) -> Left:
     Raises:
         UsageError: the folder cannot be written.
     """
-    kind = type(record).model_fields["kind"].default
-    return beside(record, record.write_as(folder / f"{kind}.json"), also)
+    return beside(record, record.write_as(folder / f"{record.kind}.json"), also)
 
 
 def beside(record: Document, path: Path, also: Iterable[str] = ()) -> Left:
@@ -53,11 +52,22 @@ def beside(record: Document, path: Path, also: Iterable[str] = ()) -> Left:
     Arguments and errors are those of `leave`.
     """
     report = kinds.report(record)
-    stems = {each.stem: path.with_name(f"{path.stem}-{each.stem}") for each in report.pictures}
+    drawn = {}
     for each in report.pictures:
-        plots.save(each.draw(), stems[each.stem])
-    text = markdown.page(report, {stem: f"{drawn.name}.svg" for stem, drawn in stems.items()})
-    write_whole(path.with_suffix(".md"), text)
-    write_whole(path.with_suffix(".html"), html.page(report))
-    drawn = f"; {', '.join(stem.name for stem in stems.values())} as .png and .svg" if stems else ""
-    return Left(report, (f"written: {path}, and beside it: .md, .html{drawn}", *also))
+        _, svg = plots.save(each.draw(), path.with_name(picture_name(path, each)))
+        drawn[each.stem] = svg.read_bytes()
+    write_whole(path.with_suffix(".md"), page(report, path))
+    write_whole(path.with_suffix(".html"), html.page(report, drawn))
+    names = ", ".join(picture_name(path, each) for each in report.pictures)
+    pictures = f"; {names} as .png and .svg" if names else ""
+    return Left(report, (f"written: {path}, and beside it: .md, .html{pictures}", *also))
+
+
+def page(report: Report, path: Path) -> str:
+    """A report as Markdown that lies beside its record, with its pictures as SVG beside it."""
+    return markdown.page(report, {each.stem: f"{picture_name(path, each)}.svg" for each in report.pictures})
+
+
+def picture_name(path: Path, picture: Picture) -> str:
+    """Of a picture's files beside that of its record, without their endings."""
+    return f"{path.stem}-{picture.stem}"
