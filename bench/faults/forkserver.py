@@ -149,7 +149,7 @@ class _Server:
         woken, waking = os.pipe()
         os.set_blocking(waking, False)
         os.set_blocking(woken, False)
-        self._woken = woken
+        self._woken, self._waking = woken, waking
         self._selector.register(woken, selectors.EVENT_READ)
         signal.set_wakeup_fd(waking)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -201,7 +201,9 @@ class _Server:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != server:
             os._exit(1)
-        os.close(signal.set_wakeup_fd(-1))
+        # By its number, and not what this returns: since Python 3.12, asyncio takes it away itself after a fork.
+        signal.set_wakeup_fd(-1)
+        os.close(self._waking)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._selector.close()
         self._talk.close()

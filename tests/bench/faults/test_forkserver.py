@@ -26,6 +26,11 @@ threading.Thread(target=threading.Event().wait, daemon=True).start()  # a fork w
 print("imported once")
 state = []
 """
+TAKING = """
+import asyncio  # since Python 3.12 it does in every fork what is done below
+import os, signal
+os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+"""
 SHOWN = "import sys\nprint(__name__, sys.argv[1:], sys.argv[0] == __file__)"
 
 
@@ -34,6 +39,7 @@ def desk(tmp_path_factory):
     """A folder of modules."""
     folder = tmp_path_factory.mktemp("desk")
     (folder / "preloaded.py").write_text(PRELOADED)
+    (folder / "taking.py").write_text(TAKING)
     (folder / "shown.py").write_text(SHOWN)
     return folder
 
@@ -139,6 +145,11 @@ def test_a_module_has_its_arguments(server):
 def test_processes_have_the_variables_that_are_given(desk):
     with ForkServer((), variables(desk, OURS="1")) as server:
         assert ended(server, "-c", "import os; print(os.environ['OURS'])") == (0, "1\n")
+
+
+def test_a_preloaded_module_may_take_away_the_descriptor_that_signals_wake(desk):
+    with ForkServer(["taking"], variables(desk)) as server:
+        assert ended(server, "-c", "print('alive')") == (0, "alive\n")
 
 
 def test_its_input_is_at_its_end_when_the_one_that_has_begun_it_closes_it(server, tmp_path):
