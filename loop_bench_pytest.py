@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).parent / "bench"
-HARNESS = "bench.session"
+HARNESS = "bench.cli.session"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bench import arms, devices, options
-from bench.convergence.plan import EPOCHS
-from bench.progress import ProgressDisplay
-from bench.record import ARMS
-from bench.report import leaving
-from bench.session import AtEnd
+from bench import builtin
+from bench.cli import options
+from bench.cli.progress import ProgressDisplay
+from bench.cli.session import AtEnd
+from bench.experiments.convergence.plan import EPOCHS
+from bench.experiments.run.record import ARMS
+from bench.machine import devices
+from bench.report import files
 
 _STAGE = "both loops from several seeds, each in a process of its own"
 
@@ -22,11 +24,11 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
         pytest.skip("takes long: --convergence was not given")
     progress.stage("starting TensorFlow")
     devices.share()
-    from bench import survive
-    from bench.convergence import running
+    from bench.experiments.convergence import running
+    from bench.experiments.survival import survive
 
     settings = options.settings(pytestconfig)
-    plan = arms.convergence_plan(settings, seeds, EPOCHS)
+    plan = builtin.convergence_plan(settings, seeds, EPOCHS)
     folder = options.results(pytestconfig) / f"convergence-{settings.preset}"
     each = options.convergence_seconds(pytestconfig) / len(plan.trials())
 
@@ -36,5 +38,5 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
 
     progress.stage(_STAGE)
     record = running.converge(plan, folder, survive.workers(), tell)
-    at_end(leaving.leave(record, folder).show)
+    at_end(files.leave(record, folder).show)
     assert not record.is_empty, f"no run came to its end: {record.courses[ARMS[0]][0].flaw}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.measurement import Measurement
-from bench.progress import ProgressDisplay
+from bench.cli.progress import ProgressDisplay
+from bench.experiments.run.measurement import Measurement
 
 
 @pytest.mark.takes(20.0)

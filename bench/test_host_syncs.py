@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.measurement import Measurement
-from bench.progress import ProgressDisplay
-from bench.record import ARMS
+from bench.cli.progress import ProgressDisplay
+from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.record import ARMS
 
 BATCHES = 100  # enough for what happens once in ten batches
 

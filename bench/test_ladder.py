@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bench import arms, devices, ladder, options
-from bench.progress import ProgressDisplay
-from bench.report import leaving
-from bench.session import AtEnd
+from bench import builtin
+from bench.cli import options
+from bench.cli.progress import ProgressDisplay
+from bench.cli.session import AtEnd
+from bench.experiments.ladder import climb
+from bench.machine import devices
+from bench.report import files
 
 
 @pytest.mark.climbs_ladder
@@ -19,7 +22,7 @@ def test_ladder(progress: ProgressDisplay, pytestconfig: pytest.Config, at_end: 
     devices.share()
     settings = options.settings(pytestconfig)
     folder = options.results(pytestconfig) / f"ladder-{settings.preset}"
-    rungs, limits = arms.ladder(settings), options.ladder_limits(pytestconfig)
-    scale = options.ladder_seconds(pytestconfig) / ladder.seconds(rungs, limits)
-    record = ladder.climb(rungs, limits, folder, ladder.shown_by(progress, scale))
-    at_end(leaving.leave(record, folder).show)
+    rungs, limits = builtin.ladder(settings), options.ladder_limits(pytestconfig)
+    scale = options.ladder_seconds(pytestconfig) / climb.seconds(rungs, limits)
+    record = climb.climb(rungs, limits, folder, climb.shown_by(progress, scale))
+    at_end(files.leave(record, folder).show)

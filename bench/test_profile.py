@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench import options
-from bench.measurement import Measurement
-from bench.progress import ProgressDisplay
-from bench.report import leaving
-from bench.session import AtEnd
+from bench.cli import options
+from bench.cli.progress import ProgressDisplay
+from bench.cli.session import AtEnd
+from bench.experiments.run.measurement import Measurement
+from bench.report import files
 
 
 @pytest.mark.is_profile
@@ -22,10 +22,10 @@ def test_profile(
     """Leaves a trace of each loop and a summary; what is too slow is for a gate to say."""
     if not options.is_profiled(pytestconfig):
         pytest.skip("--profile traces a stretch of each loop, and says where its time goes")
-    from bench.profile import experiment
+    from bench.experiments.profile import trial
 
-    settings = measurement.settings.model_copy(update={"batches": experiment.BATCHES})
+    settings = measurement.settings.model_copy(update={"batches": trial.BATCHES})
     folder = options.results(pytestconfig) / f"profile-{settings.preset}"
-    found = experiment.profile(settings, folder, progress.part(options.profile_seconds(pytestconfig)))
-    assert found.settings.batches == experiment.BATCHES
-    at_end(leaving.leave(found, folder, [experiment.traces(folder)]).show)
+    found = trial.profile(settings, folder, progress.part(options.profile_seconds(pytestconfig)))
+    assert found.settings.batches == trial.BATCHES
+    at_end(files.leave(found, folder, [trial.traces(folder)]).show)

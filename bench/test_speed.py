@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bench.measurement import Measurement
-from bench.record import TIMED, Round
-from bench.replay import ReplayedTimes
+from bench.cli.replay import ReplayedTimes
+from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.record import TIMED, Round
 
 TIMES = ReplayedTimes()
 

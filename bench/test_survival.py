@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import arms, options
-from bench.measurement import Measurement
-from bench.progress import ProgressDisplay
-from bench.report import leaving
+from bench import builtin
+from bench.cli import options
+from bench.cli.progress import ProgressDisplay
+from bench.experiments.run.measurement import Measurement
+from bench.report import files
 
 SEEDS, EPOCHS = 10, 100
 """Of the whole experiment."""
@@ -32,7 +33,7 @@ def test_survival(
         pytest.skip("--survival none")
     whole = wanted == "full"
     settings = measurement.settings
-    plan = arms.survival_plan(settings, *((SEEDS, EPOCHS) if whole else ()))
+    plan = builtin.survival_plan(settings, *((SEEDS, EPOCHS) if whole else ()))
     folder = options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
     each = options.survival_seconds(pytestconfig) / len(plan.trials())
 
@@ -43,7 +44,7 @@ def test_survival(
     progress.stage(_STAGE)
     found = measurement.survive(plan, folder, tell)
     if whole:
-        leaving.leave(found, folder)
-    if {settings.before, settings.after} <= {arms.BEFORE, arms.AFTER}:  # other loops need have no tape
+        files.leave(found, folder)
+    if {settings.before, settings.after} <= {builtin.BEFORE, builtin.AFTER}:  # other loops need have no tape
         untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
         assert not untested, untested[0]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bench import arms, options
-from bench.measurement import Measurement
-from bench.progress import ProgressDisplay
-from bench.report import leaving
-from bench.session import AtEnd
+from bench import builtin
+from bench.cli import options
+from bench.cli.progress import ProgressDisplay
+from bench.cli.session import AtEnd
+from bench.experiments.run.measurement import Measurement
+from bench.report import files
 
 _STAGE = "both loops at several sizes, each in a process of its own"
 
@@ -22,10 +23,10 @@ def test_sweep(
     counted: None,
 ) -> None:
     """Records what both loops cost at each size; a size that they cannot do is a result and no failure of the test."""
-    from bench.sweep import running
+    from bench.experiments.sweep import running
 
     settings = measurement.settings
-    plan = arms.sweep(settings, options.sweep(pytestconfig))
+    plan = builtin.sweep(settings, options.sweep(pytestconfig))
     folder = options.results(pytestconfig) / f"sweep-{settings.preset}"
     each = options.sweep_seconds(pytestconfig) / len(plan.distinct())
 
@@ -35,7 +36,7 @@ def test_sweep(
 
     progress.stage(_STAGE)
     found = running.run(plan, folder, tell)
-    at_end(leaving.leave(found, folder).show)
+    at_end(files.leave(found, folder).show)
     running.forget(folder)
     failed = [each.why for each in found.measured.values() if each.record is None]
     assert len(failed) < len(found.measured), f"no size could be measured: {failed[0]}"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import options
-from bench.measurement import Measurement
-from bench.progress import ProgressDisplay
-from bench.record import ARMS
+from bench.cli import options
+from bench.cli.progress import ProgressDisplay
+from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.record import ARMS
 
 _STAGE = "watching both loops, each in a process of its own"
 

@@ -15,9 +15,11 @@ from typing import Annotated
 
 import typer
 
-from bench.claims.evidence import Evidence
 from bench.document import Document, write_whole
-from bench.report import claims, kinds, leaving, markdown, markers, plots
+from bench.experiments import kinds
+from bench.records.claims import report as claims
+from bench.records.claims.evidence import Evidence
+from bench.report import files, markdown, markers, plots
 from bench.report.report import Report
 
 RESULTS = Path(__file__).parent
@@ -49,7 +51,7 @@ def records() -> dict[Path, Document]:
 def pages(found: dict[Path, Document], reports: dict[Path, Report]) -> Iterator[tuple[Path, str]]:
     """The files that are made of records, and what is to stand in them."""
     for path, report in reports.items():
-        yield path.with_suffix(".md"), leaving.page(report, path)
+        yield path.with_suffix(".md"), files.page(report, path)
     text = README.read_text(encoding="utf-8")
     for name, (where, titles) in IN_README.items():
         report = reports[RESULTS / where]
@@ -66,7 +68,7 @@ def draw(reports: dict[Path, Report]) -> Iterator[Path]:
     """Draws all pictures; gives their paths."""
     for path, report in reports.items():
         for each in report.pictures:
-            yield write_whole(path.with_name(f"{leaving.picture_name(path, each)}.svg"), plots.svg(each.draw()))
+            yield write_whole(path.with_name(f"{files.picture_name(path, each)}.svg"), plots.svg(each.draw()))
 
 
 def main(

@@ -4,9 +4,9 @@ import datetime
 
 from records import ENVIRONMENT
 
-from bench.convergence.course import Course, Moment
-from bench.convergence.plan import Loop, Pair, Plan
-from bench.convergence.record import ConvergenceRecord
+from bench.experiments.convergence.course import Course, Moment
+from bench.experiments.convergence.plan import Loop, Pair, Plan
+from bench.experiments.convergence.record import ConvergenceRecord
 
 DOWN, UP, NEITHER = "NLL (nats a token) ↓", "BLEU ↑", "length"
 LOOPS = ("before", "after", "after, fixed")

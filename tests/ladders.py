@@ -7,11 +7,11 @@ import signal
 import numpy as np
 from records import ENVIRONMENT
 
-from bench.ladders.finding import Finding, PeakMemory
-from bench.ladders.ladder import Ladder, Rung
-from bench.ladders.orders import balanced_orders
-from bench.ladders.record import LadderRecord, Limits, Turn
-from bench.record import NULL, Equivalence, HostSyncs, ReadSite, Start
+from bench.experiments.ladder.finding import Finding, PeakMemory
+from bench.experiments.ladder.plan import Ladder, Rung
+from bench.experiments.ladder.record import LadderRecord, Limits, Turn
+from bench.experiments.run.record import NULL, Equivalence, HostSyncs, ReadSite, Start
+from bench.timing.orders import balanced_orders
 
 GROUPS = {
     "baseline": "baseline",

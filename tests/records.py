@@ -4,7 +4,7 @@ import datetime
 
 import numpy as np
 
-from bench.record import Arm, HostSyncs, ReadSite, Record, Round, Settings, Survival
+from bench.experiments.run.record import Arm, HostSyncs, ReadSite, Record, Round, Settings, Survival
 
 ENVIRONMENT = {
     "cpu": "a CPU", "cores": 2, "gpus": [], "gpu_driver": None, "cuda_build": "12.5.1", "cudnn_build": "9",

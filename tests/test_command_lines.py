@@ -4,7 +4,7 @@ import command_lines
 import pytest
 import typer
 
-from bench.cli import app
+from bench.cli.commands import app
 
 pytest_plugins = ["pytester"]
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from baseline.loop import BaselineLoop
-from bench.equivalence import BATCHES, equivalence
+from bench.experiments.equivalence.check import BATCHES, equivalence
 from seqgan.loop import OptimizedLoop
 
 

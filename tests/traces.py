@@ -5,9 +5,9 @@ import datetime
 from records import ENVIRONMENT
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from bench.profile.events import MARK, OpEvent, Traced
-from bench.profile.record import Profile, ProfileRecord, Timed
-from bench.record import Settings
+from bench.experiments.profile.events import MARK, OpEvent, Traced
+from bench.experiments.profile.record import Profile, ProfileRecord, Timed
+from bench.experiments.run.record import Settings
 
 
 def number_of(text, metadata):

@@ -35,12 +35,13 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from bench import gate, rounds
-from bench.comparability import MACHINE
-from bench.record import ARMS, Arm, Record, Round, Settings
+from bench.experiments.run.record import ARMS, Arm, Record, Round, Settings
+from bench.records import gate
+from bench.records.comparability import MACHINE
 from bench.report import markdown
 from bench.statistics import spread, wilson_interval
-from bench.stopping import UntilPrecise
+from bench.timing import ratios
+from bench.timing.stopping import UntilPrecise
 
 HERE = Path(__file__).parent
 FACTORY = "baseline:make_loop"
@@ -104,10 +105,10 @@ def one(condition: Condition) -> None:
     began = time.monotonic()
     from planted import Planted, steps_in_a_block
 
-    from bench import clock
-    from bench.environment import environment
     from bench.loop import LoopSpec, build, load
-    from bench.schedule import balanced_orders
+    from bench.machine.environment import environment
+    from bench.timing import clock
+    from bench.timing.rounds import balanced_orders
 
     names = tuple(dict.fromkeys(name for pair in PAIRS[condition] for name in pair))
     spec = LoopSpec(SETTINGS.preset, SETTINGS.seed)
@@ -158,8 +159,8 @@ def outcome(folder: Folder = THIS_MACHINE) -> None:
 @app.command()
 def cost(runs: int = 5) -> None:
     """What measuring, recording and gating add to the time of the measured loops: the built-in pair at preset tiny."""
-    from bench.closing import Closing
-    from bench.measurement import Measurement
+    from bench.cli.closing import Closing
+    from bench.experiments.run.measurement import Measurement
 
     rows = []
     for number in track(range(runs), "runs", console=console):
@@ -172,7 +173,7 @@ def cost(runs: int = 5) -> None:
         with tempfile.TemporaryDirectory() as folder:
             Closing.of(record, Path(folder)).judge((gate.Limits(), None))
         end = time.perf_counter() - started
-        loops = rounds.seconds(record.rounds)
+        loops = ratios.seconds(record.rounds)
         rows.append(
             {
                 "run": number + 1,
@@ -200,7 +201,7 @@ def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
     yield markdown.render(pd.DataFrame(judged))
     yield markdown.render(pd.DataFrame(measured))
     took = spread(np.array([process["seconds"]["in all"] for process in processes]))
-    level = np.array([np.median(rounds.milliseconds(record.rounds, "before")) for record in records[0.0]])
+    level = np.array([np.median(ratios.milliseconds(record.rounds, "before")) for record in records[0.0]])
     yield (
         f"A process took {took.median:.0f} s ({took.low:.0f} to {took.high:.0f}). The baseline's own ms/batch was "
         f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
@@ -224,7 +225,7 @@ def _count(planted: float, how: str, records: list[Record], references: list[Rec
 
 
 def _measured(planted: float, records: list[Record]) -> dict[str, Any]:
-    slower = np.array([rounds.speed_up(record.rounds).reciprocal.estimate - 1 for record in records])
+    slower = np.array([ratios.speed_up(record.rounds).reciprocal.estimate - 1 for record in records])
     length = spread(np.array([record.rounds_seconds for record in records]))
     count = spread(np.array([len(record.rounds) for record in records]))
     return {
@@ -265,7 +266,7 @@ def _record(process: dict[str, Any], before: str, after: str) -> Record:
         arms={arm: Arm(factory=FACTORY) for arm in ARMS},
         rounds=tuple(made),
         rounds_ended=ended or "out of time",
-        rounds_seconds=rounds.seconds(made),
+        rounds_seconds=ratios.seconds(made),
         problems=(),
     )
 

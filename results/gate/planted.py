@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import clock
+from bench.timing import clock
 
 REPEATS, STEPS = 30, 500
 

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import track
 from scipy import stats
 
-from bench import environment, hostsync
+from bench import hostsync
+from bench.machine import environment
 from bench.report import markdown
 from bench.statistics import ratio_interval
 

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from bench import environment
+from bench.machine import environment
 
 HERE = Path(__file__).parent
 COMMANDS = (

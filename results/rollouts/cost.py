@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import track
 
 from baseline.loop import BaselineLoop
-from bench import environment
+from bench.machine import environment
 from bench.report import markdown
 from bench.statistics import ratio_interval
 from seqgan import dataset, sampler

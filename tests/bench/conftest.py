@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.cli import main
+from bench.cli.commands import main
 
 
 @pytest.fixture

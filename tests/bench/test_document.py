@@ -6,7 +6,7 @@ from records import record
 
 from bench import document
 from bench.errors import InvalidRecordError, UsageError
-from bench.record import SCHEMA, Record
+from bench.experiments.run.record import SCHEMA, Record
 
 
 @pytest.mark.parametrize(

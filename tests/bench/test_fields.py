@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from bench import devices
 from bench.document import Document
-from bench.environment import environment
+from bench.machine import devices
+from bench.machine.environment import environment
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "results" / "FIELDS.md"

@@ -7,9 +7,9 @@ import pytest
 import typer
 from records import record
 
-from bench import arms
+from bench import builtin
 
-BUILT_IN = {"before": arms.BEFORE, "after": arms.AFTER}  # of which something was claimed
+BUILT_IN = {"before": builtin.BEFORE, "after": builtin.AFTER}  # of which something was claimed
 
 ROOT = Path(__file__).parents[2]
 

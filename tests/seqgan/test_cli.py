@@ -6,8 +6,8 @@ import sys
 import pandas as pd
 import pytest
 
-from bench.faults import Fault
-from bench.faults.injection import GradientInjection
+from bench.experiments.survival import Fault
+from bench.experiments.survival.injection import GradientInjection
 from seqgan import cli
 
 QUICK = ["--preset", "tiny", "--set", "jit_compile=false", "--set", "epochs=1", "--set", "mle_epochs=1"]

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from bench import hostsync
-from bench.faults import Fault
-from bench.faults.injection import GradientInjection
+from bench.experiments.survival import Fault
+from bench.experiments.survival.injection import GradientInjection
 from seqgan.checkpoint import variable_name
 from seqgan.config import PROTECTIONS
 from seqgan.errors import NonFiniteUpdatesError

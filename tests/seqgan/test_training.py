@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.faults import Fault
-from bench.faults.injection import GradientInjection
+from bench.experiments.survival import Fault
+from bench.experiments.survival.injection import GradientInjection
 from seqgan import dataset
 from seqgan.checkpoint import Checkpoint
 from seqgan.errors import NonFiniteUpdatesError

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bench.counting import count_host_syncs
 from bench.examples import keras_fit
+from bench.experiments.syncs.counting import count_host_syncs
 from bench.loop import LoopSpec, build
 
 

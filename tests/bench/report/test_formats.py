@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from everykind import RECORDS
 
-from bench.report import formats, html, kinds, markdown, numbers
+from bench.experiments import kinds
+from bench.report import formats, html, markdown, numbers
 from bench.report.report import Report
 from bench.statistics import Interval
 

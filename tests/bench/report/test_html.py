@@ -12,8 +12,9 @@ from everykind import RECORDS, run_record
 from playwright.sync_api import sync_playwright
 from records import arm, record, survival
 
-from bench.record import HostSyncs, ReadSite
-from bench.report import html, kinds
+from bench.experiments import kinds
+from bench.experiments.run.record import HostSyncs, ReadSite
+from bench.report import html
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}

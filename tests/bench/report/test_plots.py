@@ -4,7 +4,7 @@ import pytest
 from matplotlib.lines import Line2D
 from pictures import assert_legible
 
-from bench.record import TIMED
+from bench.experiments.run.record import TIMED
 from bench.report import plots
 
 

@@ -1,0 +1,66 @@
+"""The end of a run: its record, verdict and table, and what the gate says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+
+from bench.cli import github
+from bench.errors import UsageError
+from bench.experiments.run.record import Record
+from bench.records import gate, references
+from bench.records.gate import Decision, Limits, Outcome
+from bench.report import files, terminal
+from bench.report.files import Left
+
+
+@dataclasses.dataclass
+class Closing:
+    """What a run ends with, on disk and in the terminal."""
+
+    record: Record
+    left: Left
+    failed: bool = False  # to write
+    decision: Decision | None = None  # None when there was no gate
+
+    @classmethod
+    def of(cls, record: Record, results: Path) -> Self:
+        """Leaves the record in a folder before anything else, and then what is made of it."""
+        try:
+            return cls(record, files.beside(record, record.write(results)))
+        except UsageError as error:
+            return cls(record, Left.nowhere(record, f"written: nothing: {error}"), failed=True)
+
+    def judge(self, limits: tuple[Limits, Path | None] | None) -> int:
+        """The exit code of the run; tells GitHub Actions of what the gate decides.
+
+        Args:
+            limits: for the run, and where what it is held against lies; None for no gate.
+        """
+        if limits:
+            self.decision = self._decide(*limits)
+            github.publish(self.decision, sys.stderr)
+        if self.failed:
+            return 2
+        if self.decision:
+            return int(self.decision.outcome)
+        # Without a gate a slow loop is a result; one that did not do its work is none.
+        broken = self.record.problems or (self.record.equivalence and not self.record.equivalence.equal)
+        return int(Outcome.INVALID) if broken else 0
+
+    def _decide(self, wanted: Limits, where: Path | None) -> Decision:
+        try:
+            reference = None if where is None else references.find(self.record, where)
+        except UsageError as error:
+            return Decision.invalid(str(error))
+        return gate.judge(self.record, wanted, reference)
+
+    def show(self, console: Console) -> None:
+        """Prints the table and what must be known with it."""
+        self.left.show(console)
+        if self.decision:
+            terminal.notes(console, [f"gate: {self.decision.line}"])

@@ -1,0 +1,231 @@
+"""`python -m bench`: what can be asked of records after the runs that made them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import documents, experiments, github, percent
+from bench.errors import InvalidRecordError, UsageError
+from bench.experiments.run.record import Record
+from bench.experiments.run.verdict import Verdict, invalid
+from bench.hostsync.command.program import Program, output_to_stderr
+from bench.machine import devices
+from bench.records import checks, references
+from bench.records import gate as gates
+from bench.records import history as histories
+from bench.records import report as records
+from bench.records.change import Change
+from bench.records.gate import Decision, Limits, Outcome
+from bench.report import terminal
+
+app = typer.Typer(
+    help="Compares and gates the records that `pytest bench/ --benchmark-only` leaves in results/runs/, finds the host "
+    "syncs of any program, and runs experiments with records of their own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecordFile = Annotated[Path, typer.Argument(metavar="RECORD", help="A record: the .json of a run.")]
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="A record.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Another one, usually the later.")],
+) -> None:
+    """Show what changed from record A to record B.
+
+    On machines and software that are alike: ms/batch and all the rest. Otherwise what does not depend on them,
+    and what it is that differs.
+
+    Example: python -m bench compare results/runs/monday.json results/runs/tuesday.json
+    """
+    found = Change.of(Record.read(first), Record.read(second))
+    terminal.show(
+        terminal.console(in_a_pipe=160), records.two(found), records.two_footer(found), f"{first.name} → {second.name}"
+    )
+
+
+@app.command()
+def history(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With records, in it or below.")] = Path("results"),
+) -> None:
+    """Show ms/batch and the ratio over all records in a folder, and where they changed for good.
+
+    Records of the same machine, loops and settings make one table, oldest first. "changed here" marks the first
+    record of a new level (PELT, over at least eight records).
+
+    Example: python -m bench history results/
+    """
+    found, unreadable = histories.read(folder)
+    for each in found:
+        first = each.entries[0].record
+        title = (
+            f"{first.settings.before} → {first.settings.after}, preset {first.settings.preset}, "
+            f"{references.machine_name(first)}"
+        )
+        terminal.show(terminal.console(in_a_pipe=160), records.over_time(each, folder), [], title)
+    for problem in unreadable:
+        terminal.complain(f"left out: {problem}")
+
+
+@app.command()
+def gate(
+    record: RecordFile,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="What ms/batch is held against: a record, or a folder in which `accept` has left one for this "
+            "machine. Default: the loop before, in the record itself."
+        ),
+    ] = None,
+    max_slowdown: Annotated[
+        str, typer.Option(metavar="PERCENT", help="More ms/batch than this is too much.")
+    ] = f"{gates.MAX_SLOWDOWN:.0%}",
+    max_syncs: Annotated[
+        float | None, typer.Option(min=0, help="Host syncs a batch allowed to the loop after.")
+    ] = None,
+    min_speedup: Annotated[float | None, typer.Option(min=0, help="Time before / time after that is wanted.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
+) -> None:
+    """Decide whether a record may pass; the exit code says it, and one line why.
+
+    0 passed, 1 slower or over a limit, 2 wrong use, 3 inconclusive: the run cannot tell, 4 invalid: the record is
+    broken, or is not comparable with the reference. It passes when a 99.9% interval shows that the slowdown is less
+    than --max-slowdown, and fails when there is a slowdown and it cannot be shown to be less.
+
+    Inside GitHub Actions the line is an annotation, and the table stands in the job's summary.
+
+    Example: python -m bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
+    """
+    limits = Limits(percent.parse("--max-slowdown", max_slowdown), max_syncs, min_speedup)
+    try:
+        judged = Record.read(record)
+        held_against = None if reference is None else references.find(judged, reference)
+        decision = gates.judge(judged, limits, held_against)
+    except InvalidRecordError as error:
+        decision = Decision.invalid(str(error))
+    print(json.dumps(checks.plain(decision), indent=1) if as_json else decision.line)
+    github.publish(decision, sys.stderr)
+    raise typer.Exit(decision.outcome)
+
+
+@app.command()
+def accept(
+    record: RecordFile,
+    results: Annotated[Path, typer.Option(help="Folder of references; each machine has its own in it.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Make a record the reference for its machine, loops and settings, in place of the one there was.
+
+    Commit the file that it names; `gate --reference results/` finds it.
+
+    Example: python -m bench accept results/runs/RECORD.json
+    """
+    accepted = Record.read(record)
+    if problems := invalid(accepted):
+        raise InvalidRecordError(f"record {record}: is no reference: {'; '.join(problems)}")
+    before = references.path(accepted, results).exists()
+    written = references.accept(accepted, results)
+    print(f"{'replaced' if before else 'new'} reference: {written}")
+    if accepted.environment.get("dirty") is not False:
+        print("nobody else can make it again: it was measured outside of a commit, or with changes beside it")
+    verdict = Verdict.of(accepted)
+    print(f"its verdict: {verdict.kind}: {verdict.reason}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def syncs(
+    program: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROGRAM] [ARGS]", help="A script, or pytest, and its arguments.")
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option("-m", metavar="MODULE", help="Run a module instead, as `python -m` does.")
+    ] = None,
+    disallow: Annotated[
+        bool, typer.Option("--disallow", help="End the program at its first host sync, with a traceback.")
+    ] = False,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Name the code in Keras and other libraries that reads for a line.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown, for docs.")] = False,
+    trace: Annotated[
+        bool | None,
+        typer.Option(
+            "--trace/--no-trace",
+            help="Have TensorFlow's profiler count the copies from the device as well. "
+            "Default: where there is a GPU. A program that uses the profiler itself needs --no-trace.",
+        ),
+    ] = None,
+) -> None:
+    """Run a program unchanged, and show every line at which it reads a tensor to the host.
+
+    The exit code is the program's. With --json or --markdown, what the program prints goes to standard error.
+    Processes that it starts are not looked into. TensorFlow is imported before the program starts: variables that it
+    reads on import (TF_CPP_MIN_LOG_LEVEL, TF_USE_LEGACY_KERAS) belong into the environment.
+
+    Examples: python -m bench syncs train.py --epochs 1
+
+    python -m bench syncs --disallow -m my_package.train
+
+    python -m bench syncs pytest tests/test_training.py
+    """
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown: one of them")
+    wanted = Program(program or [], module)
+    from bench.hostsync.command import report  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.hostsync.command.syncs import Syncs
+
+    with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
+        found = Syncs.of(wanted, disallow, stack, bool(devices.state()["gpus"]) if trace is None else trace)
+    if as_json:
+        print(json.dumps(found.plain(), indent=1))
+    elif as_markdown:
+        print(report.markdown(found), end="")
+    else:
+        console = terminal.console(in_a_pipe=160)
+        for title, frame in report.tables(found, console.width):
+            terminal.show(console, frame, [], title)
+        terminal.notes(console, report.footer(found))
+    raise typer.Exit(found.exit_code)
+
+
+for command in (*documents.COMMANDS, *experiments.COMMANDS):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns its exit code, which `gate --help` explains; 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # × and → where the locale has neither
+    try:
+        app(_with_options_ended(sys.argv[1:] if arguments is None else arguments))
+    except InvalidRecordError as error:
+        terminal.complain(f"error: {error}")
+        return int(Outcome.INVALID)
+    except UsageError as error:
+        terminal.complain(f"error: {error}")
+        return 2
+    return 0
+
+
+def _with_options_ended(arguments: list[str]) -> list[str]:
+    """What follows `syncs -m MODULE` is the module's, as after `python -m MODULE`, and no option of ours."""
+    if arguments[:1] == ["syncs"]:
+        options = list(itertools.takewhile(lambda each: each.startswith("-") and each != "-m", arguments[1:]))
+        after = len(options) + 3
+        if arguments[after - 2 : after - 1] == ["-m"]:
+            return [*arguments[:after], "--", *arguments[after:]]
+    return arguments

@@ -1,0 +1,245 @@
+"""The harness inside pytest: options, fixtures, progress, and table, record, verdict and gate at the end.
+
+It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest --pyargs bench`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from rich.console import Console
+
+from bench.cli import options
+from bench.cli.progress import BATCH_OF_ALL, STARTING, ProgressDisplay
+from bench.errors import InvalidRecordError, UsageError
+from bench.machine import devices
+
+if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
+    from bench.cli.closing import Closing
+    from bench.experiments.run.measurement import Measurement
+    from bench.experiments.run.record import Round
+
+_PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
+_MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
+_CLOSING: pytest.StashKey[Closing] = pytest.StashKey()
+Show = Callable[[Console], None]
+"""Prints something."""
+
+AtEnd = Callable[[Show], None]
+
+_NO_SIZES = "no --sweep: it names an axis and its values, such as --sweep batch=16,64,256"
+
+_SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
+_NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declares the options."""
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declares the markers."""
+    # What the loops under test warn of is for their authors to judge: this project's own rule, that a warning is
+    # an error, must not reach them. (An error would even change them: AutoGraph swallows it and gives up.)
+    config.addinivalue_line("filterwarnings", "default")
+    # TensorFlow 2.21's AutoGraph under Python 3.13; no loop's author could mend it.
+    config.addinivalue_line("filterwarnings", "ignore:.*argument '___pyct_anno':DeprecationWarning")
+    # Tests that count take the fixture only so that --benchmark-only selects them.
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
+    config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
+    config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
+    config.addinivalue_line(
+        "markers", "watches_loops: a test of which --utilisation says whether it runs and for how long"
+    )
+    config.addinivalue_line("markers", "is_profile: a test that takes time with --profile only")
+    config.addinivalue_line("markers", "has_seeds: a test that takes time with --convergence only")
+    config.addinivalue_line("markers", "has_sizes: a test of which --sweep says whether it runs and for how long")
+    config.addinivalue_line("markers", "climbs_ladder: a test whose length --ladder says")
+    config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuses wrong options at once."""
+    try:
+        options.check(session.config)
+    except UsageError as error:
+        _exit(error)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Says how long what depends on options will take; all of the timing is in the first test that reports it.
+
+    The ladder comes last: it fills the process with loops, beside which the comparison should not be timed.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("climbs_ladder") is not None)
+    for item in items:
+        if item.get_closest_marker("has_faults"):
+            item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
+        if item.get_closest_marker("watches_loops"):
+            item.add_marker(pytest.mark.takes(options.utilisation_seconds(config)))
+            item.add_marker(pytest.mark.skipif(not options.utilisation_seconds(config), reason="--utilisation 0"))
+        if item.get_closest_marker("is_profile"):
+            item.add_marker(pytest.mark.takes(options.profile_seconds(config)))
+        if item.get_closest_marker("has_seeds"):
+            item.add_marker(pytest.mark.takes(options.convergence_seconds(config)))
+        if item.get_closest_marker("has_sizes"):
+            item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
+            item.add_marker(pytest.mark.skipif(not options.sweep(config), reason=_NO_SIZES))
+        if item.get_closest_marker("climbs_ladder"):
+            item.add_marker(pytest.mark.takes(options.ladder_seconds(config)))
+    for item in items:
+        if item.get_closest_marker("reports_rounds"):
+            item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
+            break
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Makes the progress display, now that it is known what will run."""
+    total = STARTING + sum(_seconds(item) for item in session.items)
+    terminal = os.fdopen(os.dup(2), "w")  # past pytest's capture: it is looked at while tests run
+    session.config.stash[_PROGRESS] = ProgressDisplay(Console(file=terminal), total)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Shows progress while a test runs, and leaves the terminal to pytest between tests."""
+    progress = item.config.stash[_PROGRESS]
+    done = progress.done
+    try:
+        return (yield)
+    finally:
+        progress.advance(max(0.0, _seconds(item) - (progress.done - done)))  # what the test has not reported itself
+        progress.pause()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """See `_exit_on_usage_error`."""
+    return (yield from _exit_on_usage_error())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """See `_exit_on_usage_error`."""
+    return (yield from _exit_on_usage_error())
+
+
+def _exit_on_usage_error() -> Generator[None, Any, Any]:
+    """What the user can put right is one line and exit code 2, also when it shows only while measuring."""
+    try:
+        return (yield)
+    except UsageError as error:
+        _exit(error)
+
+
+def _exit(error: UsageError) -> NoReturn:
+    pytest.exit(str(error), returncode=4 if isinstance(error, InvalidRecordError) else 2)
+
+
+@pytest.fixture(scope="session")
+def progress(pytestconfig: pytest.Config) -> ProgressDisplay:
+    """Is told what is running."""
+    return pytestconfig.stash[_PROGRESS]
+
+
+@pytest.fixture(scope="session")
+def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measurement:
+    """Gathers what all the tests find."""
+    from bench.experiments.run.measurement import Measurement
+
+    progress.stage("starting TensorFlow, loading the loops")
+    # By default this process would take all memory of a GPU, and those in which loops have faults need some.
+    devices.share()
+    made = Measurement(options.settings(pytestconfig))
+    pytestconfig.stash[_MEASUREMENT] = made
+    return made
+
+
+@pytest.fixture
+def counted(benchmark: Any) -> None:
+    """For tests that count and do not time: --benchmark-only selects them by it, and they make no row."""
+
+
+@pytest.fixture(scope="session")
+def at_end(pytestconfig: pytest.Config) -> AtEnd:
+    """Has something shown when all tests are over."""
+    shown: list[Show] = pytestconfig.stash.setdefault(_SHOWN, [])
+    return shown.append
+
+
+@pytest.fixture(scope="session")
+def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
+    """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
+    weight, told = options.timing_seconds(pytestconfig, BATCH_OF_ALL), 0.0
+
+    def tell(number: int, share: float) -> None:
+        nonlocal told
+        progress.advance(weight * max(0.0, share - told))
+        told = max(told, share)
+        progress.stage("timing before, null arm and after in turns", f": round {number + 1}")
+
+    progress.stage("building the loops: tracing, compiling, warming up")
+    measurement.time_rounds(tell)
+    measurement.check_work()
+    return measurement.timed.rounds
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Adds what pytest-benchmark does not know: GPU, driver, CUDA, TensorFlow.
+
+    Of that, what stays: pytest-benchmark warns when it is not what it was in the run compared with.
+    """
+    from bench.machine.environment import environment
+
+    changing = ("commit", "dirty", "gpu_allow_growth")  # the last is set only when the loops are loaded
+    machine_info["loop_bench"] = {key: value for key, value in environment().items() if key not in changing}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Writes record and table, if the run is whole, and has the gate decide."""
+    config, measurement = session.config, session.config.stash.get(_MEASUREMENT, None)
+    if measurement is None or exitstatus != pytest.ExitCode.OK:
+        # A gate that was given nothing to judge must not pass, nor say "slower" or "inconclusive" with pytest's own
+        # codes. (Wrong use and Ctrl-C stay 2.)
+        wanted = not config.getoption("collectonly") and options.is_gated(config)
+        if wanted and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
+            session.exitstatus = 4
+            config.stash[_NOTHING_TO_JUDGE] = True
+        return
+    from bench.cli.closing import Closing
+
+    closing = config.stash[_CLOSING] = Closing.of(measurement.record(), options.results(config))
+    session.exitstatus = closing.judge(options.gate(config) if options.is_gated(config) else None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Shows the table and what the gate says, last of all; before them what tests have to show besides."""
+    for show in config.stash.get(_SHOWN, []):
+        _write(terminalreporter, show)
+    closing = config.stash.get(_CLOSING, None)
+    if closing is None:
+        if _MEASUREMENT in config.stash:
+            terminalreporter.write_line("no record and no table: the run was not completed, or a test failed")
+        if config.stash.get(_NOTHING_TO_JUDGE, False):
+            terminalreporter.write_line("gate: invalid: there is no record to judge")
+        return
+    _write(terminalreporter, closing.show)
+
+
+def _write(reporter: pytest.TerminalReporter, show: Show) -> None:
+    from bench.report import terminal
+
+    console = terminal.console(in_a_pipe=140)
+    with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
+        show(console)
+    reporter.write(f"\n{shown.get()}")
+
+
+def _seconds(item: pytest.Item) -> float:
+    return float(sum(mark.args[0] for mark in item.iter_markers("takes")))

@@ -1,0 +1,69 @@
+"""Which loops are to be trained, from which seeds, and which of them are compared."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from bench.document import Frozen
+from bench.experiments.convergence.trial import Trial
+from bench.experiments.run.record import Count
+
+EPOCHS = 20
+"""Of a run, unless something else is asked for."""
+
+TIME_LIMIT = 3600.0
+"""Seconds for a run, unless something else is asked for."""
+
+
+class Loop(Frozen):
+    """One of those that are trained."""
+
+    factory: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Pair(Frozen):
+    """Two that are compared, seed by seed."""
+
+    changed: str
+    reference: str
+    question: str  # that the comparison answers
+
+
+class Plan(Frozen):
+    """What is to be tried."""
+
+    loops: dict[str, Loop]
+    pairs: tuple[Pair, ...]
+    preset: str
+    seeds: tuple[Count, ...]
+    epochs: Annotated[int, Field(gt=0)]
+    every: Annotated[int, Field(gt=0)] | None = None  # batches of an epoch; None: the loop's own
+    time_limit: Annotated[float, Field(gt=0)] = TIME_LIMIT  # seconds for a run
+
+    @model_validator(mode="after")
+    def _pairs_are_of_loops(self) -> Self:
+        named = {name for pair in self.pairs for name in (pair.changed, pair.reference)}
+        if not named <= self.loops.keys():
+            raise ValueError(f"pairs name {', '.join(sorted(named - self.loops.keys()))}, which is no loop of the plan")
+        return self
+
+    def trial(self, loop: str, seed: int) -> Trial:
+        """The run of a loop from a seed."""
+        of = self.loops[loop]
+        return Trial(
+            loop=loop,
+            factory=of.factory,
+            preset=self.preset,
+            seed=seed,
+            options=of.options,
+            epochs=self.epochs,
+            every=self.every,
+            time_limit=self.time_limit,
+        )
+
+    def trials(self) -> list[Trial]:
+        """All of them, so ordered that each seed is complete before the next one."""
+        return [self.trial(loop, seed) for seed in self.seeds for loop in self.loops]

@@ -1,0 +1,205 @@
+"""What an experiment on convergence found: curves, verdicts, and what must be known to believe them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from bench.experiments.convergence import plots
+from bench.experiments.convergence.course import Course
+from bench.experiments.convergence.figures import (
+    TOO_FEW,
+    Comparison,
+    ConvergenceFigures,
+    Curve,
+    Effect,
+    Reached,
+    summary,
+)
+from bench.experiments.convergence.record import ConvergenceRecord
+from bench.experiments.run import wording
+from bench.machine import environment
+from bench.report import numbers
+from bench.report.report import Number, Picture, Report
+from bench.statistics import Interval
+
+_SHOWN = 5
+"""Moments of a curve in its table: the whole of it is in the picture and in the numbers."""
+
+STEM = "quality-over-batches"
+
+_CAPTION = (
+    "Quality over batches trained, one panel a metric: the mean over seeds and its 95% interval for each loop, "
+    "the arrow says which way is better; below, the temperature that each loop trains at."
+)
+
+
+def report(record: ConvergenceRecord) -> Report:
+    """What there is to show."""
+    figures, loops = ConvergenceFigures.of(record), list(record.plan.loops)
+    titled = [
+        ("what came of it", verdicts(figures.comparisons)),
+        *((metric, curves(figures.curves[metric], loops)) for metric in figures.metrics),
+        ("runs that did not come to their end", flaws(figures)),
+    ]
+    pictures = [Picture(STEM, _CAPTION, functools.partial(plots.draw, figures, loops))]
+    notes, found = _notes(record, figures), _numbers(record, figures)
+    return Report.of("convergence", titled, notes, found, pictures if figures.metrics else ())
+
+
+def verdicts(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """A row for each pair and metric.
+
+    Returns:
+        Texts in the columns question, metric, final value, mean over the curve, as good as the reference ever was.
+    """
+    rows = [
+        (
+            f"{each.pair.question} ({each.pair.changed} less {each.pair.reference})",
+            each.metric,
+            _effect(each.final),
+            _effect(each.mean),
+            _reached(each.reached) if each.reached else wording.NOT_MEASURED,
+        )
+        for each in comparisons
+    ]
+    columns = ["question", "metric", "final value", "mean over the curve", "as good as the reference's best"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def curves(found: dict[str, Curve], loops: list[str]) -> pd.DataFrame:
+    """A row for each of a few moments of training, evenly spread, the first and the last among them.
+
+    Returns:
+        Texts in the columns batches, and one a loop: means over the seeds with their 95% intervals.
+    """
+    batches = sorted({batch for curve in found.values() for batch in curve.batches})
+    places = np.linspace(0, len(batches) - 1, min(_SHOWN, len(batches))).round().astype(int)
+    values = {loop: dict(zip(curve.batches, curve.means, strict=True)) for loop, curve in found.items()}
+    rows = [
+        (f"{batches[place]}", *(_mean(values.get(loop, {}).get(batches[place])) for loop in loops)) for place in places
+    ]
+    return pd.DataFrame(rows, columns=["batches", *loops])
+
+
+def flaws(figures: ConvergenceFigures) -> pd.DataFrame:
+    """A row for each run that died.
+
+    Returns:
+        Texts in the columns loop, seed, why.
+    """
+    rows = [(loop, str(seed), why) for loop, found in figures.flaws.items() for seed, why in found]
+    return pd.DataFrame(rows, columns=["loop", "seed", "why"])
+
+
+def _numbers(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[Number]:
+    """All curves whole, the differences, temperatures, and seconds of training."""
+    yield from _of_curves(figures)
+    yield from _of_differences(figures)
+    for loop, found in figures.temperatures.items():
+        for batch, value in found.items():
+            yield from numbers.plain(f"temperature after {batch} batches", loop, "1", value)
+    for loop, runs in record.courses.items():
+        for run in runs:
+            seconds = run.moments[-1].seconds if run.moments else None
+            yield from numbers.plain(f"training, seed {run.seed}", loop, "s", seconds)
+
+
+def _of_curves(figures: ConvergenceFigures) -> Iterator[Number]:
+    for metric, found in figures.curves.items():
+        for loop, curve in found.items():
+            for batch, mean in zip(curve.batches, curve.means, strict=True):
+                yield from numbers.interval(f"{metric}, after {batch} batches", loop, _unit(metric), mean)
+
+
+def _of_differences(figures: ConvergenceFigures) -> Iterator[Number]:
+    for each in figures.comparisons:
+        for what, effect in (("final value", each.final), ("mean over the curve", each.mean)):
+            figure = f"{each.metric}, {what}, less that of {each.pair.reference}"
+            yield from numbers.interval(figure, each.pair.changed, _unit(each.metric), effect.difference)
+
+
+def _unit(metric: str) -> str:
+    """What stands in brackets in its name; else it is a plain number."""
+    found = re.search(r"\((.*)\)", metric)
+    return found[1] if found else "1"
+
+
+def _notes(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[str]:
+    plan = record.plan
+    for pair in plan.pairs:
+        if found := [each for each in figures.comparisons if each.pair == pair]:
+            told = "; ".join(f"{each.metric}: {_verdict(each)} ({_seeds(each.seeds)})" for each in found)
+            yield f"{pair.question} {summary(found)}: {told}"
+    yield from _doubts(record, figures)
+    for loop, of in plan.loops.items():
+        yield f"{loop}: {of.factory}{''.join(f', {name}={value}' for name, value in of.options.items())}"
+    seeds = f"seed {plan.seeds[0]}" if len(plan.seeds) == 1 else f"seeds {plan.seeds[0]} to {plan.seeds[-1]}"
+    yield (
+        f"preset {plan.preset}, {seeds}, evaluated before the first batch and after each of {plan.epochs} epochs"
+        f"{_stride(record)}; ↓ is better the lower, ↑ the higher"
+    )
+    yield (
+        "means over seeds and differences paired by seed, with Student's 95% intervals; no measurable difference: the "
+        "interval holds 0; nothing is corrected for the number of comparisons; mean over the curve: its area over the "
+        "batches; as good as the reference's best: seeds that got there, and the median of their batches"
+    )
+    commit = record.environment.get("commit")
+    yield environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else "")
+
+
+def _doubts(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[str]:
+    """What makes the comparison less than it should be."""
+    if not figures.alike:
+        yield "doubt: from a seed, not all loops began with the same weights: what they began with is compared too"
+    dead = {loop: len(found) for loop, found in figures.flaws.items() if found}
+    if dead:
+        counts = ", ".join(f"{count} of {len(record.plan.seeds)} of {loop}" for loop, count in dead.items())
+        yield f"doubt: runs that did not come to their end are in no mean and no difference: {counts}"
+    silent = [pair for pair in record.plan.pairs if pair not in [each.pair for each in figures.comparisons]]
+    for pair in silent:
+        yield f"{pair.question} cannot be told: no seed has whole runs of both, evaluated after the same batches"
+
+
+def _stride(record: ConvergenceRecord) -> str:
+    runs: list[Course] = [run for of_a_loop in record.courses.values() for run in of_a_loop if len(run.moments) > 1]
+    strides = sorted({run.moments[1].batch for run in runs})
+    return f" of {' or '.join(map(str, strides))} batches" if strides else ""
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _verdict(found: Comparison) -> str:
+    if found.final.verdict == found.mean.verdict:
+        return found.final.verdict
+    return f"at the end {found.final.verdict}, over the curve {found.mean.verdict}"
+
+
+def _effect(found: Effect) -> str:
+    """`better: -0.12 (95%: -0.15 to -0.09)`."""
+    if found.verdict == TOO_FEW:
+        return f"{TOO_FEW}: {found.difference.estimate:+.3g}"
+    told = f"{found.verdict}: {found.difference.estimate:+.3g}"
+    return f"{told} (95%: {found.difference.low:+.3g} to {found.difference.high:+.3g})"
+
+
+def _mean(found: Interval | None) -> str:
+    if found is None:
+        return wording.NOT_MEASURED
+    if not math.isfinite(found.low):
+        return f"{found.estimate:.4g}"
+    return f"{found.estimate:.4g} ({found.low:.4g} to {found.high:.4g})"
+
+
+def _reached(found: Reached) -> str:
+    """`8 of 10 seeds, after 120 batches; the reference after 60`."""
+    changed, reference = found.median
+    after = "" if changed is None else f", after {changed:g} batches"
+    return f"{len(found.changed)} of {_seeds(len(found.reference))}{after}; the reference itself after {reference:g}"

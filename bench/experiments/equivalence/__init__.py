@@ -1,0 +1,1 @@
+"""Whether two loops compute the same thing."""

@@ -1,0 +1,139 @@
+"""What a ladder's record says of its rungs, in numbers: every renderer takes its figures from here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import numpy as np
+
+from bench import statistics
+from bench.experiments.ladder.finding import Finding
+from bench.experiments.ladder.plan import Rung
+from bench.experiments.ladder.record import LadderRecord
+from bench.experiments.run.record import NULL
+from bench.statistics import Interval, Spread
+
+Effect = Literal["none", "faster", "slower", "no measurable difference", "too few rounds", "invalid"]
+"""Of a change: none where there is none, as in the baseline; invalid where it, or what it is held against, is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RungFigures:
+    """Of one rung; None is what was not measured, or is not valid."""
+
+    rung: Rung
+    finding: Finding
+    ms_per_batch: Spread | None
+    stopped: str  # why it was not timed, or not to the end; empty if it was
+    invalid: str  # why a speed-up of this rung is none, in words, `stopped` among them; empty if it is one
+    reference: str  # the rung that differs by one change: the one before, or the full set; empty for the baseline
+    over_reference: Interval | None  # time of the reference / time of this rung
+    over_baseline: Interval | None  # time of the baseline / time of this rung
+    ms_from_reference: Interval | None  # this rung's ms/batch as `over_reference` has it, from the reference's median
+
+
+@dataclasses.dataclass(frozen=True)
+class LadderFigures:
+    """Of all of them."""
+
+    rungs: tuple[RungFigures, ...]  # in the ladder's order
+    null: Interval | None  # time of the baseline / time of its second instance
+
+    @classmethod
+    def of(cls, record: LadderRecord) -> LadderFigures:
+        """The figures of a record."""
+        null = _ratio(record, record.ladder.baseline.name, NULL)
+        return cls(tuple(_figures(record, rung) for rung in record.ladder.rungs), null)
+
+    @property
+    def full(self) -> RungFigures:
+        """Those of all the changes together."""
+        return [each for each in self.rungs if each.rung.group == "step"][-1]
+
+    @property
+    def noise(self) -> float:
+        """The factor by which the baseline may differ from a second instance of itself; 1 where that is not known."""
+        if self.null is None or math.isinf(self.null.high):
+            return 1.0
+        return max(self.null.high, 1 / self.null.low)
+
+    def measurable(self, ratio: Interval) -> bool:
+        """Whether a ratio differs from 1, and by more than the run's own noise."""
+        return ratio.low > self.noise or ratio.high < 1 / self.noise
+
+    def effect(self, found: RungFigures) -> Effect:
+        """What a rung's one change makes of the time."""
+        if not found.reference and not found.invalid:
+            return "none"
+        if found.over_reference is None:
+            return "invalid"
+        if math.isinf(found.over_reference.high):
+            return "too few rounds"
+        if not self.measurable(found.over_reference):
+            return "no measurable difference"
+        return "faster" if found.over_reference.estimate > 1 else "slower"
+
+    def rung(self, name: str) -> RungFigures:
+        """Those of a rung."""
+        return next(each for each in self.rungs if each.rung.name == name)
+
+
+def invalid(record: LadderRecord, rung: Rung) -> str:
+    """Why nothing can be concluded from a rung's times, in words; empty if it can."""
+    if stopped := record.stopped.get(rung.name):
+        return stopped
+    equivalence = record.findings[rung.name].equivalence
+    if equivalence and not equivalence.equal:
+        return f"does not compute what {record.ladder.baseline.name} does: {equivalence.reason}"
+    if equivalence and (why := rung.inexact(equivalence, record.environment)):
+        return why
+    return "; ".join(record.problems.get(rung.name, ()))
+
+
+def _figures(record: LadderRecord, rung: Rung) -> RungFigures:
+    reference = record.ladder.reference(rung)
+    ms = _milliseconds(record, rung.name)
+    over_reference = _valid_ratio(record, reference, rung)
+    return RungFigures(
+        rung=rung,
+        finding=record.findings[rung.name],
+        ms_per_batch=statistics.spread(ms) if ms.size else None,
+        stopped=record.stopped.get(rung.name, ""),
+        invalid=invalid(record, rung),
+        reference=reference.name if reference else "",
+        over_reference=over_reference,
+        over_baseline=_valid_ratio(record, record.ladder.baseline, rung) if reference else None,
+        ms_from_reference=_times(record, reference, over_reference),
+    )
+
+
+def _valid_ratio(record: LadderRecord, reference: Rung | None, rung: Rung) -> Interval | None:
+    if reference is None or invalid(record, reference) or invalid(record, rung):
+        return None
+    return _ratio(record, reference.name, rung.name)
+
+
+def _ratio(record: LadderRecord, reference: str, rung: str) -> Interval | None:
+    """Time of one / time of the other, over the rounds in which both were timed."""
+    both = [turn.seconds for turn in record.rounds if reference in turn.seconds and rung in turn.seconds]
+    if not both:
+        return None
+    one, other = (np.array([seconds[name] for seconds in both]) for name in (reference, rung))
+    return statistics.ratio_interval(one, other)
+
+
+def _times(record: LadderRecord, reference: Rung | None, over: Interval | None) -> Interval | None:
+    if reference is None or over is None:
+        return None
+    middle = float(np.median(_milliseconds(record, reference.name)))
+    estimate, low, high = over.reciprocal
+    return Interval(middle * estimate, middle * low, middle * high)
+
+
+def _milliseconds(record: LadderRecord, rung: str) -> np.ndarray:
+    """Of a rung, ms a batch, [rounds] in which it was timed."""
+    return np.array(
+        [1e3 * turn.seconds[rung] / record.ladder.batches for turn in record.rounds if rung in turn.seconds]
+    )

@@ -1,0 +1,26 @@
+"""What is found out about a rung in a process of its own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bench.document import Frozen
+from bench.experiments.run.record import Count, Equivalence, HostSyncs, Start
+from bench.jobs.pool import Result
+
+
+class PeakMemory(Frozen):
+    """The most that was held at a time, less what was held before."""
+
+    of: Literal["device memory", "resident set"]
+    nbytes: Count
+
+
+class Finding(Result):
+    """Of one rung; None is what was not looked at, or what its process did not live to say."""
+
+    start: Start | None = None
+    host_syncs: HostSyncs | None = None
+    memory: PeakMemory | None = None
+    equivalence: Equivalence | None = None  # with the baseline; None for the baseline itself, too
+    died: str = ""  # what its process died of, in words; empty when it came to its end

@@ -1,0 +1,73 @@
+"""The result of a ladder: immutable, with every raw sample, JSON on disk."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bench.document import Document, Frozen
+from bench.experiments.ladder.finding import Finding
+from bench.experiments.ladder.plan import Ladder
+from bench.experiments.run.record import NULL, Ended, NotNegative, Seconds
+
+SCHEMA: Final = 2
+
+
+class Limits(Frozen):
+    """How long rounds go on."""
+
+    rounds: Annotated[int, Field(gt=0)] | None = None  # exactly so many; None: until the time is over
+    max_time: Annotated[float, Field(gt=0)] = 300.0  # seconds
+
+    def ended(self, rounds: int, seconds: float) -> Ended | None:
+        """Why not to begin another round after so many, in so many seconds; None to begin it."""
+        if self.rounds is not None:
+            return "as many as asked for" if rounds >= self.rounds else None
+        return "out of time" if seconds >= self.max_time else None
+
+    def share(self, rounds: int, seconds: float) -> float:
+        """How much of all rounds is done, from 0 to 1."""
+        return min(1.0, rounds / self.rounds if self.rounds is not None else seconds / self.max_time)
+
+
+class Turn(Frozen):
+    """A round: a block of batches of each loop, one after the other."""
+
+    order: tuple[str, ...]
+    seconds: dict[str, Seconds]  # for all batches of a block, by rung, and of the null arm
+
+    @model_validator(mode="after")
+    def _is_of_all(self) -> Self:
+        if sorted(self.order) != sorted(self.seconds):
+            raise ValueError(f"a round of {', '.join(self.order)} has no times of {', '.join(self.seconds)}")
+        return self
+
+
+class LadderRecord(Document):
+    """What the rungs of a ladder have come to."""
+
+    title: ClassVar[str] = "ladder record"
+
+    kind: Literal["ladder"] = "ladder"
+    schema_version: Literal[2] = SCHEMA
+    created: datetime.datetime
+    environment: dict[str, Any]
+    ladder: Ladder
+    findings: dict[str, Finding]  # by rung
+    limits: Limits
+    rounds: tuple[Turn, ...]
+    rounds_ended: Ended | None = None  # None when no loop was left to time
+    rounds_seconds: NotNegative = 0.0  # wall clock from the first round to the last
+    stopped: dict[str, str] = Field(default_factory=dict)  # why a rung was not timed, or no further; with the null arm
+    problems: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # that timed loops had with their work
+
+    @model_validator(mode="after")
+    def _is_of_its_rungs(self) -> Self:
+        names = {rung.name for rung in self.ladder.rungs}
+        if {*self.findings} != names:
+            raise ValueError(f"findings must be of {', '.join(sorted(names))}, not {', '.join(sorted(self.findings))}")
+        if unknown := {name for turn in self.rounds for name in turn.order} - names - {NULL}:
+            raise ValueError(f"rounds have times of what is no rung: {', '.join(sorted(unknown))}")
+        return self

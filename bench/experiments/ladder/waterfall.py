@@ -1,0 +1,150 @@
+"""The waterfall of a ladder: from the baseline's ms/batch down to the full set's, each change a floating bar."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from bench.experiments.ladder import report
+from bench.experiments.ladder.figures import LadderFigures, RungFigures
+from bench.experiments.ladder.record import LadderRecord
+from bench.report import plots
+from bench.report.report import Picture
+from bench.statistics import Interval
+
+NAME = "waterfall"
+
+_LOOKS: dict[str, dict[str, Any]] = {
+    "none": {"facecolor": "#d9d9d9", "edgecolor": "#333333", "label": "ms/batch"},
+    "faster": {"facecolor": "#9dc3e6", "edgecolor": "#1f5fa8", "label": "faster"},
+    "slower": {"facecolor": "#f4b896", "edgecolor": "#b3541e", "hatch": "////", "label": "slower"},
+    "no measurable difference": {"facecolor": "white", "edgecolor": "#333333", "hatch": "....",
+                                 "label": "no measurable difference"},
+    "too few rounds": {"facecolor": "white", "edgecolor": "#333333", "linestyle": "--", "label": "too few rounds"},
+}  # fmt: skip
+"""Of bars, by the effect that they show: each differs from the others in its hatching as well as in colour."""
+
+_HEIGHT = 0.62
+_FULL = "the full set"
+_NAME = 1.9  # inches, of the names of the bars
+_ROOM = 0.4  # of the axis, for what is said beside the longest bar
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """What is drawn of a rung, in ms a batch."""
+
+    name: str
+    says: str  # beside it
+    effect: str  # of _LOOKS, or else nothing is drawn
+    start: float = 0.0
+    end: float = 0.0
+    interval: Interval | None = None  # of its end
+
+
+def pictures(record: LadderRecord) -> tuple[Picture, ...]:
+    """What there is to see in a record; nothing where nothing was timed."""
+    figures = LadderFigures.of(record)
+    if not any(each.ms_per_batch for each in figures.rungs):
+        return ()
+    caption = (
+        f"Milliseconds a batch from {record.ladder.baseline.name} down to the full set, each change a bar from the "
+        "median before it to its own, with the 95% interval of its end"
+    )
+    left_out = "; below, what leaving out a change makes of the full set" if len(_panels(figures)) > 1 else ""
+    return (Picture(NAME, f"{caption}{left_out}.", functools.partial(waterfall, figures)),)
+
+
+def waterfall(figures: LadderFigures) -> Figure:
+    """The steps above, and below them what leaving out each change makes of the full set.
+
+    Args:
+        figures: of a ladder that was timed.
+    """
+    panels = _panels(figures)
+    heights = [len(panel) + 1 for panel in panels]
+    drawn = plots.figure(0.7 + 0.4 * sum(heights))
+    grid = drawn.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    titles = ("one change after the other", "the full set, without one of its changes")
+    for axes, panel, title in zip(grid, panels, titles, strict=False):
+        _draw(axes, panel, title)
+    for axes, panel in zip(grid[1:], panels[1:], strict=True):
+        axes.axvline(panel[0].end, color="#777777", linewidth=0.8)  # the full set, which each is held against
+    shown = [effect for effect in _LOOKS if any(bar.effect == effect for panel in panels for bar in panel)]
+    plots.legend(drawn, {_LOOKS[effect]["label"]: Patch(**_LOOKS[effect]) for effect in shown})
+    return drawn
+
+
+def _panels(figures: LadderFigures) -> list[list[Bar]]:
+    return [panel for panel in (_steps(figures), _left_out(figures)) if panel]
+
+
+def _steps(figures: LadderFigures) -> list[Bar]:
+    """The baseline, each step, and once more the full set as a whole."""
+    bars = [_step(each, figures) for each in figures.rungs if each.rung.group != "left out"]
+    return [*bars, _whole(figures.full, _FULL, figures)]
+
+
+def _left_out(figures: LadderFigures) -> list[Bar]:
+    left = [each for each in figures.rungs if each.rung.group == "left out"]
+    return [_whole(figures.full, _FULL, figures), *(_step(each, figures) for each in left)] if left else []
+
+
+def _step(found: RungFigures, figures: LadderFigures) -> Bar:
+    """A bar from the time of the rung's reference to its own; from zero where there is none, as for the baseline."""
+    says = report.in_short(found, figures)
+    if found.invalid or not found.ms_per_batch:
+        return Bar(found.rung.name, says, "invalid")
+    ms = found.ms_per_batch.median
+    if found.over_reference is None:  # a level to start from again, which says nothing of this change
+        return Bar(found.rung.name, f"{ms:.3g} ms" + (f" ({says})" if says else ""), "none", 0.0, ms)
+    reference = figures.rung(found.reference).ms_per_batch
+    assert reference
+    interval = found.ms_from_reference if figures.effect(found) != "too few rounds" else None
+    return Bar(found.rung.name, says, figures.effect(found), reference.median, ms, interval)
+
+
+def _whole(found: RungFigures, name: str, figures: LadderFigures) -> Bar:
+    if found.invalid or not found.ms_per_batch:
+        return Bar(name, report.in_short(found, figures), "invalid")
+    return Bar(name, f"{found.ms_per_batch.median:.3g} ms", "none", 0.0, found.ms_per_batch.median)
+
+
+def _draw(axes: Axes, bars: Sequence[Bar], title: str) -> None:
+    for y, bar in enumerate(bars):
+        if bar.effect in _LOOKS:
+            axes.barh(y, bar.end - bar.start, left=bar.start, height=_HEIGHT, **_LOOKS[bar.effect])
+            if y + 1 < len(bars) and bar.end in (bars[y + 1].start, bars[y + 1].end):
+                axes.vlines(bar.end, y + _HEIGHT / 2, y + 1 - _HEIGHT / 2, colors="#777777", linewidths=0.8)
+        if bar.interval:
+            middle, low, high = bar.interval
+            axes.errorbar(middle, y, xerr=[[middle - low], [high - middle]], capsize=3, color="black", linewidth=1.2)
+        _say(axes, bar, y)
+    widest = max(map(_right_of, bars))
+    axes.set_xlim(0, (widest or 1.0) / (1 - _ROOM))
+    axes.set_ylim(len(bars) - 0.5, -0.5)  # downwards
+    names = [plots.wrapped(bar.name, 3, _NAME) for bar in bars]
+    axes.set_yticks(range(len(bars)), names, fontsize=plots.SMALL, **plots.VERBATIM)
+    axes.set_xlabel("ms/batch")
+    axes.set_title(title, fontsize=9)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+
+
+def _say(axes: Axes, bar: Bar, y: float) -> None:
+    """Beside a bar, as far as there is room."""
+    axes.annotate(
+        plots.wrapped(bar.says, 3, _ROOM * (plots.WIDTH - _NAME)), (_right_of(bar), y), xytext=(4, 0),
+        textcoords="offset points", va="center", fontsize=plots.SMALL, **plots.VERBATIM,
+    )  # fmt: skip
+
+
+def _right_of(bar: Bar) -> float:
+    """Where there is room beside a bar."""
+    return max(bar.start, bar.end, bar.interval.high if bar.interval else 0.0)

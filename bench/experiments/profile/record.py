@@ -1,0 +1,149 @@
+"""What a profile has found: immutable, checked when it is made, JSON on disk."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from bench.document import Document, Frozen
+from bench.experiments.profile import timeline
+from bench.experiments.run.record import ARMS, Count, NotNegative, Seconds, Settings
+
+if TYPE_CHECKING:  # it reads traces by means of TensorFlow, which reading a record should not wait for
+    from bench.experiments.profile.events import Traced
+
+SCHEMA: Final = 2
+
+Device = Literal["CPU", "GPU"]
+"""Whose ops a trace shows."""
+
+_PS: Final = 1e-12
+
+
+class OpTime(Frozen):
+    """What the runs of an op, or of all ops of a kind, took in a stretch."""
+
+    name: str
+    kind: str
+    count: Annotated[int, Field(gt=0)]  # of runs
+    in_flight: NotNegative  # seconds from start to completion, less ops inside; summed over runs that may overlap
+    apportioned: NotNegative  # of it, in seconds: each moment divided evenly among the ops in flight
+
+
+class Gaps(Frozen):
+    """The times when no op was in flight."""
+
+    count: Count
+    longest: NotNegative  # seconds
+    seconds: NotNegative  # of all
+
+
+class Timed(Frozen):
+    """A stretch of batches, between fences."""
+
+    seconds: Seconds  # wall clock
+    cpu_seconds: NotNegative  # of all threads of the process together, spinning ones among them
+
+
+class Profile(Frozen):
+    """A stretch of a loop that was traced, and two beside it that were not."""
+
+    factory: str
+    device: Device  # whose ops these are
+    untraced: tuple[Timed, ...]  # stretches of as many batches, before and after
+    traced: Timed
+    stretch: Seconds  # as the trace has it; what is below is of this time
+    busy: NotNegative  # seconds of it with an op in flight
+    gaps: Gaps
+    ops: tuple[OpTime, ...]  # by name, the most of the stretch first
+    kinds: tuple[OpTime, ...]  # the same ops by kind
+    problems: tuple[str, ...] = ()  # that the trace says it has
+
+    @classmethod
+    def of(cls, factory: str, found: Traced, traced: Timed, untraced: tuple[Timed, ...]) -> Self:
+        """The summary of a trace.
+
+        Args:
+            factory: of the loop.
+            found: in the trace.
+            traced: by the clock.
+            untraced: beside it.
+        """
+        spent = timeline.account(found.ops, found.begin, found.end)
+        frame = pd.DataFrame(
+            {
+                "name": [op.name for op in found.ops],
+                "kind": [op.kind for op in found.ops],
+                "in_flight": spent.in_flight * _PS,
+                "apportioned": spent.apportioned * _PS,
+            }
+        )
+        return cls(
+            factory=factory,
+            device=found.device,
+            untraced=untraced,
+            traced=traced,
+            stretch=(found.end - found.begin) * _PS,
+            busy=spent.busy * _PS,
+            gaps=Gaps(count=len(spent.gaps), longest=spent.gaps.max(initial=0.0) * _PS, seconds=spent.gaps.sum() * _PS),
+            ops=_grouped(frame, "name"),
+            kinds=_grouped(frame.assign(name=frame["kind"]), "kind"),
+            problems=found.problems,
+        )
+
+    @property
+    def busy_share(self) -> float:
+        """Of the traced stretch, with an op in flight."""
+        return self.busy / self.stretch
+
+    @property
+    def overhead(self) -> float:
+        """What tracing adds to the wall-clock time, as a share of it."""
+        return self.traced.seconds / float(np.mean([each.seconds for each in self.untraced])) - 1
+
+    @property
+    def overlap(self) -> float | None:
+        """Ops in flight on average while any is; None without one."""
+        return sum(op.in_flight for op in self.ops) / self.busy if self.busy else None
+
+    @property
+    def cores(self) -> float:
+        """CPUs that the process keeps busy without the profiler, on average."""
+        return sum(each.cpu_seconds for each in self.untraced) / sum(each.seconds for each in self.untraced)
+
+
+class ProfileRecord(Document):
+    """Both loops."""
+
+    title: ClassVar[str] = "profile record"
+
+    kind: Literal["profile"] = "profile"
+    schema_version: Literal[2] = SCHEMA
+    created: datetime.datetime
+    environment: dict[str, Any]
+    settings: Settings  # its batches are those of a stretch
+    every_op: bool = False  # whether cheap ops of plain graphs on a CPU were traced as well
+    arms: dict[str, Profile]
+
+    @model_validator(mode="after")
+    def _has_both_arms(self) -> Self:
+        if sorted(self.arms) != sorted(ARMS):
+            raise ValueError(f"a profile is of {' and '.join(ARMS)}, not of {', '.join(self.arms)}")
+        return self
+
+
+def _grouped(frame: pd.DataFrame, by: str) -> tuple[OpTime, ...]:
+    """The ops together that have the same name or kind, the most of the stretch first."""
+    groups = frame.groupby(by, sort=True)
+    summed = groups.agg(
+        name=("name", "first"),
+        kind=("kind", "first"),
+        count=("name", "size"),
+        in_flight=("in_flight", "sum"),
+        apportioned=("apportioned", "sum"),
+    ).sort_values("apportioned", ascending=False, kind="stable")
+    return tuple(OpTime(**{str(key): value for key, value in row.items()}) for row in summed.to_dict("records"))

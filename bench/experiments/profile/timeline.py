@@ -1,0 +1,78 @@
+"""How much of a stretch ops take: pure functions of when they ran."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # it reads traces by means of TensorFlow
+    from bench.experiments.profile.events import OpEvent
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """Where the time of a stretch went; times in ps, as floats."""
+
+    busy: float  # while at least one op was in flight
+    gaps: np.ndarray  # [gaps] the times when none was
+    in_flight: np.ndarray  # [ops] the time of each op less that of the ops inside it
+    apportioned: np.ndarray  # [ops] that time, each moment of it divided evenly among the ops in flight; sums to busy
+
+
+def account(ops: Sequence[OpEvent], begin: int, end: int) -> Account:
+    """The account of a stretch.
+
+    Args:
+        ops: in any order; what of them lies outside the stretch does not count.
+        begin: of the stretch, in ps.
+        end: of the stretch, in ps.
+    """
+    parts = np.array([*own_parts(ops)], np.int64).reshape(-1, 3)  # [parts, (op, begin, end)]
+    parts[:, 1:] = parts[:, 1:].clip(begin, end)
+    parts = parts[parts[:, 1] < parts[:, 2]]
+    moments = np.unique([begin, end, *parts[:, 1], *parts[:, 2]])  # [moments]
+    began, ended = np.searchsorted(moments, parts[:, 1]), np.searchsorted(moments, parts[:, 2])
+    changes = np.bincount(began, minlength=len(moments)) - np.bincount(ended, minlength=len(moments))
+    depth = np.cumsum(changes)[:-1]  # [moments - 1] ops in flight from one moment to the next
+    widths = np.diff(moments).astype(float)
+    shares = np.concatenate([[0.0], np.cumsum(np.where(depth > 0, widths / np.maximum(depth, 1), 0.0))])
+    return Account(
+        busy=float(widths[depth > 0].sum()),
+        gaps=widths[depth == 0],
+        in_flight=np.bincount(parts[:, 0], parts[:, 2] - parts[:, 1], len(ops)),
+        apportioned=np.bincount(parts[:, 0], shares[ended] - shares[began], len(ops)),
+    )
+
+
+def own_parts(ops: Sequence[OpEvent]) -> Iterator[tuple[int, int, int]]:
+    """When each op was in flight and no other op ran inside it, on the same thread.
+
+    Yields:
+        The number of an op, begin and end of one such time; an op may have several, or none.
+    """
+    by_thread = sorted(range(len(ops)), key=lambda each: (ops[each].thread, ops[each].begin, -ops[each].left))
+    for _, numbers in itertools.groupby(by_thread, key=lambda each: ops[each].thread):
+        yield from _of_thread(ops, numbers)
+
+
+def _of_thread(ops: Sequence[OpEvent], numbers: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """The same of one thread, whose ops come in the order in which they began."""
+    running: list[int] = []  # each inside the one before
+    since: dict[int, int] = {}  # from when on the time of a running op is its own
+    for number in numbers:
+        op = ops[number]
+        while running and ops[running[-1]].left <= op.begin:
+            done = running.pop()
+            yield done, since[done], ops[done].end
+        if running:
+            outer = running[-1]
+            yield outer, since[outer], op.begin
+            since[outer] = op.left
+        running.append(number)
+        since[number] = op.begin
+    for done in reversed(running):
+        yield done, since[done], ops[done].end

@@ -1,0 +1,105 @@
+"""What a record says of the two loops, in numbers: verdict, gate and every renderer take their figures from here."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from bench import stability, statistics
+from bench.experiments.run.record import Arm, HostSyncs, Record, Survival
+from bench.experiments.telemetry.record import Telemetry
+from bench.stability import Autocorrelation, Drift
+from bench.statistics import Interval, Spread
+from bench.timing import ratios as rounds
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmFigures:
+    """Of one loop; None is what was not measured."""
+
+    ms_per_batch: Spread | None
+    start_seconds: Spread | None  # from calling the factory to the end of the first batch
+    host_syncs: HostSyncs | None
+    batches_per_epoch: int | None  # as far as the loop says it
+    temperature: tuple[float, float] | None  # at the start and at the end of the timed batches
+    survivals: dict[str, tuple[Survival, ...]]  # by the text of the fault, one a seed
+    telemetry: Telemetry | None = None
+
+    @property
+    def host_syncs_per_batch(self) -> float | None:
+        """Reads of the device by the host."""
+        return None if self.host_syncs is None else self.host_syncs.reads_per_batch
+
+    @property
+    def host_syncs_per_epoch(self) -> float | None:
+        """The same in as many batches as the loop calls an epoch."""
+        if self.host_syncs is None or self.batches_per_epoch is None:
+            return None
+        return self.host_syncs.reads_per_batch * self.batches_per_epoch
+
+    @property
+    def nbytes_per_batch(self) -> float | None:
+        """Bytes read from the device."""
+        return None if self.host_syncs is None else self.host_syncs.nbytes_per_batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Of the rounds of a run."""
+
+    speed_up: Interval  # time before / time after
+    null: Interval  # the same of `before` against a second instance of itself
+    null_differs: bool  # by more than chance gives once in a thousand runs
+    null_ms_per_batch: Spread
+    speed_up_of_totals: float
+    drift: Drift  # of the speed-up over the run
+    autocorrelation: Autocorrelation  # of the speed-up from round to round
+    overhead: float  # what was done between the measured blocks, as a share of the time in them
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Of both loops."""
+
+    before: ArmFigures
+    after: ArmFigures
+    timing: Timing | None  # None when nothing was timed
+
+    @classmethod
+    def of(cls, record: Record) -> Comparison:
+        """The figures of a record."""
+        return cls(_figures(record, "before"), _figures(record, "after"), _timing(record) if record.rounds else None)
+
+
+def _figures(record: Record, name: str) -> ArmFigures:
+    arm: Arm = record.arms[name]
+    starts = np.array([start.seconds for start in arm.starts])
+    epoch = arm.described_first.get("batches_per_epoch")
+    first, last = arm.described_first.get("temperature"), arm.described_last.get("temperature")
+    return ArmFigures(
+        ms_per_batch=statistics.spread(rounds.milliseconds(record.rounds, name)) if record.rounds else None,
+        start_seconds=statistics.spread(starts) if starts.size else None,
+        host_syncs=arm.host_syncs,
+        batches_per_epoch=epoch if isinstance(epoch, int) and epoch > 0 else None,
+        temperature=None if first is None or last is None else (float(first), float(last)),
+        survivals={
+            fault: tuple(each for each in arm.survivals if each.fault == fault)
+            for fault in dict.fromkeys(each.fault for each in arm.survivals)
+        },
+        telemetry=arm.telemetry,
+    )
+
+
+def _timing(record: Record) -> Timing:
+    ratios = rounds.ratios(record.rounds)
+    return Timing(
+        speed_up=rounds.speed_up(record.rounds),
+        null=rounds.null(record.rounds),
+        null_differs=not rounds.null(record.rounds, 1 - stability.SIGNIFICANT).holds(1.0),
+        null_ms_per_batch=statistics.spread(rounds.milliseconds(record.rounds, "null")),
+        speed_up_of_totals=rounds.speed_up_of_totals(record.rounds),
+        drift=stability.drift(ratios),
+        autocorrelation=stability.autocorrelation(ratios),
+        overhead=record.rounds_seconds / rounds.seconds(record.rounds) - 1.0,
+    )

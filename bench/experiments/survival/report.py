@@ -1,0 +1,148 @@
+"""What a survival experiment found, as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pandas as pd
+
+from bench.experiments.run import wording
+from bench.experiments.run.record import ALIVE, ARMS
+from bench.experiments.survival import figures, plots
+from bench.experiments.survival.fault import Fault
+from bench.experiments.survival.figures import Rate
+from bench.experiments.survival.record import SurvivalRecord
+from bench.machine import environment
+from bench.report import numbers
+from bench.report.report import Number, Report
+
+
+def report(record: SurvivalRecord) -> Report:
+    """What there is to show."""
+    rungs = [loop for loop in record.plan.loops if loop not in ARMS]
+    titled = [
+        ("one batch of gradients gone wrong", by_magnitude(record)),
+        ("other faults", by_fault(record, ARMS, _of_other_shape(record))),
+        ("the ladder of protections", by_fault(record, [*rungs, ARMS[1]], _of_all(record, rungs)) if rungs else _EMPTY),
+        ("how the others ended", deaths(record)),
+        (f"{record.plan.epochs} epochs without a fault", undisturbed(record)),
+    ]
+    return Report.of("survival", titled, footer(record), _numbers(record), plots.pictures(record))
+
+
+def by_magnitude(record: SurvivalRecord) -> pd.DataFrame:
+    """A row for each network and size of its gradients, made so in one batch: both arms.
+
+    Returns:
+        Texts in the columns network, gradients, and one an arm.
+    """
+    found = {arm: figures.by_magnitude(record.survivals[arm]) for arm in ARMS}
+    each = dict.fromkeys(magnitude for arm in ARMS for magnitude in found[arm])
+    rows = [(*name, *(wording.rate(found[arm].get(name, Rate.of(()))) for arm in ARMS)) for name in each]
+    return pd.DataFrame(rows, columns=["network", "gradients", *ARMS])
+
+
+def by_fault(record: SurvivalRecord, loops: Sequence[str], faults: Iterable[str] | None = None) -> pd.DataFrame:
+    """A row for each fault: how many runs of each loop came through, and how the rest ended.
+
+    Args:
+        record: of the experiment.
+        loops: the columns.
+        faults: the rows; None for all faults of these loops.
+
+    Returns:
+        Texts in the columns fault, and one a loop.
+    """
+    texts = dict.fromkeys(each.fault for loop in loops for each in record.survivals[loop])
+    rows = [
+        (
+            Fault.parse(text).describe(),
+            *(wording.rate(Rate.of(each for each in record.survivals[loop] if each.fault == text)) for loop in loops),
+        )
+        for text in (texts if faults is None else faults)
+    ]
+    return pd.DataFrame(rows, columns=["fault", *loops])
+
+
+def deaths(record: SurvivalRecord) -> pd.DataFrame:
+    """A row for each way in which an arm did not come through a fault, in the words of the first of its runs.
+
+    Returns:
+        Texts in the columns fault, loop, runs, outcome, the first of them.
+    """
+    ways: dict[tuple[str, str, str], list[str]] = {}
+    for arm in ARMS:
+        for each in record.survivals[arm]:
+            if each.outcome not in (*ALIVE, "not tested"):
+                ways.setdefault((each.fault, arm, each.outcome), []).append(each.reason)
+    rows = [
+        (Fault.parse(fault).describe(), arm, str(len(reasons)), outcome, reasons[0])
+        for (fault, arm, outcome), reasons in ways.items()
+    ]
+    return pd.DataFrame(rows, columns=["fault", "loop", "runs", "outcome", "the first of them"])
+
+
+def undisturbed(record: SurvivalRecord) -> pd.DataFrame:
+    """A row for each loop that trained long without a fault.
+
+    Returns:
+        Texts in the columns loop, batches a run, died (95%).
+    """
+    rows = []
+    for loop, runs in record.undisturbed.items():
+        dead, ended, share = figures.died(runs)
+        if share:
+            range_ = _range([run.batches for run in runs if run.ended == "whole"])
+            rows.append((loop, range_, f"{dead} of {ended} ({share.low:.0%} to {share.high:.0%})"))
+    return pd.DataFrame(rows, columns=["loop", "batches a run", "died (95%)"])
+
+
+def footer(record: SurvivalRecord) -> list[str]:
+    """What a reader must know to believe the tables."""
+    plan = record.plan
+    runs = {loop: len(found) for loop, found in record.survivals.items()}
+    counts = ", ".join(f"{count} of {loop}" for loop, count in runs.items())
+    first, last = plan.seeds[0], plan.seeds[-1]
+    seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
+    commit = record.environment.get("commit")
+    return [
+        *(f"{arm}: {plan.loops[arm].factory}" for arm in ARMS),
+        f"preset {plan.preset}, {seeds}; runs with a fault: {counts}",
+        "alive: skipped (the bad update did not happen at all) or survived (finite, and the weights still move at "
+        "least a tenth as far as without the fault), with Wilson's 95% interval; back: the weights move at least half "
+        "as far again, and each metric is where it is without the fault",
+        environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
+    ]
+
+
+def _numbers(record: SurvivalRecord) -> Iterator[Number]:
+    for loop, runs in record.survivals.items():
+        for fault in dict.fromkeys(each.fault for each in runs):
+            rate = Rate.of(each for each in runs if each.fault == fault)
+            yield from numbers.interval(f"alive after {fault}", loop, "share of runs", rate.share)
+            yield from numbers.plain(f"runs with {fault}", loop, "runs", rate.runs)
+    for loop, long in record.undisturbed.items():
+        dead, ended, share = figures.died(long)
+        yield from numbers.interval("died without a fault", loop, "share of runs", share)
+        yield from numbers.plain("died without a fault", loop, "runs", dead)
+        yield from numbers.plain("runs without a fault", loop, "runs", ended)
+
+
+_EMPTY = pd.DataFrame()
+
+
+def _of_all(record: SurvivalRecord, loops: Sequence[str]) -> tuple[str, ...]:
+    """The faults that every one of some loops is put through."""
+    first, *rest = (record.plan.loops[loop].faults for loop in loops)
+    return tuple(fault for fault in first if all(fault in each for each in rest))
+
+
+def _of_other_shape(record: SurvivalRecord) -> tuple[str, ...]:
+    """The faults that are not in the table of magnitudes."""
+    faults = dict.fromkeys(each.fault for arm in ARMS for each in record.survivals[arm])
+    return tuple(fault for fault in faults if figures.magnitude_of(Fault.parse(fault)) is None)
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts, default=0), max(counts, default=0)
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,85 @@
+"""A fault inside a graph, that can be on or off: traced once, for the batches with it and those without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bench.experiments.survival.fault import Fault
+
+
+class Switch:
+    """Makes numbers go wrong while it is on.
+
+    Its state is in variables on the device, which traced functions capture. While it is off, every number passes bit
+    for bit as it is: what is chosen between is the genuine tensor and the faulty one, and nothing is computed with
+    the genuine one. (Multiplying by 1 could already change a bit under XLA.)
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+        self._is_on = False
+        self._on = tf.Variable(False, trainable=False, name="fault_is_on")
+        # Of 64 bits, and so is the product: 0 times a factor beyond a float16 is 0 still.
+        self._factor = tf.Variable(1.0, trainable=False, dtype=tf.float64, name="fault_factor")
+        self._strikes = tf.Variable(0, dtype=tf.int64, trainable=False, name="times_the_fault_has_struck")
+
+    def set(self, strength: float | None) -> None:
+        """From here on the fault happens with this factor, or it does not."""
+        self._is_on = strength is not None
+        self._on.assign(self._is_on)
+        self._factor.assign(1.0 if strength is None else strength)
+
+    def strikes(self) -> int:
+        """How often the fault has happened; reads the device."""
+        return int(self._strikes.numpy())
+
+    def count(self) -> None:
+        """To be called where something is made to go wrong, once for all that is at that place."""
+        self._strikes.assign_add(tf.cast(self._on, tf.int64))
+
+    def takes(self, value: Any) -> bool:
+        """Whether `value` is of the kind whose numbers can go wrong."""
+        if isinstance(value, tf.IndexedSlices):
+            value = value.values
+        if isinstance(value, np.ndarray):
+            return value.dtype.kind in "fiu"
+        return isinstance(value, tf.Tensor) and (value.dtype.is_floating or value.dtype.is_integer)
+
+    def corrupt(self, value: Any) -> Any:
+        """The tensor, IndexedSlices or array `value` as the fault leaves it."""
+        if isinstance(value, np.ndarray):
+            if tf.inside_function():  # a constant of the graph, which outlives this moment
+                return self.corrupt(tf.constant(value))
+            return self.corrupt(tf.constant(value)).numpy() if self._is_on else value
+        if isinstance(value, tf.IndexedSlices):
+            return tf.IndexedSlices(self.corrupt(value.values), value.indices, value.dense_shape)
+        hit = self._on.read_value()
+        if self._fault.extent == "element":
+            hit &= tf.reshape(tf.equal(tf.range(tf.size(value)), 0), tf.shape(value))
+        if value.dtype.is_integer:
+            return tf.where(hit, _filled(value, value.dtype.max), value)
+        factor, scales = self._factor.read_value(), self._fault.kind == "scale"
+
+        # The gradient of tf.where adds a zero, of the side that was not chosen: it takes its sign from another zero.
+        @tf.custom_gradient
+        def chosen(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                faulty = _product(upstream, factor) if scales else tf.zeros_like(upstream)
+                return tf.where(hit, faulty, upstream)
+
+            faulty = _product(value, factor) if scales else _filled(value, float(self._fault.kind))
+            return tf.where(hit, faulty, value), gradient
+
+        return chosen(value)
+
+
+def _product(value: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.cast(value, tf.float64) * factor, value.dtype)
+
+
+def _filled(value: tf.Tensor, number: float) -> tf.Tensor:
+    return tf.fill(tf.shape(value), tf.constant(number, value.dtype))

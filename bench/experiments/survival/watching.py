@@ -1,0 +1,255 @@
+"""Looking at a loop while it trains batch by batch, with a fault or without."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import math
+import traceback
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from bench.errors import UsageError
+from bench.experiments.survival.fault import Fault
+from bench.experiments.survival.injection import Injection, injection
+from bench.experiments.survival.observation import PATIENCE, Ended, Observation
+from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, history, variable_name
+
+
+def observe(
+    name: str,
+    factory: LoopFactory,
+    spec: LoopSpec,
+    fault: Fault | None,
+    batches: int | None = None,
+    epochs: int | None = None,
+) -> Observation:
+    """Trains a fresh loop batch by batch, and looks at all its variables after each.
+
+    Args:
+        name: of the factory, for messages.
+        factory: of the loop.
+        spec: to make it with.
+        fault: what goes wrong meanwhile, if anything does.
+        batches: to train; a fault of a single batch that waits for its network adds to them.
+        epochs: to train instead, of as many batches as the loop says of itself; it is looked at after each epoch.
+
+    Raises:
+        UsageError: the factory failed, what it made keeps to no contract, or the fault's place is not to be found.
+    """
+    with contextlib.nullcontext() if fault is None else injection(fault) as way:
+        try:
+            loop = build(name, factory, spec)
+        except UsageError as error:
+            if isinstance(error.__cause__, MemoryError | tf.errors.ResourceExhaustedError):  # no mistake of anybody's
+                return Observation(ended="crashed", why=str(error))
+            raise
+        if way is not None:
+            way.attach(loop)
+        if batches is None:
+            length = describe(loop).get("batches_per_epoch")
+            if not isinstance(length, int) or length < 1 or epochs is None:
+                return Observation(ended="not tested", why="the loop does not say how many batches make an epoch")
+            return _Watch(loop, fault, way, spec.seed, stride=length).train(epochs)
+        return _Watch(loop, fault, way, spec.seed).train(batches)
+
+
+class _Watch:
+    """A loop and what has been seen of it so far."""
+
+    def __init__(
+        self, loop: TrainingLoop, fault: Fault | None, way: Injection | None, seed: int, stride: int = 1
+    ) -> None:
+        self._loop, self._fault, self._way, self._seed, self._stride = loop, fault, way, seed, stride
+        self._names: dict[tuple[str, int], str] = {}  # each with a number, that makes it one variable's alone
+        self._weights: dict[str, None] = {}  # in the order in which they were first seen
+        self._finite: dict[str, bool] = {}  # whether a variable was so when it was first seen: not every one has to be
+        self._last = self._read()
+        self._usual: set[str] = set()  # what changed in the batches before the fault; not each of them in every one
+        self._steps: dict[str, list[float]] = {}
+        self._struck: list[int] = []
+        self._skipped: list[int] = []
+        self._moved_in_skips: set[str] = set()
+        self._first_bad: int | None = None
+        self._worst = 0.0
+
+    def train(self, batches: int) -> Observation:
+        """Trains so many batches, or strides; whatever the loop dies of is what was seen."""
+        waited, batch = 0, 0
+        try:
+            while batch < batches + waited:
+                strength = None if self._fault is None else self._fault.strength(batch - waited, self._seed)
+                struck = self._one(batch, strength)
+                if strength is not None and not struck and self._fault is not None and self._fault.batches == 1:
+                    if waited == PATIENCE:
+                        return self._seen("not tested", f"{self._why_not()} ({PATIENCE} more were tried)")
+                    waited += 1
+                batch += 1
+            if self._fault is not None and not self._struck:
+                return self._seen("not tested", self._why_not())
+            with _blaming_the_loop():
+                metrics = history(self._loop)
+            return self._seen("whole", "", metrics)
+        except _LoopError as died:
+            error = died.__cause__
+            return self._seen("crashed", f"{type(error).__name__}: {gist(error)}", self._history_after_all())
+
+    def _one(self, batch: int, strength: float | None) -> bool:
+        """Trains a batch; gives whether the fault has struck in it."""
+        before = 0 if self._way is None else self._way.strikes()
+        if self._way is not None:
+            self._way.set(strength)
+        # Weights and learning rates that the fault has just changed have not moved by training.
+        self._last = self._read() if strength is not None else self._last
+        try:
+            with _blaming_the_loop():
+                self._loop.run(self._stride)
+        finally:
+            struck = self._way is not None and self._way.strikes() > before
+            if struck:
+                self._struck.append(batch)
+        self._look(batch, struck)
+        return struck
+
+    def _look(self, batch: int, struck: bool) -> None:
+        now = self._read()
+        # What was not there before the batch, as an optimizer's state before the first, has not moved in it.
+        moved = {name for name, value in now.items() if name in self._last and _bits(value) != _bits(self._last[name])}
+        for name in self._weights:
+            step = _distance(self._last[name], now[name]) if name in moved else 0.0
+            self._steps.setdefault(name, [0.0] * batch).append(step)
+        if struck:
+            self._look_for_skip(batch, moved)
+        elif not self._struck:
+            self._usual |= moved
+        self._look_for_the_worst(now)
+        if self._first_bad is None and self._broken(now):
+            self._first_bad = self._stride * (batch + 1) - 1
+        self._last = now
+
+    def _look_for_skip(self, batch: int, moved: set[str]) -> None:
+        assert self._fault is not None
+        attacked = {name for name in self._usual if self._fault.hits(name)}
+        weights = attacked & self._weights.keys()
+        if weights and not weights & moved:
+            self._skipped.append(batch)
+            # State belongs to what is attacked by its name; where nothing at all was trained, whatever its name is.
+            state = attacked if moved & self._weights.keys() else self._usual
+            self._moved_in_skips |= state & moved
+
+    def _look_for_the_worst(self, now: dict[str, np.ndarray]) -> None:
+        if self._struck:
+            seen = [self._worst, *(_largest(now[name]) for name in self._weights if name in now)]
+            self._worst = max(seen, key=_nan_last)
+
+    def _broken(self, now: dict[str, np.ndarray]) -> list[str]:
+        return [name for name, value in now.items() if self._finite[name] and not _is_finite(value)]
+
+    def _seen(self, ended: Ended, why: str, metrics: dict[str, np.ndarray] | None = None) -> Observation:
+        end = self._read()
+        self._look_for_the_worst(end)
+        broken = self._broken(end)
+        metrics = metrics or {}
+        first = [int(np.argmin(np.isfinite(each))) for each in metrics.values() if not np.all(np.isfinite(each))]
+        bad = [*first, *([] if self._first_bad is None else [self._first_bad])]
+        if broken and not bad:  # in the batch that it has died in
+            bad = [self._stride * len(next(iter(self._steps.values()), []))]
+        return Observation(
+            ended=ended,
+            why=why,
+            stride=self._stride,
+            metrics={name: tuple(values.tolist()) for name, values in metrics.items()},
+            steps={name: tuple(values) for name, values in self._steps.items()},
+            struck=tuple(self._struck),
+            skipped=tuple(self._skipped),
+            moved_in_skips=tuple(sorted(self._moved_in_skips)),
+            first_bad=min(bad, default=None),
+            worst=self._worst,
+            bad_weights=tuple(name for name in broken if name in self._weights),
+            bad_state=tuple(name for name in broken if name not in self._weights),
+        )
+
+    def _why_not(self) -> str:
+        if self._way is None or self._fault is None:
+            return ""
+        during = range(self._fault.batch, self._fault.end)
+        if all(self._fault.strength(batch, self._seed) is None for batch in during):
+            return f"a probability of {self._fault.probability:g} let it happen in none of its batches"
+        return self._way.why_not()
+
+    def _history_after_all(self) -> dict[str, np.ndarray]:
+        """Of a loop that has died, which need not be able to say anything more."""
+        try:
+            return history(self._loop)
+        except Exception:
+            return {}
+
+    def _read(self) -> dict[str, np.ndarray]:
+        """Copies of all variables that hold numbers; an optimizer may make its own in the first batch."""
+        found: dict[str, np.ndarray] = {}
+        namesakes: collections.Counter[str] = collections.Counter()
+        for variable in self._loop.variables:
+            called = variable_name(variable)
+            namesakes[called] += 1
+            # Not its place in the list, which is another when new ones come before it.
+            name = self._names.setdefault((called, namesakes[called]), f"{len(self._names)}:{called}")
+            value = np.array(variable.numpy())
+            if value.dtype.kind not in "OSU":
+                found[name] = value
+                self._finite.setdefault(name, _is_finite(value))
+                if variable.trainable:
+                    self._weights[name] = None
+        return found
+
+
+class _LoopError(Exception):
+    """The cause is what the loop has died of."""
+
+
+@contextlib.contextmanager
+def _blaming_the_loop() -> Iterator[None]:
+    """What is raised in here is the loop's; all else that may be is a mistake of ours, or of the user's."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _LoopError from error
+
+
+def _bits(values: np.ndarray) -> bytes:
+    return values.tobytes()
+
+
+def _is_finite(values: np.ndarray) -> bool:
+    return bool(np.all(np.isfinite(values)))
+
+
+def _distance(before: np.ndarray, after: np.ndarray) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = float(np.linalg.norm((after.astype(float) - before.astype(float)).reshape(-1)))
+    return found if math.isfinite(found) else math.nan
+
+
+def _largest(values: np.ndarray) -> float:
+    """The largest magnitude in an array; NaN when there is one."""
+    return float(np.max(np.abs(values.astype(float)), initial=0.0))
+
+
+def _nan_last(value: float) -> tuple[bool, float]:
+    """An order in which NaN is worse than infinity."""
+    return math.isnan(value), 0.0 if math.isnan(value) else value
+
+
+def gist(error: BaseException | None) -> str:
+    """The line of a message that says what happened; TensorFlow begins its own with where."""
+    if error is None:
+        return ""
+    where = ("Graph execution error", "Detected at node", "<stack traces", "File ", "[[{{", "[Op:")
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(where)]
+    if not (telling or lines):
+        return traceback.extract_tb(error.__traceback__)[-1].name
+    return (telling or lines)[0][:400]

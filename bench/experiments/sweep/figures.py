@@ -1,0 +1,96 @@
+"""What a sweep says in numbers: every renderer takes its figures from here."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bench.experiments.run.figures import Comparison
+from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.verdict import Verdict
+from bench.experiments.sweep.axis import Axis
+from bench.experiments.sweep.plan import Sweep
+from bench.experiments.sweep.record import SweepRecord
+from bench.experiments.sweep.trial import Measured
+from bench.statistics import Interval, Spread, spread
+from bench.timing import ratios as rounds
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmCost:
+    """Of one loop at one size."""
+
+    ms_per_batch: Spread
+    per_second: Spread | None  # tokens, or samples where those are not known; None: the loop does not say how many
+
+
+@dataclasses.dataclass(frozen=True)
+class PointFigures:
+    """Of both loops at one size."""
+
+    value: int  # on the axis
+    own: bool  # whether it is the size without any axis
+    arms: dict[str, ArmCost]  # empty where nothing was measured
+    speed_up: Interval | None  # time before / time after
+    null: Interval | None  # the same of `before` against a second instance of itself
+    rounds: int
+    verdict: Verdict | None
+    why_not: str  # in words; empty where it was measured
+
+
+@dataclasses.dataclass(frozen=True)
+class AxisFigures:
+    """Along one axis."""
+
+    name: str
+    unit: str | None  # of throughput: `tokens` or `samples`; None: no loop says how many
+    points: tuple[PointFigures, ...]  # in the order of the values
+
+
+def of(record: SweepRecord) -> tuple[AxisFigures, ...]:
+    """The figures along each axis of a sweep."""
+    return tuple(_along(axis, record) for axis in record.sweep.axes)
+
+
+def _along(axis: Axis, record: SweepRecord) -> AxisFigures:
+    measured = [record.measured[point.name] for point in record.sweep.points[axis.name]]
+    unit = _unit(measured)
+    points = (_point(value, each, unit, record.sweep) for value, each in zip(axis.values, measured, strict=True))
+    return AxisFigures(axis.name, unit, tuple(points))
+
+
+def _unit(measured: list[Measured]) -> str | None:
+    """One for all points of an axis, or they could not be compared."""
+    if not any(each.samples for each in measured):
+        return None
+    return "tokens" if all(each.point.tokens is not None for each in measured) else "samples"
+
+
+def _point(value: int, measured: Measured, unit: str | None, sweep: Sweep) -> PointFigures:
+    own, record = sweep.is_own(measured.point), measured.record
+    if record is None or not record.rounds:
+        return PointFigures(value, own, {}, None, None, 0, None, f"{measured.ended}: {measured.why}")
+    found = Comparison.of(record)
+    timing = found.timing
+    return PointFigures(
+        value=value,
+        own=own,
+        arms={arm: _cost(record, arm, _per_batch(measured, arm, unit)) for arm in ARMS},
+        speed_up=timing.speed_up if timing else None,
+        null=timing.null if timing else None,
+        rounds=len(record.rounds),
+        verdict=Verdict.of(record, found),
+        why_not="",
+    )
+
+
+def _per_batch(measured: Measured, arm: str, unit: str | None) -> float | None:
+    """Units of throughput in a batch."""
+    samples = measured.samples.get(arm)
+    if samples is None or unit is None:
+        return None
+    return samples * (measured.point.tokens or 1) if unit == "tokens" else samples
+
+
+def _cost(record: Record, arm: str, per_batch: float | None) -> ArmCost:
+    ms = rounds.milliseconds(record.rounds, arm)
+    return ArmCost(spread(ms), None if not per_batch else spread(1e3 * per_batch / ms))

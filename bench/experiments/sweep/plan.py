@@ -1,0 +1,75 @@
+"""At which sizes of the work both loops are to be measured, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+from pydantic import model_validator
+
+from bench.document import Frozen
+from bench.experiments.run.record import Settings
+from bench.experiments.sweep.axis import Axis
+from bench.experiments.sweep.trial import Point
+
+TIME_LIMIT = 900.0
+"""Seconds for a point, unless something else is asked for."""
+
+_SHARE_OF_ROUNDS = 0.5
+"""Of the time limit, at most: the rest is for starting, compiling, and rounds that take longer than they should."""
+
+
+class Size(NamedTuple):
+    """What one value of an axis comes to for the loops."""
+
+    options: dict[str, Any]  # all that they are built with
+    tokens: int | None  # in a sample; None where it is not known
+
+
+class Sweep(Frozen):
+    """What is to be measured: along each axis, with all else as the settings have it."""
+
+    settings: Settings  # `max_time` is for the rounds of all points together
+    axes: tuple[Axis, ...]
+    points: dict[str, tuple[Point, ...]]  # by the name of an axis, one a value
+
+    @model_validator(mode="after")
+    def _has_a_point_for_each_value(self) -> Self:
+        if {axis.name: len(axis.values) for axis in self.axes} != {name: len(of) for name, of in self.points.items()}:
+            raise ValueError("a sweep has a point for each value of each axis")
+        return self
+
+    @classmethod
+    def of(cls, settings: Settings, sizes: Mapping[Axis, Sequence[Size]], time_limit: float = TIME_LIMIT) -> Self:
+        """The sweep over some sizes, whose points share the settings' time for rounds alike.
+
+        Args:
+            settings: of all points but for the options.
+            sizes: one for each value of each axis; those that are the same are one point.
+            time_limit: seconds for a point; one that takes longer is ended.
+        """
+        distinct = {repr(sorted(size.options.items())) for of in sizes.values() for size in of}
+        seconds = min(settings.max_time / max(1, len(distinct)), _SHARE_OF_ROUNDS * time_limit)
+
+        def point(size: Size) -> Point:
+            changed = settings.model_copy(update={"options": dict(size.options), "max_time": seconds})
+            return Point(settings=changed, tokens=size.tokens, time_limit=time_limit)
+
+        points = {axis.name: tuple(map(point, of)) for axis, of in sizes.items()}
+        return cls(settings=settings, axes=tuple(sizes), points=points)
+
+    def distinct(self) -> dict[str, Point]:
+        """Each point once, however many axes it lies on, by the name of its job."""
+        return {point.name: point for axis in self.axes for point in self.points[axis.name]}
+
+    def titles(self) -> dict[str, str]:
+        """The same points as a person calls them: `batch 64`, or `batch 64 = tokens 20`."""
+        found: dict[str, list[str]] = {}
+        for axis in self.axes:
+            for value, point in zip(axis.values, self.points[axis.name], strict=True):
+                found.setdefault(point.name, []).append(f"{axis.name} {value}")
+        return {name: " = ".join(told) for name, told in found.items()}
+
+    def is_own(self, point: Point) -> bool:
+        """Whether a point is the size that the settings stand for without any axis."""
+        return point.settings.options == self.settings.options

@@ -1,0 +1,1 @@
+"""How often a loop makes the host wait for the device."""

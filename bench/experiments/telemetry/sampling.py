@@ -1,0 +1,82 @@
+"""Has a process of its own look on while a loop trains in this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from types import TracebackType
+from typing import IO, Self
+
+from bench.experiments.telemetry.record import Sample
+from bench.jobs import pool
+
+INTERVAL = 0.1
+"""Seconds from one sample to the next."""
+
+_PATIENCE = 10.0
+"""Seconds for the sampler to begin, and to end; NVML can take a few."""
+
+
+class Sampler:
+    """Samples of this process and of the GPUs, taken while it is entered.
+
+    Args:
+        interval: seconds from one to the next.
+
+    Attributes:
+        began_in_time: whether the first one was there when it had been entered.
+    """
+
+    def __init__(self, interval: float = INTERVAL) -> None:
+        self._command = [sys.executable, "-m", "bench.experiments.telemetry.sampler", str(os.getpid()), str(interval)]
+
+    def __enter__(self) -> Self:
+        # Files without a name: whoever ends this process leaves nothing behind.
+        self._lines, self._notes = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,  # the sampler ends when this end of it is closed
+            stdout=self._lines,
+            stderr=self._notes,
+            env={**os.environ, **pool.of_loops()},
+        )
+        self.began_in_time = self._await_first()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            self._process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+        finally:
+            self._lines.close()
+            self._notes.close()
+
+    def samples(self) -> tuple[Sample, ...]:
+        """Those that were taken until now."""
+        lines = _written(self._lines).splitlines(keepends=True)
+        return tuple(Sample.model_validate_json(line) for line in lines if line.endswith("\n"))
+
+    def problem(self) -> str:
+        """Why there are no more samples, in words; empty while there are."""
+        code = self._process.poll()
+        if code is None:
+            return "" if self.samples() else "the sampler has taken no sample"
+        said = _written(self._notes).splitlines() or [""]
+        return f"the sampler ended with code {code}: {said[-1]}"
+
+    def _await_first(self) -> bool:
+        """Until it has imported what it needs, which takes time from whatever runs beside it; whether it has."""
+        until = time.monotonic() + _PATIENCE
+        while not (there := bool(self.samples())) and self._process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        return there
+
+
+def _written(file: IO[bytes]) -> str:
+    """What has been written; where the sampler, which shares the file's position, writes next stays as it is."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")

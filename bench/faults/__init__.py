@@ -1,5 +1,0 @@
-"""Numbers that go wrong on demand in any training loop, and how the loop came through."""
-
-from bench.faults.fault import Fault
-
-__all__ = ["Fault"]

@@ -1,0 +1,1 @@
+"""Questions to records: gate, references, history, claims."""

@@ -1,0 +1,220 @@
+"""Whether a record may pass: for a job that runs on every change and must neither cry wolf nor sleep.
+
+A slowdown is judged as a non-inferiority trial judges a drug (Wellek, Testing Statistical Hypotheses of
+Equivalence and Noninferiority, 2010): a record passes when its interval shows that the slowdown is less than
+the limit, and fails when the interval shows that there is one and cannot show that it is less. So noise is
+neither a failure nor a pass: a run too short to tell is inconclusive.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Self
+
+from bench.experiments.run.record import Record
+from bench.experiments.run.verdict import invalid, suspicion
+from bench.records import comparability
+from bench.statistics import Interval, total_ratio_interval, unpaired_ratio_interval
+from bench.timing import ratios
+
+CONFIDENCE = 0.999
+"""Of the gate's intervals. A gate is asked on every change: of a hundred answers at 95%, a few would be wrong by
+chance. At this one and with the default precision, what is called a slowdown begins halfway to the default limit."""
+
+MAX_SLOWDOWN = 0.05
+
+
+class Outcome(enum.IntEnum):
+    """Of a gate, and of each of its checks; the value is the exit code. 2 is wrong use, as everywhere."""
+
+    PASSED = 0
+    FAILED = 1
+    INCONCLUSIVE = 3
+    INVALID = 4
+
+
+_GRAVEST_FIRST = (Outcome.INVALID, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.PASSED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a record must keep to."""
+
+    max_slowdown: float = MAX_SLOWDOWN  # as a share: 0.05 is 5% more ms/batch
+    max_syncs: float | None = None  # host syncs a batch, of the loop after
+    min_speedup: float | None = None  # time before / time after
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One question, its answer, and the numbers that it was answered with where there are some."""
+
+    name: str
+    outcome: Outcome
+    text: str
+    interval: Interval | None = None
+    limit: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """All the answers; the gravest is the gate's own."""
+
+    checks: tuple[Check, ...]
+
+    @classmethod
+    def invalid(cls, *reasons: str) -> Self:
+        """When there is nothing to be asked."""
+        return cls(tuple(Check("validity", Outcome.INVALID, reason) for reason in reasons))
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of the gate."""
+        return min((check.outcome for check in self.checks), key=_GRAVEST_FIRST.index)
+
+    @property
+    def line(self) -> str:
+        """What failed and by how much; if nothing did, what was found."""
+        same = [check.text for check in self.checks if check.outcome == self.outcome]
+        return f"{self.outcome.name.lower()}: {'; '.join(same)}"
+
+
+def judge(record: Record, limits: Limits, reference: Record | None = None) -> Decision:
+    """Whether `record` keeps to the limits.
+
+    Args:
+        record: of the run to be judged.
+        limits: for it.
+        reference: what ms/batch must not exceed; without one, the record's own loop before.
+    """
+    broken = [f"the record: {problem}" for problem in invalid(record)]
+    if reference is not None:
+        broken += [f"the reference: {problem}" for problem in invalid(reference)]
+        broken += comparability.arms(record, reference) or comparability.differences(record, reference)
+    if broken:
+        return Decision.invalid(*broken)
+    checks = _slowdown(record, limits.max_slowdown, reference)
+    if limits.min_speedup is not None:
+        checks.append(_speedup(record, limits.min_speedup))
+    if limits.max_syncs is not None:
+        checks.append(_syncs(record, limits.max_syncs))
+    if why := suspicion(record):
+        checks.append(Check("plausibility", Outcome.INCONCLUSIVE, f"suspicious: {why}"))
+    return Decision(tuple(checks))
+
+
+def slowdown_in(record: Record) -> tuple[Interval, float]:
+    """By what factor the loop after is slower than the loop before, and by what a second instance of that is.
+
+    Where the null arm shows that two instances of the loop before differ, the interval is widened on both sides by
+    as much: which of them the loop after should be held against cannot be known.
+
+    Returns:
+        The factor, and the factor by which the null arm takes longer; 1 when its interval holds 1.
+    """
+    factor = ratios.speed_up(record.rounds, CONFIDENCE).reciprocal
+    null = ratios.null(record.rounds, CONFIDENCE).reciprocal
+    noise = 1.0 if null.holds(1.0) else null.estimate
+    return _widened(factor, noise), noise
+
+
+def slowdown_against(record: Record, reference: Record) -> tuple[Interval, float]:
+    """By what factor the loop after is slower than in the reference, and by what the machine is.
+
+    Two runs meet two moods of a machine, which the unchanged loop before tells: each run's times are divided
+    by those of its own loop before. But a mood need not hit both loops alike. By how much more or less it hits
+    the one cannot be known, and is taken to be no more than it hits the other: the interval is widened on both
+    sides by what the loop before has moved. (The plain ratio of ms/batch always lies in it.)
+
+    Returns:
+        The factor, and the factor by which the loop before takes longer than in the reference; 1 when its interval
+        holds 1.
+    """
+    after, before = (
+        (ratios.milliseconds(record.rounds, name), ratios.milliseconds(reference.rounds, name))
+        for name in ("after", "before")
+    )
+    relative = unpaired_ratio_interval(after[0] / before[0], after[1] / before[1], CONFIDENCE)
+    moved = unpaired_ratio_interval(before[0], before[1], CONFIDENCE)
+    mood = 1.0 if moved.holds(1.0) else moved.estimate
+    return _widened(relative, mood), mood
+
+
+def _widened(interval: Interval, factor: float) -> Interval:
+    """By a factor, which may be above 1 or below, on both sides."""
+    more = max(factor, 1 / factor)
+    return Interval(interval.estimate, interval.low / more, interval.high * more)
+
+
+def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Check]:
+    if reference is None:
+        factor, noise = slowdown_in(record)
+        than, advice = "before", f"a second instance of the loop before takes {noise - 1:+.1%}: run again"
+    else:
+        factor, noise = slowdown_against(record, reference)
+        than = "in the reference, relative to before"
+        advice = (
+            f"the loop before, which should not have changed, took {noise - 1:+.1%}, so the machine was not the same "
+            "(or what both loops share has changed): run again, or time the old loop as --before in one run"
+        )
+    text = f"after takes {factor.estimate - 1:+.1%} ms/batch compared with {than} {_numbers(factor, limit)}"
+    if factor.low > 1 and factor.high >= 1 + limit:
+        return [Check("slowdown", Outcome.FAILED, text, _less_one(factor), limit)]
+    if factor.high >= 1 + limit:
+        text += f"; {advice if noise != 1 else 'more rounds would tell: --precision, --max-time'}"
+        return [Check("slowdown", Outcome.INCONCLUSIVE, text, _less_one(factor), limit)]
+    return [
+        Check("slowdown", Outcome.PASSED, text, _less_one(factor), limit),
+        _in_total(record, limit, reference, noise),
+    ]
+
+
+def _in_total(record: Record, limit: float, reference: Record | None, noise: float) -> Check:
+    """A slowdown that only some rounds show, such as a checkpoint now and then: robust means leave it out."""
+    after, before = (ratios.milliseconds(record.rounds, name) for name in ("after", "before"))
+    there = None
+    if reference is not None:
+        there = tuple(ratios.milliseconds(reference.rounds, name) for name in ("after", "before"))
+
+    def interval(confidence: float) -> Interval:
+        return _widened(total_ratio_interval(after, before, there, confidence), noise)
+
+    factor = interval(CONFIDENCE)
+    text = f"in total time after takes {factor.estimate - 1:+.1%} {_numbers(factor, limit)}"
+    outcome = Outcome.PASSED
+    if factor.low > 1 + limit:
+        outcome = Outcome.FAILED
+        text += ": some of its rounds are slow"
+    elif factor.estimate > 1 + limit and interval(0.95).low > 1:
+        outcome = Outcome.INCONCLUSIVE
+        text += ": a few of its rounds are slow; more of them would tell whether by chance"
+    return Check("total time", outcome, text, _less_one(factor), limit)
+
+
+def _numbers(factor: Interval, limit: float) -> str:
+    return f"({CONFIDENCE:.1%} interval {factor.low - 1:+.1%} to {factor.high - 1:+.1%}; limit {limit:+.1%})"
+
+
+def _less_one(factor: Interval) -> Interval:
+    return Interval(*(value - 1 for value in factor))
+
+
+def _speedup(record: Record, limit: float) -> Check:
+    ratio = ratios.speed_up(record.rounds, CONFIDENCE)
+    text = (
+        f"before/after is {ratio.estimate:.2f}× ({CONFIDENCE:.1%} interval {ratio.low:.2f} to {ratio.high:.2f}; "
+        f"at least {limit:g}× is wanted)"
+    )
+    outcome = Outcome.PASSED if ratio.low >= limit else Outcome.FAILED if ratio.high < limit else Outcome.INCONCLUSIVE
+    return Check("speedup", outcome, text, ratio, limit)
+
+
+def _syncs(record: Record, limit: float) -> Check:
+    counted = record.arms["after"].host_syncs
+    if counted is None:
+        return Check("syncs", Outcome.INVALID, "the host syncs of after were not counted", limit=limit)
+    found = counted.reads_per_batch
+    text = f"after makes {found:.3g} host syncs a batch (limit {limit:g})"
+    outcome = Outcome.PASSED if found <= limit else Outcome.FAILED
+    return Check("syncs", outcome, text, Interval(found, found, found), limit)

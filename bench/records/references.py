@@ -1,0 +1,71 @@
+"""The records that others are held against: one for each machine and kind of run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from bench.errors import InvalidRecordError, UsageError
+from bench.experiments.run.record import Record
+from bench.records import comparability
+
+_NAME = "reference-*.json"
+
+
+def accept(record: Record, results: Path) -> Path:
+    """Makes a record the reference for its machine, its loops and its settings, in place of the one there was.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    return record.write_as(path(record, results))
+
+
+def path(record: Record, results: Path) -> Path:
+    """Where the reference of such a record lies in a folder of results."""
+    settings, machine = record.settings, [record.environment.get(key) for key in ("gpus", "cpu", "cores")]
+    kind = [settings.before, settings.after, settings.batches, settings.options, machine]
+    digest = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:6]
+    return results / machine_name(record) / f"reference-{settings.preset}-{digest}.json"
+
+
+def find(record: Record, where: Path) -> Record:
+    """The reference for a record: a file, or the one in a folder of results that suits it.
+
+    Raises:
+        UsageError: there is no such file or folder.
+        InvalidRecordError: there is one that holds no record, or the folder has none for such a run.
+    """
+    if not where.is_dir():
+        return Record.read(where)
+    unsuitable = []
+    for each in sorted(where.rglob(_NAME)):
+        try:
+            reference = Record.read(each)
+        except InvalidRecordError as error:  # of another machine or an older version, and no matter if one suits
+            unsuitable.append(str(error))
+            continue
+        differing = comparability.arms(record, reference) + comparability.differences(record, reference)
+        if not differing:
+            return reference
+        unsuitable.append(f"{each.relative_to(where)} differs in {'; '.join(differing)}")
+    why = f" ({'. '.join(unsuitable[:3])})" if unsuitable else ""
+    raise InvalidRecordError(
+        f"reference {where}: has none for such a run{why}; python -m bench accept RECORD makes one"
+    )
+
+
+def machine_name(record: Record) -> str:
+    """A folder's name for the machine: `nvidia-h100-80gb-hbm3`, or `amd-epyc-2-cores`.
+
+    Raises:
+        UsageError: the record does not say what it was made on.
+    """
+    found = record.environment
+    try:
+        text = " ".join(found["gpus"]) or f"{found['cpu']} {found['cores']} cores"
+    except (KeyError, TypeError):
+        raise UsageError("the record does not say what machine it was made on") from None
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

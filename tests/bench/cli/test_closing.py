@@ -1,0 +1,78 @@
+import io
+from pathlib import Path
+
+import pytest
+from records import record
+from rich.console import Console
+
+from bench.cli.closing import Closing
+from bench.experiments.run.record import Equivalence, Record
+from bench.records import references
+from bench.records.gate import Limits
+
+
+@pytest.fixture(autouse=True)
+def _outside_of_github(monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+
+
+def shown(closing):
+    out = io.StringIO()
+    closing.show(Console(file=out, width=200))
+    return out.getvalue()
+
+
+def test_record_table_and_verdict(tmp_path):
+    closing = Closing.of(record(noise=0), tmp_path)
+    assert closing.judge(None) == 0
+    (path,) = tmp_path.glob("*.json")
+    page, table = path.with_suffix(".html"), path.with_suffix(".md")
+    assert Record.read(path) == record(noise=0)
+    assert (tmp_path / f"{path.stem}-times.png").exists()
+    assert "verdict: faster: 2.0" in table.read_text()
+    assert "verdict: faster: 2.0" in page.read_text()
+    for text in ("null arm", "verdict: faster", f"written: {path}, and beside it: .md, .html"):
+        assert text in shown(closing)
+    assert "gate" not in shown(closing)
+
+
+def test_a_slow_loop_is_a_result(tmp_path):
+    assert Closing.of(record(after=0.09), tmp_path).judge(None) == 0
+
+
+def test_a_loop_that_did_not_work_is_none_and_is_kept(tmp_path):
+    closing = Closing.of(record(problems=("after: no weight has moved",)), tmp_path)
+    assert closing.judge(None) == 4
+    assert "verdict: invalid: after: no weight has moved" in shown(closing)
+    assert len([*tmp_path.glob("*.json")]) == 1
+
+
+def test_a_loop_that_computes_something_else_is_none(tmp_path):
+    other = Equivalence(batches=5, options={}, equal=False, reason="loss is 1 and 2 in batch 0")
+    assert Closing.of(record(equivalence=other), tmp_path).judge(None) == 4
+
+
+def test_part_of_a_run_is_no_failure(tmp_path):
+    assert Closing.of(record(rounds=(), rounds_ended=None), tmp_path).judge(None) == 0
+
+
+@pytest.mark.parametrize(("after", "code"), [(0.03, 0), (0.09, 1)])
+def test_the_gate_decides(tmp_path, after, code):
+    closing = Closing.of(record(after=after), tmp_path)
+    assert closing.judge((Limits(), None)) == code
+    assert shown(closing).splitlines()[-1].startswith("gate: passed" if code == 0 else "gate: failed")
+
+
+def test_the_gate_holds_it_against_the_reference(tmp_path):
+    references.accept(record(), tmp_path)
+    assert Closing.of(record(after=0.036, seed=1), tmp_path).judge((Limits(), tmp_path)) == 1
+    closing = Closing.of(record(environment={"cores": 9}), tmp_path)
+    assert closing.judge((Limits(), tmp_path)) == 4
+    assert "has none for such a run" in shown(closing)
+    assert closing.judge((Limits(), tmp_path / "none")) == 4  # gone since the run began
+
+
+def test_a_folder_that_cannot_be_written_is_no_pass():
+    closing = Closing.of(record(), Path("/dev/null/x"))
+    assert closing.judge((Limits(), None)) == 2
+    assert "written: nothing: folder" in shown(closing)

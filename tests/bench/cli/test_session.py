@@ -1,0 +1,365 @@
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.experiments.ladder.record import LadderRecord
+from bench.experiments.profile.record import ProfileRecord
+from bench.experiments.run.record import SCHEMA, TIMED, Record
+
+ROOT = Path(__file__).parents[3]
+# Without what pytest-xdist leaves in it: pytest-benchmark would not measure then.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+ENVIRONMENT["PYTHONPATH"] = str(ROOT / "tests")
+TOYS = ["--before", "toys:reading", "--after", "toys:guarded", "--batches", "3", "--rounds", "12"]
+TOYS += ["--utilisation", "0.3"]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", *map(str, arguments)]
+
+
+def bench(*arguments, **options):
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A whole run on a pair of toy loops."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = bench(
+        *TOYS,
+        "--preset",
+        "any",
+        "--results",
+        folder / "runs",
+        f"--benchmark-json={folder / 'benchmark.json'}",
+        f"--benchmark-storage={folder / 'storage'}",
+        "--benchmark-autosave",
+    )
+    return done, folder
+
+
+def test_ends_with_a_table(whole):
+    done, _ = whole
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = done.stdout[done.stdout.index("before / after") :]
+    for text in (
+        "ms/batch",
+        "time to first batch",
+        "host syncs a batch",
+        "bytes read",
+        "CPUs busy",
+        "NaN gradients",
+        "written:",
+    ):
+        assert text in table
+    assert "warning" not in done.stdout.lower()
+
+
+def test_leaves_one_record_and_its_table(whole):
+    _, folder = whole
+    (record,) = (folder / "runs").glob("*.json")
+    page, table, drawn = record.with_suffix(".html"), record.with_suffix(".md"), f"{record.stem}-times.svg"
+    found = Record.read(record)
+    assert (found.settings.before, found.settings.after, found.settings.preset) == (
+        "toys:reading",
+        "toys:guarded",
+        "any",
+    )
+    assert sorted(done.order for done in found.rounds) == sorted([*itertools.permutations(TIMED)] * 2)
+    assert found.arms["before"].host_syncs.reads_per_batch > 1
+    assert [survival.outcome for survival in found.arms["before"].survivals] == [
+        "poisoned weights",
+        "poisoned weights",
+        "frozen",
+    ]
+    assert [survival.outcome for survival in found.arms["after"].survivals] == ["skipped", "skipped", "survived"]
+    assert all(arm.telemetry.stretch.samples for arm in found.arms.values())
+    assert "| host syncs a batch" in table.read_text()
+    assert "host syncs a batch" in page.read_text()
+    assert (folder / "runs" / drawn).exists()
+
+
+def test_rows_are_those_of_pytest_benchmark_in_seconds_a_batch(whole):
+    done, folder = whole
+    rows = json.loads((folder / "benchmark.json").read_text())["benchmarks"]
+    assert [row["name"] for row in rows] == [f"test_time_per_batch[{name}]" for name in TIMED]
+    record = Record.read(next((folder / "runs").glob("*.json")))
+    for row in rows:
+        arm = row["extra_info"]["arm"]
+        assert row["stats"]["data"] == [done.seconds[arm] / done.batches for done in record.rounds]
+    assert "test_time_per_batch[after]" in done.stdout
+
+
+def test_machine_info_of_pytest_benchmark_knows_tensorflow(whole):
+    _, folder = whole
+    info = json.loads((folder / "benchmark.json").read_text())["machine_info"]
+    assert info["loop_bench"]["versions"]["tensorflow"].startswith("2.21")
+
+
+def test_progress_says_what_runs_and_for_how_long(whole):
+    done, _ = whole
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert any(line.startswith("timing before, null arm and after in turns (about 0:") for line in lines)
+    assert any(line.startswith("loops with faults, each in a process of its own (about 0:") for line in lines)
+
+
+def test_a_second_run_leaves_the_first_alone(whole):
+    _, folder = whole
+    before = {path: path.read_bytes() for path in (folder / "runs").iterdir()}
+    storage = f"--benchmark-storage={folder / 'storage'}"
+    done = bench(*TOYS, "--preset", "any", "--results", folder / "runs", "-k", "speed", storage, "--benchmark-compare")
+    assert done.returncode == 0
+    assert "test_time_per_batch[before] (0001_" in done.stdout  # pytest-benchmark's own comparison
+    assert "not measured" in done.stdout  # the syncs
+    after = {path: path.read_bytes() for path in (folder / "runs").iterdir()}
+    assert [path.suffix for path in after].count(".json") == 2
+    assert all(after[path] == content for path, content in before.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--preset", "huge"], "preset 'huge' is unknown; the presets are tiny, paper, script"),
+        (["--batches", "0"], "--batches '0': must be a whole number of at least 1"),
+        (["--rounds", "many"], "--rounds 'many': must be a whole number of at least 1"),
+        (["--precision", "3"], "--precision '3': must be a percentage above zero with its sign, such as 5%"),
+        (["--max-time", "0"], "--max-time '0': must be a number above zero"),
+        (["--utilisation", "-1"], "--utilisation '-1': must be a number of at least zero"),
+        (["--max-syncs", "few"], "--max-syncs 'few': must be a number of at least zero"),
+        (["--max-slowdown=-5%"], "--max-slowdown '-5%': must be a percentage above zero"),
+        (["--reference", "none.json"], "record none.json: cannot be read"),
+        (["--seed", "-1"], "--seed '-1': must be a whole number of at least 0"),
+        (["--script", "none.csv"], "script none.csv: no such file"),
+        (["--results", "/dev/null/x"], "--results /dev/null/x: cannot be written"),
+        (["--before", "toys", "--after", "toys:plain", "--preset", "any"], "factory 'toys': must be module:factory"),
+        (
+            ["--before", "toys:plain", "--after", "no_such:make", "--preset", "any"],
+            "importing no_such failed (ModuleNotFoundError",
+        ),
+        (["--after", "toys:no_variables", "--before", "toys:plain", "--preset", "any"], "variables of its NoVariables"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, says):
+    done = bench("--results", tmp_path / "runs", *arguments)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 2, printed
+    assert any(says in line for line in printed.splitlines())
+    assert "Traceback" not in printed
+    assert "Error]" not in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loop_that_did_not_train_is_invalid(tmp_path):
+    done = bench(
+        "--before",
+        "toys:plain",
+        "--after",
+        "toys:lazy",
+        *TOYS[4:],
+        "--preset",
+        "any",
+        "--results",
+        tmp_path,
+        "-k",
+        "speed",
+    )
+    assert done.returncode == 4
+    assert "verdict: invalid: after: no weight has moved" in done.stdout
+    (path,) = tmp_path.glob("*.json")
+    assert Record.read(path).problems == ("after: no weight has moved",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["--max-syncs", "0.1", "--max-slowdown", "900%"], 1, "gate: failed: after makes 1.01 host syncs a batch"),
+        (["--max-syncs", "2", "--max-slowdown", "900%"], 0, "gate: passed: after takes"),
+        (["--max-syncs", "2", "--max-slowdown", "900%", "-k", "speed"], 4, "were not counted"),
+        (["--min-speedup", "50", "--max-slowdown", "900%"], 1, "at least 50× is wanted"),
+        (
+            ["--min-speedup", "1", "--max-slowdown", "900%", "--after", "toys:plain"],
+            3,
+            "gate: inconclusive: before/after",
+        ),
+        (
+            ["--max-slowdown", "900%", "--after", "toys:dying"],
+            4,
+            "gate: invalid: the record: after: history 'loss' is not",
+        ),
+        (["--max-slowdown", "900%", "--before", "toys:dying"], 4, "invalid: the record: before: history 'loss' is not"),
+    ],
+)
+def test_the_gates_answer_is_the_exit_code(tmp_path, arguments, code, line):
+    pair = ["--before", "toys:plain", "--after", "toys:reading", *TOYS[4:], "--preset", "any"]
+    arguments = arguments if "-k" in arguments else [*arguments, "-k", "speed or syncs"]
+    done = bench(*pair, "--results", tmp_path, *arguments)
+    assert done.returncode == code, done.stdout
+    assert line in done.stdout
+    assert len([*tmp_path.glob("*.json")]) == 1
+
+
+@pytest.mark.parametrize("nothing", [["--benchmark-skip"], ["--after", "toys:failing"], ["--deselect", "bench"]])
+def test_a_gate_with_nothing_to_judge_does_not_pass(tmp_path, nothing):
+    pair = ["--before", "toys:plain", "--after", "toys:plain", *TOYS[4:], "--preset", "any", *nothing]
+    whole = command(*pair, "--results", tmp_path, "-k", "speed", "--max-slowdown", "5%")
+    command_ = [part for part in whole if part != "--benchmark-only" or "--benchmark-skip" not in nothing]
+    done = subprocess.run(command_, capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False)
+    assert done.returncode == 4, done.stdout
+    assert "gate: invalid: there is no record to judge" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_reference_is_invalid_before_anything_slow(tmp_path):
+    (tmp_path / "old.json").write_text('{"schema_version": 1}')
+    done = bench(*TOYS, "--reference", tmp_path / "old.json", "--results", tmp_path / "runs")
+    assert done.returncode == 4
+    assert f"is of schema 1, and this version reads {SCHEMA}" in done.stdout + done.stderr
+    assert "timing" not in done.stderr
+
+
+def test_without_a_number_of_rounds_the_time_ends_them(tmp_path):
+    pair = [*TOYS[:4], "--batches", "3", "--preset", "any"]
+    done = bench(*pair, "--results", tmp_path, "-k", "speed", "--precision", "0.001%", "--max-time", "1")
+    assert done.returncode == 0, done.stdout
+    assert "the time of 1 s was over" in done.stdout
+    (path,) = tmp_path.glob("*.json")
+    record = Record.read(path)
+    assert record.rounds_ended == "out of time"
+    assert 1 <= record.rounds_seconds < 10
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("bench.examples.keras_fit:reading", "bench.examples.keras_fit:keeping"),
+        ("bench.examples.images:on_host", "bench.examples.images:on_device"),
+    ],
+)
+def test_someone_elses_pair_in_someone_elses_project(tmp_path, pair):
+    arguments = ["--benchmark-only", "--before", pair[0], "--after", pair[1], "--rounds", "10", "--batches", "5"]
+    arguments += ["--preset", "any", "-k", "speed or syncs"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--pyargs", "bench", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = (tmp_path / "results" / "runs").glob("*.json")
+    record = Record.read(path)
+    assert record.problems == ()
+    assert len(record.rounds) == 10
+
+
+def test_profiled_rounds_are_not_recorded(tmp_path):
+    done = bench(*TOYS, "--preset", "any", "--results", tmp_path, "-k", "speed", "--benchmark-cprofile=tottime")
+    assert done.returncode == 0, done.stdout
+    (path,) = tmp_path.glob("*.json")
+    assert len(Record.read(path).rounds) == 12
+    assert "clock.py" in done.stdout  # and it is the loop that was profiled
+
+
+def test_warnings_of_the_loops_are_no_errors(tmp_path):
+    pair = ["--before", "toys:plain", "--after", "toys:warning", *TOYS[4:], "--preset", "any"]
+    done = bench(*pair, "--results", tmp_path, "-k", "speed")
+    assert done.returncode == 0, done.stdout
+    assert "an old way of training" in done.stdout
+
+
+def test_loops_without_a_tape_are_compared_in_everything_else(tmp_path):
+    pair = ["--before", "toys:plain", "--after", "toys:tapeless", *TOYS[4:], "--preset", "any"]
+    done = bench(*pair, "--results", tmp_path)
+    assert done.returncode == 0, done.stdout
+    (path,) = tmp_path.glob("*.json")
+    record = Record.read(path)
+    assert len(record.rounds) == 12
+    assert {survival.outcome for survival in record.arms["after"].survivals} == {"not tested"}
+    assert "poisoned weights" in {survival.outcome for survival in record.arms["before"].survivals}
+
+
+def test_interrupted_from_the_keyboard(tmp_path):
+    arguments = command(
+        *TOYS[:4], "--batches", 50, "--rounds", 100000, "--preset", "any", "--results", tmp_path, "-k", "speed"
+    )
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        for line in process.stderr:
+            if line.startswith("timing"):
+                break
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 2  # pytest's own code for it
+    assert "KeyboardInterrupt" in out
+    assert "no record and no table" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_does_not_wait_for_tensorflow():
+    done = bench("--help")
+    assert "--before=BEFORE" in done.stdout
+    assert "module:factory of the loop before (default: baseline:make_loop)" in " ".join(done.stdout.split())
+    script = "import sys, bench.cli.session; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_profile_leaves_traces_and_says_where(tmp_path):
+    done = bench(*TOYS, "--preset", "any", "--profile", "--results", tmp_path, "-k", "profile")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "profile-any"
+    assert f"written: {folder / 'profile.json'}, and beside it: .md, .html" in done.stdout
+    assert f"traces: tensorboard --logdir {folder}" in done.stdout
+    made = {"profile.html", "profile.json", "profile.md"}
+    assert {path.name for path in folder.iterdir()} == {"before", "after", *made}
+    assert len([*folder.rglob("*.xplane.pb")]) == 2
+    assert ProfileRecord.read(folder / "profile.json").settings.batches == 50
+    assert any(line.startswith("before: tracing (about ") for line in done.stderr.splitlines())
+
+
+def test_without_profile_nothing_is_traced(tmp_path):
+    done = bench(*TOYS, "--preset", "any", "--results", tmp_path, "-k", "profile", "-rs")
+    assert "1 skipped" in done.stdout
+    assert "--profile traces a stretch of each loop" in done.stdout
+    assert not [*tmp_path.rglob("profile*")]
+
+
+def test_utilisation_can_be_left_out(tmp_path):
+    done = bench(*TOYS[:-1], "0", "--preset", "any", "--results", tmp_path, "-k", "utilisation", "-rs")
+    assert "1 skipped" in done.stdout
+    assert "--utilisation 0" in done.stdout
+    assert "starting TensorFlow" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+LADDER = [*TOYS, "--preset", "any", "-k", "test_ladder"]
+
+
+def test_the_ladder_is_climbed_when_asked_for(tmp_path):
+    done = bench(*LADDER, "--ladder", "--results", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    for text in ("one change after the other", "everything", "12 rounds of 3 batches a rung", "written:"):
+        assert text in done.stdout
+    record = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
+    assert [found.host_syncs.reads_per_batch for found in record.findings.values()] == [1.01, 0.01]
+    assert (len(record.rounds), record.problems, record.stopped) == (12, {}, {})
+    assert "looking at each rung in a process of its own (" in done.stderr
+    again = bench(*LADDER, "--ladder", "--results", tmp_path, "--rounds", "2")
+    assert "2 rounds of 3 batches a rung" in again.stdout
+    other = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
+    assert other.findings == record.findings  # of the same processes
+
+
+def test_the_ladder_is_skipped_with_its_reason_otherwise(tmp_path):
+    done = bench(*LADDER, "-rs", "--results", tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "takes long: --ladder was not given" in done.stdout
+    assert list(tmp_path.iterdir()) == []

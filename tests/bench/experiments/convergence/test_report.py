@@ -1,0 +1,127 @@
+import math
+
+import pytest
+from convergences import DOWN, NEITHER, UP, convergence_record, course
+
+from bench.experiments.convergence import report as convergence
+from bench.report import markdown
+
+
+def shown(*seeds, **changes):
+    return convergence.report(convergence_record(seeds or (0, 1, 2), **changes))
+
+
+def rows(report, title):
+    (frame,) = (table.frame for table in report.tables if table.title == title)
+    return [tuple(row) for row in frame.itertuples(index=False)]
+
+
+def test_verdicts_in_words_with_differences_and_intervals():
+    found = rows(shown(), "what came of it")
+    assert found[0] == (
+        "does annealing help? (after less after, fixed)",
+        DOWN,
+        "better: -1 (95%: -1 to -1)",
+        "better: -0.5 (95%: -0.5 to -0.5)",
+        "3 of 3 seeds, after 20 batches; the reference itself after 40",
+    )
+    assert found[1][1:3] == (UP, "worse: -0.1 (95%: -0.1 to -0.1)")
+    assert found[1][4] == "0 of 3 seeds; the reference itself after 40"
+    assert found[2][4] == "not measured"
+    assert [row[2][:24] for row in found[3:]] == [
+        "no measurable difference",
+        "better: +0.1 (95%: +0.1 ",
+        "no measurable difference",
+    ]
+
+
+def test_the_notes_say_it_in_a_line_each():
+    notes = shown().notes
+    assert notes[0] == (
+        "does annealing help? better in one respect, worse in another: "
+        f"{DOWN}: better (3 seeds); {UP}: worse (3 seeds); {NEITHER}: higher (3 seeds)"
+    )
+    assert notes[1].startswith(f"and the rest? better: {DOWN}: no measurable difference (3 seeds); {UP}: better")
+    assert "before: my.bef:make, held_out=0.1" in notes
+    assert any("after each of 4 epochs of 10 batches" in note for note in notes)
+    assert notes[-1].startswith("2 cores of a CPU; TensorFlow 2.21.0")
+    assert notes[-1].endswith("commit abcdef012")
+    assert not any(note.startswith("doubt") for note in notes)
+
+
+def test_a_verdict_that_is_another_at_the_end_says_so():
+    def back(loop, seed):
+        run = course(loop, seed)
+        last = run.moments[-1].model_copy(update={"quality": course("after, fixed", seed).moments[-1].quality})
+        return run.model_copy(update={"moments": (*run.moments[:-1], last)})
+
+    note, *_ = shown(changed={("after", seed): back("after", seed) for seed in range(3)}).notes
+    assert f"{DOWN}: at the end no measurable difference, over the curve better (3 seeds)" in note
+
+
+def test_a_curve_at_a_few_moments():
+    found = rows(shown(), DOWN)
+    assert [row[0] for row in found] == ["0", "10", "20", "30", "40"]
+    assert found[-1] == ("40", "4.01 (3.985 to 4.035)", "3.01 (2.985 to 3.035)", "4.01 (3.985 to 4.035)")
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends(monkeypatch):
+    monkeypatch.setattr(convergence, "_SHOWN", 3)
+    assert [row[0] for row in rows(shown(), DOWN)] == ["0", "20", "40"]
+
+
+def test_one_seed_has_no_interval():
+    report = shown(0)
+    assert rows(report, DOWN)[-1] == ("40", "4", "3", "4")
+    assert rows(report, "what came of it")[0][2] == "too few seeds to tell: -1"
+    assert report.notes[0].startswith("does annealing help? too few seeds to tell: ")
+    assert report.notes[0].endswith("too few seeds to tell (1 seed)")
+
+
+def test_a_run_that_died_is_in_a_table_and_a_doubt():
+    dead = {("after", 1): course("after", 1, ended="crashed", why="boom", moments=())}
+    report = shown(changed=dead)
+    assert rows(report, "runs that did not come to their end") == [("after", "1", "crashed: boom")]
+    assert (
+        "doubt: runs that did not come to their end are in no mean and no difference: 1 of 3 of after" in report.notes
+    )
+    assert "runs that did not come to their end" not in [table.title for table in shown().tables]
+
+
+def test_all_dead_there_is_no_picture_and_no_verdict():
+    runs = {
+        (loop, seed): course(loop, seed, ended="crashed", why="boom", moments=())
+        for loop in ("before", "after", "after, fixed")
+        for seed in range(3)
+    }
+    report = shown(changed=runs)
+    assert [table.title for table in report.tables] == ["runs that did not come to their end"]
+    assert report.pictures == ()
+    assert any(note.startswith("does annealing help? cannot be told") for note in report.notes)
+
+
+def test_another_start_is_a_doubt():
+    notes = shown(changed={("after", 1): course("after", 1, start="other")}).notes
+    assert any(note.startswith("doubt: from a seed, not all loops began with the same weights") for note in notes)
+
+
+def test_numbers_have_whole_curves_and_differences():
+    numbers = shown().numbers
+    assert list(numbers.columns) == ["figure", "loop", "unit", "value", "low", "high", "interval"]
+    found = {(row.figure, row.loop): row for row in numbers.itertuples()}
+    assert len(found) == len(numbers)
+    end = found[f"{DOWN}, after 40 batches", "after"]
+    assert (end.unit, end.interval) == ("nats a token", "95%")
+    assert (end.value, end.low) == (pytest.approx(3.01), pytest.approx(2.985, abs=1e-3))
+    assert found[f"{DOWN}, mean over the curve, less that of after, fixed", "after"].value == pytest.approx(-0.5)
+    assert found["temperature after 40 batches", "after"].value == pytest.approx(1.6)
+    seconds = found["training, seed 2", "before"]
+    assert (seconds.value, seconds.unit, seconds.interval) == (2.0, "s", "")
+    assert math.isnan(seconds.low)
+    assert len([row for row in numbers.itertuples() if row.figure.startswith(DOWN)]) == 5 * 3 + 2 * 2
+
+
+def test_markdown_has_all_of_it():
+    text = markdown.page(shown())
+    for told in ("### What came of it", f"### {DOWN}", "| does annealing help?", "preset tiny, seeds 0 to 2"):
+        assert told in text

@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from bench.experiments.equivalence import check
+from bench.experiments.equivalence.check import BATCHES, METRIC_TOLERANCE, UPDATE_TOLERANCE
+from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.record import Settings
+
+
+class Rounding(toys.Quadratic):
+    """The same algorithm in another arithmetic: updates and losses are off by these shares of themselves."""
+
+    def __init__(self, update=0.0, loss=0.0, every=1):
+        super().__init__()
+        self._update, self._loss, self._every = update, loss, every
+
+    def _step(self):
+        before = tf.identity(self.weight)
+        loss = super()._step()
+        off = tf.where(self.optimizer.iterations % self._every == 0, self._update, 0.0)
+        self.weight.assign(before + (1 + off) * (self.weight - before))
+        return loss
+
+    def history(self):
+        losses = super().history()["loss"].astype(float)
+        losses[:: self._every] *= 1 + self._loss
+        return {"loss": losses}
+
+
+class Drawing(Rounding):
+    """Keeps lines [batches, 2, 3]; other ones in these batches."""
+
+    def __init__(self, odd=(), **changes):
+        super().__init__(**changes)
+        self._odd = list(odd)
+
+    def lines(self):
+        drawn = np.arange(len(self.losses) * 6).reshape(-1, 2, 3)
+        drawn[[batch for batch in self._odd if batch < len(drawn)], 1, 2] += 1000
+        return drawn
+
+
+def judge(after, before=None):
+    return check.equivalence(before or toys.Quadratic(), after, {"a": 1})
+
+
+def test_the_same_algorithm_is_the_same_to_the_bit():
+    found = judge(toys.Quadratic())
+    assert (found.equal, found.bit_for_bit, found.batches, found.options) == (True, True, BATCHES, {"a": 1})
+    assert found.reason == f"bit for bit the same over {BATCHES} batches, metrics and weights"
+    assert BATCHES >= 50
+
+
+def test_to_the_bit_the_draws_are_the_same_too():
+    assert judge(Drawing(), Drawing()).reason.endswith("metrics, weights and drawn tokens")
+    assert not judge(Drawing(odd=[3]), Drawing()).bit_for_bit
+
+
+def test_another_algorithm_is_not():
+    found = judge(Rounding(update=9.0))
+    assert not found.equal
+    assert found.reason.startswith("from the same state, updates differ by 9 of their size in stretch 0")
+
+
+def test_another_start_is_another_algorithm():
+    assert judge(toys.Quadratic(seed=1)).reason == "they do not start from the same state: generator/weight:0"
+    faster = toys.Quadratic()
+    faster.optimizer.learning_rate = 0.1
+    assert "learning_rate" in judge(faster).reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "equal", "says"),
+    [
+        ({"update": UPDATE_TOLERANCE / 3}, True, "updates by at most 0.0003 of their size"),
+        ({"update": UPDATE_TOLERANCE * 3}, False, "updates differ by 0.003 of their size in stretch 0"),
+        ({"loss": METRIC_TOLERANCE / 3}, True, "metrics differ by at most 3e-06"),
+        ({"loss": METRIC_TOLERANCE * 3}, False, "metrics differ in 50 of 50 stretches, by up to 3e-05"),
+        ({"loss": 0.01, "every": 30}, True, "metrics differ by at most 0.01 "),  # a count that has jumped now and then
+        ({"loss": 0.1, "every": 30}, False, "metrics differ in 2 of 50 stretches, by up to 0.1"),
+        ({"loss": np.nan}, False, "metrics differ in 50 of 50 stretches"),
+    ],
+)
+def test_what_passes_for_rounding(changes, equal, says):
+    found = judge(Rounding(**changes))
+    assert (found.equal, found.bit_for_bit) == (equal, False)
+    assert says in found.reason
+
+
+def test_without_flips_not_one_update_may_be_another():
+    now_and_then = {"update": 0.5, "every": 30}
+    assert judge(Rounding(**now_and_then)).equal  # it may have been a draw, for all that is known
+    found = judge(Drawing(**now_and_then), Drawing())
+    assert not found.equal
+    assert "updates differ by 0.5 of their size" in found.reason
+
+
+def test_the_first_flipped_draw_is_named():
+    found = judge(Drawing(odd=[7, 70], update=1e-6), Drawing())
+    assert found.equal
+    assert (found.flip.batch, found.flip.line, found.flip.place) == (7, 1, 2)
+    assert (found.flip.before, found.flip.after) == (47, 1047)
+    assert sum(found.lockstep.other_lines) == 1
+    assert "in 59 of 60 batches" in found.reason
+    assert "in the other 1, rounding has flipped a draw in 1 lines" in found.reason
+    assert "they drew the same tokens until batch 7 (line 1, token 2: 47 and 1047)" in found.reason
+
+
+def test_another_sampler_is_no_rounding():
+    found = judge(Drawing(odd=range(200), update=1e-6), Drawing())
+    assert not found.equal
+    assert found.reason == "from the same state, 50.00% of the lines are others"
+
+
+def test_where_nearly_every_batch_has_a_flip_nothing_is_known():
+    class Wide(Drawing):
+        def lines(self):
+            drawn = np.zeros((len(self.losses), 100, 2), int)
+            drawn[self._odd[0] :, 7, 0] = 1
+            return drawn
+
+    found = judge(Wide(odd=[63], update=1e-4), Wide(odd=[1000]))
+    assert not found.equal
+    assert found.reason.startswith("not known: rounding flips a draw in 47 of 50 stretches")
+    assert judge(Wide(odd=[110], update=1e-4), Wide(odd=[1000])).equal
+
+
+def test_what_goes_wrong_only_between_the_batches_of_a_call_is_seen():
+    class Forgetful(Rounding):
+        def run(self, batches):
+            before = self.weight.numpy()
+            super().run(batches)
+            if batches > 1:
+                self.weight.assign(before + 0.5 * (self.weight.numpy() - before))
+
+    found = judge(Forgetful(update=1e-6))
+    assert not found.equal
+    assert "updates differ by 0.5 of their size in stretch 40" in found.reason
+
+
+def test_weights_must_agree_too():
+    class Elsewhere(toys.Quadratic):
+        def run(self, batches):
+            super().run(batches)
+            self.weight.assign_add([1.0] * 4)
+
+    assert not judge(Elsewhere()).equal
+
+
+def test_an_arm_with_fewer_weights_is_not_the_same():
+    class Fewer(toys.Quadratic):
+        @property
+        def variables(self):
+            return [variable for variable in super().variables if not variable.trainable]
+
+    assert judge(Fewer()).reason.endswith("with other variables, so that no batch can be compared")
+
+
+def test_loops_without_a_common_metric():
+    class Other(toys.Quadratic):
+        def history(self):
+            return {"error": super().history()["loss"]}
+
+    assert judge(Other()).reason == "no metric is common to both: loss; error"
+
+
+def test_histories_of_different_lengths():
+    class Short(toys.Quadratic):
+        def history(self):
+            return {"loss": super().history()["loss"][1:]}
+
+    assert judge(Short()).reason == "the histories have different lengths"
+
+
+def measurement(before, after):
+    return Measurement(Settings(before=before, after=after, preset="tiny", seed=0, batches=3, rounds=1))
+
+
+def test_the_built_in_pair_is_the_same_as_it_is_timed():
+    found = measurement("baseline:make_loop", "seqgan:make_loop")
+    assert found.check_equivalence().equal
+    assert found.record().equivalence.lockstep.batches == BATCHES
+    assert "jit_compile" not in found.record().equivalence.options
+
+
+def test_of_other_loops_nothing_is_known():
+    found = measurement("toys:plain", "toys:guarded")
+    assert found.check_equivalence() is None
+    assert found.record().equivalence is None

@@ -1,0 +1,102 @@
+import pytest
+import toys
+from telemetries import on_cpu
+
+from bench import builtin
+from bench.errors import UsageError
+from bench.experiments.run import measurement as measuring
+from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.record import ARMS, Settings
+from bench.experiments.telemetry.record import Telemetry
+
+
+def make(before="toys:reading", after="toys:guarded"):
+    return Measurement(Settings(before=before, after=after, preset="tiny", seed=2, batches=3, rounds=4))
+
+
+def test_gathers_everything_into_a_record(tmp_path):
+    measurement = make()
+    measurement.time_rounds()
+    measurement.check_work()
+    for arm in ("before", "after"):
+        measurement.count_host_syncs(arm, 10)
+    plan = builtin.survival_plan(measurement.settings).only(("nan",), ARMS)
+    told = []
+    assert measurement.survive(plan, tmp_path, told.append).plan == plan
+    assert len(told) == 4  # with the fault and without, each loop
+    record = measurement.record()
+    before, after = record.arms["before"], record.arms["after"]
+    assert (before.factory, after.factory) == ("toys:reading", "toys:guarded")
+    assert len(record.rounds) == 4
+    assert len(before.history["loss"]) == 1 + 3 + 4 * 3
+    assert before.host_syncs.reads_per_batch == 1.1
+    assert after.host_syncs.reads_per_batch == 0.1
+    assert (before.survivals[0].outcome, after.survivals[0].outcome) == ("poisoned weights", "skipped")
+    assert (len(before.starts), len(after.starts)) == (3, 2)  # timed, null arm, counted
+    assert (record.rounds_ended, record.problems) == ("as many as asked for", ())
+    assert record.rounds_seconds > sum(sum(done.seconds.values()) for done in record.rounds)
+    assert 0 < before.touch_seconds < 1
+    assert record.environment["versions"]["tensorflow"]
+    assert len(record.environment["state"]["load_average"]) == 3
+
+
+def test_what_was_watched_is_in_the_record(monkeypatch, tmp_path):
+    asked, seen = [], {"before": on_cpu(), "after": Telemetry(died="of something")}
+    monkeypatch.setattr(measuring.processes, "watch", lambda *arguments: asked.append(arguments) or seen)
+    measurement, told = make(), []
+    assert measurement.watch(2.5, tmp_path, told.append) == seen
+    assert asked == [(measurement.settings, 2.5, tmp_path, told.append)]
+    assert {arm: found.telemetry for arm, found in measurement.record().arms.items()} == seen
+
+
+def test_record_of_a_part_says_only_that_part():
+    record = make().record()
+    assert record.rounds == ()
+    assert record.arms["before"].host_syncs is None
+    assert record.arms["before"].starts == ()
+
+
+def test_loop_that_does_no_work_is_found_out():
+    measurement = make(after="toys:lazy")
+    measurement.time_rounds()
+    measurement.check_work()
+    assert measurement.record().problems == ("after: no weight has moved",)
+
+
+def test_the_null_arm_must_have_worked_too(monkeypatch):
+    measurement = make()
+    measurement.time_rounds()
+    monkeypatch.setattr(measurement.timed.loops["null"], "losses", [])
+    measurement.check_work()
+    assert measurement.record().problems == ("null: history 'loss' has 0 values for 16 batches",)
+
+
+def test_unequal_samples_are_found_out(monkeypatch):
+    monkeypatch.setattr(toys.Quadratic, "describe", lambda loop: {"samples": 64 * len(loop.losses)}, raising=False)
+    monkeypatch.setattr(toys.Guarded, "describe", lambda loop: {"samples": 32 * len(loop.losses)}, raising=False)
+    measurement = make()
+    measurement.time_rounds()
+    measurement.check_work()
+    assert measurement.record().problems == ("before trains on 64 samples a batch, after on 32",)
+
+
+def test_tells_how_far_it_is():
+    told = []
+    make().time_rounds(lambda number, share: told.append((number, share)))
+    assert told == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
+
+
+def test_what_a_process_does_once_counts_for_neither(monkeypatch):
+    built = []
+    monkeypatch.setattr(toys, "plain", lambda spec: built.append("before") or toys.Quadratic())
+    monkeypatch.setattr(toys, "guarded", lambda spec: built.append("after") or toys.Guarded())
+    measurement = make("toys:plain")
+    measurement.count_host_syncs("before", 2)
+    measurement.count_host_syncs("after", 2)
+    assert built == ["before", "after", "before", "after"]
+    assert [len(arm.starts) for arm in measurement.record().arms.values()] == [1, 1]
+
+
+def test_wrong_factory():
+    with pytest.raises(UsageError, match="toys has no nothing"):
+        make(after="toys:nothing")

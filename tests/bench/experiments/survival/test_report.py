@@ -1,0 +1,166 @@
+import pytest
+from records import survival as one_survival
+from survivals import ELEMENT, NAN, SPIKE, survival_record, undisturbed
+
+from bench.experiments.survival import report
+from bench.report import markdown
+
+
+def cells(frame):
+    return {row[0]: tuple(row[1:]) for row in frame.itertuples(index=False)}
+
+
+def test_shares_of_one_bad_batch_by_its_size():
+    found = report.by_magnitude(survival_record())
+    assert list(found.columns) == ["network", "gradients", "before", "after"]
+    assert [tuple(row) for row in found.itertuples(index=False)] == [  # an element of a gradient is another fault
+        (
+            "generator",
+            "× 10000",
+            "0 of 4 alive (0% to 49%): 4 frozen",
+            "4 of 4 alive (51% to 100%): 4 survived; back after 3 to 12 batches, 1 not back",
+        ),
+        (
+            "generator",
+            "NaN",
+            "0 of 4 alive (0% to 49%): 3 crashed, 1 poisoned weights",
+            "4 of 4 alive (51% to 100%): 4 skipped; back after 0 batches",
+        ),
+    ]
+
+
+def test_each_network_has_shares_of_its_own():
+    record = survival_record()
+    faults = [NAN, "nan,target=discriminator", "nan", "nan,batch=30"]
+    arms = {
+        "before": tuple(one_survival("crashed", fault) for fault in faults),
+        "after": (one_survival("skipped", "nan"),),
+    }
+    found = report.by_magnitude(record.model_copy(update={"survivals": arms}))
+    assert [tuple(row)[:2] for row in found.itertuples(index=False)] == [
+        ("generator", "NaN"),
+        ("discriminator", "NaN"),
+        ("all", "NaN"),
+    ]
+    assert list(found["after"]) == ["not measured"] * 2 + [
+        "1 of 1 alive (21% to 100%): 1 skipped; back after 0 batches"
+    ]
+
+
+def test_other_faults_are_those_that_are_in_no_table_yet():
+    tables = dict(report.report(survival_record()).tables)
+    assert list(cells(tables["other faults"])) == ["NaN gradients in one element, all networks"]
+    assert list(tables["other faults"].columns) == ["fault", "before", "after"]
+
+
+def test_every_fault_with_what_could_not_be_tested():
+    found = cells(report.by_fault(survival_record(), ("before", "after")))
+    assert list(found) == [
+        "gradients × 10000, generator",
+        "NaN gradients, generator",
+        "NaN gradients in one element, all networks",
+    ]
+    assert found["NaN gradients in one element, all networks"][1] == (
+        "3 of 3 alive (44% to 100%): 3 skipped, 1 not tested; back after 0 batches"
+    )
+
+
+def test_the_ladder_has_the_faults_that_all_rungs_have_and_ends_with_the_loop_after():
+    tables = dict(report.report(survival_record()).tables)
+    ladder = tables["the ladder of protections"]
+    assert list(ladder.columns) == ["fault", "after, clip", "after"]
+    assert cells(ladder) == {
+        "NaN gradients, generator": (
+            "0 of 4 alive (0% to 49%): 4 poisoned weights",
+            "4 of 4 alive (51% to 100%): 4 skipped; back after 0 batches",
+        )
+    }
+
+
+def test_how_those_ended_that_did_not_come_through():
+    found = report.deaths(survival_record())
+    assert list(found.itertuples(index=False, name=None)) == [
+        ("gradients × 10000, generator", "before", "4", "frozen", "because"),
+        ("NaN gradients, generator", "before", "3", "crashed", "because"),
+        ("NaN gradients, generator", "before", "1", "poisoned weights", "because"),
+        ("NaN gradients in one element, all networks", "before", "4", "crashed", "because"),
+    ]
+
+
+def test_two_faults_that_read_alike_are_two():
+    """What a person is told of a fault leaves its seed out."""
+    record = survival_record()
+    texts = ["nan,batches=9,probability=0.5", "nan,batches=9,probability=0.5,seed=1"]
+    runs = tuple(one_survival("crashed", text, reason=f"of {text}") for text in texts)
+    found = report.deaths(record.model_copy(update={"survivals": {"before": runs, "after": ()}}))
+    assert list(found["fault"]) == ["NaN gradients, all networks, at random in 50% of 9 batches"] * 2
+    assert list(found["runs"]) == ["1", "1"]
+    assert list(found["the first of them"]) == [f"of {text}" for text in texts]
+
+
+def test_long_runs_without_a_fault():
+    found = report.undisturbed(survival_record())
+    assert list(found.columns) == ["loop", "batches a run", "died (95%)"]
+    assert cells(found) == {"before": ("2000", "1 of 4 (5% to 70%)"), "after": ("2000", "0 of 4 (0% to 49%)")}
+
+
+def test_long_runs_that_tell_nothing_do_not_count():
+    runs = {
+        "before": (
+            *(undisturbed(seed, batches=batches) for seed, batches in enumerate((2000, 1000))),
+            undisturbed(2, ended="crashed", batches=7),
+            undisturbed(3, ended="timed out", batches=0),
+            undisturbed(4, ended="not tested", batches=0),
+        ),
+        "after": (undisturbed(0, ended="timed out", batches=0),),
+    }
+    found = cells(report.undisturbed(survival_record(undisturbed=runs)))
+    assert found == {"before": ("1000 to 2000", "1 of 3 (6% to 79%)")}
+
+
+def test_of_long_runs_that_all_crashed_there_is_no_length():
+    runs = {"before": (undisturbed(0, ended="crashed", batches=7),)}
+    assert cells(report.undisturbed(survival_record(undisturbed=runs)))["before"] == ("0", "1 of 1 (21% to 100%)")
+
+
+def test_empty_tables_are_left_out():
+    record = survival_record(undisturbed={})
+    plan = record.plan.only((SPIKE, NAN), ("before", "after"))
+    titles = [title for title, _ in report.report(record.model_copy(update={"plan": plan})).tables]
+    assert titles == ["one batch of gradients gone wrong", "other faults", "how the others ended"]
+    found = {arm: tuple(run for run in record.survivals[arm] if run.fault != ELEMENT) for arm in ("before", "after")}
+    titles = [title for title, _ in report.report(record.model_copy(update={"plan": plan, "survivals": found})).tables]
+    assert titles == ["one batch of gradients gone wrong", "how the others ended"]
+
+
+def test_markdown_says_what_must_be_known():
+    text = markdown.page(report.report(survival_record()))
+    for told in (
+        "### The ladder of protections",
+        "### 100 epochs without a fault",
+        "### One batch of gradients gone wrong",
+        "| NaN gradients, generator",
+        "; back: the weights move at least half as far again",
+        "before: my.bef:make",
+        "seeds 0 to 3; runs with a fault: 12 of before, 12 of after, 4 of after, clip",
+        "2 cores of a CPU",
+        "commit abcdef012",
+    ):
+        assert told in text
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2, 3)])
+def test_one_seed_is_no_range(seeds):
+    record = survival_record()
+    record = record.model_copy(update={"plan": record.plan.model_copy(update={"seeds": seeds})})
+    assert ("seed 0;" in markdown.page(report.report(record))) == (len(seeds) == 1)
+
+
+def test_numbers_are_shares_with_wilsons_interval():
+    numbers = report.report(survival_record()).numbers.set_index(["figure", "loop", "unit"])
+    share = numbers.loc[(f"alive after {SPIKE}", "after", "share of runs")]
+    assert (share["value"], share["interval"]) == (1.0, "95%")
+    assert (share["low"], share["high"]) == pytest.approx((0.51, 1.0), abs=0.005)
+    assert numbers.loc[(f"runs with {SPIKE}", "after", "runs"), "value"] == 4
+    assert numbers.loc[("died without a fault", "before", "runs"), "value"] == 1
+    assert numbers.loc[("runs without a fault", "before", "runs"), "value"] == 4

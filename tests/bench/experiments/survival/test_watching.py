@@ -1,0 +1,657 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import UsageError
+from bench.experiments.survival import Fault, watching
+from bench.experiments.survival.observation import PATIENCE, SETTLING, WATCHED, Observation, horizon
+from bench.experiments.survival.watching import observe
+from bench.loop import LoopSpec
+
+SPEC = LoopSpec("tiny")
+WEIGHT = "0:generator/weight:0"
+
+
+def watch(make, fault=None, batches=15, spec=SPEC, **more):
+    text = None if fault is None else Fault.parse(fault)
+    return observe("toys:it", lambda spec: make(), spec, text, batches, **more)
+
+
+def test_a_clean_run_is_seen_as_it_is():
+    loop, weights = toys.Quadratic(), []
+    for _ in range(15):
+        weights.append(loop.weight.numpy().astype(float))
+        loop.run(1)
+    weights.append(loop.weight.numpy().astype(float))
+    found = watch(toys.Quadratic)
+    assert found.ended == "whole"
+    assert found.why == ""
+    assert found.batches == 15
+    assert found.metrics == {"loss": tuple(loop.history()["loss"].astype(float))}
+    assert found.steps.keys() == {WEIGHT}
+    np.testing.assert_allclose(found.steps[WEIGHT], np.linalg.norm(np.diff(weights, axis=0), axis=1))
+    nothing = Observation(ended="whole", metrics=found.metrics, steps=found.steps)
+    assert found == nothing
+
+
+@pytest.mark.parametrize("kind", ["nan", "inf"])
+def test_poison_is_seen_from_its_batch_on(kind):
+    found = watch(toys.Quadratic, f"{kind},batch=4")
+    assert found.ended == "whole"
+    assert found.struck == (4,)
+    assert found.skipped == ()
+    assert found.first_bad == 4
+    assert np.isnan(found.worst)
+    assert found.bad_weights == (WEIGHT,)
+    assert [name.rpartition("_")[2] for name in found.bad_state] == ["momentum", "velocity"]
+    finite = np.isfinite(found.steps[WEIGHT])
+    assert finite[:4].all()
+    assert not finite[4]
+    assert found.metrics.keys() == {"loss"}
+    assert np.isfinite(found.metrics["loss"]).tolist() == [True] * 5 + [False] * 10
+
+
+def test_the_worst_weight_is_that_from_the_fault_on():
+    class Wild(toys.Descending):
+        def __init__(self):
+            super().__init__()
+            self.weight.assign([1e6, 3, 3, 3])
+
+        def run(self, batches):
+            super().run(batches)
+            if len(self.losses) == 3:
+                self.weight.assign([-10.0, 3, 3, 3])
+
+    clean = watch(Wild, batches=8)
+    assert clean.worst == 0.0
+    found = watch(Wild, "scale=0,batch=6", batches=8)
+    assert 9 < found.worst < 10
+    far = watch(Wild, "scale=-1e4,batch=6", batches=8)
+    assert 600 < far.worst < 700
+    endless = watch(Wild, "scale=1e39,batch=6,batches=2", batches=8)
+    assert np.isnan(endless.worst) or endless.worst == np.inf
+
+
+def test_the_worst_weight_may_be_that_which_the_loop_dies_of():
+    class Careful(toys.Descending):
+        def run(self, batches):
+            super().run(batches)
+            if tf.reduce_max(tf.abs(self.weight)) > 100:
+                raise OverflowError
+
+    far = watch(Careful, "scale=-1e5,batch=6", batches=8)
+    assert (far.ended, far.batches) == ("crashed", 6)
+    assert 900 < far.worst < 1100
+    assert np.isnan(watch(toys.Checked, "nan,batch=6", batches=8).worst)
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+@pytest.mark.parametrize("kind", ["nan", "inf"])
+def test_a_whole_skip_is_seen_and_nothing_moved(kind, batches):
+    found = watch(toys.Guarded, f"{kind},batches={batches},batch=5")
+    assert found.struck == tuple(range(5, 5 + batches))
+    assert found.skipped == found.struck
+    assert found.moved_in_skips == ()
+    assert found.first_bad is None
+    assert found.bad_weights == found.bad_state == ()
+    steps = np.array(found.steps[WEIGHT])
+    assert np.flatnonzero(steps == 0).tolist() == list(found.struck)
+
+
+def test_a_gradient_made_zero_is_no_skip():
+    found = watch(toys.Zeroing, "nan")
+    assert found.struck == (10,)
+    assert found.skipped == ()
+    assert found.first_bad is None
+
+
+@pytest.mark.parametrize("target", ["all", "generator"])
+def test_a_skip_that_counts_on_is_one_with_what_moved(target):
+    """Where nothing at all was trained, the state of the whole optimizer should be as it was, whatever its name."""
+    found = watch(toys.Counting, f"nan,target={target}")
+    assert found.skipped == (10,)
+    assert [name.split("/")[-1] for name in found.moved_in_skips] == ["iteration"]
+
+
+def test_a_batch_that_only_gathers_gradients_moves_no_weight_by_itself():
+    """Who looks at the clean run too can tell it from a skip."""
+    found = watch(toys.Gathering, "scale=2,batch=9,batches=4")
+    assert found.struck == (9, 10, 11, 12)
+    assert found.skipped == (9, 10, 12)
+    assert np.flatnonzero(watch(toys.Gathering).steps[WEIGHT]).tolist() == [3, 7, 11]
+
+
+def test_an_update_that_is_no_skip_moves_nothing_in_skips():
+    found = watch(toys.Counting, "scale=2")
+    assert found.struck == (10,)
+    assert found.skipped == ()
+    assert found.moved_in_skips == ()
+
+
+class Pair(toys.Guarded):
+    """A discriminator beside it, trained and guarded in every other batch; its guard counts skips in a row."""
+
+    def __init__(self):
+        super().__init__()
+        self.other = tf.Variable([1.0, 2.0], name="discriminator/weight")
+        self.in_a_row = tf.Variable(0, trainable=False, name="discriminator/skips_in_a_row")
+        self.other_optimizer = tf.keras.optimizers.Adam(0.01)
+        self.other_optimizer.build([self.other])
+        self.other_step = tf.function(self._other_step)
+
+    def _other_step(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(self.other**2)
+        (gradient,) = tape.gradient(loss, [self.other])
+        if tf.reduce_all(tf.math.is_finite(gradient)):
+            self.other_optimizer.apply([gradient], [self.other])
+            self.in_a_row.assign(0)
+        else:
+            self.in_a_row.assign_add(1)
+
+    def run(self, batches):
+        for _ in range(batches):
+            if len(self.losses) % 2 == 0:
+                self.other_step()
+            super().run(1)
+
+    @property
+    def variables(self):
+        return [*super().variables, self.other, self.in_a_row, *self.other_optimizer.variables]
+
+
+@pytest.mark.parametrize("batch", [6, 7])
+def test_a_skip_is_seen_of_a_network_that_is_not_trained_in_every_batch(batch):
+    found = watch(Pair, f"nan,target=discriminator,batch={batch}")
+    assert found.struck == found.skipped == (8 if batch == 7 else 6,)
+    assert found.moved_in_skips == ()
+
+
+def test_beside_a_network_that_goes_on_only_the_state_of_its_own_name_moves_in_skips():
+    class Counting(Pair):
+        def __init__(self):
+            super().__init__()
+            self.updates = tf.Variable(0, trainable=False, name="discriminator/updates")
+
+        def _other_step(self):
+            self.updates.assign_add(1)
+            self.other_optimizer.iterations.assign_add(1)  # nothing in its name says whose it is
+            super()._other_step()
+
+        @property
+        def variables(self):
+            return [*super().variables, self.updates]
+
+    found = watch(Counting, "nan,target=discriminator,batch=6")
+    assert found.skipped == (6,)
+    assert [name.partition(":")[2] for name in found.moved_in_skips] == ["discriminator/updates:0"]
+
+
+def test_the_counters_of_a_guard_are_no_state_that_moves_in_skips():
+    fault = Fault("nan", target="discriminator", batch=4, batches=16, probability=0.5, seed=2)
+    found = watch(Pair, str(fault), batches=22)
+    struck = tuple(batch for batch in range(4, 20, 2) if fault.strength(batch) is not None)
+    assert 1 < len(struck) < (struck[-1] - struck[0]) / 2 + 1  # with clean updates between them
+    assert found.struck == found.skipped == struck
+    assert found.moved_in_skips == ()
+
+
+def test_only_the_network_that_is_hit_is_looked_at():
+    class Half(Pair):
+        def _other_step(self):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(self.other**2)
+            self.other_optimizer.apply([tf.zeros(2) * tape.gradient(loss, self.other)], [self.other])
+
+    assert watch(Half, "nan,target=generator,batch=4").skipped == (4,)
+    assert watch(Half, "nan,target=discriminator,batch=4").skipped == ()
+
+
+@pytest.mark.parametrize(("batch", "every", "struck"), [(10, 4, 12), (12, 4, 12), (1, 20, 20), (1, 21, 21)])
+def test_a_fault_of_one_batch_waits_for_its_network(batch, every, struck):
+    found = watch(lambda: toys.Seldom(every), f"nan,batch={batch}", batches=batch + 5)
+    assert found.ended == "whole"
+    assert found.struck == (struck,)
+    assert found.batches == struck + 5  # as many afterwards as there would have been
+    assert found.first_bad == struck
+
+
+def test_a_fault_waits_no_longer_than_its_patience():
+    found = watch(lambda: toys.Seldom(22), "nan,batch=1", batches=6)
+    assert found.ended == "not tested"
+    assert found.why == f"no such gradient was computed in its batches ({PATIENCE} more were tried)"
+    assert found.batches == 1 + 1 + PATIENCE
+    assert found.struck == ()
+
+
+def test_a_fault_of_several_batches_does_not_wait():
+    found = watch(lambda: toys.Seldom(4), "scale=2,batch=5,batches=6")
+    assert found.struck == (8,)
+    assert found.batches == 15
+    never = watch(lambda: toys.Seldom(4), "scale=2,batch=5,batches=3")
+    assert never.ended == "not tested"
+    assert never.why == "no such gradient was computed in its batches"
+    assert never.batches == 15
+
+
+def test_a_fault_that_nothing_can_be_hit_by_is_not_tested():
+    found = watch(toys.Quadratic, "nan,target=encoder")
+    assert found.ended == "not tested"
+    assert "no gradient of such a variable was traced" in found.why
+
+
+def test_a_fault_that_chance_never_let_happen_says_so():
+    found = watch(toys.Quadratic, "nan,probability=0.01")
+    assert found.ended == "not tested"
+    assert found.why == "a probability of 0.01 let it happen in none of its batches"
+
+
+def test_a_random_fault_strikes_in_the_batches_that_were_drawn():
+    fault = Fault("scale", 2.0, batch=2, batches=10, probability=0.5, seed=1)
+    found = watch(toys.Quadratic, str(fault))
+    assert found.struck == tuple(batch for batch in range(15) if fault.strength(batch) is not None)
+    assert 0 < len(found.struck) < 10
+    other = watch(toys.Quadratic, str(fault), spec=LoopSpec("tiny", seed=7))
+    assert other.struck == tuple(batch for batch in range(15) if fault.strength(batch, 7) is not None)
+    assert other.struck != found.struck
+
+
+def test_that_chance_never_let_it_happen_is_said_of_the_seed_of_the_run():
+    fault = Fault("nan", target="encoder", probability=0.5)
+    drawn = {seed: fault.strength(fault.batch, seed) is not None for seed in range(20)}
+    for right in (False, True):
+        seed = next(seed for seed, strikes in drawn.items() if strikes == right)
+        found = watch(toys.Quadratic, str(fault), spec=LoopSpec("tiny", seed=seed))
+        assert found.ended == "not tested"
+        assert ("let it happen in none of its batches" in found.why) != right
+
+
+def test_weights_that_the_fault_changes_have_not_moved():
+    found = watch(toys.Guarded, "scale=100,in=weights,batch=5", batches=8)
+    assert found.struck == (5,)
+    assert max(found.steps[WEIGHT]) < 0.1
+    assert found.worst > 100
+
+
+def test_a_learning_rate_of_zero_is_no_skip_of_state():
+    found = watch(toys.Quadratic, "scale=0,in=learning_rate,batch=5,batches=2", batches=10)
+    assert found.struck == (5, 6)
+    assert found.first_bad is None
+    assert all(found.steps[WEIGHT][batch] > 0 for batch in range(10) if batch not in (5, 6))
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ArithmeticError("Graph execution error:\n\nDetected at node x\nloss is NaN"), "ArithmeticError: loss is NaN"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyError("loss"), "KeyError: 'loss'"),
+        (AssertionError(), "AssertionError: run"),
+        (RuntimeError("x" * 500), f"RuntimeError: {'x' * 400}"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_loop_that_raises_has_crashed_and_shows_what_it_was(error, why):
+    def make():
+        loop = toys.Checked()
+        loop.error = error
+        return loop
+
+    found = watch(make, "nan,batch=4")
+    assert found.ended == "crashed"
+    assert found.why == why
+    assert found.batches == 4  # that were trained to the end
+    assert found.struck == (4,)
+    assert found.first_bad == 4
+    assert found.bad_weights == (WEIGHT,)
+    assert len(found.metrics["loss"]) == 5
+
+
+def test_a_loop_that_cannot_tell_its_history_has_crashed():
+    class Silent(toys.Quadratic):
+        def history(self):
+            raise OSError("disk full")
+
+    found = watch(Silent)
+    assert (found.ended, found.why) == ("crashed", "OSError: disk full")
+    assert found.metrics == {}
+    assert found.batches == 15
+
+
+def test_a_loop_that_crashes_everywhere_is_seen_all_the_same():
+    class Hopeless(toys.Failing):
+        def history(self):
+            raise OSError("disk full")
+
+    found = watch(Hopeless)
+    assert (found.ended, found.why) == ("crashed", "RuntimeError: out of something")
+    assert (found.batches, found.metrics, found.first_bad) == (6, {}, None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("no more of it"), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("fault", [None, "nan"])
+def test_a_factory_that_runs_out_of_memory_has_crashed(fault, error):
+    def make():
+        raise error
+
+    genuine = tf.GradientTape.gradient
+    found = watch(make, fault)
+    assert found.ended == "crashed"
+    assert found.why.startswith(f"factory 'toys:it': failed with {type(error).__name__}: ")
+    assert str(error).splitlines()[0] in found.why
+    assert found == Observation(ended="crashed", why=found.why)
+    assert tf.GradientTape.gradient is genuine
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), tf.errors.InvalidArgumentError(None, None, "no")], ids=repr)
+def test_a_factory_that_fails_otherwise_is_an_error_of_its_author(error):
+    def make():
+        raise error
+
+    with pytest.raises(UsageError, match=r"failed with .*: no"):
+        watch(make)
+
+
+@pytest.mark.parametrize("fault", [None, "nan"])
+@pytest.mark.parametrize("name", ["_bits", "_distance", "_is_finite"])
+def test_a_mistake_of_the_watcher_is_no_crash_of_the_loop(name, fault, monkeypatch):
+    def mistaken(*values):
+        raise IndexError("ours")
+
+    monkeypatch.setattr(watching, name, mistaken)
+    with pytest.raises(IndexError, match="ours"):
+        watch(toys.Quadratic, fault)
+
+
+def test_variables_that_cannot_be_read_are_no_crash_either():
+    class Closed(toys.Quadratic):
+        @property
+        def variables(self):
+            if len(self.losses) == 6:
+                raise OSError("closed")
+            return super().variables
+
+    with pytest.raises(OSError, match="closed"):
+        watch(Closed)
+
+
+def test_ctrl_c_is_no_crash():
+    class Stopped(toys.Quadratic):
+        def run(self, batches):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch(Stopped)
+
+
+def test_a_loop_that_breaks_the_contract_is_an_error_of_its_author():
+    class Wrong(toys.Quadratic):
+        def history(self):
+            return [1.0]
+
+    with pytest.raises(UsageError, match="history"):
+        watch(Wrong)
+    with pytest.raises(UsageError, match="the loop has no absent"):
+        watch(toys.Quadratic, "nan,in=absent(x)")
+
+
+@pytest.mark.parametrize("fault", [None, "nan", "nan,in=weights", "scale=1e30"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_weights_of_other_types(dtype, fault):
+    class Half(toys.Quadratic):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable(tf.cast([1.0, 2.0], dtype), name="generator/weight")
+
+        def _step(self):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((self.weight - 3.0) ** 2)
+            self.weight.assign_sub(tf.cast(0.125, dtype) * tape.gradient(loss, self.weight))
+            return tf.cast(loss, tf.float32)
+
+        @property
+        def variables(self):
+            return [self.weight]
+
+    found = watch(Half, fault, batches=12)
+    assert found.ended == "whole"
+    assert found.steps[WEIGHT][0] == pytest.approx(0.125 * np.hypot(2, 1), rel=0.02)
+    if fault is not None:
+        bad = "nan" in fault or dtype == "float16"
+        assert (found.first_bad == 10) == bad
+        assert (found.bad_weights == (WEIGHT,)) == bad
+        assert bad or found.worst > 1e28
+
+
+def test_variables_of_keras_are_named_by_their_path():
+    class Deep:
+        def __init__(self):
+            layers = [keras.layers.Dense(2, name="trunk"), keras.layers.Dense(1, name="head")]
+            self.model = keras.Sequential([keras.Input((2,)), *layers], name="net")
+            self.model.compile("adam", "mse", jit_compile=False)
+            self.losses = []
+
+        def run(self, batches):
+            for _ in range(batches):
+                self.losses.append(self.model.train_on_batch(np.ones((2, 2)), np.ones((2, 1))))
+
+        def history(self):
+            return {"loss": self.losses}
+
+        @property
+        def variables(self):
+            return [*self.model.trainable_variables, *self.model.optimizer.variables]
+
+    found = watch(Deep, "nan,target=net/head,batch=2", batches=4)
+    assert found.struck == (2,)
+    # In their order, on which no hash of a text has a say.
+    assert list(found.steps) == ["0:net/trunk/kernel", "1:net/trunk/bias", "2:net/head/kernel", "3:net/head/bias"]
+    assert np.isnan(found.steps["2:net/head/kernel"][2])
+    assert np.isfinite(found.steps["0:net/trunk/kernel"][2])
+
+
+class Late(toys.Guarded):
+    """Its optimizer makes its state in the first batch; and it names its weights last."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizer = keras.optimizers.Adam(0.01)
+
+    @property
+    def variables(self):
+        return [*self.optimizer.variables, self.weight]
+
+
+def test_state_that_is_made_in_the_first_batch_is_seen_from_then_on():
+    class Unguarded(Late):
+        _step = toys.Quadratic._step
+
+    late, usual = watch(Late), watch(toys.Guarded)
+    assert late.metrics == usual.metrics
+    assert list(late.steps.values()) == list(usual.steps.values())
+    assert [name.partition(":")[2] for name in late.steps] == ["generator/weight:0"]
+    poisoned = watch(Unguarded, "nan,batch=4")
+    assert [name.partition(":")[2] for name in poisoned.bad_weights] == ["generator/weight:0"]
+    assert [name.rpartition("_")[2] for name in poisoned.bad_state] == ["momentum", "velocity"]
+
+
+def test_state_that_is_made_in_the_first_batch_may_move_in_skips():
+    class Forgetting(Late):
+        def _step(self):
+            loss = super()._step()
+            for each in self.optimizer.variables[2:]:
+                each.assign(0.9 * each)
+            return loss
+
+    found = watch(Forgetting, "nan")
+    assert found.skipped == (10,)
+    assert [name.rpartition("_")[2] for name in found.moved_in_skips] == ["momentum", "velocity"]
+    assert watch(Late, "nan").moved_in_skips == ()
+
+
+def test_namesakes_are_told_apart_and_a_weight_may_go_or_come():
+    class Growing(toys.Quadratic):
+        def __init__(self):
+            super().__init__()
+            self.more = [tf.Variable([float(number)], name="more") for number in range(3)]
+
+        def run(self, batches):
+            super().run(batches)
+            self.more[1].assign_add([0.5])
+            if len(self.losses) == 3:
+                self.more.pop()
+                self.more.append(tf.Variable([7.0], name="other"))
+            self.more[-1].assign_add([2.0])
+
+        @property
+        def variables(self):
+            return [*self.more, *super().variables]
+
+    found = watch(Growing, "scale=1", batches=12)
+    steps = {name.partition("more")[0]: steps for name, steps in found.steps.items() if "more" in name}
+    assert steps == {"0:": (0,) * 12, "1:": (0.5,) * 12, "2:": (2.0,) * 2 + (0.0,) * 10}
+    (other,) = (steps for name, steps in found.steps.items() if "other" in name)
+    assert other == (0.0,) * 3 + (2.0,) * 9
+    assert found.worst == 7.0 + 2.0 * 10
+
+
+def test_variables_of_texts_are_left_out():
+    class Titled(toys.Guarded):
+        def __init__(self):
+            super().__init__()
+            self.title = tf.Variable("", trainable=False, name="generator/title")
+            self.words = tf.Variable(["a", "b"], name="generator/words")
+
+        def run(self, batches):
+            super().run(batches)
+            self.title.assign(str(len(self.losses)))
+
+        @property
+        def variables(self):
+            return [*super().variables, self.title, self.words]
+
+    found = watch(Titled, "nan")
+    assert found == watch(toys.Guarded, "nan")
+
+
+@pytest.mark.parametrize("start", [np.inf, np.nan])
+def test_what_was_not_finite_in_the_first_place_is_not_bad(start):
+    class Best(toys.Guarded):
+        def __init__(self):
+            super().__init__()
+            self.best = tf.Variable(start, trainable=False, name="best_loss")
+
+        @property
+        def variables(self):
+            return [*super().variables, self.best]
+
+    for fault in (None, "nan"):
+        found = watch(Best, fault)
+        assert found.first_bad is None
+        assert found.bad_state == ()
+
+
+def test_state_that_becomes_infinite_is_bad():
+    class Worst(toys.Guarded):
+        def __init__(self):
+            super().__init__()
+            self.best = tf.Variable(0.0, trainable=False, name="worst_loss")
+
+        def run(self, batches):
+            super().run(batches)
+            if len(self.losses) == 6:
+                self.best.assign(np.inf)
+
+        @property
+        def variables(self):
+            return [*super().variables, self.best]
+
+    found = watch(Worst)
+    assert found.first_bad == 5
+    assert [name.partition(":")[2] for name in found.bad_state] == ["worst_loss:0"]
+
+
+def test_metrics_that_go_bad_first_are_where_it_began():
+    class Early(toys.Quadratic):
+        def history(self):
+            return {"late": np.ones(len(self.losses)), "early": [1.0, np.nan] + [1.0] * (len(self.losses) - 2)}
+
+    assert watch(Early).first_bad == 1
+    assert watch(Early, "nan").first_bad == 1
+
+
+class Described(toys.Quadratic):
+    length = 4
+
+    def describe(self):
+        return {"batches_per_epoch": self.length}
+
+
+def test_epochs_are_of_as_many_batches_as_the_loop_says():
+    assert watch(Described, batches=None, epochs=3).batches == 12
+
+
+def test_a_loop_that_trains_for_epochs_is_looked_at_after_each():
+    found, each = watch(Described, batches=None, epochs=3), watch(Described, batches=12)
+    assert (found.stride, each.stride) == (4, 1)
+    assert found.metrics == each.metrics
+    # Its weight goes straight on, so that what it moves in four batches is the sum of what it moves in each.
+    np.testing.assert_allclose(found.steps[WEIGHT], np.reshape(each.steps[WEIGHT], [3, 4]).sum(1), rtol=1e-6)
+
+
+def test_what_goes_bad_is_placed_in_the_batches_of_an_epoch():
+    class Silent(Described, toys.Dying):
+        def history(self):
+            return {}
+
+    class Failing(toys.Checked, Silent):
+        pass
+
+    found = watch(Silent, batches=None, epochs=3)
+    assert (found.ended, found.batches, found.first_bad) == ("whole", 12, 7)  # the last of its epoch
+    died = watch(Failing, batches=None, epochs=3)
+    assert (died.ended, died.batches, died.first_bad) == ("crashed", 4, 4)  # the first of its epoch
+
+    class Telling(Silent):
+        def history(self):
+            return {"loss": np.where(np.arange(len(self.losses)) == 6, np.nan, 1.0)}
+
+    assert watch(Telling, batches=None, epochs=3).first_bad == 6  # the loss tells which
+
+
+@pytest.mark.parametrize("length", [None, "four", 4.0, 0, -4])
+def test_without_a_length_an_epoch_is_not_tested(length):
+    class Vague(Described):
+        pass
+
+    Vague.length = length
+    for make in (Vague, toys.Quadratic):
+        found = watch(make, batches=None, epochs=3)
+        assert found.ended == "not tested"
+        assert found.why == "the loop does not say how many batches make an epoch"
+
+
+def test_the_fault_is_in_nothing_afterwards():
+    genuine = tf.GradientTape.gradient
+    watch(toys.Checked, "nan")
+    assert tf.GradientTape.gradient is genuine
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000))
+def test_the_horizon_is_that_of_a_fault_with_what_comes_after_it(batch, batches):
+    assert horizon(Fault("nan", batch=batch, batches=batches)) == batch + batches + SETTLING + WATCHED
+
+
+def test_an_observation_is_the_same_after_json():
+    seen = watch(toys.Quadratic, "nan,batch=4", batches=6)
+    again = Observation.model_validate_json(seen.model_dump_json())
+    assert again.model_dump_json() == seen.model_dump_json()
+    np.testing.assert_equal(again.model_dump(), seen.model_dump())

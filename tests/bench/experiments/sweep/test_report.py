@@ -1,0 +1,102 @@
+import io
+
+import pytest
+from rich.console import Console
+from sweeps import SIZES, measured, sweep, sweep_record
+
+from bench.experiments.sweep import report
+from bench.report import markdown, terminal
+
+
+def rows(frame):
+    return [tuple(row) for row in frame.itertuples(index=False)]
+
+
+def test_each_axis_has_a_table():
+    (title, batch), (_, tokens) = report.report(sweep_record()).tables
+    assert title == "cost as batch grows"
+    assert list(batch.columns) == [
+        "batch", "before, ms/batch", "after, ms/batch", "before / after", "before / itself", "before, tokens/s",
+        "after, tokens/s",
+    ]  # fmt: skip
+    assert [row[0] for row in rows(batch)] == ["16", "64 (preset)", "256"]
+    assert [row[0] for row in rows(tokens)] == ["20 (preset)", "40"]
+
+
+def test_a_row_has_times_ratio_noise_and_throughput():
+    small = rows(report.report(sweep_record()).tables[0][1])[0]
+    assert small[1].startswith("20.0")
+    assert small[3].startswith("2.00× faster (95%: ")
+    assert small[4] == "1.00 (1.00 to 1.00)"
+    assert small[5].startswith("16,0")
+    assert small[6].startswith(("32,0", "31,9"))
+
+
+def test_a_point_that_died_is_a_row_that_says_so():
+    large = rows(report.report(sweep_record()).tables[0][1])[2]
+    assert large[3] == "crashed: killed by SIGKILL, as the system does when memory runs out"
+    assert {*large[1:3], *large[4:]} == {"not measured"}
+
+
+def of_all(**times):
+    plan = sweep()
+    return sweep_record(plan, [measured(point, **times) for point in plan.distinct().values()])
+
+
+def test_a_difference_is_only_told_where_there_is_one():
+    same = rows(report.report(of_all(before=0.03, after=0.03)).tables[0][1])[0][3]
+    assert same.startswith("same: no difference of 3.0% or more")
+    noisy = rows(report.report(of_all(before=0.031, after=0.03, noise=0.5)).tables[0][1])[0][3]
+    assert noisy.startswith("inconclusive: ")
+    few = rows(report.report(of_all(count=3)).tables[0][1])[0][3]
+    assert few == "invalid: cut short: 3 rounds, and an interval needs 10"
+    idle = rows(report.report(of_all(problems=("after: no weight has moved",))).tables[0][1])[0][3]
+    assert idle == "invalid: after: no weight has moved"
+
+
+def test_of_other_loops_it_is_not_known_what_an_option_does():
+    told = "batch and tokens: handed to the loops as options"
+    assert told not in markdown.page(report.report(sweep_record()))
+    plan = sweep({axis: [size._replace(tokens=None) for size in sizes] for axis, sizes in SIZES.items()})
+    assert told in markdown.page(report.report(sweep_record(plan)))
+
+
+def test_without_samples_there_is_no_throughput():
+    assert list(report.report(of_all(samples=None)).tables[0][1].columns)[-1] == "before / itself"
+
+
+def test_the_footer_says_what_must_be_known():
+    text = markdown.page(report.report(sweep_record()))
+    for told in (
+        "### Cost as batch grows",
+        "before: a:b, after: c:d",
+        "preset tiny, seed 0; each axis is varied alone",
+        "in 100 interleaved rounds of 10 batches a loop",
+        "2 cores of a CPU",
+        "commit abcdef012",
+    ):
+        assert told in text
+
+
+def test_doubts_are_told_with_their_point_and_of_the_preset_once():
+    plan = sweep()
+    shaky = [measured(point, null=0.07) for point in plan.distinct().values()]
+    doubts = [line for line in report.footer(sweep_record(plan, shaky)) if line.startswith("doubt: ")]
+    of = [line.split(": ")[1] for line in doubts if "a second instance of it differ" in line]
+    assert of == ["batch 16", "the preset itself", "batch 256", "tokens 40"]
+
+
+def test_shown_on_a_terminal():
+    out = io.StringIO()
+    terminal.report(Console(file=out, width=200), report.report(sweep_record()))
+    for told in ("cost as batch grows", "cost as tokens grows", "16,0", "preset tiny"):
+        assert told in out.getvalue()
+
+
+def test_numbers_are_named_by_their_point_and_there_are_none_of_one_that_died():
+    numbers = report.report(sweep_record()).numbers.set_index(["figure", "loop"])
+    small = numbers.loc[("time a batch at batch=16", "before")]
+    assert (small["value"], small["unit"], small["interval"]) == (pytest.approx(20.0, rel=0.01), "ms", "quartiles")
+    assert numbers.loc[("throughput at batch=16", "after"), "value"] == pytest.approx(32_000, rel=0.01)
+    assert numbers.loc[("speed-up at tokens=40", "after"), "value"] == pytest.approx(3.0, rel=0.01)
+    assert not any("batch=256" in figure for figure, _ in numbers.index)

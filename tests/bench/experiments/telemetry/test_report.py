@@ -1,0 +1,56 @@
+from telemetries import gpu, on_cpu, on_gpu, sample, traced
+
+from bench.experiments.telemetry import report
+from bench.experiments.telemetry.record import Telemetry
+
+
+def rows(before, after):
+    return {title: cells for title, *cells in report.rows(before, after)}
+
+
+def test_nothing_is_shown_that_was_not_measured():
+    assert report.rows(None, None) == []
+    assert rows(on_cpu(), None) == {
+        "ms/batch of the stretch that was watched": ["20.00", "not measured", ""],
+        "CPUs busy, mean": ["1.50", "not measured", ""],
+        "CPU time of all threads, ms/batch": ["30.00", "not measured", ""],
+        "peak resident memory of the process, MiB": ["400", "not measured", ""],
+    }
+
+
+def test_on_a_gpu():
+    one = sample(0.1, gpu(throttled_by=("software power cap",), process_memory_bytes=450 * 2**20))
+    other = sample(0.2, gpu(utilisation=0.7, watts=400.0, sm_mhz=1500))
+    found = rows(on_gpu(samples=(one, other), trace=traced()), on_gpu())
+    assert {title: cells for title, cells in found.items() if title not in rows(on_cpu(), None)} == {
+        "share of NVML's window with any kernel running, mean (5% to 95% of samples)": [
+            "60% (51% to 69%)",
+            "50% (50% to 50%)",
+            "",
+        ],
+        "power, W, mean (5% to 95% of samples)": ["350 (305 to 395)", "300 (300 to 300)", ""],
+        "energy, J/batch": ["7", "6", ""],
+        "SM clock, MHz, mean (5% to 95% of samples)": ["1740 (1524 to 1956)", "1980 (1980 to 1980)", ""],
+        "throttled, share of samples": ["50% (software power cap 50%)", "0%", ""],
+        "peak device memory, handed out by TensorFlow's allocator, MiB": ["500", "500", ""],
+        "peak device memory, NVML, of the loop's process, MiB": ["450", "not measured", ""],
+        "peak device memory, NVML, of all processes, MiB (before the loop's began)": ["1000 (600)", "1000 (600)", ""],
+        "device busy, share of a traced stretch": ["25.0% (at 40.00 ms/batch while traced)", "not measured", ""],
+        "copies to the device a batch, traced": ["1 (1.02e+04 bytes, 2 ms)", "not measured", ""],
+        "copies from the device a batch, traced": ["4 (16 bytes, 0.02 ms)", "not measured", ""],
+        "copies within the device a batch, traced": ["none", "not measured", ""],
+    }
+
+
+WRONG = "watched for utilisation: what went wrong"
+
+
+def test_a_loop_that_died_is_a_result_in_words():
+    found = rows(on_cpu(), Telemetry(died="crashed: killed by SIGSEGV"))
+    assert found["CPUs busy, mean"] == ["1.50", "not measured", ""]
+    assert found[WRONG] == ["nothing", "crashed: killed by SIGSEGV", ""]
+
+
+def test_whatever_else_went_wrong_is_said():
+    found = rows(on_gpu(trace=traced(problems=("dropped 9 events",)), problems=("the sampler ended",)), on_gpu())
+    assert found[WRONG] == ["the sampler ended; dropped 9 events", "nothing", ""]

@@ -1,0 +1,93 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from everykind import RECORDS
+from records import record
+
+from bench.errors import InvalidRecordError, UsageError
+from bench.experiments import kinds
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_there_is_a_record_of_each():
+    assert {*kinds.KINDS} == {*RECORDS}
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_a_file_says_of_what_kind_it_is(kind, tmp_path):
+    made = RECORDS[kind]()
+    found = kinds.read(made.write_as(tmp_path / "any.json"))
+    assert type(found) is type(made)
+    assert found.model_dump_json() == made.model_dump_json()  # text for text: NaN is not equal to itself
+    assert json.loads(made.model_dump_json())["kind"] == kind
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_each_has_a_report(kind):
+    made = kinds.report(RECORDS[kind]())
+    assert made.title == kind
+    assert made.tables
+    for title, frame in made.tables:
+        assert title
+        assert len(frame)
+        assert frame.map(lambda text: isinstance(text, str)).all(axis=None)
+    assert any("2 cores of a CPU; TensorFlow 2.21.0" in note for note in made.notes)
+    assert made.numbers["value"].notna().all()
+    assert (made.numbers[["figure", "loop", "unit"]] != "").all(axis=None)
+    assert {*made.numbers["interval"]} <= {"", "quartiles", "95%", "5% to 95%"}
+    bounded = made.numbers[made.numbers["interval"] != ""].astype({"low": float, "high": float})
+    assert ((bounded["low"] <= bounded["value"]) & (bounded["value"] <= bounded["high"])).all()
+    stems = [each.stem for each in made.pictures]
+    assert len({*stems}) == len(stems)
+    assert all(each.caption.endswith(".") for each in made.pictures)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "no whole record (no JSON object)"),
+        ('{"kind": "run"', "no whole record (no JSON object)"),
+        ("[1]", "no whole record (no JSON object)"),
+        ('"run"', "no whole record (no JSON object)"),
+        ("7", "no whole record (no JSON object)"),
+        ('{"schema_version": 5}', "does not say of what kind it is; run again for a new one"),
+        ('{"kind": "leap"}', f"is of kind 'leap'; there are {', '.join(kinds.KINDS)}"),
+        ('{"kind": ["run"]}', "is of kind ['run']; there are run, ladder"),
+        ('{"kind": "ladder", "schema_version": 1}', "is of schema 1, and this version reads"),
+        ('{"kind": "run", "schema_version": 6}', "no whole record (created: Field required)"),
+    ],
+)
+def test_what_is_no_whole_record_is_one_line(tmp_path, content, says):
+    path = tmp_path / "r.json"
+    path.write_text(content)
+    with pytest.raises(InvalidRecordError) as caught:
+        kinds.read(path)
+    assert str(caught.value).startswith(f"record {path}: {says}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_record_is_told_apart(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file") as caught:
+        kinds.read(tmp_path / "none.json")
+    assert not isinstance(caught.value, InvalidRecordError)
+
+
+def test_a_run_is_read_without_what_makes_the_others(tmp_path):
+    path = record().write_as(tmp_path / "run.json")
+    others = (
+        "tensorflow",
+        "bench.experiments.ladder.record",
+        "bench.experiments.sweep.record",
+        "bench.experiments.profile.record",
+    )
+    script = f"""
+import pathlib, sys
+from bench.report import kinds
+assert kinds.report(kinds.read(pathlib.Path({str(path)!r}))).title == "run"
+assert not [name for name in {others} if name in sys.modules]
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

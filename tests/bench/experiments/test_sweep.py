@@ -1,0 +1,83 @@
+"""The question of bench/test_sweep.py, asked as users ask it."""
+
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from bench.cli import options
+from bench.cli.progress import STARTING
+from bench.errors import UsageError
+from bench.experiments.sweep.record import SweepRecord
+
+ROOT = Path(__file__).parents[3]
+# Without what pytest-xdist leaves in it: pytest-benchmark would not measure then.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+ENVIRONMENT["PYTHONPATH"] = str(ROOT / "tests")
+
+
+def bench(*arguments):
+    toys = ["--before", "toys:plain", "--after", "toys:growing", "--preset", "any", "--batches", "3", "--rounds", "12"]
+    command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-k", "sweep", "-rs", *toys]
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False
+    )
+
+
+def test_a_sweep_from_end_to_end(tmp_path):
+    done = bench("--sweep", "size=1,2", "--results", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "sweep-any"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "sweep-costs.png", "sweep-costs.svg", "sweep.html", "sweep.json", "sweep.md",
+    ]  # fmt: skip
+    assert "cost as size grows" in done.stdout
+    assert "both loops at several sizes, each in a process of its own; measured: size 1 (about 0:" in done.stderr
+    small, large = SweepRecord.read(folder / "sweep.json").measured.values()
+    assert (small.ended, len(small.record.rounds), small.record.problems) == ("measured", 12, ())
+    assert (large.ended, large.why) == ("crashed", "MemoryError: of size 2")  # a row, and not the end of the sweep
+    assert "crashed: MemoryError: of size 2" in (folder / "sweep.md").read_text()
+
+
+def config(**given):
+    options = {"before": "toys:plain", "after": "toys:growing", "preset": "any", "sweep": None, "max_time": "60"}
+    return types.SimpleNamespace(getoption=lambda name: {**options, **given}[name])
+
+
+def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(tmp_path):
+    done = bench("--results", tmp_path)
+    assert "no --sweep: it names an axis and its values" in done.stdout
+    assert "starting TensorFlow" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_options_of_a_run():
+    (axis,) = options.sweep(config(sweep=["size=1,2"]))
+    assert (axis.name, axis.values) == ("size", (1, 2))
+    assert options.sweep(config()) == ()
+    with pytest.raises(UsageError, match="axis 'size' is unknown"):  # to the built-in loops
+        options.sweep(config(sweep=["size=1,2"], before="baseline:make_loop"))
+
+
+def test_a_sweep_takes_its_rounds_and_a_start_for_each_point():
+    assert options.sweep_seconds(config(sweep=["size=1,2", "width=3"])) == 60 + 3 * STARTING
+    assert options.sweep_seconds(config()) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--sweep", "size"], "--sweep 'size': must be an axis and its values"),
+        (["--sweep", "tokens=1", "--before", "baseline:make_loop", "--preset", "tiny"], "sequence_length=1 must be"),
+    ],
+)
+def test_a_wrong_text_is_one_line_and_exit_code_2(tmp_path, arguments, says):
+    done = bench("--results", tmp_path / "runs", *arguments)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 2, printed
+    assert any(says in line for line in printed.splitlines())
+    assert "Traceback" not in printed
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,40 @@
+import platform
+import subprocess
+
+import pytest
+
+from bench.machine import environment
+
+
+@pytest.fixture(scope="module")
+def found():
+    return environment.environment()
+
+
+def test_names_machine_and_versions(found):
+    assert found["python"] == platform.python_version()
+    assert found["versions"]["tensorflow"].startswith("2.21")
+    assert found["cores"] >= 1
+    assert found["cpu"]
+
+
+def test_one_line_for_a_table(found):
+    line = environment.machine({**found, "gpus": ["NVIDIA H100"], "gpu_driver": "580.1"})
+    assert line.startswith("NVIDIA H100 (driver 580.1), ")
+    assert f"Python {found['python']}" in line
+    assert "driver" not in environment.machine({**found, "gpus": []})
+
+
+def test_commit_is_that_of_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert environment._commit() == {"commit": None, "dirty": None}
+    for arguments in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "x", "--allow-empty"],
+    ):
+        subprocess.run(["git", *arguments], check=True)
+    clean = environment._commit()
+    assert len(clean["commit"]) == 40
+    assert clean["dirty"] is False
+    (tmp_path / "new").touch()
+    assert environment._commit() == {**clean, "dirty": True}

@@ -1,0 +1,174 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pynvml
+import pytest
+import tensorflow as tf
+
+from bench.cli import options
+from bench.errors import UsageError
+from bench.machine import gpu
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # `require` sets it where it is not set
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """TensorFlow lists no GPU."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """TensorFlow lists one, where in truth there may be none."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+
+
+@pytest.fixture
+def nvml(monkeypatch):
+    """A driver and one GPU; gives the names, to be changed."""
+    names = ["NVIDIA H100"]
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: "580.1")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(names))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda index: names[index])
+    return names
+
+
+def refusal():
+    with pytest.raises(UsageError) as caught:
+        gpu.require()
+    message = str(caught.value)
+    assert message.startswith("--require-gpu: ")
+    assert "\n" not in message
+    return message
+
+
+def test_without_a_driver_there_is_nothing(unseen, monkeypatch):
+    def fail():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", fail)
+    assert "TensorFlow sees no GPU; NVML finds no driver" in refusal()
+
+
+def test_a_gpu_that_tensorflow_has_no_libraries_for(unseen, nvml, monkeypatch):
+    monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: True)
+    assert refusal().endswith(
+        "NVML sees NVIDIA H100 (driver 580.1): "
+        "TensorFlow's CUDA libraries are missing; the extra gpu brings them: pip install '.[gpu]'"
+    )
+
+
+def test_a_tensorflow_without_cuda(unseen, nvml, monkeypatch):
+    monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: False)
+    assert "built without CUDA; install the extra gpu" in refusal()
+
+
+def test_a_gpu_that_is_hidden(unseen, nvml, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert refusal().endswith("CUDA_VISIBLE_DEVICES='' may hide it")
+
+
+def test_a_driver_without_a_gpu(unseen, nvml):
+    nvml.clear()
+    assert "NVML sees none either (driver 580.1)" in refusal()
+
+
+def test_a_driver_that_fails(unseen, nvml, monkeypatch):
+    def fail():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", fail)
+    assert "NVML finds a driver and fails (Unknown Error)" in refusal()
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="it computes where it should")
+def test_what_is_listed_and_runs_on_the_cpu_after_all(listed):
+    assert "what should run on the GPU ran on" in refusal()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.InternalError(None, None, "no kernel image is available\nfor execution on the device"),
+        RuntimeError("CUDA driver version is insufficient"),
+    ],
+)
+def test_what_is_listed_and_does_not_compute(listed, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(tf, "matmul", fail)
+    assert f"a GPU that does not compute: {str(error).splitlines()[0]}" in refusal()
+
+
+@pytest.fixture
+def on_gpu(listed, monkeypatch):
+    """Products that say that they are a GPU's; gives the number that they are full of, to be changed."""
+    numbers = [64.0]
+
+    class Product:
+        device = "/device:GPU:0"
+
+        def __eq__(self, other):
+            return tf.fill([2, 2], numbers[0] == other)
+
+    monkeypatch.setattr(tf, "matmul", lambda *_: Product())
+    return numbers
+
+
+def test_a_gpu_that_computes(on_gpu, monkeypatch):
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
+    assert gpu.require() == "/device:GPU:0"
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+
+
+def test_a_gpu_that_computes_wrongly(on_gpu):
+    on_gpu[0] = 63.0
+    assert "multiplies matrices wrongly" in refusal()
+
+
+class Config:
+    """Of a pytest run."""
+
+    def __init__(self, **chosen):
+        self.chosen = chosen
+
+    def getoption(self, name):
+        return self.chosen[name]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "collected", "looks"), [(True, False, True), (False, False, False), (True, True, False)]
+)
+def test_a_run_looks_for_it_when_told_to(monkeypatch, wanted, collected, looks):
+    seen = []
+    monkeypatch.setattr(gpu, "require", lambda: seen.append("looked") or "a GPU")
+    options._has_gpu(Config(require_gpu=wanted, collectonly=collected))
+    assert bool(seen) == looks
+
+
+def test_a_run_without_it_ends_at_once(tmp_path):
+    command = [sys.executable, "-m", "pytest", ROOT / "bench", "--benchmark-only", "--require-gpu", "--max-syncs", "1"]
+    # Without what pytest-xdist leaves in it; and without a GPU also where there is one.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    hidden = {**own, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [*command, "--results", tmp_path / "runs"], env=hidden, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stdout
+    assert "--require-gpu: TensorFlow sees no GPU; NVML" in done.stdout + done.stderr
+    assert "passed" not in done.stdout
+    assert "skipped" not in done.stdout
+    assert list(tmp_path.iterdir()) == []

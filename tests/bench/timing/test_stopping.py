@@ -1,0 +1,78 @@
+import pytest
+from records import record, rounds
+
+from bench.statistics import FEWEST_PAIRS
+from bench.timing import stopping
+from bench.timing.stopping import AtLeast, Exactly, UntilPrecise
+
+
+def drive(rule, samples):
+    """As the harness does; gives the number of rounds and why they ended."""
+    for length in range(len(samples) + 1):
+        if ended := rule(samples[:length]):
+            return length, ended
+    return len(samples), None
+
+
+def test_exactly():
+    rule = Exactly(3)
+    assert drive(rule, rounds(count=9)) == (3, "as many as asked for")
+    assert [rule.share(rounds(count=n)) for n in (0, 3)] == [0.0, 1.0]
+
+
+def test_goes_on_until_the_interval_is_narrow():
+    samples = rounds(noise=0.1, count=2000)
+    length, ended = drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), samples)
+    assert ended == "precise"
+    assert stopping.speed_up(samples[:length]).width <= 0.03
+    assert stopping.speed_up(samples[: int(0.8 * length)]).width > 0.03  # and not much longer than that
+
+
+def test_more_precision_takes_more_rounds():
+    samples = rounds(noise=0.05, count=2000)
+    lengths = [drive(UntilPrecise(p, 1e9, clock=lambda: 0.0), samples)[0] for p in (0.1, 0.03, 0.015)]
+    assert lengths == sorted(lengths)
+    assert lengths[2] > 2 * lengths[1]
+
+
+def test_no_interval_is_believed_of_few_rounds():
+    assert drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(noise=0, count=99)) == (FEWEST_PAIRS, "precise")
+
+
+def test_time_runs_from_the_first_question():
+    now = 100.0
+    rule = UntilPrecise(0.0001, 10.0, clock=lambda: now)
+    samples = rounds(noise=0.1, count=5)
+    assert rule([]) is None
+    now = 109.9
+    assert rule(samples) is None
+    assert rule.share(samples) == pytest.approx(0.99)
+    now = 110.0
+    assert rule(samples) == "out of time"
+
+
+def test_where_the_ratio_lies_does_not_matter():
+    """Stopping when a difference shows would find differences where there are none."""
+    lengths = {
+        drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(after=after, noise=0.05, count=900))[0]
+        for after in (0.06, 0.05, 0.001)
+    }
+    assert len(lengths) == 1
+
+
+def test_settings_choose_the_rule():
+    assert isinstance(stopping.of(record(settings={"rounds": 4}).settings), Exactly)
+    assert isinstance(stopping.of(record().settings), UntilPrecise)
+
+
+def test_at_least_so_many_rounds_however_long_they_take():
+    over = UntilPrecise(1e-9, 0.0, clock=lambda: 0.0)
+    assert drive(AtLeast(12, over), rounds(count=30)) == (12, "out of time")
+    assert drive(AtLeast(3, Exactly(7)), rounds(count=30)) == (7, "as many as asked for")
+
+
+def test_what_is_done_is_no_more_than_of_the_rounds_that_are_wanted():
+    over = UntilPrecise(1e-9, 1e-9)
+    over(rounds(count=1))
+    assert AtLeast(12, over).share(rounds(count=3)) == 0.25
+    assert AtLeast(4, Exactly(8)).share(rounds(count=4)) == 0.5
