@@ -10,10 +10,10 @@ from bench.experiments.convergence.plan import Loop as ConvergingLoop
 from bench.experiments.convergence.plan import Pair
 from bench.experiments.convergence.plan import Plan as ConvergencePlan
 from bench.experiments.ladder.plan import Group, Ladder, Rung
-from bench.experiments.run.record import ARMS, Settings
-from bench.experiments.survival.record import Loop, Plan, canonical
+from bench.experiments.survival.plan import Loop, Plan, canonical
 from bench.experiments.sweep.axis import Axis
 from bench.experiments.sweep.plan import TIME_LIMIT, Size, Sweep
+from bench.settings import ARMS, Settings
 from seqgan import config, dataset, device
 from seqgan.errors import InputError
 

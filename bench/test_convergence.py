@@ -9,9 +9,9 @@ from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
 from bench.experiments.convergence.plan import EPOCHS
-from bench.experiments.run.record import ARMS
 from bench.machine import devices
 from bench.report import files
+from bench.settings import ARMS
 
 _STAGE = "both loops from several seeds, each in a process of its own"
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench.cli.progress import ProgressDisplay
 from bench.experiments.run.measurement import Measurement
-from bench.experiments.run.record import ARMS
+from bench.settings import ARMS
 
 BATCHES = 100  # enough for what happens once in ten batches
 

@@ -9,7 +9,8 @@ import pytest
 
 from bench.cli.replay import ReplayedTimes
 from bench.experiments.run.measurement import Measurement
-from bench.experiments.run.record import TIMED, Round
+from bench.settings import TIMED
+from bench.timing.samples import Round
 
 TIMES = ReplayedTimes()
 

@@ -9,7 +9,7 @@ import pytest
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.experiments.run.measurement import Measurement
-from bench.experiments.run.record import ARMS
+from bench.settings import ARMS
 
 _STAGE = "watching both loops, each in a process of its own"
 

@@ -7,11 +7,14 @@ import signal
 import numpy as np
 from records import ENVIRONMENT
 
+from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.ladder.finding import Finding, PeakMemory
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import LadderRecord, Limits, Turn
-from bench.experiments.run.record import NULL, Equivalence, HostSyncs, ReadSite, Start
-from bench.timing.orders import balanced_orders
+from bench.experiments.syncs.record import HostSyncs, ReadSite
+from bench.settings import NULL
+from bench.timing.rounds import balanced_orders
+from bench.timing.samples import Start
 
 GROUPS = {
     "baseline": "baseline",

@@ -4,7 +4,11 @@ import datetime
 
 import numpy as np
 
-from bench.experiments.run.record import Arm, HostSyncs, ReadSite, Record, Round, Settings, Survival
+from bench.experiments.run.record import Arm, Record
+from bench.experiments.survival.record import Survival
+from bench.experiments.syncs.record import HostSyncs, ReadSite
+from bench.settings import Settings
+from bench.timing.samples import Round
 
 ENVIRONMENT = {
     "cpu": "a CPU", "cores": 2, "gpus": [], "gpu_driver": None, "cuda_build": "12.5.1", "cudnn_build": "9",

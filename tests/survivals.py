@@ -5,7 +5,8 @@ import math
 
 from records import ENVIRONMENT, survival
 
-from bench.experiments.survival.record import PACE, Loop, Plan, SurvivalRecord, Undisturbed
+from bench.experiments.survival.plan import Loop, Plan
+from bench.experiments.survival.record import PACE, SurvivalRecord, Undisturbed
 
 SPIKE, NAN, ELEMENT = "scale=10000,target=generator", "nan,target=generator", "nan,extent=element"
 SEEDS = (0, 1, 2, 3)

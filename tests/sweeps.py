@@ -4,11 +4,11 @@ import datetime
 
 from records import ENVIRONMENT, record
 
-from bench.experiments.run.record import Settings
 from bench.experiments.sweep.axis import Axis
 from bench.experiments.sweep.plan import Size, Sweep
 from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured
+from bench.settings import Settings
 
 BATCH, TOKENS = Axis(name="batch", values=(16, 64, 256)), Axis(name="tokens", values=(20, 40))
 SETTINGS = Settings(before="a:b", after="c:d", preset="tiny", seed=0, batches=10)

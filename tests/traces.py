@@ -7,7 +7,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from bench.experiments.profile.events import MARK, OpEvent, Traced
 from bench.experiments.profile.record import Profile, ProfileRecord, Timed
-from bench.experiments.run.record import Settings
+from bench.settings import Settings
 
 
 def number_of(text, metadata):

@@ -15,13 +15,13 @@ from bench.cli.progress import ProgressDisplay, TrialsDisplay
 from bench.errors import UsageError
 from bench.experiments.convergence import plan as convergence
 from bench.experiments.ladder.record import Limits as LadderLimits
-from bench.experiments.run.record import ARMS, Settings
-from bench.experiments.survival.record import canonical
+from bench.experiments.survival.plan import canonical
 from bench.experiments.sweep.axis import parse
 from bench.experiments.sweep.plan import TIME_LIMIT
 from bench.machine import devices
 from bench.records.gate import Outcome
 from bench.report import files, terminal
+from bench.settings import ARMS, Settings
 
 Before = Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop before.")]
 After = Annotated[str, typer.Option(metavar="MODULE:FACTORY", help="The loop after.")]
@@ -344,9 +344,8 @@ def equivalence(
     options = _options(script)
     builtin.check(before, after, preset, seed, options)
     builtin.start_tensorflow()
-    from bench.experiments.equivalence import (
-        record as agreement,  # TensorFlow, which wrong arguments and `--help` should not wait for
-    )
+    # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.experiments.equivalence import trial as agreement
 
     chosen = preset or builtin.default_preset()
     settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=1, options=options)

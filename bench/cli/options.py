@@ -14,9 +14,10 @@ from bench.cli.progress import STARTING
 from bench.errors import UsageError
 from bench.experiments.convergence.plan import EPOCHS
 from bench.experiments.ladder.record import Limits as LadderLimits
-from bench.experiments.run.record import Record, Settings
+from bench.experiments.run.record import Record
 from bench.experiments.sweep.axis import Axis, parse
 from bench.records.gate import MAX_SLOWDOWN, Limits
+from bench.settings import Settings
 
 _SURVIVAL = ("short", "full", "none")
 

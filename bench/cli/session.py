@@ -20,7 +20,7 @@ from bench.machine import devices
 if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
     from bench.cli.closing import Closing
     from bench.experiments.run.measurement import Measurement
-    from bench.experiments.run.record import Round
+    from bench.timing.samples import Round
 
 _PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
 _MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()

@@ -6,11 +6,12 @@ import dataclasses
 
 from bench.errors import InvalidRecordError
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid
 from bench.records import comparability
+from bench.settings import ARMS
 from bench.statistics import Interval, unpaired_ratio_interval
-from bench.timing import ratios
+from bench.timing import samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Change:
         ms, speed_up = {}, None
         if not (differing or other_loops):
             for arm in ARMS:
-                there, here = (ratios.milliseconds(record.rounds, arm) for record in (first, second))
+                there, here = (samples.milliseconds(record.rounds, arm) for record in (first, second))
                 ms[arm] = unpaired_ratio_interval(here, there)
         if not (other_loops or comparability.settings(second, first)):
-            speed_up = unpaired_ratio_interval(ratios.ratios(second.rounds), ratios.ratios(first.rounds))
+            speed_up = unpaired_ratio_interval(samples.ratios(second.rounds), samples.ratios(first.rounds))
         return cls(Comparison.of(first), Comparison.of(second), ms, speed_up, tuple(differing), tuple(other_loops))

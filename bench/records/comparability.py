@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.record import Record
+from bench.settings import ARMS
 
 MACHINE = {
     "gpus": "GPU",

@@ -16,7 +16,7 @@ from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid, suspicion
 from bench.records import comparability
 from bench.statistics import Interval, total_ratio_interval, unpaired_ratio_interval
-from bench.timing import ratios
+from bench.timing import samples
 
 CONFIDENCE = 0.999
 """Of the gate's intervals. A gate is asked on every change: of a hundred answers at 95%, a few would be wrong by
@@ -113,8 +113,8 @@ def slowdown_in(record: Record) -> tuple[Interval, float]:
     Returns:
         The factor, and the factor by which the null arm takes longer; 1 when its interval holds 1.
     """
-    factor = ratios.speed_up(record.rounds, CONFIDENCE).reciprocal
-    null = ratios.null(record.rounds, CONFIDENCE).reciprocal
+    factor = samples.speed_up(record.rounds, CONFIDENCE).reciprocal
+    null = samples.null(record.rounds, CONFIDENCE).reciprocal
     noise = 1.0 if null.holds(1.0) else null.estimate
     return _widened(factor, noise), noise
 
@@ -132,7 +132,7 @@ def slowdown_against(record: Record, reference: Record) -> tuple[Interval, float
         holds 1.
     """
     after, before = (
-        (ratios.milliseconds(record.rounds, name), ratios.milliseconds(reference.rounds, name))
+        (samples.milliseconds(record.rounds, name), samples.milliseconds(reference.rounds, name))
         for name in ("after", "before")
     )
     relative = unpaired_ratio_interval(after[0] / before[0], after[1] / before[1], CONFIDENCE)
@@ -172,10 +172,10 @@ def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Ch
 
 def _in_total(record: Record, limit: float, reference: Record | None, noise: float) -> Check:
     """A slowdown that only some rounds show, such as a checkpoint now and then: robust means leave it out."""
-    after, before = (ratios.milliseconds(record.rounds, name) for name in ("after", "before"))
+    after, before = (samples.milliseconds(record.rounds, name) for name in ("after", "before"))
     there = None
     if reference is not None:
-        there = tuple(ratios.milliseconds(reference.rounds, name) for name in ("after", "before"))
+        there = tuple(samples.milliseconds(reference.rounds, name) for name in ("after", "before"))
 
     def interval(confidence: float) -> Interval:
         return _widened(total_ratio_interval(after, before, there, confidence), noise)
@@ -201,7 +201,7 @@ def _less_one(factor: Interval) -> Interval:
 
 
 def _speedup(record: Record, limit: float) -> Check:
-    ratio = ratios.speed_up(record.rounds, CONFIDENCE)
+    ratio = samples.speed_up(record.rounds, CONFIDENCE)
     text = (
         f"before/after is {ratio.estimate:.2f}× ({CONFIDENCE:.1%} interval {ratio.low:.2f} to {ratio.high:.2f}; "
         f"at least {limit:g}× is wanted)"

@@ -15,7 +15,7 @@ from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid
 from bench.records import comparability
 from bench.statistics import Interval
-from bench.timing import ratios as rounds
+from bench.timing import samples as rounds
 
 FEWEST_RECORDS = 8
 """Fewer do not tell their noise, by which a change is judged."""

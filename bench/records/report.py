@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from bench.experiments.run import wording
-from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.record import Record
 from bench.experiments.run.wording import NOT_MEASURED, change, few, interval, spread
 from bench.records.change import Change
 from bench.records.history import History
+from bench.settings import ARMS
 
 
 def two(found: Change) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from bench.document import write_whole
-from bench.experiments.run.record import ARMS, NULL
+from bench.settings import ARMS, NULL
 
 LOOKS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"color": "#b3541e", "marker": "s", "linestyle": "--"},

@@ -6,7 +6,8 @@ import time
 
 import tensorflow as tf
 
-from bench.loop import TrainingLoop
+from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build
+from bench.timing.samples import Start
 
 
 def fence() -> None:
@@ -24,3 +25,24 @@ def seconds_for(loop: TrainingLoop, batches: int) -> float:
     loop.run(batches)
     fence()
     return time.perf_counter() - started
+
+
+def warm_up_tensorflow() -> None:
+    """Has TensorFlow do what it does once in a process: start its threads, its graphs and its compiler."""
+    for compiled in (False, True):
+        step = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)), jit_compile=compiled)
+        step(tf.ones([64, 64])).numpy()
+
+
+def start(name: str, factory: LoopFactory, spec: LoopSpec) -> tuple[TrainingLoop, Start]:
+    """A loop that has trained its first batch, and how long that took.
+
+    It is a phase of its own, never part of ms/batch: tracing and compilation are in the first batch, or in the
+    factory if the loop prefers to do them there.
+    """
+    fence()
+    started = time.perf_counter()
+    loop = build(name, factory, spec)
+    fence()
+    built = time.perf_counter() - started
+    return loop, Start(build_seconds=built, first_batch_seconds=seconds_for(loop, 1))

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from bench.experiments.run.record import Ended, Round, Settings
+from bench.settings import Settings
 from bench.statistics import FEWEST_PAIRS
-from bench.timing.ratios import speed_up
+from bench.timing.samples import Ended, Round, speed_up
 
 
 class StoppingRule(Protocol):

@@ -35,12 +35,14 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from bench.experiments.run.record import ARMS, Arm, Record, Round, Settings
+from bench.experiments.run.record import Arm, Record
 from bench.records import gate
 from bench.records.comparability import MACHINE
 from bench.report import markdown
+from bench.settings import ARMS, Settings
 from bench.statistics import spread, wilson_interval
-from bench.timing import ratios
+from bench.timing import samples as ratios
+from bench.timing.samples import Round
 from bench.timing.stopping import UntilPrecise
 
 HERE = Path(__file__).parent

@@ -5,11 +5,11 @@ import pytest
 
 from bench import builtin
 from bench.errors import UsageError
-from bench.experiments.run.record import ARMS, Settings
 from bench.experiments.survival import Fault
-from bench.experiments.survival.record import canonical
+from bench.experiments.survival.plan import canonical
 from bench.experiments.sweep.axis import parse
 from bench.loop import load
+from bench.settings import ARMS, Settings
 from seqgan import annealing
 from seqgan.config import Config
 

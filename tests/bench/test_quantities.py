@@ -3,7 +3,7 @@ import math
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from bench import quantities
+from bench import document
 
 ANY = [-1, 0, 1, 0.5, math.inf, math.nan]
 
@@ -23,4 +23,4 @@ def taken(kind):
 
 @pytest.mark.parametrize(("kind", "values"), [("Seconds", [1, 0.5]), ("NotNegative", [0, 1, 0.5]), ("Count", [0, 1])])
 def test_what_they_can_be(kind, values):
-    assert taken(getattr(quantities, kind)) == values
+    assert taken(getattr(document, kind)) == values

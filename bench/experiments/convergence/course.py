@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.document import Frozen
-from bench.experiments.run.record import Count
+from bench.document import Count, Frozen
 
 Ended = Literal["whole", "crashed", "timed out"]
 

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Frozen
+from bench.document import Count, Frozen
 from bench.experiments.convergence.trial import Trial
-from bench.experiments.run.record import Count
 
 EPOCHS = 20
 """Of a run, unless something else is asked for."""

@@ -9,7 +9,7 @@ from typing import Any
 from bench.experiments.convergence.plan import Plan
 from bench.experiments.convergence.record import ConvergenceRecord
 from bench.experiments.convergence.trial import PRELOADED, Tried
-from bench.experiments.survival.record import same_environment
+from bench.experiments.survival.running import same_environment
 from bench.jobs import folder as fingerprint
 from bench.jobs import pool
 from bench.jobs.pool import Death, Job

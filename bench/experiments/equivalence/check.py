@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.experiments.equivalence.lockstep import lockstep, unequal
-from bench.experiments.run.record import Equivalence, Flip, Lockstep
+from bench.experiments.equivalence.record import Equivalence, Flip, Lockstep
 from bench.loop import TrainingLoop, history, lines
 from bench.timing import work
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.experiments.run.record import Lockstep
+from bench.experiments.equivalence.record import Lockstep
 from bench.loop import TrainingLoop, history, lines, variable_name
 
 SCALE = 1e-2

@@ -1,21 +1,63 @@
-"""Which loops compute what the loop before computes: the one after, and every rung of the ladder between them."""
+"""The result of comparing what loops compute: immutable, checked when it is made, JSON on disk."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from bench import builtin
-from bench.document import Document
-from bench.errors import UsageError
-from bench.experiments.equivalence.check import BATCHES, equivalence
-from bench.experiments.ladder.plan import Rung
-from bench.experiments.run.record import Equivalence, Settings
-from bench.loop import LoopSpec, TrainingLoop, build, load
-from bench.machine.environment import environment
+from bench.document import Count, Document, Frozen
+from bench.settings import Settings
+
+
+class Flip(Frozen):
+    """The first draw in which two loops differ."""
+
+    batch: Count
+    line: Count
+    place: Count  # in the line
+    before: int  # the token that each of them drew there
+    after: int
+
+
+class Lockstep(Frozen):
+    """How far two loops differ after a stretch of batches from the same state, for several stretches."""
+
+    metrics: Annotated[tuple[float, ...], Field(min_length=1)]  # of each stretch the most of any, by its size
+    updates: tuple[float, ...]  # of each stretch the most of any variable, as a share of the update
+    other_lines: tuple[Count, ...] | None  # of each stretch, those with another draw; None where a loop does not say
+    lines: Count = 0  # in a batch
+    lengths: tuple[Annotated[int, Field(gt=0)], ...] = ()  # batches of each stretch; empty where each was one
+
+    @property
+    def batches(self) -> int:
+        """In all stretches."""
+        return sum(self.lengths) or len(self.metrics)
+
+    @property
+    def drew_alike(self) -> tuple[bool, ...]:
+        """Of each stretch, whether all draws are the same, as far as is known."""
+        return tuple(not count for count in self.other_lines or (0,) * len(self.metrics))
+
+    @property
+    def batches_alike(self) -> int:
+        """In the stretches in which all draws are the same."""
+        lengths = self.lengths or (1,) * len(self.metrics)
+        return sum(length for length, alike in zip(lengths, self.drew_alike, strict=True) if alike)
+
+
+class Equivalence(Frozen):
+    """Whether both loops compute the same thing when nothing but how it is carried out is left to differ."""
+
+    batches: Annotated[int, Field(gt=0)]
+    options: dict[str, Any]  # that both were built with
+    equal: bool
+    reason: str
+    bit_for_bit: bool = False
+    flip: Flip | None = None  # when each went on by itself; None without one, or when draws were not kept
+    lockstep: Lockstep | None = None  # None where it was not needed, or not possible
+
 
 SCHEMA: Final = 2
 
@@ -31,51 +73,3 @@ class AgreementRecord(Document):
     environment: dict[str, Any]
     settings: Settings
     found: dict[str, Equivalence] = Field(min_length=1)  # by what is compared with the loop before
-
-
-def agreement(
-    settings: Settings, every_rung: bool, batches: int = BATCHES, tell: Callable[[str], None] = lambda title: None
-) -> AgreementRecord:
-    """Compares loops with the one before.
-
-    Args:
-        settings: which loops, from what seed.
-        every_rung: whether to compare all rungs between them as well.
-        batches: of each loop by itself, and as many from the same state.
-        tell: is told what has been compared.
-
-    Raises:
-        UsageError: a loop that cannot be built.
-    """
-    found, here = {}, environment()
-    for rung in compared(settings, every_rung):
-        # Options of someone else's loops are theirs: nothing is known that would make the two alike.
-        options = rung.equivalent_options or {}
-        before = _build(settings, settings.before, {**settings.options, **options})
-        after = _build(settings, rung.factory, {**rung.options, **options})
-        same = equivalence(before, after, options, batches)
-        why = rung.inexact(same, here)
-        found[rung.name] = same.model_copy(update={"equal": False, "reason": why}) if why else same
-        tell(rung.name)
-    return AgreementRecord(
-        created=datetime.datetime.now(datetime.UTC), environment=here, settings=settings, found=found
-    )
-
-
-def compared(settings: Settings, every_rung: bool) -> list[Rung]:
-    """The loops that are held against the one before.
-
-    Raises:
-        UsageError: there are no rungs between the loops.
-    """
-    ladder = builtin.ladder(settings)
-    if not every_rung:
-        same = {"name": "after", "options": dict(settings.options)}
-        return [ladder.full.model_copy(update=same)]
-    if len(ladder.rungs) < 3:
-        raise UsageError("--every-rung: there are rungs only between the built-in loops")
-    return [rung for rung in ladder.rungs if rung != ladder.baseline]
-
-
-def _build(settings: Settings, factory: str, options: dict[str, Any]) -> TrainingLoop:
-    return build(factory, load(factory), LoopSpec(settings.preset, settings.seed, options))

@@ -14,8 +14,7 @@ from bench.experiments.equivalence.check import (
     MUST_AGREE,
     UPDATE_TOLERANCE,
 )
-from bench.experiments.equivalence.record import AgreementRecord
-from bench.experiments.run.record import Equivalence, Lockstep
+from bench.experiments.equivalence.record import AgreementRecord, Equivalence, Lockstep
 from bench.machine import environment
 from bench.report import numbers
 from bench.report.report import Number, Report

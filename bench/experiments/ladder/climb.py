@@ -12,9 +12,9 @@ from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder import processes
 from bench.experiments.ladder.plan import Ladder
 from bench.experiments.ladder.record import LadderRecord, Limits
-from bench.experiments.run.record import Ended
 from bench.machine import devices
 from bench.machine.environment import environment
+from bench.timing.samples import Ended
 
 if TYPE_CHECKING:  # it imports TensorFlow, which wrong arguments should not wait for
     from bench.experiments.ladder.turns import Turns

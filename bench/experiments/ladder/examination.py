@@ -6,14 +6,14 @@ import dataclasses
 
 from bench import hostsync
 from bench.experiments.equivalence.check import equivalence
+from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.memory import Gauge
 from bench.experiments.ladder.plan import Rung
-from bench.experiments.run.record import Equivalence
 from bench.experiments.syncs import counting
 from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import devices
-from bench.timing.start import start, warm_up_tensorflow
+from bench.timing.clock import start, warm_up_tensorflow
 
 BATCHES = 100
 """In which reads are counted: enough for what happens once in ten batches."""

@@ -12,7 +12,7 @@ from bench import statistics
 from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.plan import Rung
 from bench.experiments.ladder.record import LadderRecord
-from bench.experiments.run.record import NULL
+from bench.settings import NULL
 from bench.statistics import Interval, Spread
 
 Effect = Literal["none", "faster", "slower", "no measurable difference", "too few rounds", "invalid"]

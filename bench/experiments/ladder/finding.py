@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bench.document import Frozen
-from bench.experiments.run.record import Count, Equivalence, HostSyncs, Start
+from bench.document import Count, Frozen
+from bench.experiments.equivalence.record import Equivalence
+from bench.experiments.syncs.record import HostSyncs
 from bench.jobs.pool import Result
+from bench.timing.samples import Start
 
 
 class PeakMemory(Frozen):

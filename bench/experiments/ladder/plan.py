@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Frozen
-from bench.experiments.run.record import NULL, Count, Equivalence
+from bench.document import Count, Frozen
+from bench.experiments.equivalence.record import Equivalence
+from bench.settings import NULL
 
 Group = Literal["baseline", "step", "left out"]
 """The first rung; one change more than the rung before it; the full set without one change."""

@@ -10,7 +10,7 @@ from bench.experiments.ladder import trial
 from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.plan import Ladder
 from bench.experiments.ladder.trial import Probe
-from bench.experiments.survival.record import same_environment
+from bench.experiments.survival.running import same_environment
 from bench.jobs import folder as fingerprint
 from bench.jobs import pool
 from bench.jobs.pool import Death, Job

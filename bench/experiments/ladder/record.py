@@ -7,10 +7,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Document, Frozen
+from bench.document import Document, Frozen, NotNegative, Seconds
 from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.plan import Ladder
-from bench.experiments.run.record import NULL, Ended, NotNegative, Seconds
+from bench.settings import NULL
+from bench.timing.samples import Ended
 
 SCHEMA: Final = 2
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import Turn
-from bench.experiments.run.record import NULL
 from bench.loop import LoopSpec, build, describe, load
+from bench.settings import NULL
 from bench.timing import clock, work
-from bench.timing.orders import balanced_orders
-from bench.timing.start import warm_up_tensorflow
+from bench.timing.clock import warm_up_tensorflow
+from bench.timing.rounds import williams_orders
 
 
 class Timed:
@@ -71,7 +71,7 @@ class Turns:
             if rung.name not in dead:
                 self._begin(name, rung)
             tell(name)
-        self._orders = balanced_orders([*self.loops])
+        self._orders = williams_orders([*self.loops])
 
     def round(self) -> None:
         """One round more; none if a loop fails in it, which is stopped."""

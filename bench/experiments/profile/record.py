@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from bench.document import Document, Frozen
+from bench.document import Count, Document, Frozen, NotNegative, Seconds
 from bench.experiments.profile import timeline
-from bench.experiments.run.record import ARMS, Count, NotNegative, Seconds, Settings
+from bench.settings import ARMS, Settings
 
 if TYPE_CHECKING:  # it reads traces by means of TensorFlow, which reading a record should not wait for
     from bench.experiments.profile.events import Traced

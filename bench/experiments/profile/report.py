@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 import pandas as pd
 
 from bench.experiments.profile.record import OpTime, Profile, ProfileRecord
-from bench.experiments.run.record import ARMS
 from bench.machine import environment
 from bench.report import numbers
 from bench.report.report import Number, Report
+from bench.settings import ARMS
 
 TOP = 15
 """Ops in a table."""

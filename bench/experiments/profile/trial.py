@@ -17,13 +17,13 @@ from bench.errors import UsageError
 from bench.experiments.profile import events
 from bench.experiments.profile.events import Traced
 from bench.experiments.profile.record import Profile, ProfileRecord, Timed
-from bench.experiments.run.record import ARMS, Settings
 from bench.hostsync import profiler
 from bench.hostsync.errors import ProfilerError
 from bench.loop import LoopSpec, TrainingLoop, load
 from bench.machine.environment import environment
+from bench.settings import ARMS, Settings
 from bench.timing import clock
-from bench.timing.start import start, warm_up_tensorflow
+from bench.timing.clock import start, warm_up_tensorflow
 
 BATCHES = 50
 """Of a stretch: a whole window of loops that train several batches in one call."""

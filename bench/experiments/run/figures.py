@@ -6,12 +6,14 @@ import dataclasses
 
 import numpy as np
 
-from bench import stability, statistics
-from bench.experiments.run.record import Arm, HostSyncs, Record, Survival
+from bench import statistics
+from bench import statistics as stability
+from bench.experiments.run.record import Arm, Record
+from bench.experiments.survival.record import Survival
+from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry.record import Telemetry
-from bench.stability import Autocorrelation, Drift
-from bench.statistics import Interval, Spread
-from bench.timing import ratios as rounds
+from bench.statistics import Autocorrelation, Drift, Interval, Spread
+from bench.timing import samples as rounds
 
 
 @dataclasses.dataclass(frozen=True)

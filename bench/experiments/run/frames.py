@@ -9,12 +9,14 @@ import pandas as pd
 
 from bench.experiments.run import wording
 from bench.experiments.run.figures import ArmFigures, Comparison, Timing
-from bench.experiments.run.record import ARMS, HostSyncs, Record
+from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
 from bench.experiments.run.wording import NOT_MEASURED, few, speed_up, spread
 from bench.experiments.survival import Fault
+from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry import report
 from bench.machine import environment
+from bench.settings import ARMS
 from bench.statistics import Spread
 
 COLUMNS = ["metric", "before", "after", "change"]

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.experiments.run.record import ARMS
 from bench.report import plots
 from bench.report.smoothing import finite, running_mean, thinned
+from bench.settings import ARMS
 
 MOST_METRICS = 8
 """Panels, at most."""

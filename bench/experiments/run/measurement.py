@@ -12,17 +12,23 @@ from typing import Any
 
 from bench import builtin, hostsync
 from bench.experiments.equivalence import check
-from bench.experiments.run.record import ARMS, NULL, TIMED, Arm, Ended, Equivalence, HostSyncs, Record, Settings
+from bench.experiments.equivalence.record import Equivalence
+from bench.experiments.run.record import Arm, Record
 from bench.experiments.survival import survive as survival
-from bench.experiments.survival.record import Plan, SurvivalRecord
+from bench.experiments.survival.plan import Plan
+from bench.experiments.survival.record import SurvivalRecord
 from bench.experiments.syncs import counting
+from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry import processes
 from bench.experiments.telemetry.record import Telemetry
 from bench.loop import LoopSpec, TrainingLoop, build, describe, load
 from bench.machine import devices, environment
-from bench.timing import stopping, touch, work
+from bench.settings import ARMS, NULL, TIMED, Settings
+from bench.timing import stopping, work
+from bench.timing import work as touch
+from bench.timing.clock import start, warm_up_tensorflow
 from bench.timing.rounds import InterleavedRounds
-from bench.timing.start import start, warm_up_tensorflow
+from bench.timing.samples import Ended
 from bench.timing.stopping import StoppingRule
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from bench.experiments.run import history_plots, read_plots, round_plots
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
 from bench.report import plots
 from bench.report.report import Picture
-from bench.stability import Drift
-from bench.statistics import FEWEST_PAIRS
+from bench.settings import ARMS
+from bench.statistics import FEWEST_PAIRS, Drift
 
 
 def pictures(record: Record) -> tuple[Picture, ...]:

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.experiments.run.frames import MOST_SITES
-from bench.experiments.run.record import ARMS, HostSyncs
 from bench.experiments.run.wording import NOT_MEASURED
+from bench.experiments.syncs.record import HostSyncs
 from bench.report import plots
+from bench.settings import ARMS
 
 _BARS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"facecolor": "#f4b896", "edgecolor": "#b3541e", "hatch": "////"},

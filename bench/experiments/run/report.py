@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from bench.experiments.run import frames, plots
 from bench.experiments.run.figures import ArmFigures, Comparison
-from bench.experiments.run.record import ALIVE, ARMS, Record
+from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
+from bench.experiments.survival.record import ALIVE
 from bench.experiments.telemetry import report as utilisation
 from bench.report import numbers
 from bench.report.report import Number, Report
+from bench.settings import ARMS
 
 TITLE = "before / after"
 

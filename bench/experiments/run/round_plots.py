@@ -14,11 +14,12 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.experiments.run import wording
 from bench.experiments.run.figures import Comparison, Timing
-from bench.experiments.run.record import ARMS, NULL, TIMED, Round
 from bench.report import plots
 from bench.report.smoothing import running_median
+from bench.settings import ARMS, NULL, TIMED
 from bench.statistics import Interval
-from bench.timing import ratios as rounds
+from bench.timing import samples as rounds
+from bench.timing.samples import Round
 
 NAMES = {ARMS[0]: "before", NULL: "before again", ARMS[1]: "after"}
 """Of the timed loops."""

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from bench.experiments.run.figures import Comparison, Timing
-from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.record import Record
+from bench.settings import ARMS
 from bench.statistics import FEWEST_PAIRS, Interval
-from bench.timing import ratios
+from bench.timing import samples
 
 RARE_COSTS = 0.05
 """Difference of total times and robust means, as a share, from which rare slow batches are worth a word."""
@@ -132,7 +133,7 @@ def suspicion(record: Record) -> str | None:
     """Why the times can hardly be true: a batch took less than touching the weights that it moves."""
     for name in ARMS:
         least = record.arms[name].touch_seconds
-        ms = float(np.median(ratios.milliseconds(record.rounds, name)))
+        ms = float(np.median(samples.milliseconds(record.rounds, name)))
         if least is not None and ms < 1e3 * least:
             return (
                 f"{name} takes {ms:.3g} ms for a batch, and this device {1e3 * least:.3g} ms only to touch each of the "

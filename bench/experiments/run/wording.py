@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.experiments.run.record import Survival
 from bench.experiments.survival.figures import Rate
+from bench.experiments.survival.record import Survival
 from bench.statistics import FEWEST_PAIRS, Interval, Spread
 
 NOT_MEASURED = "not measured"

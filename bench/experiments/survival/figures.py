@@ -7,9 +7,8 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Self
 
-from bench.experiments.run.record import ALIVE, Outcome, Survival
 from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.record import Undisturbed
+from bench.experiments.survival.record import ALIVE, Outcome, Survival, Undisturbed
 from bench.statistics import Interval, wilson_interval
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.experiments.run.record import ALIVE, Outcome, Survival
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.observation import WATCHED, Observation
+from bench.experiments.survival.plan import Plan
+from bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
+from bench.experiments.survival.trial import Trial, Tried
+from bench.settings import ARMS
 
 FROZEN_BELOW = 0.1
 """A loop whose weights move (in the median) less than this share of what they move without the fault is frozen.
@@ -35,6 +40,52 @@ Metrics alone do not tell: those of a generator hardly change in 70 batches, whe
 
 LEAST_REACH = 0.01
 """A metric that never moves in the clean run may differ by this share of its value before that counts."""
+
+
+def record(
+    plan: Plan, tried: Mapping[str, Tried], environment: dict[str, Any], shown: tuple[str, ...] = ()
+) -> SurvivalRecord:
+    """Judges what was tried.
+
+    Args:
+        plan: all of which has been.
+        tried: by the names of the trials' jobs.
+        environment: in which they were.
+        shown: faults whose metrics are kept batch by batch.
+    """
+
+    def seen(trial: Trial) -> Observation:
+        return tried[trial.job.name].observation
+
+    survivals, undisturbed, curves = {}, {}, {}
+    for name, loop in plan.loops.items():
+        cleans = {seed: seen(plan.clean(name, seed)) for seed in plan.seeds_of(name)}
+        survivals[name] = tuple(
+            judge(seen(plan.faulty(name, seed, fault)), cleans[seed], Fault.parse(fault), seed)
+            for fault in loop.faults
+            for seed in plan.seeds_of(name)
+        )
+        if plan.epochs and name in ARMS:
+            undisturbed[name] = tuple(
+                Undisturbed.of(seed, seen(plan.undisturbed(name, seed))) for seed in plan.seeds_of(name)
+            )
+        kept = [fault for fault in shown if fault in loop.faults]
+        if kept:
+            curves[name] = {"": _metrics(list(cleans.values()))}
+        for fault in kept:
+            runs = {seed: seen(plan.faulty(name, seed, fault)) for seed in plan.seeds_of(name)}
+            # A process that was killed has left no steps.
+            paces = [pace(run, cleans[seed], Fault.parse(fault)) if run.steps else () for seed, run in runs.items()]
+            curves[name][fault] = {PACE: _short(paces), **_metrics(list(runs.values()))}
+    return SurvivalRecord(
+        created=datetime.datetime.now(datetime.UTC),
+        environment=environment,
+        plan=plan,
+        seconds=sum(each.seconds for each in tried.values()),
+        survivals=survivals,
+        undisturbed=undisturbed,
+        curves=curves,
+    )
 
 
 def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) -> Survival:
@@ -217,3 +268,13 @@ def _kept(seen: Observation) -> str:
     if not seen.moved_in_skips:
         return "bit for bit as before"
     return f"but {', '.join(seen.moved_in_skips)} moved"
+
+
+def _metrics(runs: list[Observation]) -> dict[str, tuple[tuple[float, ...], ...]]:
+    names = dict.fromkeys(name for run in runs for name in run.metrics)
+    return {name: _short([run.metrics.get(name, ()) for run in runs]) for name in names}
+
+
+def _short(series: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
+    """Four digits of the numbers: they are for a picture."""
+    return tuple(tuple(float(f"{value:.4g}") for value in each) for each in series)

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.experiments.run.record import ARMS
 from bench.experiments.survival import figures
 from bench.experiments.survival.fault import EVERYTHING, Fault
 from bench.experiments.survival.observation import horizon
 from bench.experiments.survival.record import PACE, SurvivalRecord
 from bench.report import plots
 from bench.report.report import Picture
+from bench.settings import ARMS
 from bench.statistics import Interval
 
 _CLEAN: dict[str, Any] = {"color": "#777777", "linestyle": ":"}

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import pandas as pd
 
 from bench.experiments.run import wording
-from bench.experiments.run.record import ALIVE, ARMS
 from bench.experiments.survival import figures, plots
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.figures import Rate
-from bench.experiments.survival.record import SurvivalRecord
+from bench.experiments.survival.record import ALIVE, SurvivalRecord
 from bench.machine import environment
 from bench.report import numbers
 from bench.report.report import Number, Report
+from bench.settings import ARMS
 
 
 def report(record: SurvivalRecord) -> Report:

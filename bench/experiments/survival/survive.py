@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from bench.experiments.survival import record
-from bench.experiments.survival.record import Plan, SurvivalRecord
+from bench.experiments.survival import outcome, running
+from bench.experiments.survival.plan import Plan
+from bench.experiments.survival.record import SurvivalRecord
 from bench.machine import devices
 from bench.machine.environment import environment
 
@@ -47,5 +48,5 @@ def survive(
         UsageError: see `experiment.run`.
     """
     here = environment()
-    tried = record.run(plan, folder / "trials", here, at_a_time, tell)
-    return SurvivalRecord.of(plan, tried, here, shown)
+    tried = running.run(plan, folder / "trials", here, at_a_time, tell)
+    return outcome.record(plan, tried, here, shown)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
 from bench.experiments.sweep.axis import Axis
 from bench.experiments.sweep.plan import Sweep
 from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured
+from bench.settings import ARMS
 from bench.statistics import Interval, Spread, spread
-from bench.timing import ratios as rounds
+from bench.timing import samples as rounds
 
 
 @dataclasses.dataclass(frozen=True)

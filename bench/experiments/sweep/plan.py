@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Self
 from pydantic import model_validator
 
 from bench.document import Frozen
-from bench.experiments.run.record import Settings
 from bench.experiments.sweep.axis import Axis
 from bench.experiments.sweep.trial import Point
+from bench.settings import Settings
 
 TIME_LIMIT = 900.0
 """Seconds for a point, unless something else is asked for."""

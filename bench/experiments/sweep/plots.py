@@ -8,12 +8,12 @@ from collections.abc import Callable
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.experiments.run.record import ARMS
 from bench.experiments.sweep import figures
 from bench.experiments.sweep.figures import ArmCost, AxisFigures
 from bench.experiments.sweep.record import SweepRecord
 from bench.report import plots
 from bench.report.report import Picture
+from bench.settings import ARMS
 from bench.statistics import Spread
 
 STEM = "costs"

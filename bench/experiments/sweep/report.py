@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.experiments.run import wording
-from bench.experiments.run.record import ARMS
 from bench.experiments.run.verdict import Kind
 from bench.experiments.run.wording import NOT_MEASURED
 from bench.experiments.sweep import figures, plots
@@ -16,6 +15,7 @@ from bench.experiments.sweep.record import SweepRecord
 from bench.machine import environment
 from bench.report import numbers
 from bench.report.report import Number, Report
+from bench.settings import ARMS
 from bench.statistics import Spread
 
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.experiments.survival import record
+from bench.experiments.survival import running
 from bench.experiments.sweep.plan import Sweep
 from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured
@@ -39,7 +39,7 @@ def run(sweep: Sweep, folder: Path, tell: Callable[[str], None] = lambda title: 
     devices.share()
     here, settings, points, titles = environment(), sweep.settings, sweep.distinct(), sweep.titles()
     made_of = fingerprint.of_loops((settings.before, settings.after), [settings.options])
-    record.same_environment(folder / POINTS, {**here, **made_of})
+    running.same_environment(folder / POINTS, {**here, **made_of})
     work = {name: point.job(titles[name]) for name, point in points.items()}
     for name, job in work.items():
         if pool.result(folder / POINTS, job).exists():

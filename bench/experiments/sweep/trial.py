@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 
 from bench.document import Frozen
 from bench.errors import UsageError
-from bench.experiments.run.record import ARMS, Arm, Record, Settings
+from bench.experiments.run.record import Arm, Record
 from bench.jobs.pool import Death, Job, Result, die_with_parent, finish
+from bench.settings import ARMS, Settings
 
 if TYPE_CHECKING:  # what needs TensorFlow: the process watches its parent while that starts
     from bench.experiments.run.measurement import Measurement

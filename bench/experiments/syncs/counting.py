@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from bench import hostsync
 from bench.errors import UsageError
-from bench.experiments.run.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
+from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
 from bench.hostsync import HostOp
 from bench.hostsync.callsite import shorter
 from bench.hostsync.reconcile import Reconciled, reconciled

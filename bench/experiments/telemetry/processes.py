@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.experiments.run.record import ARMS, Settings
 from bench.experiments.telemetry import trial
 from bench.experiments.telemetry.record import Telemetry
 from bench.experiments.telemetry.trial import Watch, Watched
 from bench.jobs import pool
 from bench.jobs.pool import Death, Job
+from bench.settings import ARMS, Settings
 
 
 def watch(

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Frozen
-from bench.quantities import Count, NotNegative, Seconds
+from bench.document import Count, Frozen, NotNegative, Seconds
 
 CopyKind = Literal["D2H", "H2D", "D2D"]
 """From the device to the host, from the host to the device, within a device."""

@@ -8,7 +8,7 @@ from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, Trace
 from bench.experiments.telemetry.sampling import Sampler
 from bench.experiments.telemetry.training import Trained
 from bench.loop import LoopSpec, TrainingLoop, load
-from bench.timing.start import start, warm_up_tensorflow
+from bench.timing.clock import start, warm_up_tensorflow
 
 TRACED_SECONDS = 1.0
 """Of training under the profiler, at most; of a short stretch its fifth part."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bench.builtin import FIXED
 from bench.experiments.convergence.figures import NO_DIFFERENCE, Comparison, ConvergenceFigures, sign
-from bench.experiments.run.record import ARMS
 from bench.records.claims.answer import Answer, Claim
 from bench.records.claims.evidence import Evidence
+from bench.settings import ARMS
 
 SAID = {1: 2.00, 5: 1.64, 10: 1.23, 15: 0.92, 20: 0.69}
 """By epoch, from 1."""

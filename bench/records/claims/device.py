@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.experiments.run.record import ARMS
 from bench.experiments.telemetry.figures import DeviceFigures, Utilisation
 from bench.records.claims.answer import Answer, Claim
 from bench.records.claims.evidence import Evidence
+from bench.settings import ARMS
 
 WANTED = {"before": (0.40, 0.60), "after": (0.80, 0.95)}
 """Shares of the time."""

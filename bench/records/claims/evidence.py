@@ -12,9 +12,10 @@ from bench.document import Document
 from bench.errors import UsageError
 from bench.experiments.convergence.record import ConvergenceRecord
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import ARMS, Record
+from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict, invalid
 from bench.experiments.survival.record import SurvivalRecord
+from bench.settings import ARMS
 
 Used = Record | SurvivalRecord | ConvergenceRecord
 """The records that say something of a claim."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bench.experiments.run.record import ARMS, HostSyncs
+from bench.experiments.syncs.record import HostSyncs
 from bench.records.claims.answer import Answer, Claim
 from bench.records.claims.evidence import Evidence
+from bench.settings import ARMS
 
 BEFORE, AFTER_IN_TEN = 8, 4
 """Host syncs: a batch before, in ten batches after."""

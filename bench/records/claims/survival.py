@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Self
 
 from bench import statistics
-from bench.experiments.run.record import ARMS
 from bench.experiments.survival.record import Undisturbed
 from bench.records.claims.answer import Answer, Claim
 from bench.records.claims.evidence import Evidence
+from bench.settings import ARMS
 from bench.statistics import Interval
 
 LEAST = 1.0

@@ -6,7 +6,8 @@ from records import record
 from rich.console import Console
 
 from bench.cli.closing import Closing
-from bench.experiments.run.record import Equivalence, Record
+from bench.experiments.equivalence.record import Equivalence
+from bench.experiments.run.record import Record
 from bench.records import references
 from bench.records.gate import Limits
 

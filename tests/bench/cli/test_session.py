@@ -10,7 +10,8 @@ import pytest
 
 from bench.experiments.ladder.record import LadderRecord
 from bench.experiments.profile.record import ProfileRecord
-from bench.experiments.run.record import SCHEMA, TIMED, Record
+from bench.experiments.run.record import SCHEMA, Record
+from bench.settings import TIMED
 
 ROOT = Path(__file__).parents[3]
 # Without what pytest-xdist leaves in it: pytest-benchmark would not measure then.

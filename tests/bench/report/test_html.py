@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from records import arm, record, survival
 
 from bench.experiments import kinds
-from bench.experiments.run.record import HostSyncs, ReadSite
+from bench.experiments.syncs.record import HostSyncs, ReadSite
 from bench.report import html
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -4,8 +4,8 @@ import pytest
 from matplotlib.lines import Line2D
 from pictures import assert_legible
 
-from bench.experiments.run.record import TIMED
 from bench.report import plots
+from bench.settings import TIMED
 
 
 def empty():

@@ -3,13 +3,13 @@ import itertools
 
 import pytest
 
-from bench.timing.orders import balanced_orders
+from bench.timing.rounds import williams_orders
 
 NAMES = "abcdefghijklm"
 
 
 def first(count, orders, seed=0):
-    return [*itertools.islice(balanced_orders(NAMES[:count], seed), orders)]
+    return [*itertools.islice(williams_orders(NAMES[:count], seed), orders)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 13])

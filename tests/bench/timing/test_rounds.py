@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 
-from bench.experiments.run.record import TIMED
+from bench.settings import TIMED
 from bench.timing import clock
 from bench.timing.rounds import InterleavedRounds, balanced_orders
 

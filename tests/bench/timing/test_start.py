@@ -1,7 +1,7 @@
 import toys
 
 from bench.loop import LoopSpec
-from bench.timing.start import start
+from bench.timing.clock import start
 
 
 def test_the_first_batch_is_trained_and_timed():

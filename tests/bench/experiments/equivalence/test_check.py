@@ -6,7 +6,7 @@ import toys
 from bench.experiments.equivalence import check
 from bench.experiments.equivalence.check import BATCHES, METRIC_TOLERANCE, UPDATE_TOLERANCE
 from bench.experiments.run.measurement import Measurement
-from bench.experiments.run.record import Settings
+from bench.settings import Settings
 
 
 class Rounding(toys.Quadratic):

@@ -9,8 +9,8 @@ from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder import climb as module
 from bench.experiments.ladder import turns
 from bench.experiments.ladder.record import Limits
-from bench.experiments.run.record import NULL
 from bench.report import files
+from bench.settings import NULL
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@ import pytest
 from ladders import GROUPS, ladder
 
 from bench.experiments.ladder.plan import Ladder
-from bench.experiments.run.record import NULL
+from bench.settings import NULL
 
 
 def test_each_rung_is_held_against_the_one_that_differs_by_one_change():

@@ -5,7 +5,7 @@ from ladders import ladder
 from bench.experiments.ladder import turns as module
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.turns import Turns
-from bench.experiments.run.record import NULL
+from bench.settings import NULL
 
 
 @pytest.fixture(autouse=True)

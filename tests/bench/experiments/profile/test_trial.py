@@ -7,9 +7,9 @@ import toys
 from bench.errors import UsageError
 from bench.experiments.profile import trial
 from bench.experiments.profile.record import ProfileRecord
-from bench.experiments.run.record import Settings
 from bench.hostsync import profiler
 from bench.report import files
+from bench.settings import Settings
 
 SETTINGS = Settings(before="toys:plain", after="toys:reading", preset="any", seed=0, batches=5)
 

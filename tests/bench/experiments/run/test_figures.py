@@ -2,7 +2,8 @@ import pytest
 from records import arm, record
 
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Arm, Start
+from bench.experiments.run.record import Arm
+from bench.timing.samples import Start
 
 
 def test_figures_have_their_units():

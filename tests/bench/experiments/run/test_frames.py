@@ -2,10 +2,13 @@ from records import ENVIRONMENT, record, survival
 from records import arm as bare
 from telemetries import on_cpu
 
+from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run import frames
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Arm, Equivalence, GraphHostOps, HostSyncs, Start, TracedCopies
+from bench.experiments.run.record import Arm
 from bench.experiments.run.verdict import Verdict
+from bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
+from bench.timing.samples import Start
 
 
 def arm(factory, reads, temperature, outcome):

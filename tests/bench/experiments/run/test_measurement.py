@@ -6,8 +6,8 @@ from bench import builtin
 from bench.errors import UsageError
 from bench.experiments.run import measurement as measuring
 from bench.experiments.run.measurement import Measurement
-from bench.experiments.run.record import ARMS, Settings
 from bench.experiments.telemetry.record import Telemetry
+from bench.settings import ARMS, Settings
 
 
 def make(before="toys:reading", after="toys:guarded"):

@@ -5,7 +5,8 @@ from pictures import assert_legible, texts
 from records import arm, record, rounds
 
 from bench.experiments.run import plots
-from bench.experiments.run.record import Arm, HostSyncs, ReadSite
+from bench.experiments.run.record import Arm
+from bench.experiments.syncs.record import HostSyncs, ReadSite
 
 HISTORY = {"loss": (3.0, 2.0, 1.0)}
 

@@ -2,7 +2,7 @@ import pytest
 from pictures import assert_legible, texts
 
 from bench.experiments.run import frames, read_plots
-from bench.experiments.run.record import HostSyncs, ReadSite
+from bench.experiments.syncs.record import HostSyncs, ReadSite
 
 
 def site(reads, line=1, file="my/loop.py", source="x.numpy()"):

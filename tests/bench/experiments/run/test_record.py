@@ -12,20 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bench.errors import InvalidRecordError
-from bench.experiments.run.record import (
-    ARMS,
-    TIMED,
-    Arm,
-    GraphHostOps,
-    HostSyncs,
-    ReadSite,
-    Record,
-    Round,
-    Settings,
-    Start,
-    Survival,
-    TracedCopies,
-)
+from bench.experiments.run.record import Arm, Record
+from bench.experiments.survival.record import Survival
+from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
+from bench.settings import ARMS, TIMED, Settings
+from bench.timing.samples import Round, Start
 
 seconds = st.floats(1e-9, 1e6)
 anything = st.floats(allow_nan=True, allow_infinity=True)

@@ -3,7 +3,7 @@ from everykind import run_record
 from records import arm, record
 
 from bench.experiments.run import report
-from bench.experiments.run.record import Start
+from bench.timing.samples import Start
 
 
 def by_name(made):

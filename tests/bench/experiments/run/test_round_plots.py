@@ -5,8 +5,8 @@ from records import record
 
 from bench.experiments.run import round_plots
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import TIMED
 from bench.report import plots
+from bench.settings import TIMED
 
 
 def times(**shape):

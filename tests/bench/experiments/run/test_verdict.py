@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import arm, record
 
-from bench.experiments.run.record import Equivalence
+from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run.verdict import Kind, Verdict, invalid
 
 

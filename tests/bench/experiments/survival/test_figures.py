@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.experiments.run.record import Outcome, Survival
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.figures import Rate, by_magnitude, died, magnitude_of
-from bench.experiments.survival.record import Undisturbed
+from bench.experiments.survival.record import Outcome, Survival, Undisturbed
 from bench.statistics import wilson_interval
 
 OUTCOMES = typing.get_args(Outcome)

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.survival import record as experiment
+from bench.experiments.survival import outcome, running
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.observation import PATIENCE, Observation, horizon
-from bench.experiments.survival.record import PACE, SCHEMA, Loop, Plan, SurvivalRecord, Undisturbed, canonical
+from bench.experiments.survival.plan import Loop, Plan, canonical
+from bench.experiments.survival.record import PACE, SCHEMA, SurvivalRecord, Undisturbed
 from bench.experiments.survival.trial import Trial, Tried
 from bench.jobs import pool
 
@@ -117,7 +118,7 @@ def test_every_fault_of_every_loop_is_judged_from_every_seed():
             return whole(trial.batches, struck=(10,), first_bad=10, bad_weights=("0:weight",))
         return None
 
-    record = SurvivalRecord.of(plan, answered(plan, answer), HERE)
+    record = outcome.record(plan, answered(plan, answer), HERE)
     assert {
         loop: [(each.fault, each.seed, each.outcome) for each in found] for loop, found in record.survivals.items()
     } == {
@@ -138,7 +139,7 @@ def test_a_seed_is_compared_with_its_own_clean_run():
     plan = make()
     crashed = Observation(ended="crashed", why="of something")
     tried = answered(plan, lambda trial: crashed if trial == plan.clean("before", 5) else None)
-    record = SurvivalRecord.of(plan, tried, HERE)
+    record = outcome.record(plan, tried, HERE)
     untested = [
         (loop, each.seed, each.fault)
         for loop, found in record.survivals.items()
@@ -162,7 +163,7 @@ def test_a_seed_is_compared_with_its_own_clean_run():
 def test_a_long_run_has_died_or_not(seen, died):
     plan = make(epochs=2)
     tried = answered(plan, lambda trial: seen if trial == plan.undisturbed("before", 5) else None)
-    found = SurvivalRecord.of(plan, tried, HERE).undisturbed
+    found = outcome.record(plan, tried, HERE).undisturbed
     assert found["before"][1] == Undisturbed(
         seed=5, ended=seen.ended, why=seen.why, batches=seen.batches, first_bad=seen.first_bad
     )
@@ -182,7 +183,7 @@ def test_curves_hold_what_was_asked_for():
             return whole(3, metrics={"loss": (1.0, 2.0, math.inf)}, struck=(30,))
         return None
 
-    curves = SurvivalRecord.of(plan, answered(plan, answer), HERE, shown=(LATE, "inf")).curves
+    curves = outcome.record(plan, answered(plan, answer), HERE, shown=(LATE, "inf")).curves
     assert list(curves) == ["before"]  # the other loop is put through no such fault
     assert list(curves["before"]) == ["", LATE]
     clean = curves["before"][""]
@@ -207,7 +208,7 @@ def record_of_everything():
             )
         return None
 
-    return SurvivalRecord.of(plan, answered(plan, answer), HERE, shown=("nan", LATE))
+    return outcome.record(plan, answered(plan, answer), HERE, shown=("nan", LATE))
 
 
 def test_a_record_comes_back_from_its_file(tmp_path):
@@ -266,36 +267,36 @@ EMPTY = Plan(loops={}, preset="tiny", seeds=())
 
 
 def test_trials_of_another_environment_are_refused_by_name(tmp_path):
-    assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}
-    assert experiment.run(EMPTY, tmp_path, dict(reversed(HERE.items())), 1) == {}
+    assert running.run(EMPTY, tmp_path, HERE, 1) == {}
+    assert running.run(EMPTY, tmp_path, dict(reversed(HERE.items())), 1) == {}
     (tmp_path / "trial.json").touch()
     there = {**HERE, "versions": {"tensorflow": "2.20.0"}, "python": "3.11"}
     with pytest.raises(UsageError) as caught:
-        experiment.run(EMPTY, tmp_path, there, 1)
+        running.run(EMPTY, tmp_path, there, 1)
     assert str(caught.value) == (
         f"folder {tmp_path}: its trials were made with another python, versions; name a new folder, or delete this one"
     )
-    assert experiment.run(EMPTY, tmp_path, HERE, 1) == {}  # what it had noted is left as it was
+    assert running.run(EMPTY, tmp_path, HERE, 1) == {}  # what it had noted is left as it was
 
 
 def test_a_folder_without_a_trial_is_as_new(tmp_path):
-    experiment.same_environment(tmp_path, HERE)  # and then the loop's author had something to mend
-    experiment.same_environment(tmp_path, {**HERE, "code of the loops": "mended"})
+    running.same_environment(tmp_path, HERE)  # and then the loop's author had something to mend
+    running.same_environment(tmp_path, {**HERE, "code of the loops": "mended"})
     (tmp_path / "trial.json").touch()
     with pytest.raises(UsageError, match="made with another code of the loops"):
-        experiment.same_environment(tmp_path, HERE)
+        running.same_environment(tmp_path, HERE)
 
 
 def test_a_commit_alone_makes_no_difference(tmp_path):
-    experiment.run(EMPTY, tmp_path, HERE, 1)
-    assert experiment.run(EMPTY, tmp_path, {**HERE, "commit": "abc", "dirty": True}, 1) == {}
-    assert experiment.run(EMPTY, tmp_path, {"cpu": HERE["cpu"], "versions": HERE["versions"], "gpus": []}, 1) == {}
+    running.run(EMPTY, tmp_path, HERE, 1)
+    assert running.run(EMPTY, tmp_path, {**HERE, "commit": "abc", "dirty": True}, 1) == {}
+    assert running.run(EMPTY, tmp_path, {"cpu": HERE["cpu"], "versions": HERE["versions"], "gpus": []}, 1) == {}
 
 
 def test_an_environment_is_the_same_as_its_file(tmp_path):
     values = {"gpus": ("one", "two"), "loads": {1: 2}}
-    experiment.run(EMPTY, tmp_path, values, 1)
-    assert experiment.run(EMPTY, tmp_path, values, 1) == {}
+    running.run(EMPTY, tmp_path, values, 1)
+    assert running.run(EMPTY, tmp_path, values, 1) == {}
 
 
 @pytest.mark.parametrize("content", ["", '{"cpu": ', "[1]", "3", "\N{REPLACEMENT CHARACTER}"])
@@ -303,13 +304,13 @@ def test_a_damaged_note_of_the_environment_is_one_line(tmp_path, content):
     (tmp_path / "environment.json").write_text(content)
     (tmp_path / "trial.json").touch()
     with pytest.raises(InvalidRecordError, match=r"environment\.json: does not say where the trials were made"):
-        experiment.run(EMPTY, tmp_path, HERE, 1)
+        running.run(EMPTY, tmp_path, HERE, 1)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):
-        experiment.run(EMPTY, tmp_path / "file", HERE, 1)
+        running.run(EMPTY, tmp_path / "file", HERE, 1)
 
 
 @pytest.fixture
@@ -334,7 +335,7 @@ def test_trials_that_are_there_are_taken_as_they_are(tmp_path, no_processes):
     tried = answered(plan)
     leave(tmp_path, tried)
     told = []
-    assert experiment.run(plan, tmp_path, HERE, 2, told.append) == tried
+    assert running.run(plan, tmp_path, HERE, 2, told.append) == tried
     assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
 
 
@@ -345,16 +346,16 @@ def test_a_damaged_trial_is_named(tmp_path, no_processes):
     path = pool.result(tmp_path, plan.clean("after", 3).job)
     path.write_text("{")
     with pytest.raises(InvalidRecordError, match=rf"{path.name}: cannot be read .*; remove it"):
-        experiment.run(plan, tmp_path, HERE, 2)
+        running.run(plan, tmp_path, HERE, 2)
 
 
 def test_flags_of_ones_own_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--mine=1")
-    flags = experiment._of_processes(tmp_path / "a folder")["TF_XLA_FLAGS"]
+    flags = running._of_processes(tmp_path / "a folder")["TF_XLA_FLAGS"]
     assert flags.startswith("--mine=1 --")
     assert f'--tf_xla_persistent_cache_directory="{tmp_path}/a folder/xla" ' in flags
     monkeypatch.delenv("TF_XLA_FLAGS")
-    assert experiment._of_processes(tmp_path / "a folder")["TF_XLA_FLAGS"] == flags.removeprefix("--mine=1 ")
+    assert running._of_processes(tmp_path / "a folder")["TF_XLA_FLAGS"] == flags.removeprefix("--mine=1 ")
 
 
 @pytest.fixture
@@ -371,7 +372,7 @@ def left(tmp_path, monkeypatch, no_processes):
     folder.mkdir()
     leave(folder, answered(plan))
     no_processes()
-    experiment.run(plan, folder, HERE, 1)
+    running.run(plan, folder, HERE, 1)
     return plan, folder, package, script
 
 
@@ -381,23 +382,23 @@ def test_trials_of_other_code_are_refused_by_name(left):
     training.write_text("make = print")
     for _ in range(2):
         with pytest.raises(UsageError) as caught:
-            experiment.run(plan, folder, HERE, 1)
+            running.run(plan, folder, HERE, 1)
         assert str(caught.value) == (
             f"folder {folder}: its trials were made with another code of the loops; name a new folder, or delete "
             "this one"
         )
     training.write_text("make = None")
-    assert len(experiment.run(plan, folder, HERE, 1)) == 4
+    assert len(running.run(plan, folder, HERE, 1)) == 4
 
 
 def test_trials_with_another_script_are_refused_by_name(left):
     plan, folder, package, script = left
     (package.parent / "other.py").touch()  # what is in no package of a loop
-    assert len(experiment.run(plan, folder, HERE, 1)) == 4
+    assert len(running.run(plan, folder, HERE, 1)) == 4
     for change in (lambda: script.write_text("other words"), script.unlink):
         change()
         with pytest.raises(UsageError, match=r"its trials were made with another script; name a new folder"):
-            experiment.run(plan, folder, HERE, 1)
+            running.run(plan, folder, HERE, 1)
 
 
 @pytest.fixture
@@ -429,12 +430,12 @@ def test_what_took_too_long_is_tried_again_when_it_is_given_more_time(tmp_path, 
     tried = answered(short, lambda trial: answers.get(trial.job))
     leave(tmp_path, tried)
     told = []
-    found = experiment.run(plan, tmp_path, HERE, 2, told.append)
+    found = running.run(plan, tmp_path, HERE, 2, told.append)
     assert worked == ({late.job.name: time_limit} if again else {})
     assert found[late.job.name].observation.ended == ("whole" if again else "timed out")
     assert found[crashed.job.name] == tried[crashed.job.name]
     assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
-    assert experiment.run(plan, tmp_path, HERE, 2).keys() == found.keys()
+    assert running.run(plan, tmp_path, HERE, 2).keys() == found.keys()
     assert len(worked) == again
 
 
@@ -443,14 +444,14 @@ def test_a_folder_in_use_keeps_what_took_too_long(tmp_path, monkeypatch):
     leave(tmp_path, answered(make(time_limit=20.0), lambda trial: Observation(ended="timed out", why="took longer")))
     there = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
     with pool._locked(tmp_path), pytest.raises(UsageError, match="is in use by another run"):
-        experiment.run(make(), tmp_path, HERE, 2)
+        running.run(make(), tmp_path, HERE, 2)
     assert there.items() <= {path: path.read_bytes() for path in tmp_path.glob("*.json")}.items()
 
 
 def test_processes_begin_with_what_takes_long_to_import_and_with_no_device(tmp_path, monkeypatch):
     given = {}
     monkeypatch.setattr(pool, "run", lambda *args: given.update(zip(("preload", "again"), args[-2:], strict=True)))
-    experiment.run(EMPTY, tmp_path, HERE, 1)
+    running.run(EMPTY, tmp_path, HERE, 1)
     code = (
         "import importlib, sys\n"
         "for module in sys.argv[1:]: importlib.import_module(module)\n"
@@ -499,8 +500,8 @@ def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch, no_
         time_limit=30.0,
     )
     told = []
-    tried = experiment.run(plan, tmp_path / "trials", HERE, 2, told.append)
-    record = SurvivalRecord.of(plan, tried, HERE, shown=("nan",))
+    tried = running.run(plan, tmp_path / "trials", HERE, 2, told.append)
+    record = outcome.record(plan, tried, HERE, shown=("nan",))
     assert {
         loop: {each.fault: (each.outcome, each.reason.partition(";")[0]) for each in found}
         for loop, found in record.survivals.items()
@@ -518,7 +519,7 @@ def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch, no_
 
     there = {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")}
     no_processes()
-    again = experiment.run(plan, tmp_path / "trials", HERE, 2)
+    again = running.run(plan, tmp_path / "trials", HERE, 2)
     assert {name: each.model_dump_json() for name, each in again.items()} == {
         name: each.model_dump_json() for name, each in tried.items()
     }

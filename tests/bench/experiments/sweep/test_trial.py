@@ -6,11 +6,11 @@ from sweeps import SETTINGS, measured, sweep
 
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.measurement import Measurement
-from bench.experiments.run.record import Settings
 from bench.experiments.sweep import trial as points
 from bench.experiments.sweep.trial import LEAST_ROUNDS, Measured, Point
 from bench.jobs import pool
 from bench.jobs.pool import REFUSED, Death
+from bench.settings import Settings
 
 
 def at(before="toys:plain", after="toys:reading", **changes):

@@ -1,10 +1,10 @@
 from telemetries import on_cpu
 
-from bench.experiments.run.record import Settings
 from bench.experiments.telemetry import processes
 from bench.experiments.telemetry.trial import Watch, Watched
 from bench.jobs import pool
 from bench.jobs.pool import Death
+from bench.settings import Settings
 
 SETTINGS = Settings(before="toys:plain", after="toys:failing", preset="any", seed=3, batches=2, options={"size": 1})
 

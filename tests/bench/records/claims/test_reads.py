@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from records import arm, record
 
-from bench.experiments.run.record import HostSyncs, ReadSite, TracedCopies
+from bench.experiments.syncs.record import HostSyncs, ReadSite, TracedCopies
 from bench.records.claims import reads
 from bench.records.claims.answer import Verdict
 from bench.records.claims.evidence import Evidence

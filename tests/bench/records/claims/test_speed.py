@@ -1,10 +1,10 @@
 import pytest
 from records import arm, record
 
-from bench.experiments.run.record import Start
 from bench.records.claims import speed
 from bench.records.claims.answer import Verdict
 from bench.records.claims.evidence import Evidence
+from bench.timing.samples import Start
 
 
 def started(before=2.0, after=2.0, epoch=100):

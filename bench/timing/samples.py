@@ -1,13 +1,45 @@
-"""What interleaved rounds say of the loops in them: times a batch, and ratios over pairs."""
+"""Samples of timed loops, and what they say: times a batch, and ratios over pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from bench.experiments.run.record import NULL, Round
+from bench.document import Frozen, Seconds
+from bench.settings import NULL, TIMED
 from bench.statistics import Interval, ratio_interval
+
+Ended = Literal["precise", "out of time", "as many as asked for"]
+"""Why the rounds of a run came to an end."""
+
+
+class Start(Frozen):
+    """Once from nothing to a running loop."""
+
+    build_seconds: Seconds  # the factory
+    first_batch_seconds: Seconds  # with tracing and compilation
+
+    @property
+    def seconds(self) -> float:
+        """From calling the factory to the end of the first batch."""
+        return self.build_seconds + self.first_batch_seconds
+
+
+class Round(Frozen):
+    """A block of batches of each timed loop, one after the other."""
+
+    batches: Annotated[int, Field(gt=0)]  # of each
+    order: tuple[str, ...]
+    seconds: dict[str, Seconds]  # for all the batches, by TIMED
+
+    @model_validator(mode="after")
+    def _is_of_all(self) -> Self:
+        if sorted(self.seconds) != sorted(TIMED) or sorted(self.order) != sorted(TIMED):
+            raise ValueError(f"a round is of {', '.join(TIMED)}, not of {', '.join(self.seconds)}")
+        return self
 
 
 def milliseconds(rounds: Sequence[Round], name: str) -> np.ndarray:

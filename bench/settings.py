@@ -1,0 +1,30 @@
+"""What is measured, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bench.document import Frozen
+
+ARMS = ("before", "after")
+
+NULL = "null"
+"""A second instance of `before`, timed with the others: what a run finds between them is its own noise."""
+
+TIMED = (ARMS[0], NULL, ARMS[1])
+
+
+class Settings(Frozen):
+    """What was asked for."""
+
+    before: str
+    after: str
+    preset: str
+    seed: int
+    batches: Annotated[int, Field(gt=0)]  # of each loop in a round
+    rounds: Annotated[int, Field(gt=0)] | None = None  # exactly so many; None: until precise or out of time
+    precision: Annotated[float, Field(gt=0)] = 0.03  # width of the ratio's 95% interval, as a share
+    max_time: Annotated[float, Field(gt=0)] = 120.0  # seconds for the rounds
+    options: dict[str, Any] = Field(default_factory=dict)
