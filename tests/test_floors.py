@@ -1,4 +1,4 @@
-"""What each part of the code may know of the others (docs/architecture.md): read off the imports, lazy ones among them."""
+"""What each part of the code may know of the others (docs/architecture.md): read off the imports, also lazy ones."""
 
 import ast
 import graphlib
