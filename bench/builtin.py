@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.errors import UsageError
-from bench.experiments.convergence.plan import Loop as ConvergingLoop
-from bench.experiments.convergence.plan import Pair
-from bench.experiments.convergence.plan import Plan as ConvergencePlan
+from bench.experiments.convergence.plan import ConvergencePlan, Question, TrainedLoop
 from bench.experiments.ladder.plan import Group, Ladder, Rung
-from bench.experiments.survival.plan import Loop, Plan, canonical
+from bench.experiments.survival.plan import AttackedLoop, SurvivalPlan, canonical
 from bench.experiments.sweep.axis import Axis
 from bench.experiments.sweep.plan import TIME_LIMIT, Size, Sweep
 from bench.settings import ARMS, Settings
@@ -101,7 +99,7 @@ PRESETS = tuple(config.PRESETS)
 """The sizes of the work that the built-in loops know."""
 
 
-def survival_plan(settings: Settings, seeds: int | None = None, epochs: int = 0) -> Plan:
+def survival_plan(settings: Settings, seeds: int | None = None, epochs: int = 0) -> SurvivalPlan:
     """Which loops are put through what.
 
     Args:
@@ -120,13 +118,13 @@ def survival_plan(settings: Settings, seeds: int | None = None, epochs: int = 0)
     else:
         faults = (*MAGNITUDES, *_SHAPES, *_ELSEWHERE_OF_ANY_LOOP)
     loops = {
-        arm: Loop(factory=factory, options=dict(settings.options), faults=canonical(faults))
+        arm: AttackedLoop(factory=factory, options=dict(settings.options), faults=canonical(faults))
         for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True)
     }
     if seeds is not None and built_in:
         rungs = canonical(f"{fault},target=generator" for fault in _OF_RUNGS)
         loops |= {
-            f"{ARMS[1]}, {protection}": Loop(
+            f"{ARMS[1]}, {protection}": AttackedLoop(
                 factory=AFTER,
                 options={**settings.options, "protection": protection},
                 faults=rungs,
@@ -135,10 +133,10 @@ def survival_plan(settings: Settings, seeds: int | None = None, epochs: int = 0)
             for protection in config.PROTECTIONS[:-1]
         }
     started_from = (settings.seed,) if seeds is None else tuple(range(settings.seed, settings.seed + seeds))
-    return Plan(loops=loops, preset=settings.preset, seeds=started_from, epochs=epochs)
+    return SurvivalPlan(loops=loops, preset=settings.preset, seeds=started_from, epochs=epochs)
 
 
-def shown(plan: Plan) -> tuple[str, ...]:
+def shown(plan: SurvivalPlan) -> tuple[str, ...]:
     """The faults of a plan around which the metrics are drawn: those of every run, or else its first ones."""
     planned = plan.loops[ARMS[0]].faults
     usual = canonical((*FAULTS, *FAULTS_OF_ANY_LOOP))
@@ -163,15 +161,17 @@ def convergence_plan(settings: Settings, seeds: int, epochs: int, every: int | N
     }
     before, after = ARMS
     loops = {
-        before: ConvergingLoop(factory=settings.before, options=options[before]),
-        after: ConvergingLoop(factory=settings.after, options=options[after]),
+        before: TrainedLoop(factory=settings.before, options=options[before]),
+        after: TrainedLoop(factory=settings.after, options=options[after]),
     }
-    pairs: tuple[Pair, ...] = (Pair(changed=after, reference=before, question="does the loop after learn better?"),)
+    pairs: tuple[Question, ...] = (
+        Question(changed=after, reference=before, question="does the loop after learn better?"),
+    )
     if (settings.before, settings.after) == (BEFORE, AFTER):
-        loops[FIXED] = ConvergingLoop(factory=AFTER, options={**options[after], **_fixed_temperature()})
+        loops[FIXED] = TrainedLoop(factory=AFTER, options={**options[after], **_fixed_temperature()})
         pairs = (
-            Pair(changed=after, reference=FIXED, question="does annealing help?"),
-            Pair(changed=FIXED, reference=before, question="does all the rest change anything?"),
+            Question(changed=after, reference=FIXED, question="does annealing help?"),
+            Question(changed=FIXED, reference=before, question="does all the rest change anything?"),
             *pairs,
         )
     started_from = tuple(range(settings.seed, settings.seed + seeds))

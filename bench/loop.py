@@ -69,7 +69,7 @@ def load(name: str) -> LoopFactory:
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
-        raise UsageError(f"factory {name!r}: importing {module_name} failed ({_say(error)})") from error
+        raise UsageError(f"factory {name!r}: importing {module_name} failed ({error_line(error)})") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UsageError(f"factory {name!r}: {module_name} has no {attribute}")
@@ -88,7 +88,7 @@ def build(name: str, factory: LoopFactory, spec: LoopSpec) -> TrainingLoop:
     try:
         loop = factory(spec)
     except Exception as error:
-        raise UsageError(f"factory {name!r}: failed with {_say(error)}, at {_where(error)}") from error
+        raise UsageError(f"factory {name!r}: failed with {error_line(error)}, at {_where(error)}") from error
     for method in ("run", "history"):
         if not callable(getattr(loop, method, None)):
             raise UsageError(f"factory {name!r}: its {type(loop).__name__} has no method {method}(); {_CONTRACT}")
@@ -96,7 +96,7 @@ def build(name: str, factory: LoopFactory, spec: LoopSpec) -> TrainingLoop:
         variables = loop.variables
     except Exception as error:
         raise UsageError(
-            f"factory {name!r}: variables of its {type(loop).__name__} failed with {_say(error)}"
+            f"factory {name!r}: variables of its {type(loop).__name__} failed with {error_line(error)}"
         ) from error
     if not isinstance(variables, Sequence) or not variables:
         raise UsageError(
@@ -191,6 +191,30 @@ def _where(error: BaseException) -> str:
     return f"{innermost.filename}:{innermost.lineno}"
 
 
-def _say(error: BaseException) -> str:
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
+_LONGEST = 400
+"""Characters of an error's message in one line."""
+
+_WHERE = ("Graph execution error", "Detected at node", "<stack traces", "File ", "[[{{", "[Op:")
+"""Beginnings of lines in which TensorFlow says where an error happened, before it says what happened."""
+
+
+def error_line(error: BaseException) -> str:
+    """An error in one line: its type, and the line of its message that says what happened.
+
+    A UsageError says itself what failed, so its type is left out. A message that is empty is replaced by the name of
+    the function that raised the error.
+    """
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_WHERE)]
+    said = next(iter(telling or lines), "") or _raised_in(error)
+    return said[:_LONGEST] if isinstance(error, UsageError) else f"{type(error).__name__}: {said[:_LONGEST]}"
+
+
+def _raised_in(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"raised in {frames[-1].name}" if frames else "no message"
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error says that memory ran out, of the host or of a device: nobody's mistake, and a result."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"

@@ -24,8 +24,8 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
         pytest.skip("takes long: --convergence was not given")
     progress.stage("starting TensorFlow")
     devices.share()
-    from bench.experiments.convergence import running
-    from bench.experiments.survival import survive
+    from bench.experiments.convergence.experiment import converge
+    from bench.jobs import pool
 
     settings = options.settings(pytestconfig)
     plan = builtin.convergence_plan(settings, seeds, EPOCHS)
@@ -37,6 +37,6 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
         progress.stage(_STAGE, f": {title}")
 
     progress.stage(_STAGE)
-    record = running.converge(plan, folder, survive.workers(), tell)
+    record = converge(plan, folder, pool.workers(), tell)
     at_end(files.leave(record, folder).show)
     assert not record.is_empty, f"no run came to its end: {record.courses[ARMS[0]][0].flaw}"

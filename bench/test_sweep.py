@@ -23,7 +23,7 @@ def test_sweep(
     counted: None,
 ) -> None:
     """Records what both loops cost at each size; a size that they cannot do is a result and no failure of the test."""
-    from bench.experiments.sweep import running
+    from bench.experiments.sweep import experiment
 
     settings = measurement.settings
     plan = builtin.sweep(settings, options.sweep(pytestconfig))
@@ -35,8 +35,8 @@ def test_sweep(
         progress.stage(f"{_STAGE}; measured: {title}")
 
     progress.stage(_STAGE)
-    found = running.run(plan, folder, tell)
+    found = experiment.sweep(plan, folder, tell)
     at_end(files.leave(found, folder).show)
-    running.forget(folder)
+    experiment.forget(folder)
     failed = [each.why for each in found.measured.values() if each.record is None]
     assert len(failed) < len(found.measured), f"no size could be measured: {failed[0]}"

@@ -4,9 +4,9 @@ import datetime
 
 from records import ENVIRONMENT
 
-from bench.experiments.convergence.course import Course, Moment
-from bench.experiments.convergence.plan import Loop, Pair, Plan
+from bench.experiments.convergence.plan import ConvergencePlan, Question, TrainedLoop
 from bench.experiments.convergence.record import ConvergenceRecord
+from bench.experiments.convergence.trial import Course, Moment
 
 DOWN, UP, NEITHER = "NLL (nats a token) ↓", "BLEU ↑", "length"
 LOOPS = ("before", "after", "after, fixed")
@@ -23,16 +23,16 @@ START = {DOWN: 5.0, UP: 0.1, NEITHER: 9.0}
 
 def plan(seeds=(0, 1, 2), **changes):
     values = {
-        "loops": {name: Loop(factory=f"my.{name[:3]}:make", options={"held_out": 0.1}) for name in LOOPS},
+        "loops": {name: TrainedLoop(factory=f"my.{name[:3]}:make", options={"held_out": 0.1}) for name in LOOPS},
         "pairs": (
-            Pair(changed="after", reference="after, fixed", question="does annealing help?"),
-            Pair(changed="after, fixed", reference="before", question="and the rest?"),
+            Question(changed="after", reference="after, fixed", question="does annealing help?"),
+            Question(changed="after, fixed", reference="before", question="and the rest?"),
         ),
         "preset": "tiny",
         "seeds": seeds,
         "epochs": EPOCHS,
     }
-    return Plan(**{**values, **changes})
+    return ConvergencePlan(**{**values, **changes})
 
 
 def course(loop, seed=0, **changes):

@@ -5,7 +5,7 @@ import math
 
 from records import ENVIRONMENT, survival
 
-from bench.experiments.survival.plan import Loop, Plan
+from bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
 from bench.experiments.survival.record import PACE, SurvivalRecord, Undisturbed
 
 SPIKE, NAN, ELEMENT = "scale=10000,target=generator", "nan,target=generator", "nan,extent=element"
@@ -38,8 +38,11 @@ def survival_record(**changes):
     values = {
         "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
         "environment": ENVIRONMENT,
-        "plan": Plan(
-            loops={name: Loop(factory=f"my.{name[:3]}:make", faults=tuple(found)) for name, found in OUTCOMES.items()},
+        "plan": SurvivalPlan(
+            loops={
+                name: AttackedLoop(factory=f"my.{name[:3]}:make", faults=tuple(found))
+                for name, found in OUTCOMES.items()
+            },
             preset="tiny",
             seeds=SEEDS,
             epochs=100,

@@ -48,5 +48,5 @@ def sweep_record(plan=None, found=None):
         created=datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
         environment=ENVIRONMENT,
         sweep=plan,
-        measured={each.point.name: each for each in found or usual},
+        measured={each.point.key: each for each in found or usual},
     )

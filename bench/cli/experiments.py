@@ -73,13 +73,13 @@ def survive(
     if faults:
         plan = plan.only(canonical(faults), ARMS)
     builtin.start_tensorflow()
-    from bench.experiments.survival import (
-        survive as survival,  # TensorFlow, which wrong arguments and `--help` should not wait for
-    )
+    # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.experiments.survival import experiment as survival
+    from bench.jobs import pool
 
     with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
         try:
-            record = survival.survive(plan, out, at_a_time or survival.workers(), builtin.shown(plan), display.done)
+            record = survival.survive(plan, out, at_a_time or pool.workers(), builtin.shown(plan), display.done)
         except KeyboardInterrupt:
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
@@ -134,15 +134,14 @@ def converge(
         builtin.check(loop.factory, loop.factory, preset, seed, loop.options)
     devices.share()
     builtin.start_tensorflow()
-    from bench.experiments.convergence import running
-    from bench.experiments.survival import (
-        survive as survival,  # TensorFlow, which wrong arguments and `--help` should not wait for
-    )
+    # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.experiments.convergence import experiment as convergences
+    from bench.jobs import pool
 
     folder = out or Path(f"results/runs/convergence-{preset}")
     with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
         try:
-            record = running.converge(plan, folder, at_a_time or survival.workers(), display.done)
+            record = convergences.converge(plan, folder, at_a_time or pool.workers(), display.done)
         except KeyboardInterrupt:
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
@@ -251,17 +250,17 @@ def sweep(
     )  # fmt: skip
     plan = builtin.sweep(settings, over, time_limit)
     builtin.start_tensorflow()
-    from bench.experiments.sweep import running  # TensorFlow, which wrong arguments and `--help` should not wait for
+    from bench.experiments.sweep import experiment  # TensorFlow, which wrong arguments and `--help` should not wait for
 
     with TrialsDisplay(Console(stderr=True), len(plan.distinct()), "points", per_second=1) as display:
         try:
-            record = running.run(plan, out, display.done)
+            record = experiment.sweep(plan, out, display.done)
         except KeyboardInterrupt:
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
             ) from None
     files.leave(record, out).show(_console())
-    running.forget(out)
+    experiment.forget(out)
     raise typer.Exit(int(not any(found.record for found in record.measured.values())))
 
 

@@ -14,13 +14,34 @@ README.md beside this file has every route by which TensorFlow lets the host rea
 and what was found in Keras' own loops.
 """
 
-from bench.hostsync.allowed import allow
-from bench.hostsync.errors import HostSyncError, HostSyncWarning
-from bench.hostsync.graphs import HostOp
-from bench.hostsync.guards import guard, limit
-from bench.hostsync.read import Log, Read
-from bench.hostsync.recorder import record
-from bench.hostsync.sites import Site, by_site
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.hostsync.allowed import allow
+    from bench.hostsync.errors import HostSyncError, HostSyncWarning
+    from bench.hostsync.graphs import HostOp
+    from bench.hostsync.guards import guard, limit
+    from bench.hostsync.read import Log, Read
+    from bench.hostsync.recorder import record
+    from bench.hostsync.sites import Site, by_site
+
+_HOMES = {
+    "HostOp": "graphs",
+    "HostSyncError": "errors",
+    "HostSyncWarning": "errors",
+    "Log": "read",
+    "Read": "read",
+    "Site": "sites",
+    "allow": "allowed",
+    "by_site": "sites",
+    "guard": "guards",
+    "limit": "guards",
+    "record": "recorder",
+}
+"""Where each name lives. It is imported when it is used: some import TensorFlow, which takes seconds."""
 
 __all__ = [
     "HostOp",
@@ -35,3 +56,9 @@ __all__ = [
     "limit",
     "record",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,37 +1,39 @@
-"""Jobs in processes of their own, several at once, each with a time limit; gone on with after any interruption."""
+"""A pool of local processes: several jobs at once, each with a time limit."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import dataclasses
-import fcntl
 import os
 import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, Literal
 
-from bench.document import Frozen, write_whole
-from bench.errors import InvalidRecordError, UsageError
+import psutil
+
+from bench.document import write_whole
+from bench.errors import UsageError
+from bench.jobs.folder import LockedFolder
 from bench.jobs.forkserver import Forked, ForkServer
-
-LOCK = ".lock"
-_WAITED = 10.0
-"""Seconds for the processes of a killed run to notice that it is gone, before its folder counts as in use."""
+from bench.machine import devices
 
 REFUSED = 2
 """The exit code of a job that was asked for something wrong: a defect of the question, and no result.
 
 It says what in its last line, which begins with `error: `: a program may end with any code of its own.
 """
-_SAYS = "error: "
+SAYS = "error: "
 _LAST = 10_000
 """Bytes at the end of what a job has printed, in which its last line is looked for."""
+
+
+PROCESS_BYTES = 2 * 2**30
+"""Memory of a process: TensorFlow with a small model takes about half of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,63 +55,49 @@ class Death:
     seconds: float
 
 
-def result(folder: Path, job: Job) -> Path:
-    """Where a job leaves its result."""
-    return folder / f"{job.name}.json"
-
-
 def run(
     jobs: Sequence[Job],
-    folder: Path,
+    folder: LockedFolder,
     workers: int,
     died: Callable[[Job, Death], str],
-    tell: Callable[[Job], None] = lambda job: None,
+    done: Callable[[Job], None] = lambda job: None,
     environment: Mapping[str, str] | None = None,
     preload: Sequence[str] = (),
-    again: Container[str] = (),
 ) -> None:
-    """Has every job leave a result in `folder`, those that have done so already left alone.
+    """Has every job leave a result in the folder.
 
-    A job's process writes its result itself, as the last thing that it does: so a result that is there is whole, and
-    its job is never begun again; a job without one is begun again. When this process dies, even of `kill -9`, those
-    of its jobs do too, and hold the folder's lock until they have: no two runs ever work in it at once.
+    When this process dies, even of `kill -9`, its jobs do too, and hold the folder's lock until they have: no two runs
+    ever work in it at once.
 
     Args:
         jobs: with names that are theirs alone.
-        folder: for the results; made if it is missing.
+        folder: for the results.
         workers: processes at a time.
         died: makes the text of the result of a job that has left none.
-        tell: is told of each job that has come to its end now.
-        environment: variables of the processes, beside those of this one.
+        done: is told of each job that has come to its end.
+        environment: variables of the processes, besides those of this one.
         preload: modules that are imported once for all of them; each begins as a fork of a process that has.
-        again: names of jobs that are begun again even if they have left a result.
 
     Raises:
-        UsageError: the folder cannot be written or is in use, or a job says that it was asked for something wrong.
+        UsageError: a job says that it was asked for something wrong.
+        RuntimeError: the process that forks has died.
     """
-    with _locked(folder) as lock:
-        for job in jobs:
-            if job.name in again:
-                result(folder, job).unlink(missing_ok=True)
-        left = [job for job in jobs if not result(folder, job).exists()]
-        if not left:
-            return
-        with (
-            ForkServer(preload, {**os.environ, **(environment or {})}) as server,
-            concurrent.futures.ThreadPoolExecutor(workers) as pool,
-        ):
-            running = _Running(folder, died, lock, server)
-            try:
-                for done in concurrent.futures.as_completed({pool.submit(running.work, job) for job in left}):
-                    tell(done.result())
-            except BaseException:  # Ctrl-C as well: nothing that was begun may go on unseen
-                pool.shutdown(wait=False, cancel_futures=True)
-                running.kill()
-                raise
+    with (
+        ForkServer(preload, {**os.environ, **(environment or {})}) as server,
+        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+    ):
+        running = _Running(folder, died, server)
+        try:
+            for ended in concurrent.futures.as_completed({pool.submit(running.work, job) for job in jobs}):
+                done(ended.result())
+        except BaseException:  # Ctrl-C as well: nothing that was begun may go on unseen
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.kill()
+            raise
 
 
-def of_loops() -> dict[str, str]:
-    """What processes in which loops run find in their environment, beside what is in this one's."""
+def loop_environment() -> dict[str, str]:
+    """Environment variables of processes in which loops run, besides those of this one."""
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # what can be imported here can be there
@@ -118,59 +106,22 @@ def of_loops() -> dict[str, str]:
     }
 
 
-class Result(Frozen):
-    """What a job's process leaves."""
+def workers() -> int:
+    """Processes at a time that do not get in each other's way: each has a core and its share of memory.
 
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """What a file holds.
-
-        Raises:
-            InvalidRecordError: no whole result.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise InvalidRecordError(f"result {path}: cannot be read ({type(error).__name__}); remove it") from None
-
-
-def finish(path: Path, work: Callable[[], Result]) -> int:
-    """For a job's process: leaves what `work` gives in a file; its exit code.
-
-    A UsageError (no such loop, a full disk) says nothing about what was to be found out: it becomes the last line that
-    the process prints, and no result.
+    One where they would share a GPU's memory.
     """
-    try:
-        write_whole(path, work().model_dump_json() + "\n")
-    except UsageError as error:
-        print("error:", *str(error).splitlines(), flush=True)
-        return REFUSED
-    return 0
-
-
-def die_with_parent() -> None:
-    """For a job's process: ends it when the one that started it is gone.
-
-    That one holds the other end of standard input, and the system closes it however it dies.
-    """
-
-    def watch() -> None:
-        while os.read(0, 1):  # not sys.stdin, whose lock would be held when Python ends
-            pass
-        if os.getpgrp() == os.getpid():  # begun by `run`, in a group of its own: with all that it has started itself
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    if devices.state()["gpus"]:
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), int(psutil.virtual_memory().available) // PROCESS_BYTES))
 
 
 class _Running:
     """The processes at work."""
 
-    def __init__(self, folder: Path, died: Callable[[Job, Death], str], lock: int, server: ForkServer) -> None:
+    def __init__(self, folder: LockedFolder, died: Callable[[Job, Death], str], server: ForkServer) -> None:
         self._folder = folder
         self._died = died
-        self._lock = lock
         self._server = server
         self._processes: set[Forked] = set()
         self._stopped = False
@@ -178,7 +129,7 @@ class _Running:
 
     def work(self, job: Job) -> Job:
         """Runs a job until there is a result of it."""
-        path, started = result(self._folder, job), time.monotonic()
+        path, started = self._folder.result(job.name), time.monotonic()
         with tempfile.TemporaryFile() as output:
             process = self._start(job, path, output.fileno())
             code = process.wait(job.time_limit)
@@ -191,8 +142,8 @@ class _Running:
             seconds, last = time.monotonic() - started, _last_line(output)
         if process.lost and not path.exists():  # as when memory runs out; which job was at fault is not known
             raise RuntimeError(f"the process that forks has died, and {job.title} with it")
-        if code == REFUSED and last.startswith(_SAYS) and not path.exists():
-            raise UsageError(last.removeprefix(_SAYS))
+        if code == REFUSED and last.startswith(SAYS) and not path.exists():
+            raise UsageError(last.removeprefix(SAYS))
         if code is None:
             death = Death("timed out", f"took longer than {job.time_limit:g} s and was ended", seconds)
         else:
@@ -212,7 +163,7 @@ class _Running:
         with self._guard:
             if self._stopped:
                 raise concurrent.futures.CancelledError
-            process = self._server.start([*job.arguments, str(path)], output, [self._lock])
+            process = self._server.start([*job.arguments, str(path)], output, [self._folder.lock])
             self._processes.add(process)
         return process
 
@@ -234,27 +185,4 @@ def _last_words(code: int, last: str) -> str:
         return f"killed by {name}{', as the system does when memory runs out' if -code == signal.SIGKILL else ''}"
     if code == 0 or not last:  # an end that looks like success: what was printed says nothing about it
         return f"ended with code {code} and without a result"
-    return last.removeprefix(_SAYS)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    """The folder's lock, as an open file that processes started meanwhile hold too."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UsageError(f"folder {folder}: cannot be written ({error.strerror})") from None
-    try:
-        waited_until = time.monotonic() + _WAITED
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > waited_until:
-                    raise UsageError(f"folder {folder}: is in use by another run; wait for it, or end it") from None
-                time.sleep(0.05)
-        yield lock
-    finally:
-        os.close(lock)
+    return last.removeprefix(SAYS)

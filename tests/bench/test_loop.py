@@ -2,10 +2,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import toys
 
 from bench.errors import UsageError
-from bench.loop import LoopSpec, TrainingLoop, build, describe, evaluate, history, load, variable_name
+from bench.loop import (
+    LoopSpec,
+    TrainingLoop,
+    build,
+    describe,
+    error_line,
+    evaluate,
+    history,
+    load,
+    out_of_memory,
+    variable_name,
+)
 
 SPEC = LoopSpec("tiny")
 
@@ -125,3 +137,58 @@ def test_what_a_loop_says_of_itself_must_be_numbers_by_name(found):
         evaluate(loop)
     with pytest.raises(UsageError, match=r"Quadratic has no evaluate\(\)"):
         evaluate(toys.Quadratic())
+
+
+def raised(code):
+    try:
+        code()
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+@tf.function
+def failing(value):
+    tf.debugging.assert_positive(value, message="the loss is negative")
+    return value
+
+
+def silent():
+    raise KeyError
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("no good"), "ValueError: no good"),
+        (ValueError("no good\nand much more"), "ValueError: no good"),
+        (ValueError("\n\n  no good\n"), "ValueError: no good"),
+        (ValueError(), "ValueError: no message"),
+        (raised(silent), "KeyError: raised in silent"),
+        (ArithmeticError("Graph execution error:\n\nDetected at node x\nloss is NaN"), "ArithmeticError: loss is NaN"),
+        (ArithmeticError("Graph execution error:"), "ArithmeticError: Graph execution error:"),
+        (UsageError("factory 'a:b': must be\nsomething else"), "factory 'a:b': must be"),
+        (ValueError("x" * 1000), f"ValueError: {'x' * 400}"),
+    ],
+)
+def test_an_error_is_one_line(error, line):
+    assert error_line(error) == line
+
+
+def test_an_error_of_a_graph_keeps_its_cause():
+    line = error_line(raised(lambda: failing(tf.constant(-1.0))))
+    assert line.startswith("InvalidArgumentError: assertion failed: [the loss is negative")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), True),
+        (ValueError("out of memory"), False),
+        (None, False),
+    ],
+)
+def test_what_has_no_memory_left(error, expected):
+    assert out_of_memory(error) == expected

@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from bench.experiments.convergence.course import Course
-from bench.experiments.convergence.plan import Pair
+from bench.experiments.convergence.plan import Question
 from bench.experiments.convergence.record import ConvergenceRecord
+from bench.experiments.convergence.trial import Course
 from bench.statistics import Interval, mean_interval
 
 NO_DIFFERENCE, TOO_FEW = "no measurable difference", "too few seeds to tell"
@@ -51,7 +51,7 @@ class Reached:
 class Comparison:
     """Of a pair in one metric, over the seeds in which both came to their end."""
 
-    pair: Pair
+    pair: Question
     metric: str
     final: Effect  # the value after the last batch
     mean: Effect  # the mean over the curve: its area by the trapezoidal rule, over the batches
@@ -116,7 +116,7 @@ def _curve(runs: Sequence[Course], metric: str) -> Curve | None:
     return Curve(batches, tuple(mean_interval(column) for column in values.T), len(values))
 
 
-def _compare(whole: dict[str, list[Course]], pair: Pair, metric: str) -> Comparison | None:
+def _compare(whole: dict[str, list[Course]], pair: Question, metric: str) -> Comparison | None:
     """None where no seed has two runs that can be compared."""
     changed, reference = ({run.seed: run for run in whole[loop]} for loop in (pair.changed, pair.reference))
     both = [

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from bench.document import Count, Frozen
-from bench.experiments.convergence.trial import Trial
+from bench.experiments.convergence.trial import ConvergenceTrial
 
 EPOCHS = 20
 """Of a run, unless something else is asked for."""
@@ -16,14 +16,14 @@ TIME_LIMIT = 3600.0
 """Seconds for a run, unless something else is asked for."""
 
 
-class Loop(Frozen):
+class TrainedLoop(Frozen):
     """One of those that are trained."""
 
     factory: str
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Pair(Frozen):
+class Question(Frozen):
     """Two that are compared, seed by seed."""
 
     changed: str
@@ -31,11 +31,11 @@ class Pair(Frozen):
     question: str  # that the comparison answers
 
 
-class Plan(Frozen):
+class ConvergencePlan(Frozen):
     """What is to be tried."""
 
-    loops: dict[str, Loop]
-    pairs: tuple[Pair, ...]
+    loops: dict[str, TrainedLoop]
+    pairs: tuple[Question, ...]
     preset: str
     seeds: tuple[Count, ...]
     epochs: Annotated[int, Field(gt=0)]
@@ -49,10 +49,10 @@ class Plan(Frozen):
             raise ValueError(f"pairs name {', '.join(sorted(named - self.loops.keys()))}, which is no loop of the plan")
         return self
 
-    def trial(self, loop: str, seed: int) -> Trial:
+    def trial(self, loop: str, seed: int) -> ConvergenceTrial:
         """The run of a loop from a seed."""
         of = self.loops[loop]
-        return Trial(
+        return ConvergenceTrial(
             loop=loop,
             factory=of.factory,
             preset=self.preset,
@@ -63,6 +63,10 @@ class Plan(Frozen):
             time_limit=self.time_limit,
         )
 
-    def trials(self) -> list[Trial]:
+    def trials_of(self, loop: str) -> list[ConvergenceTrial]:
+        """The runs of a loop, one from each seed."""
+        return [self.trial(loop, seed) for seed in self.seeds]
+
+    def trials(self) -> list[ConvergenceTrial]:
         """All of them, so ordered that each seed is complete before the next one."""
         return [self.trial(loop, seed) for seed in self.seeds for loop in self.loops]

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final, Literal, Self
 from pydantic import model_validator
 
 from bench.document import Document
-from bench.experiments.convergence.course import Course
-from bench.experiments.convergence.plan import Plan
-from bench.experiments.convergence.trial import Tried
+from bench.experiments.convergence.plan import ConvergencePlan
+from bench.experiments.convergence.trial import Course, course
+from bench.jobs.trial import Result
 
 SCHEMA: Final = 1
 
@@ -25,7 +25,7 @@ class ConvergenceRecord(Document):
     schema_version: Literal[1] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
-    plan: Plan
+    plan: ConvergencePlan
     seconds: float  # of all processes together
     courses: dict[str, tuple[Course, ...]]  # by loop, one a seed, in the plan's order
 
@@ -42,20 +42,20 @@ class ConvergenceRecord(Document):
         return all(course.flaw for courses in self.courses.values() for course in courses)
 
     @classmethod
-    def of(cls, plan: Plan, tried: Mapping[str, Tried], environment: dict[str, Any]) -> Self:
-        """What was tried, in the plan's order.
+    def of(cls, plan: ConvergencePlan, results: Mapping[str, Result[Course]], environment: dict[str, Any]) -> Self:
+        """The results of a plan, in its order.
 
         Args:
-            plan: all of which has been.
-            tried: by the names of the trials' jobs.
+            plan: all of whose trials have a result.
+            results: by the keys of the trials.
             environment: in which they were.
         """
         return cls(
             created=datetime.datetime.now(datetime.UTC),
             environment=environment,
             plan=plan,
-            seconds=sum(each.seconds for each in tried.values()),
+            seconds=sum(each.seconds for each in results.values()),
             courses={
-                loop: tuple(tried[plan.trial(loop, seed).job.name].course for seed in plan.seeds) for loop in plan.loops
+                loop: tuple(course(trial, results[trial.key]) for trial in plan.trials_of(loop)) for loop in plan.loops
             },
         )

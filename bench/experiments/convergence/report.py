@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from bench.experiments.convergence import plots
-from bench.experiments.convergence.course import Course
 from bench.experiments.convergence.figures import (
     TOO_FEW,
     Comparison,
@@ -22,6 +21,7 @@ from bench.experiments.convergence.figures import (
     summary,
 )
 from bench.experiments.convergence.record import ConvergenceRecord
+from bench.experiments.convergence.trial import Course
 from bench.experiments.run import wording
 from bench.machine import environment
 from bench.report import numbers

@@ -1,26 +1,52 @@
-"""One loop from one seed: a run in a process of its own."""
+"""One loop from one seed: a run in a process of its own, and how the loop's quality went while it trained."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
-import time
-from pathlib import Path
-from typing import Annotated, Any, Self
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bench.document import Frozen
-from bench.experiments.convergence.course import Course
-from bench.jobs.pool import Death, Job, Result, die_with_parent, finish
-
-PRELOADED = ("tensorflow", "keras", "bench.experiments.convergence.watching")
-"""What takes long to import, and asks for no device yet."""
+from bench.document import Count, Frozen
+from bench.jobs.trial import Ending, Result, Trial
 
 
-class Trial(Frozen):
-    """What is tried."""
+class Moment(Frozen):
+    """What was seen when training stood still."""
+
+    batch: Count  # trained so far
+    seconds: Annotated[float, Field(ge=0)]  # of training so far, with tracing and compilation, without evaluations
+    temperature: float | None = None  # of the next batch, if the loop says
+    quality: dict[str, float]  # by name, as `evaluate()` of the loop gives it
+
+
+class Course(Frozen):
+    """A run of one loop from one seed."""
+
+    seed: Count
+    ended: Ending
+    why: str = ""  # it is not whole
+    start: str = ""  # a digest of all weights before the first batch: those who have the same began alike
+    moments: tuple[Moment, ...] = ()  # the first before any batch
+
+    @property
+    def flaw(self) -> str:
+        """Why nothing can be read from it; empty of one that came to its end with finite numbers."""
+        if self.ended != "whole":
+            return f"{self.ended}: {self.why}"
+        for moment in self.moments:
+            bad = [name for name, value in moment.quality.items() if not math.isfinite(value)]
+            if bad:
+                return f"{bad[0]} was not finite after {moment.batch} batches"
+        return ""
+
+
+class ConvergenceTrial(Trial[Course]):
+    """A run of one loop from one seed."""
+
+    work: ClassVar = "bench.experiments.convergence.watching:follow_trial"
+    finding: ClassVar = Course
 
     loop: str  # what it is called among the loops of an experiment
     factory: str
@@ -29,54 +55,16 @@ class Trial(Frozen):
     options: dict[str, Any] = Field(default_factory=dict)
     epochs: Annotated[int, Field(gt=0)]
     every: Annotated[int, Field(gt=0)] | None = None  # batches of an epoch; None: the loop's own
-    time_limit: Annotated[float, Field(gt=0)]  # seconds, with starting the process
 
     @property
-    def job(self) -> Job:
-        """The process that tries it; the name says all that can make a difference."""
-        # Options in whatever order they were given are the same options.
-        trial = self.model_copy(update={"options": dict(sorted(self.options.items()))})
-        name = hashlib.sha256(trial.model_dump_json(exclude={"time_limit"}).encode()).hexdigest()[:20]
-        arguments = ("-m", "bench.experiments.convergence.trial", trial.model_dump_json())
-        return Job(name, arguments, f"{self.loop}, seed {self.seed}", self.time_limit)
+    def title(self) -> str:
+        return f"{self.loop}, seed {self.seed}"
+
+    @property
+    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return ((self.factory, self.options),)
 
 
-class Tried(Result):
-    """What came of it."""
-
-    trial: Trial
-    course: Course
-    seconds: float  # with starting the process
-
-    @classmethod
-    def died(cls, trial: Trial, death: Death) -> Self:
-        """Of a process that could not say anything itself any more."""
-        course = Course(seed=trial.seed, ended=death.how, why=death.why)
-        return cls(trial=trial, course=course, seconds=death.seconds)
-
-
-def _run(trial: Trial) -> Course:
-    # Here, so that the process watches its parent while TensorFlow starts.
-    from bench.experiments.convergence.watching import follow
-    from bench.loop import LoopSpec, load
-
-    spec = LoopSpec(trial.preset, trial.seed, trial.options)
-    return follow(trial.factory, load(trial.factory), spec, trial.epochs, trial.every)
-
-
-def main(arguments: list[str]) -> int:
-    """Tries what the first argument says, and leaves what came of it in the file that the second one names."""
-    started = time.monotonic()
-    die_with_parent()
-    trial = Trial.model_validate_json(arguments[0])
-
-    def tried() -> Tried:
-        course = _run(trial)
-        return Tried(trial=trial, course=course, seconds=time.monotonic() - started)
-
-    return finish(Path(arguments[1]), tried)
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it
+def course(trial: ConvergenceTrial, result: Result[Course]) -> Course:
+    """How a run went; only how it ended, of a process that died."""
+    return result.found or Course(seed=trial.seed, ended=result.ended, why=result.why)

@@ -6,13 +6,17 @@ import hashlib
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from bench.errors import UsageError
-from bench.experiments.convergence.course import Course, Moment
-from bench.experiments.survival.watching import gist
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, evaluate, variable_name
+from bench.experiments.convergence.trial import ConvergenceTrial, Course, Moment
+from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, error_line, evaluate, load, variable_name
 from bench.timing import clock
+
+
+def follow_trial(trial: ConvergenceTrial) -> Course:
+    """Does the work of a trial."""
+    spec = LoopSpec(trial.preset, trial.seed, trial.options)
+    return follow(trial.factory, load(trial.factory), spec, trial.epochs, trial.every)
 
 
 def follow(name: str, factory: LoopFactory, spec: LoopSpec, epochs: int, every: int | None = None) -> Course:
@@ -31,12 +35,7 @@ def follow(name: str, factory: LoopFactory, spec: LoopSpec, epochs: int, every: 
         UsageError: the factory failed, what it made keeps to no contract, does not say how good it is, or neither it
             nor `every` says how many batches make an epoch.
     """
-    try:
-        loop = build(name, factory, spec)
-    except UsageError as error:
-        if isinstance(error.__cause__, MemoryError | tf.errors.ResourceExhaustedError):  # no mistake of anybody's
-            return Course(seed=spec.seed, ended="crashed", why=str(error))
-        raise
+    loop = build(name, factory, spec)
     start, moments = _digest(loop), list[Moment]()
     try:
         for moment in _moments(loop, epochs, every):
@@ -44,7 +43,7 @@ def follow(name: str, factory: LoopFactory, spec: LoopSpec, epochs: int, every: 
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
-        why = f"{type(error).__name__}: {gist(error)}"
+        why = error_line(error)
         return Course(seed=spec.seed, ended="crashed", why=why, start=start, moments=tuple(moments))
     return Course(seed=spec.seed, ended="whole", start=start, moments=tuple(moments))
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.progress import ProgressDisplay
-from bench.experiments.ladder import processes
 from bench.experiments.ladder.plan import Ladder
 from bench.experiments.ladder.record import LadderRecord, Limits
+from bench.experiments.ladder.trial import RungTrial, finding
+from bench.jobs.gather import Run, gather, in_processes
 from bench.machine import devices
 from bench.machine.environment import environment
 from bench.timing.samples import Ended
@@ -48,22 +49,36 @@ def shown_by(display: ProgressDisplay, scale: float = 1.0) -> Tell:
 
 
 def climb(
-    ladder: Ladder, limits: Limits, folder: Path, tell: Tell = lambda stage, detail, weight: None
+    ladder: Ladder,
+    limits: Limits,
+    folder: Path,
+    tell: Tell = lambda stage, detail, weight: None,
+    run: Run = in_processes,
 ) -> LadderRecord:
     """Looks at each rung in a process of its own, then times all of them in turns in this one.
 
     Args:
         ladder: the rungs.
         limits: of the rounds.
-        folder: for a folder `rungs` of what processes have found; one in which they were interrupted is gone on with.
+        folder: for a folder `rungs` of results; an interrupted ladder resumes there.
         tell: see `Tell`.
+        run: where the trials of the rungs run.
 
     Raises:
-        UsageError: see `processes.find`.
+        UsageError: see `gather`.
     """
     here, looking = environment(), "looking at each rung in a process of its own"
     tell(looking, "", 0.0)
-    findings = processes.find(ladder, folder / "rungs", here, lambda name: tell(looking, f": {name} done", _LOOKING))
+    trials = {rung.name: RungTrial.of(ladder, rung) for rung in ladder.rungs}
+    # One at a time, for they are timed; and without a cache of compilations, which are a part of that time.
+    results = gather(
+        trials.values(),
+        folder / "rungs",
+        environment=here,
+        progress=lambda name: tell(looking, f": {name} done", _LOOKING),
+        run=run,
+    )
+    findings = {name: finding(results[trial.key]) for name, trial in trials.items()}
     from bench.experiments.ladder.turns import Turns
 
     building = "building all rungs: tracing, compiling, warming up"

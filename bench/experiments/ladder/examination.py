@@ -10,6 +10,7 @@ from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.memory import Gauge
 from bench.experiments.ladder.plan import Rung
+from bench.experiments.ladder.trial import RungTrial
 from bench.experiments.syncs import counting
 from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import devices
@@ -17,6 +18,11 @@ from bench.timing.clock import start, warm_up_tensorflow
 
 BATCHES = 100
 """In which reads are counted: enough for what happens once in ten batches."""
+
+
+def examine_trial(trial: RungTrial) -> Finding:
+    """Does the work of a trial."""
+    return examine(trial.rung, trial.baseline, LoopSpec(trial.preset, trial.seed))
 
 
 def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:

@@ -7,7 +7,6 @@ from typing import Literal
 from bench.document import Count, Frozen
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.syncs.record import HostSyncs
-from bench.jobs.pool import Result
 from bench.timing.samples import Start
 
 
@@ -18,8 +17,8 @@ class PeakMemory(Frozen):
     nbytes: Count
 
 
-class Finding(Result):
-    """Of one rung; None is what was not looked at, or what its process did not live to say."""
+class Finding(Frozen):
+    """What is known of one rung; None: not looked at, or its process died first."""
 
     start: Start | None = None
     host_syncs: HostSyncs | None = None

@@ -1,26 +1,22 @@
-"""One rung in a process of its own, `python -m bench.experiments.ladder.trial PROBE RESULT`."""
+"""The examination of one rung, in a process of its own."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
-from pathlib import Path
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from bench.document import Frozen
 from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.plan import Ladder, Rung
-from bench.jobs.pool import Death, Job, die_with_parent, finish
-
-PRELOADED = ("tensorflow", "keras", "bench.experiments.ladder.examination")
-"""To import these takes seconds; none of them asks for a device yet."""
+from bench.jobs.trial import Result, Trial
 
 
-class Probe(Frozen):
-    """What is to be looked at."""
+class RungTrial(Trial[Finding]):
+    """A rung, and the baseline that it is compared with."""
+
+    work: ClassVar = "bench.experiments.ladder.examination:examine_trial"
+    finding: ClassVar = Finding
 
     rung: Rung
     baseline: Rung
@@ -30,38 +26,18 @@ class Probe(Frozen):
 
     @classmethod
     def of(cls, ladder: Ladder, rung: Rung) -> Self:
-        """A rung of a ladder."""
+        """The trial of a rung of a ladder."""
         return cls(rung=rung, baseline=ladder.baseline, preset=ladder.preset, seed=ladder.seed)
 
     @property
-    def job(self) -> Job:
-        """The process that looks at it; its file's name says all that can make a difference."""
-        name = hashlib.sha256(self.model_dump_json(exclude={"time_limit"}).encode()).hexdigest()[:20]
-        return Job(
-            name, ("-m", "bench.experiments.ladder.trial", self.model_dump_json()), self.rung.name, self.time_limit
-        )
+    def title(self) -> str:
+        return self.rung.name
+
+    @property
+    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return tuple((each.factory, each.options) for each in (self.rung, self.baseline))
 
 
-def died(death: Death) -> Finding:
-    """Of a process that could not say anything itself any more."""
-    return Finding(died=f"{death.how}: {death.why}")
-
-
-def _look(probe: Probe) -> Finding:
-    # Here, so that the process watches its parent while TensorFlow starts.
-    from bench.experiments.ladder.examination import examine
-    from bench.loop import LoopSpec
-
-    return examine(probe.rung, probe.baseline, LoopSpec(probe.preset, probe.seed))
-
-
-def main(arguments: list[str]) -> int:
-    """Looks at what the first argument says, and leaves what it finds in the file that the second one names."""
-    die_with_parent()
-    probe = Probe.model_validate_json(arguments[0])
-    return finish(Path(arguments[1]), lambda: _look(probe))
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it
+def finding(result: Result[Finding]) -> Finding:
+    """What is known of a rung; only what its process died of, if it did."""
+    return result.found or Finding(died=result.died)

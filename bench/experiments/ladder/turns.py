@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import Turn
-from bench.loop import LoopSpec, build, describe, load
+from bench.loop import LoopSpec, build, describe, error_line, load
 from bench.settings import NULL
 from bench.timing import clock, work
 from bench.timing.clock import warm_up_tensorflow
@@ -102,5 +102,4 @@ class Turns:
 
     def _stop(self, name: str, error: Exception) -> None:
         self.loops.pop(name, None)
-        lines = str(error).splitlines() or [""]
-        self.stopped[name] = f"crashed while the rungs were timed: {type(error).__name__}: {lines[0]}"
+        self.stopped[name] = f"crashed while the rungs were timed: {error_line(error)}"

@@ -14,13 +14,14 @@ from bench import builtin, hostsync
 from bench.experiments.equivalence import check
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run.record import Arm, Record
-from bench.experiments.survival import survive as survival
-from bench.experiments.survival.plan import Plan
+from bench.experiments.survival.experiment import survive
+from bench.experiments.survival.plan import SurvivalPlan
 from bench.experiments.survival.record import SurvivalRecord
 from bench.experiments.syncs import counting
 from bench.experiments.syncs.record import HostSyncs
-from bench.experiments.telemetry import processes
+from bench.experiments.telemetry import trial as telemetry
 from bench.experiments.telemetry.record import Telemetry
+from bench.jobs import pool
 from bench.loop import LoopSpec, TrainingLoop, build, describe, load
 from bench.machine import devices, environment
 from bench.settings import ARMS, NULL, TIMED, Settings
@@ -120,7 +121,9 @@ class Measurement:
         self._add(arm, host_syncs=found)
         return found
 
-    def survive(self, plan: Plan, folder: Path, tell: Callable[[str], None] = lambda title: None) -> SurvivalRecord:
+    def survive(
+        self, plan: SurvivalPlan, folder: Path, tell: Callable[[str], None] = lambda title: None
+    ) -> SurvivalRecord:
         """Puts fresh loops through faults, each in a process of its own.
 
         Args:
@@ -128,7 +131,7 @@ class Measurement:
             folder: for the trials.
             tell: is told the title of each that is done.
         """
-        found = survival.survive(plan, folder, survival.workers(), builtin.shown(plan), tell)
+        found = survive(plan, folder, pool.workers(), builtin.shown(plan), tell)
         for arm in ARMS:
             self._add(arm, survivals=found.survivals[arm])
         return found
@@ -143,7 +146,7 @@ class Measurement:
             folder: for what the processes leave.
             tell: is told of each arm that is done.
         """
-        found = processes.watch(self.settings, seconds, folder, tell)
+        found = telemetry.watch(self.settings, seconds, folder, tell)
         for arm in ARMS:
             self._add(arm, telemetry=found[arm])
         return found

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.observation import WATCHED, Observation
-from bench.experiments.survival.plan import Plan
+from bench.experiments.survival.plan import SurvivalPlan
 from bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
-from bench.experiments.survival.trial import Trial, Tried
+from bench.experiments.survival.trial import WATCHED, Observation, SurvivalTrial, observed
+from bench.jobs.trial import Result
 from bench.settings import ARMS
 
 FROZEN_BELOW = 0.1
@@ -43,19 +43,22 @@ LEAST_REACH = 0.01
 
 
 def record(
-    plan: Plan, tried: Mapping[str, Tried], environment: dict[str, Any], shown: tuple[str, ...] = ()
+    plan: SurvivalPlan,
+    results: Mapping[str, Result[Observation]],
+    environment: dict[str, Any],
+    shown: tuple[str, ...] = (),
 ) -> SurvivalRecord:
-    """Judges what was tried.
+    """Judges the results of a plan.
 
     Args:
-        plan: all of which has been.
-        tried: by the names of the trials' jobs.
+        plan: all of whose trials have a result.
+        results: by the keys of the trials.
         environment: in which they were.
         shown: faults whose metrics are kept batch by batch.
     """
 
-    def seen(trial: Trial) -> Observation:
-        return tried[trial.job.name].observation
+    def seen(trial: SurvivalTrial) -> Observation:
+        return observed(results[trial.key])
 
     survivals, undisturbed, curves = {}, {}, {}
     for name, loop in plan.loops.items():
@@ -81,7 +84,7 @@ def record(
         created=datetime.datetime.now(datetime.UTC),
         environment=environment,
         plan=plan,
-        seconds=sum(each.seconds for each in tried.values()),
+        seconds=sum(each.seconds for each in results.values()),
         survivals=survivals,
         undisturbed=undisturbed,
         curves=curves,

@@ -9,12 +9,11 @@ from pydantic import Field
 
 from bench.document import Count, Frozen
 from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.observation import PATIENCE, horizon
-from bench.experiments.survival.trial import Trial
+from bench.experiments.survival.trial import PATIENCE, SurvivalTrial, horizon
 from bench.settings import ARMS
 
 
-class Loop(Frozen):
+class AttackedLoop(Frozen):
     """One of those that are compared."""
 
     factory: str
@@ -23,28 +22,28 @@ class Loop(Frozen):
     most_seeds: Count | None = None  # from the first so many only
 
 
-class Plan(Frozen):
+class SurvivalPlan(Frozen):
     """What is to be tried.
 
     Every loop runs with each of its faults, and once without, from every seed.
     """
 
-    loops: dict[str, Loop]  # those of ARMS, and what is between them
+    loops: dict[str, AttackedLoop]  # those of ARMS, and what is between them
     preset: str
     seeds: tuple[Count, ...]
     epochs: Count = 0  # that each arm is to train without a fault besides; 0: none
     time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds for a run; for a long one without a fault, an epoch
 
-    def clean(self, loop: str, seed: int) -> Trial:
+    def clean(self, loop: str, seed: int) -> SurvivalTrial:
         """The run that those of a loop from a seed are compared with: as long as the longest of them can be."""
         faults = [Fault.parse(text) for text in self.loops[loop].faults]
         return self._trial(loop, seed, batches=PATIENCE + max(map(horizon, faults), default=1))
 
-    def faulty(self, loop: str, seed: int, fault: str) -> Trial:
+    def faulty(self, loop: str, seed: int, fault: str) -> SurvivalTrial:
         """A run with a fault."""
         return self._trial(loop, seed, fault=fault, batches=horizon(Fault.parse(fault)))
 
-    def undisturbed(self, loop: str, seed: int) -> Trial:
+    def undisturbed(self, loop: str, seed: int) -> SurvivalTrial:
         """A long run without one."""
         return self._trial(loop, seed, epochs=self.epochs, time_limit=self.time_limit * max(1, self.epochs))
 
@@ -57,7 +56,7 @@ class Plan(Frozen):
         """From which one of the loops starts."""
         return self.seeds[: self.loops[loop].most_seeds]
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[SurvivalTrial]:
         """All of them, so ordered that each seed is complete before the next one."""
         found = []
         for seed in self.seeds:
@@ -68,10 +67,10 @@ class Plan(Frozen):
                 found += [self.undisturbed(name, seed)] if self.epochs and name in ARMS else []
         return found
 
-    def _trial(self, loop: str, seed: int, **what: Any) -> Trial:
+    def _trial(self, loop: str, seed: int, **what: Any) -> SurvivalTrial:
         of = self.loops[loop]
         shared = {"preset": self.preset, "seed": seed, "options": of.options, "time_limit": self.time_limit}
-        return Trial(loop=loop, factory=of.factory, **{**shared, **what})
+        return SurvivalTrial(loop=loop, factory=of.factory, **{**shared, **what})
 
 
 def canonical(faults: Iterable[str]) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.experiments.survival import figures
 from bench.experiments.survival.fault import EVERYTHING, Fault
-from bench.experiments.survival.observation import horizon
 from bench.experiments.survival.record import PACE, SurvivalRecord
+from bench.experiments.survival.trial import horizon
 from bench.report import plots
 from bench.report.report import Picture
 from bench.settings import ARMS

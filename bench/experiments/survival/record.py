@@ -6,8 +6,8 @@ import datetime
 from typing import Any, ClassVar, Final, Literal, Self
 
 from bench.document import Count, Document, Frozen
-from bench.experiments.survival.observation import Ended, Observation
-from bench.experiments.survival.plan import Plan
+from bench.experiments.survival.plan import SurvivalPlan
+from bench.experiments.survival.trial import Ended, Observation
 
 Outcome = Literal[
     "skipped",
@@ -84,7 +84,7 @@ class SurvivalRecord(Document):
     schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
-    plan: Plan
+    plan: SurvivalPlan
     seconds: float  # of all processes together
     survivals: dict[str, tuple[Survival, ...]]  # by loop
     undisturbed: dict[str, tuple[Undisturbed, ...]]  # by loop

@@ -1,23 +1,64 @@
-"""One loop, one fault, one seed: a run in a process of its own."""
+"""One loop, one fault, one seed: a run in a process of its own, and what is seen of it."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.document import Frozen
-from bench.experiments.survival.observation import Observation
-from bench.jobs.pool import Death, Job, Result, die_with_parent, finish
+from bench.experiments.survival.fault import Fault
+from bench.jobs.trial import Result, Trial
+
+SETTLING, WATCHED = 60, 10
+"""Batches after a fault until the momentum of a spike is spent, and then watched for learning.
+
+A spike is in both of Adam's moments: it pushes the weights on by about 0.9**n of a full step, whatever its
+size, which looks like learning and is none. After 60 batches that is 0.2%.
+"""
+
+PATIENCE = 20
+"""Batches for which a fault of a single batch waits to strike: a network need not be trained in every one."""
+
+Ended = Literal["whole", "crashed", "timed out", "not tested"]
 
 
-class Trial(Frozen):
-    """What is tried."""
+class Observation(Frozen):
+    """Observations of one loop: one value per look (every `stride` batches); metrics have one per batch."""
+
+    ended: Ended
+    why: str = ""  # it did not come to the end
+    stride: Annotated[int, Field(gt=0)] = 1  # batches from one look to the next
+    metrics: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    # How far each weight moved since the look before, L2; NaN where it is not finite.
+    steps: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    struck: tuple[int, ...] = ()  # batches (from 0) in which the fault happened
+    skipped: tuple[int, ...] = ()  # of them, those that left each weight that should be hit as it was, bit for bit
+    moved_in_skips: tuple[str, ...] = ()  # optimizer state of such a network that they changed nevertheless
+    first_bad: int | None = None  # the first batch after which a number was not finite
+    worst: float = 0.0  # the largest magnitude of a weight after any batch from the fault on
+    bad_weights: tuple[str, ...] = ()  # not finite at the end
+    bad_state: tuple[str, ...] = ()  # the same of variables that are not trained
+
+    @property
+    def batches(self) -> int:
+        """That were trained to the end."""
+        return self.stride * len(next(iter(self.steps.values()), ()))
+
+
+def horizon(fault: Fault) -> int:
+    """Batches that are trained with a fault, and to compare with, without it."""
+    return fault.end + SETTLING + WATCHED
+
+
+class SurvivalTrial(Trial[Observation]):
+    """A run of one loop from one seed, with a fault or without."""
+
+    work: ClassVar = "bench.experiments.survival.watching:watch_trial"
+    finding: ClassVar = Observation
 
     loop: str  # what it is called among the loops of an experiment
     factory: str
@@ -27,55 +68,26 @@ class Trial(Frozen):
     fault: str | None = None  # as Fault.parse takes it; None: a run without one, to compare with
     batches: Annotated[int, Field(gt=0)] | None = None  # to train; None: `epochs`
     epochs: Annotated[int, Field(gt=0)] | None = None  # to train, of as many batches as the loop says
-    time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds, with starting the process
 
     @property
-    def job(self) -> Job:
-        """The process that tries it; the name says all that can make a difference."""
-        # Options in whatever order they were given are the same options.
-        trial = self.model_copy(update={"options": dict(sorted(self.options.items()))})
-        name = hashlib.sha256(trial.model_dump_json(exclude={"time_limit"}).encode()).hexdigest()[:20]
-        title = f"{self.loop}, seed {self.seed}, {self.fault or 'no fault'}"
-        return Job(name, ("-m", "bench.experiments.survival.trial", trial.model_dump_json()), title, self.time_limit)
+    def title(self) -> str:
+        return f"{self.loop}, seed {self.seed}, {self.fault or 'no fault'}"
 
-
-class Tried(Result):
-    """What came of it."""
-
-    trial: Trial
-    observation: Observation
-    seconds: float  # with starting the process
+    @property
+    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return ((self.factory, self.options),)
 
     @classmethod
-    def died(cls, trial: Trial, death: Death) -> Self:
-        """Of a process that could not say anything itself any more."""
-        return cls(trial=trial, observation=Observation(ended=death.how, why=death.why), seconds=death.seconds)
+    def environment(cls, folder: Path) -> dict[str, str]:
+        cache = f'--tf_xla_persistent_cache_directory="{folder.absolute() / "xla"}"'  # TensorFlow splits it at blanks
+        own = os.environ.get("TF_XLA_FLAGS", "")
+        # Most of a short run is compilation, and most of what runs compile is the same for all seeds.
+        return {"TF_XLA_FLAGS": f"{own} {cache} --tf_xla_persistent_cache_device_types=CPU".strip()}
 
 
-def _run(trial: Trial) -> Observation:
-    # Here, so that the process watches its parent while TensorFlow starts.
-    from bench.experiments.survival.fault import Fault
-    from bench.experiments.survival.watching import observe
-    from bench.loop import LoopSpec, load
-
-    factory, spec = load(trial.factory), LoopSpec(trial.preset, trial.seed, trial.options)
-    fault = None if trial.fault is None else Fault.parse(trial.fault)
-    return observe(trial.factory, factory, spec, fault, trial.batches, trial.epochs)
-
-
-def main(arguments: list[str]) -> int:
-    """Tries what the first argument says, and leaves what came of it in the file that the second one names."""
-    started = time.monotonic()
-    die_with_parent()
-    trial = Trial.model_validate_json(arguments[0])
-
-    def tried() -> Tried:
-        observation = _run(trial)
-        return Tried(trial=trial, observation=observation, seconds=time.monotonic() - started)
-
-    return finish(Path(arguments[1]), tried)
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it
+def observed(result: Result[Observation]) -> Observation:
+    """The observations of a run; only how it ended, of a process that died."""
+    if result.found is not None:
+        return result.found
+    assert result.ended != "whole"
+    return Observation(ended=result.ended, why=result.why)

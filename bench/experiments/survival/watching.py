@@ -5,17 +5,22 @@ from __future__ import annotations
 import collections
 import contextlib
 import math
-import traceback
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from bench.errors import UsageError
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.injection import Injection, injection
-from bench.experiments.survival.observation import PATIENCE, Ended, Observation
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, history, variable_name
+from bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
+from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, error_line, history, load, variable_name
+
+
+def watch_trial(trial: SurvivalTrial) -> Observation:
+    """Does the work of a trial."""
+    factory, spec = load(trial.factory), LoopSpec(trial.preset, trial.seed, trial.options)
+    fault = None if trial.fault is None else Fault.parse(trial.fault)
+    return observe(trial.factory, factory, spec, fault, trial.batches, trial.epochs)
 
 
 def observe(
@@ -40,12 +45,7 @@ def observe(
         UsageError: the factory failed, what it made keeps to no contract, or the fault's place is not to be found.
     """
     with contextlib.nullcontext() if fault is None else injection(fault) as way:
-        try:
-            loop = build(name, factory, spec)
-        except UsageError as error:
-            if isinstance(error.__cause__, MemoryError | tf.errors.ResourceExhaustedError):  # no mistake of anybody's
-                return Observation(ended="crashed", why=str(error))
-            raise
+        loop = build(name, factory, spec)
         if way is not None:
             way.attach(loop)
         if batches is None:
@@ -93,8 +93,7 @@ class _Watch:
                 metrics = history(self._loop)
             return self._seen("whole", "", metrics)
         except _LoopError as died:
-            error = died.__cause__
-            return self._seen("crashed", f"{type(error).__name__}: {gist(error)}", self._history_after_all())
+            return self._seen("crashed", error_line(died.error), self._history_after_all())
 
     def _one(self, batch: int, strength: float | None) -> bool:
         """Trains a batch; gives whether the fault has struck in it."""
@@ -205,7 +204,10 @@ class _Watch:
 
 
 class _LoopError(Exception):
-    """The cause is what the loop has died of."""
+    """Carries what the loop has died of."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 @contextlib.contextmanager
@@ -216,7 +218,7 @@ def _blaming_the_loop() -> Iterator[None]:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
-        raise _LoopError from error
+        raise _LoopError(error) from error
 
 
 def _bits(values: np.ndarray) -> bytes:
@@ -241,15 +243,3 @@ def _largest(values: np.ndarray) -> float:
 def _nan_last(value: float) -> tuple[bool, float]:
     """An order in which NaN is worse than infinity."""
     return math.isnan(value), 0.0 if math.isnan(value) else value
-
-
-def gist(error: BaseException | None) -> str:
-    """The line of a message that says what happened; TensorFlow begins its own with where."""
-    if error is None:
-        return ""
-    where = ("Graph execution error", "Detected at node", "<stack traces", "File ", "[[{{", "[Op:")
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith(where)]
-    if not (telling or lines):
-        return traceback.extract_tb(error.__traceback__)[-1].name
-    return (telling or lines)[0][:400]

@@ -53,7 +53,7 @@ def of(record: SweepRecord) -> tuple[AxisFigures, ...]:
 
 
 def _along(axis: Axis, record: SweepRecord) -> AxisFigures:
-    measured = [record.measured[point.name] for point in record.sweep.points[axis.name]]
+    measured = [record.at(point) for point in record.sweep.points[axis.name]]
     unit = _unit(measured)
     points = (_point(value, each, unit, record.sweep) for value, each in zip(axis.values, measured, strict=True))
     return AxisFigures(axis.name, unit, tuple(points))

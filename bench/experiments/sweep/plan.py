@@ -15,9 +15,6 @@ from bench.settings import Settings
 TIME_LIMIT = 900.0
 """Seconds for a point, unless something else is asked for."""
 
-_SHARE_OF_ROUNDS = 0.5
-"""Of the time limit, at most: the rest is for starting, compiling, and rounds that take longer than they should."""
-
 
 class Size(NamedTuple):
     """What one value of an axis comes to for the loops."""
@@ -49,7 +46,7 @@ class Sweep(Frozen):
             time_limit: seconds for a point; one that takes longer is ended.
         """
         distinct = {repr(sorted(size.options.items())) for of in sizes.values() for size in of}
-        seconds = min(settings.max_time / max(1, len(distinct)), _SHARE_OF_ROUNDS * time_limit)
+        seconds = settings.max_time / max(1, len(distinct))
 
         def point(size: Size) -> Point:
             changed = settings.model_copy(update={"options": dict(size.options), "max_time": seconds})
@@ -59,15 +56,15 @@ class Sweep(Frozen):
         return cls(settings=settings, axes=tuple(sizes), points=points)
 
     def distinct(self) -> dict[str, Point]:
-        """Each point once, however many axes it lies on, by the name of its job."""
-        return {point.name: point for axis in self.axes for point in self.points[axis.name]}
+        """Each point once, however many axes it lies on, by the key of its trial."""
+        return {point.key: point for axis in self.axes for point in self.points[axis.name]}
 
     def titles(self) -> dict[str, str]:
         """The same points as a person calls them: `batch 64`, or `batch 64 = tokens 20`."""
         found: dict[str, list[str]] = {}
         for axis in self.axes:
             for value, point in zip(axis.values, self.points[axis.name], strict=True):
-                found.setdefault(point.name, []).append(f"{axis.name} {value}")
+                found.setdefault(point.key, []).append(f"{axis.name} {value}")
         return {name: " = ".join(told) for name, told in found.items()}
 
     def is_own(self, point: Point) -> bool:

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from bench.document import Document
 from bench.experiments.sweep.plan import Sweep
-from bench.experiments.sweep.trial import Measured
+from bench.experiments.sweep.trial import Measured, Point
 
 SCHEMA: Final = 2
 
@@ -24,10 +24,14 @@ class SweepRecord(Document):
     created: datetime.datetime
     environment: dict[str, Any]
     sweep: Sweep
-    measured: dict[str, Measured]  # by the name of a point
+    measured: dict[str, Measured]  # by a name of the point; that of an older record need not be the key of its trial
 
     @model_validator(mode="after")
     def _has_every_point(self) -> Self:
-        if sorted(self.measured) != sorted(self.sweep.distinct()):
+        if sorted(each.point.key for each in self.measured.values()) != sorted(self.sweep.distinct()):
             raise ValueError("a sweep's record has what came of each of its points, and of no others")
         return self
+
+    def at(self, point: Point) -> Measured:
+        """The result of a point."""
+        return next(each for each in self.measured.values() if each.point.key == point.key)

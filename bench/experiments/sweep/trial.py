@@ -1,31 +1,16 @@
-"""Both loops at one size, in a process of its own: `python -m bench.experiments.sweep.trial POINT RESULT`."""
+"""Both loops at one size of the work: a measurement in a process of its own."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import sys
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.document import Frozen
-from bench.errors import UsageError
-from bench.experiments.run.record import Arm, Record
-from bench.jobs.pool import Death, Job, Result, die_with_parent, finish
-from bench.settings import ARMS, Settings
-
-if TYPE_CHECKING:  # what needs TensorFlow: the process watches its parent while that starts
-    from bench.experiments.run.measurement import Measurement
-
-LEAST_ROUNDS = 12
-"""Of a point, however long they take, unless so many are asked for.
-
-Each order of the three timed loops comes twice, and there are enough for an interval.
-"""
+from bench.experiments.run.record import Record
+from bench.jobs.trial import Result, Trial
+from bench.settings import Settings
 
 
 class Point(Frozen):
@@ -36,24 +21,53 @@ class Point(Frozen):
     time_limit: Annotated[float, Field(gt=0)]  # seconds, with starting the process
 
     @property
-    def name(self) -> str:
-        """Of its job and its file: says all that can make a difference."""
-        settings = self.settings.model_copy(update={"options": dict(sorted(self.settings.options.items()))})
-        whole = self.model_copy(update={"settings": settings})
-        return hashlib.sha256(whole.model_dump_json().encode()).hexdigest()[:20]
-
-    def job(self, title: str) -> Job:
-        """The process that measures it."""
-        return Job(self.name, ("-m", "bench.experiments.sweep.trial", self.model_dump_json()), title, self.time_limit)
+    def key(self) -> str:
+        """The key of its trial."""
+        return PointTrial.of(self).key
 
 
-class Measured(Result):
-    """What came of it."""
+class Timed(Frozen):
+    """Both loops and the null arm, timed in turns."""
+
+    record: Record  # of the rounds, without the loops' histories
+    samples: dict[str, float]  # a batch, of the arms that say so
+
+
+class PointTrial(Trial[Timed]):
+    """The measurement of a point."""
+
+    work: ClassVar = "bench.experiments.sweep.experiment:measure_trial"
+    finding: ClassVar = Timed
+
+    settings: Settings
+    tokens: int | None
+    name: str = Field(default="", exclude=True)  # what a person calls the point, on whatever axes it lies
+
+    @classmethod
+    def of(cls, point: Point, name: str = "") -> Self:
+        """The trial of a point."""
+        return cls(settings=point.settings, tokens=point.tokens, name=name, time_limit=point.time_limit)
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @classmethod
+    def preload(cls) -> tuple[str, ...]:
+        return (*super().preload(), "bench.experiments.run.measurement")
+
+    @property
+    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return tuple((factory, self.settings.options) for factory in (self.settings.before, self.settings.after))
+
+
+class Measured(Frozen):
+    """Result of one point."""
 
     point: Point
     ended: Literal["measured", "crashed", "timed out"]
     why: str = ""  # it was not measured
-    seconds: float  # with starting the process
+    seconds: float  # process start included
     record: Record | None = None  # of the rounds, without the loops' histories
     samples: dict[str, float] = Field(default_factory=dict)  # a batch, of the arms that say so
 
@@ -64,67 +78,10 @@ class Measured(Result):
         return self
 
     @classmethod
-    def died(cls, point: Point, death: Death) -> Self:
-        """Of a process that could not say anything itself any more."""
-        return cls(point=point, ended=death.how, why=death.why, seconds=death.seconds)
-
-
-def measure(point: Point, measurement: Measurement, started: float) -> Measured:
-    """Times both loops and the null arm in turns; what goes wrong meanwhile is a result.
-
-    Args:
-        point: to measure.
-        measurement: of its settings.
-        started: when its process began, by `time.monotonic`.
-    """
-    from bench.timing import stopping
-
-    rule = stopping.of(point.settings)
-    if point.settings.rounds is None:
-        rule = stopping.AtLeast(LEAST_ROUNDS, rule)
-    try:
-        measurement.time_rounds(rule=rule)
-        measurement.check_work()
-    except Exception as error:  # out of memory above all, which has many names
-        return Measured(point=point, ended="crashed", why=_say(error), seconds=time.monotonic() - started)
-    record = measurement.record()
-    return Measured(
-        point=point,
-        ended="measured",
-        seconds=time.monotonic() - started,
-        record=record.model_copy(update={"arms": {arm: _without_history(record.arms[arm]) for arm in ARMS}}),
-        samples=measurement.samples_per_batch,
-    )
-
-
-def _without_history(arm: Arm) -> Arm:
-    """It has been looked at, and is longer than all the rest."""
-    return arm.model_copy(update={"history": {}})
-
-
-def _say(error: Exception) -> str:
-    """One line; a UsageError names what failed itself."""
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return first if isinstance(error, UsageError) else f"{type(error).__name__}: {first}"
-
-
-def die_first(score: Path = Path("/proc/self/oom_score_adj")) -> None:
-    """Has the system, when memory runs out, end this process and not one of those that wait for it."""
-    with contextlib.suppress(OSError):  # there is no such file but on Linux
-        score.write_text("1000")
-
-
-def main(arguments: list[str]) -> int:
-    """Measures the point that the first argument says, and leaves what came of it where the second one says."""
-    started = time.monotonic()
-    die_with_parent()
-    die_first()
-    point = Point.model_validate_json(arguments[0])
-    from bench.experiments.run.measurement import Measurement
-
-    return finish(Path(arguments[1]), lambda: measure(point, Measurement(point.settings), started))
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it
+    def of(cls, point: Point, result: Result[Timed]) -> Self:
+        """The result of a point's trial."""
+        if result.found is not None:
+            record, samples = result.found.record, result.found.samples
+            return cls(point=point, ended="measured", seconds=result.seconds, record=record, samples=samples)
+        assert result.ended != "whole"
+        return cls(point=point, ended=result.ended, why=result.why, seconds=result.seconds)

@@ -41,7 +41,7 @@ class Sampler:
             stdin=subprocess.PIPE,  # the sampler ends when this end of it is closed
             stdout=self._lines,
             stderr=self._notes,
-            env={**os.environ, **pool.of_loops()},
+            env={**os.environ, **pool.loop_environment()},
         )
         self.began_in_time = self._await_first()
         return self

@@ -1,25 +1,28 @@
-"""One loop in a process of its own, `python -m bench.experiments.telemetry.trial WATCH RESULT`."""
+"""One loop that trains in a process of its own while another process looks on."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from bench.document import Frozen
 from bench.experiments.telemetry.record import Telemetry
-from bench.jobs.pool import Death, Job, Result, die_with_parent, finish
+from bench.jobs.gather import Run, gather, in_processes
+from bench.jobs.trial import Trial
+from bench.machine.environment import environment
+from bench.settings import ARMS, Settings
 
-PRELOADED = ("tensorflow", "keras", "bench.experiments.telemetry.watching")
-"""To import these takes seconds; none of them asks for a device yet."""
+PATIENCE = 1200.0
+"""Seconds that a process may take besides three times its stretch; what takes longer hangs."""
 
 
-class Watch(Frozen):
-    """What is to be watched."""
+class TelemetryTrial(Trial[Telemetry]):
+    """A stretch of undisturbed training of one loop."""
+
+    work: ClassVar = "bench.experiments.telemetry.watching:watch_trial"
+    finding: ClassVar = Telemetry
 
     name: str  # of the arm
     factory: str  # as module:factory
@@ -28,43 +31,50 @@ class Watch(Frozen):
     options: dict[str, Any] = Field(default_factory=dict)
     batches: Annotated[int, Field(gt=0)]  # of a block
     seconds: Annotated[float, Field(gt=0)]  # of the stretch, roughly
-    time_limit: Annotated[float, Field(gt=0)] = 1200.0  # seconds besides; what takes longer hangs
+
+    @classmethod
+    def of(cls, settings: Settings, arm: str, seconds: float) -> Self:
+        """The trial of an arm."""
+        return cls(
+            name=arm,
+            factory=dict(zip(ARMS, (settings.before, settings.after), strict=True))[arm],
+            preset=settings.preset,
+            seed=settings.seed,
+            options=settings.options,
+            batches=settings.batches,
+            seconds=seconds,
+            time_limit=PATIENCE + 3 * seconds,
+        )
 
     @property
-    def job(self) -> Job:
-        """The process that does it; its file's name says all that can make a difference."""
-        name = hashlib.sha256(self.model_dump_json(exclude={"time_limit"}).encode()).hexdigest()[:20]
-        limit = self.time_limit + 3 * self.seconds
-        return Job(name, ("-m", "bench.experiments.telemetry.trial", self.model_dump_json()), self.name, limit)
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return ((self.factory, self.options),)
 
 
-class Watched(Result):
-    """What its process leaves."""
+def watch(
+    settings: Settings,
+    seconds: float,
+    folder: Path,
+    progress: Callable[[str], None] = lambda arm: None,
+    run: Run = in_processes,
+) -> dict[str, Telemetry]:
+    """Telemetry of both loops by arm, one after the other, each with the machine to itself.
 
-    telemetry: Telemetry
+    Args:
+        settings: which loops, from what seed; a block is of their batches.
+        seconds: length of a stretch, roughly.
+        folder: for results.
+        progress: is told of each arm that is done.
+        run: where the trials run.
 
-
-def died(death: Death) -> Watched:
-    """Of a process that could not say anything itself any more."""
-    return Watched(telemetry=Telemetry(died=f"{death.how}: {death.why}"))
-
-
-def _look(wanted: Watch) -> Watched:
-    # Here, so that the process watches its parent while TensorFlow starts.
-    from bench.experiments.telemetry.watching import watch
-    from bench.loop import LoopSpec
-
-    spec = LoopSpec(wanted.preset, wanted.seed, wanted.options)
-    return Watched(telemetry=watch(wanted.factory, spec, wanted.batches, wanted.seconds))
-
-
-def main(arguments: list[str]) -> int:
-    """Watches what the first argument says, and leaves what it sees in the file that the second one names."""
-    die_with_parent()
-    wanted = Watch.model_validate_json(arguments[0])
-    return finish(Path(arguments[1]), lambda: _look(wanted))
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it
+    Raises:
+        UsageError: see `gather`.
+    """
+    trials = {arm: TelemetryTrial.of(settings, arm, seconds) for arm in ARMS}
+    results = gather(trials.values(), folder, environment=environment(), progress=progress, run=run)
+    found = {arm: results[trial.key] for arm, trial in trials.items()}
+    return {arm: result.found or Telemetry(died=result.died) for arm, result in found.items()}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from bench.experiments.survival.watching import gist
 from bench.experiments.telemetry import tracing, training
 from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
 from bench.experiments.telemetry.sampling import Sampler
 from bench.experiments.telemetry.training import Trained
-from bench.loop import LoopSpec, TrainingLoop, load
+from bench.experiments.telemetry.trial import TelemetryTrial
+from bench.loop import LoopSpec, TrainingLoop, error_line, load
 from bench.timing.clock import start, warm_up_tensorflow
 
 TRACED_SECONDS = 1.0
 """Of training under the profiler, at most; of a short stretch its fifth part."""
+
+
+def watch_trial(trial: TelemetryTrial) -> Telemetry:
+    """Does the work of a trial."""
+    spec = LoopSpec(trial.preset, trial.seed, trial.options)
+    return watch(trial.factory, spec, trial.batches, trial.seconds)
 
 
 def watch(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemetry:
@@ -23,19 +29,14 @@ def watch(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemet
         batches: of a block.
         seconds: that the stretch is to take, roughly.
 
-    What the loop dies of is a result: beside the loops that are timed there may be no memory left.
-
     Raises:
         UsageError: the factory cannot be loaded.
     """
     make = load(factory)
     with Sampler() as sampler:
         warm_up_tensorflow()
-        try:
-            loop, _ = start(factory, make, spec)
-            trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
-        except Exception as error:
-            return Telemetry(died=f"{type(error).__name__}: {gist(error)}")
+        loop, _ = start(factory, make, spec)
+        trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
         samples, problem = sampler.samples(), sampler.problem()
     found = stretch(trained, samples, sampler.began_in_time)
     traced, why = (None, "") if found.tf_peak_bytes is None else _traced(loop, batches, found, seconds)
@@ -64,7 +65,7 @@ def _traced(loop: TrainingLoop, batches: int, found: Stretch, seconds: float) ->
     try:
         traced = tracing.trace(loop, blocks * batches)
     except Exception as error:  # the profiler's, or the loop's under it; what was seen without it is not lost for that
-        return None, f"not traced: {type(error).__name__}: {gist(error)}"
+        return None, f"not traced: {error_line(error)}"
     if traced.device == "CPU" or not traced.busy:  # a plane may be there, and empty, where CUPTI is refused
         return None, "not traced: TensorFlow has a GPU, and the trace shows nothing of it"
     return traced, ""

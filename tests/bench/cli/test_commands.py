@@ -203,19 +203,19 @@ def test_syncs_wants_a_program(train):
 @pytest.fixture
 def survived(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.survival import survive
+    from bench.experiments.survival import experiment
 
     asked = {}
 
     def pretend(plan, folder, at_a_time, shown, tell):
         asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
         for trial in plan.trials():
-            tell(trial.job.title)
+            tell(trial.title)
             if asked.get("interrupt"):
                 raise KeyboardInterrupt
         return survival_record()
 
-    monkeypatch.setattr(survive, "survive", pretend)
+    monkeypatch.setattr(experiment, "survive", pretend)
     return asked
 
 
@@ -274,20 +274,20 @@ def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arg
 @pytest.fixture
 def converged(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.convergence import running
+    from bench.experiments.convergence import experiment
 
     asked = {}
 
     def pretend(plan, folder, at_a_time, tell):
         asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
         for trial in plan.trials():
-            tell(trial.job.title)
+            tell(trial.title)
             if asked.get("interrupt"):
                 raise KeyboardInterrupt
         return convergence_record(courses=asked["courses"]) if "courses" in asked else convergence_record()
 
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    monkeypatch.setattr(running, "converge", pretend)
+    monkeypatch.setattr(experiment, "converge", pretend)
     return asked
 
 
@@ -406,7 +406,7 @@ def test_profile_refuses_in_one_line_and_before_anything_slow(run, profiled, arg
 @pytest.fixture
 def swept(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.sweep import running
+    from bench.experiments.sweep import experiment
 
     asked = {"dies": False}
 
@@ -417,9 +417,9 @@ def swept(monkeypatch):
             if asked.get("interrupt"):
                 raise KeyboardInterrupt
         found = [died(point) if asked["dies"] else measured(point) for point in plan.distinct().values()]
-        return sweep_record().model_copy(update={"sweep": plan, "measured": {each.point.name: each for each in found}})
+        return sweep_record().model_copy(update={"sweep": plan, "measured": {each.point.key: each for each in found}})
 
-    monkeypatch.setattr(running, "run", pretend)
+    monkeypatch.setattr(experiment, "sweep", pretend)
     return asked
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import InvalidRecordError, UsageError
 from bench.jobs import folder
 
 
@@ -141,10 +142,54 @@ def test_a_file_that_is_missing_is_for_others_to_refuse(tmp_path, name):
 
 def test_loops_are_made_of_their_code_and_their_scripts(tmp_path):
     (tmp_path / "a.csv").write_text("one")
-    options = [{"script": str(tmp_path / "a.csv")}, {"size": 3}]
-    first = folder.of_loops(["toys:plain"], options)
+    loops = [("toys:plain", {"script": str(tmp_path / "a.csv")}), ("toys:plain", {"size": 3})]
+    first = folder.fingerprint(loops)
     assert list(first["code of the loops"]) == ["toys"]
     (tmp_path / "a.csv").write_text("two")
-    second = folder.of_loops(["toys:plain"], options)
+    second = folder.fingerprint(loops)
     assert second["script"] != first["script"]
     assert second["code of the loops"] == first["code of the loops"]
+
+
+HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}
+
+
+def test_a_folder_without_a_result_is_as_new(tmp_path):
+    folder.same_conditions(tmp_path, HERE)  # and then the loop's author had something to mend
+    folder.same_conditions(tmp_path, {**HERE, "code of the loops": "mended"})
+    (tmp_path / "trial.json").touch()
+    with pytest.raises(UsageError, match="made with another code of the loops"):
+        folder.same_conditions(tmp_path, HERE)
+
+
+def test_a_commit_alone_makes_no_difference(tmp_path):
+    folder.same_conditions(tmp_path, HERE)
+    (tmp_path / "trial.json").touch()
+    folder.same_conditions(tmp_path, {**HERE, "commit": "abc", "dirty": True})
+    folder.same_conditions(tmp_path, {"cpu": HERE["cpu"], "versions": HERE["versions"], "gpus": []})
+    folder.same_conditions(tmp_path, dict(reversed(HERE.items())))
+
+
+def test_conditions_are_the_same_as_their_file(tmp_path):
+    values = {"gpus": ("one", "two"), "loads": {1: 2}}
+    folder.same_conditions(tmp_path, values)
+    (tmp_path / "trial.json").touch()
+    folder.same_conditions(tmp_path, values)
+
+
+@pytest.mark.parametrize("content", ["", '{"cpu": ', "[1]", "3", "\N{REPLACEMENT CHARACTER}"])
+def test_a_damaged_note_of_the_conditions_is_one_line(tmp_path, content):
+    (tmp_path / "environment.json").write_text(content)
+    (tmp_path / "trial.json").touch()
+    with pytest.raises(InvalidRecordError, match=r"environment\.json: does not say where the trials were made"):
+        folder.same_conditions(tmp_path, HERE)
+
+
+def test_a_folder_is_locked_for_as_long_as_it_is_entered(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "WAITED", 0.0)
+    with folder.locked(tmp_path / "new") as locked:
+        assert locked.result("a") == tmp_path / "new" / "a.json"
+        with pytest.raises(UsageError, match="is in use by another run"), folder.locked(tmp_path / "new"):
+            pass
+    with folder.locked(tmp_path / "new"):
+        pass

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import psutil
 import pytest
 
 from bench.errors import UsageError
+from bench.jobs import folder as folders
 from bench.jobs import pool
+from bench.jobs.folder import locked
 from bench.jobs.pool import REFUSED, Death, Job
 
 WRITE = "import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('whole')"
@@ -34,8 +37,11 @@ def died(job, death):
 
 
 def run(folder, *work, workers=2, **more):
-    pool.run(work, folder, workers, died, **more)
-    return {job.name: pool.result(folder, job).read_text() for job in work}
+    """Has those that have left no result yet leave one, as the engine does."""
+    with locked(folder) as place:
+        left = [job for job in work if not place.result(job.name).exists()]
+        pool.run(left, place, workers, died, **more)
+        return {job.name: place.result(job.name).read_text() for job in work}
 
 
 def until(holds):
@@ -51,7 +57,7 @@ def alive(folder):
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # it has ended meanwhile
             paths = [Path(file.path) for file in process.open_files()]
-            if any(path.name == pool.LOCK and path.is_relative_to(folder) for path in paths):
+            if any(path.name == folders.LOCK and path.is_relative_to(folder) for path in paths):
                 found.append(process.pid)
     return found
 
@@ -78,7 +84,7 @@ def after(path, code):
 def test_every_job_leaves_a_result(tmp_path):
     work = [make(name, WRITE) for name in "abc"]
     told = []
-    assert run(tmp_path / "new" / "folder", *work, tell=told.append) == dict.fromkeys("abc", "whole")
+    assert run(tmp_path / "new" / "folder", *work, done=told.append) == dict.fromkeys("abc", "whole")
     assert sorted(job.title for job in told) == ["the job a", "the job b", "the job c"]
 
 
@@ -86,19 +92,9 @@ def test_a_job_with_a_result_is_not_begun_again(tmp_path):
     (tmp_path / "a.json").write_text("from before")
     there = results(tmp_path)
     told = []
-    assert run(tmp_path, make("a", WRITE), make("b", WRITE), tell=told.append) == {"a": "from before", "b": "whole"}
+    assert run(tmp_path, make("a", WRITE), make("b", WRITE), done=told.append) == {"a": "from before", "b": "whole"}
     assert [job.name for job in told] == ["b"]
     assert results(tmp_path).items() >= there.items()
-
-
-def test_a_job_may_be_begun_again_whatever_it_has_left(tmp_path):
-    for name in "abc":
-        (tmp_path / f"{name}.json").write_text("from before")
-    told = []
-    found = run(tmp_path, *(make(name, WRITE) for name in "abd"), tell=told.append, again={"a", "c", "d"})
-    assert found == {"a": "whole", "b": "from before", "d": "whole"}
-    assert sorted(job.name for job in told) == ["a", "d"]
-    assert (tmp_path / "c.json").read_text() == "from before"  # it is not asked for
 
 
 def test_a_job_without_a_result_is_begun_again(tmp_path):
@@ -130,7 +126,7 @@ def test_nothing_to_do(tmp_path):
 def test_a_job_that_dies_gets_a_result_that_says_of_what(tmp_path, code, why):
     no_core = "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
     told = []
-    found = run(tmp_path, make("a", no_core + code), make("b", WRITE), tell=told.append)
+    found = run(tmp_path, make("a", no_core + code), make("b", WRITE), done=told.append)
     death = json.loads(found["a"])
     assert (death["name"], death["how"]) == ("a", "crashed")
     assert death["why"].startswith(why)
@@ -146,7 +142,8 @@ def test_a_death_says_how_long_it_lived(tmp_path):
         deaths.append(death)
         return ""
 
-    pool.run([make("a", "raise SystemExit(1)")], tmp_path, 1, note)
+    with locked(tmp_path) as place:
+        pool.run([make("a", "raise SystemExit(1)")], place, 1, note)
     assert deaths == [Death("crashed", "ended with code 1 and without a result", deaths[0].seconds)]
     assert 0 < deaths[0].seconds < 60
 
@@ -162,7 +159,7 @@ def test_a_job_that_hangs_is_ended_with_its_children(tmp_path):
     begun = tmp_path / "begun"
     code = f"{FORK}open({str(begun)!r}, 'w').close()\n{HANG}"
     told = []
-    found = run(tmp_path / "results", make("a", code, time_limit=2.0), make("b", WRITE), tell=told.append)
+    found = run(tmp_path / "results", make("a", code, time_limit=2.0), make("b", WRITE), done=told.append)
     assert json.loads(found["a"]) == {"name": "a", "how": "timed out", "why": "took longer than 2 s and was ended"}
     assert found["b"] == "whole"
     assert begun.exists()
@@ -194,7 +191,7 @@ def test_what_was_asked_wrong_ends_everything(tmp_path):
     later = [make(f"c{n}", f"open({str(never)!r}, 'w').close()\n{HANG}") for n in range(3)]
     told = []
     with pytest.raises(UsageError, match=r"^loop x: there is none$"):
-        run(folder, refusing, hanging, *later, tell=told.append)
+        run(folder, refusing, hanging, *later, done=told.append)
     assert not told
     assert not results(folder)
     assert not alive(tmp_path)
@@ -258,7 +255,7 @@ def test_an_interrupted_run_leaves_whole_results_and_is_gone_on_with(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(folder, first, *waiting, tell=interrupt)
+        run(folder, first, *waiting, done=interrupt)
     until(lambda: not alive(tmp_path))
     there = results(folder)
     assert [path.name for path in there] == ["a.json"]
@@ -268,28 +265,28 @@ def test_an_interrupted_run_leaves_whole_results_and_is_gone_on_with(tmp_path):
 
 
 def test_a_folder_is_for_one_run_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "_WAITED", 0.1)
+    monkeypatch.setattr(folders, "WAITED", 0.1)
     work = [make(name, WRITE) for name in "ab"]
     refused = []
 
     def run_too(job):
         with pytest.raises(UsageError) as caught:
-            run(tmp_path, *work, again={"a", "b"})
+            run(tmp_path, *work)
         refused.append(str(caught.value))
 
-    assert run(tmp_path, *work, tell=run_too) == dict.fromkeys("ab", "whole")
+    assert run(tmp_path, *work, done=run_too) == dict.fromkeys("ab", "whole")
     assert refused == [f"folder {tmp_path}: is in use by another run; wait for it, or end it"] * 2
     run(tmp_path, *work)
 
 
 def test_a_run_in_the_same_process_may_follow_an_interrupted_one_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "_WAITED", 0.0)
+    monkeypatch.setattr(folders, "WAITED", 0.0)
 
     def interrupt(job):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, make("a", WRITE), make("b", HANG), tell=interrupt)
+        run(tmp_path, make("a", WRITE), make("b", HANG), done=interrupt)
     assert run(tmp_path, make("b", WRITE)) == {"b": "whole"}
 
 
@@ -303,13 +300,15 @@ def test_a_folder_that_cannot_be_written(tmp_path, below):
 RUN = """
 import json, sys
 from pathlib import Path
-from bench.experiments.survival import jobs
+from bench.jobs import pool
+from bench.jobs.folder import locked
 
-folder, work = Path(sys.argv[1]), json.loads(sys.argv[2])
-jobs.run(
-    [jobs.Job(name, tuple(arguments), name) for name, arguments in work.items()],
-    folder, 2, lambda job, death: f"died: {death}",
-)
+work = json.loads(sys.argv[2])
+with locked(Path(sys.argv[1])) as folder:
+    pool.run(
+        [pool.Job(name, tuple(given), name) for name, given in work.items() if not folder.result(name).exists()],
+        folder, 2, lambda job, death: f"died: {death}",
+    )
 """
 
 
@@ -347,7 +346,7 @@ def test_ctrl_c_ends_the_jobs_too(tmp_path):
     assert results(folder).items() >= there.items()
 
 
-DIE = "from bench.jobs.pool import die_with_parent; die_with_parent()\n"
+DIE = "from bench.jobs.process import die_with_parent; die_with_parent()\n"
 
 
 def test_no_job_outlives_a_killed_run(tmp_path):
@@ -383,28 +382,20 @@ def test_a_run_waits_for_the_jobs_of_a_killed_one(tmp_path, monkeypatch):
         until(begun.exists)
         process.kill()
         process.wait()
-    monkeypatch.setattr(pool, "_WAITED", 0.1)
+    monkeypatch.setattr(folders, "WAITED", 0.1)
     with pytest.raises(UsageError, match="is in use by another run"):
         run(folder, stubborn)
-    monkeypatch.setattr(pool, "_WAITED", 60.0)
+    monkeypatch.setattr(folders, "WAITED", 60.0)
     go_on.touch()
     begun.unlink()
     assert run(folder, stubborn) == {"a": "whole"}
     assert not begun.exists()  # the one that there was has left the result
 
 
-def test_a_job_whose_input_is_no_pipe_of_ours_ends_alone(tmp_path):
-    """As by hand, in a shell's pipeline: nothing else of its group may be ended."""
-    code = f"{DIE}import time; time.sleep(600)"
-    beside = f"import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', {code!r}], stdin=-3).returncode)"
-    ended = subprocess.run([sys.executable, "-c", beside], capture_output=True, text=True, start_new_session=True)
-    assert ended.stdout == "1\n"
-
-
 TINY = """
 import fcntl, os, sys, time
 from pathlib import Path
-from bench.jobs.pool import die_with_parent
+from bench.jobs.process import die_with_parent
 from bench.document import write_whole
 
 desk, name, result = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[-1])
@@ -455,3 +446,22 @@ def test_a_run_killed_at_any_moment_is_gone_on_with(tmp_path):
     assert {line.split()[0] for line in log} == {"begun"}  # and neither again nor clash
     assert {line.split()[1] for line in log} == {job.name for job in work}
     assert len(log) <= len(work) + 2 * kills
+
+
+@pytest.mark.parametrize(
+    ("gpus", "gibibytes", "workers"),
+    [
+        ([], 100, 3),
+        ([], 6, 3),
+        ([], 5.9, 2),
+        ([], 1, 1),
+        ([], 0, 1),
+        ([{"name": "a GPU"}], 100, 1),
+    ],
+)
+def test_a_process_has_a_core_and_memory_and_no_other_on_its_gpu(monkeypatch, gpus, gibibytes, workers):
+    memory = types.SimpleNamespace(available=int(gibibytes * 2**30))
+    monkeypatch.setattr(pool.os, "sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(pool.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(pool.devices, "state", lambda: {"gpus": gpus})
+    assert pool.workers() == workers

@@ -1,7 +1,7 @@
 import pytest
 from convergences import LOOPS, plan
 
-from bench.experiments.convergence.plan import Pair
+from bench.experiments.convergence.plan import Question
 
 
 def test_each_seed_is_complete_before_the_next_one():
@@ -13,4 +13,4 @@ def test_each_seed_is_complete_before_the_next_one():
 
 def test_a_pair_is_of_loops_of_the_plan():
     with pytest.raises(ValueError, match="pairs name nobody, which is no loop"):
-        plan(pairs=(Pair(changed="after", reference="nobody", question="?"),))
+        plan(pairs=(Question(changed="after", reference="nobody", question="?"),))

@@ -1,8 +1,8 @@
 import pytest
 from convergences import convergence_record, course, plan
+from trials import found
 
 from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.convergence.trial import Tried
 
 
 def test_goes_there_and_back(tmp_path):
@@ -20,10 +20,9 @@ def test_has_every_run_of_its_plan_and_no_other():
 
 def test_is_made_of_what_was_tried():
     made = plan(seeds=(5, 6))
-    tried = {
-        trial.job.name: Tried(trial=trial, course=course(trial.loop, trial.seed), seconds=2.0)
-        for trial in reversed(made.trials())
+    results = {
+        trial.key: found(trial, course(trial.loop, trial.seed), seconds=2.0) for trial in reversed(made.trials())
     }
-    record = ConvergenceRecord.of(made, tried, {"cpu": "x"})
+    record = ConvergenceRecord.of(made, results, {"cpu": "x"})
     assert record.seconds == 12.0
     assert record.courses["after, fixed"] == (course("after, fixed", 5), course("after, fixed", 6))

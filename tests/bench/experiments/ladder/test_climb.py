@@ -4,6 +4,7 @@ import pytest
 from ladders import dead, finding, ladder
 from records import ENVIRONMENT
 from rich.console import Console
+from trials import Door, died
 
 from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder import climb as module
@@ -13,31 +14,31 @@ from bench.report import files
 from bench.settings import NULL
 
 
+@pytest.fixture
+def found():
+    """What trials find, by rung; a test may change it."""
+    return {rung.name: finding() for rung in ladder().rungs}
+
+
+@pytest.fixture
+def door(found):
+    return Door(lambda trial: died(trial) if (its := found[trial.title]).died else its)
+
+
 @pytest.fixture(autouse=True)
-def found(monkeypatch):
-    """What processes find, without beginning any: by rung."""
-    found = {rung.name: finding() for rung in ladder().rungs}
-
-    def pretend(made, folder, environment, tell):
-        assert folder.name == "rungs"
-        for name in found:
-            tell(name)
-        return found
-
-    monkeypatch.setattr(module.processes, "find", pretend)
+def quickly(monkeypatch):
     monkeypatch.setattr(module, "environment", lambda: ENVIRONMENT)
     monkeypatch.setattr(turns, "warm_up_tensorflow", lambda: None)
-    return found
 
 
-def test_looks_at_each_rung_and_times_all_of_them(found, tmp_path):
-    found["fused step"] = dead()
+def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
+    found["fused step"] = dead("crashed: of something")
     told, limits, made = [], Limits(rounds=4), ladder(batches=2)
-    record = module.climb(made, limits, tmp_path, lambda *each: told.append(each))
+    record = module.climb(made, limits, tmp_path, lambda *each: told.append(each), door)
     assert (record.ladder, record.findings, record.limits) == (made, found, limits)
     assert (len(record.rounds), record.rounds_ended) == (4, "as many as asked for")
     assert {*record.rounds[0].seconds} == {*found, NULL} - {"fused step"}
-    assert record.stopped == {"fused step": dead().died}
+    assert record.stopped == {"fused step": "crashed: of something"}
     assert record.problems == {}
     assert record.rounds_seconds > sum(sum(done.seconds.values()) for done in record.rounds)
     assert record.environment["state"]["load_average"]
@@ -50,14 +51,14 @@ def test_looks_at_each_rung_and_times_all_of_them(found, tmp_path):
     ]
 
 
-def test_the_time_ends_the_rounds(tmp_path):
-    record = module.climb(ladder(batches=1), Limits(max_time=0.05), tmp_path)
+def test_the_time_ends_the_rounds(door, tmp_path):
+    record = module.climb(ladder(batches=1), Limits(max_time=0.05), tmp_path, run=door)
     assert record.rounds_ended == "out of time"
 
 
-def test_with_no_loop_left_nothing_is_timed(found, tmp_path):
-    found.update(dict.fromkeys(found, dead()))
-    record = module.climb(ladder(), Limits(rounds=4), tmp_path)
+def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
+    found.update(dict.fromkeys(found, dead("crashed: of something")))
+    record = module.climb(ladder(), Limits(rounds=4), tmp_path, run=door)
     assert (record.rounds, record.rounds_ended) == ((), None)
     files.leave(record, tmp_path / "out")
     names = ["ladder.html", "ladder.json", "ladder.md"]  # and no picture
@@ -71,3 +72,14 @@ def test_a_display_shows_it():
     tell("looking", ": one done", 3.0)
     assert display.done == 6.0
     assert "looking (about" in out.getvalue()
+
+
+def test_rungs_are_examined_in_processes_of_their_own(tmp_path):
+    """One that comes to its end, one that is killed."""
+    made = ladder(groups={"baseline": "baseline", "killed": "step"}, batches=1)
+    killed = made.full.model_copy(update={"factory": "ladders:killed"})
+    made = made.model_copy(update={"rungs": (made.baseline, killed)})
+    found = module.climb(made, Limits(rounds=1), tmp_path).findings
+    assert found["baseline"].died == ""
+    assert found["baseline"].host_syncs.reads_per_batch == 0.01
+    assert found["killed"].died == "crashed: killed by SIGSEGV"

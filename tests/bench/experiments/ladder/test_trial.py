@@ -1,69 +1,50 @@
 import pytest
+import trials
 from ladders import finding, ladder
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.ladder import trial
+from bench.errors import UsageError
+from bench.experiments.ladder import trial as module
 from bench.experiments.ladder.finding import Finding
-from bench.experiments.ladder.trial import Probe
-from bench.jobs.pool import REFUSED, Death
+from bench.experiments.ladder.trial import RungTrial
+from bench.jobs.trial import attempt
 
 
 def of(number=1, **changes):
     made = ladder(**changes)
-    return Probe.of(made, made.rungs[number])
+    return RungTrial.of(made, made.rungs[number])
 
 
-@pytest.fixture
-def begin(tmp_path, monkeypatch):
-    """Runs main as its process does, with what it is to find; gives its exit code and the file."""
-    monkeypatch.setattr(trial, "die_with_parent", lambda: None)  # our own input is at its end
-
-    def begin(look, name="result.json"):
-        monkeypatch.setattr(trial, "_look", look)
-        return trial.main([of().job.arguments[-1], str(tmp_path / name)]), tmp_path / name
-
-    return begin
+def test_whatever_makes_a_difference_makes_another_key():
+    made = [of(), of(2), of(seed=4), of(preset="paper"), of(factory="toys:guarded")]
+    assert len({each.key for each in made}) == len(made)
+    assert of(batches=99).key == of().key  # of the rounds, which it has nothing to do with
+    assert of().model_copy(update={"time_limit": 1.0}).key == of().key
 
 
-def test_whatever_makes_a_difference_makes_another_name():
-    jobs = [of(), of(2), of(seed=4), of(preset="paper"), of(factory="toys:guarded")]
-    assert len({each.job.name for each in jobs}) == len(jobs)
-    assert of().job == of().job
-    assert of(batches=99).job.name == of().job.name  # of the rounds, which it has nothing to do with
-    assert of().model_copy(update={"time_limit": 1.0}).job.name == of().job.name
+def test_the_order_of_options_makes_no_difference():
+    one = of().rung.model_copy(update={"options": {"a": 1, "b": 2}, "equivalent_options": {"c": 1, "d": 2}})
+    other = one.model_copy(update={"options": {"b": 2, "a": 1}, "equivalent_options": {"d": 2, "c": 1}})
+    assert of().model_copy(update={"rung": one}).key == of().model_copy(update={"rung": other}).key
 
 
-def test_a_job_brings_its_probe_to_another_process():
-    job = of().job
-    assert Probe.model_validate_json(job.arguments[-1]) == of()
-    assert job.arguments[:-1] == ("-m", "bench.experiments.ladder.trial")
-    assert job.title == "deferred metrics"
+def test_a_person_knows_it_by_its_rung():
+    assert (of().title, of().time_limit) == ("deferred metrics", 1200.0)
+    assert len(of().loops) == 2
 
 
-def test_leaves_what_it_finds(begin):
+def test_examines_its_rung(monkeypatch):
     asked = []
-    code, path = begin(lambda what: (asked.append(what), finding())[1])
-    assert (code, Finding.read(path)) == (0, finding())
-    assert asked == [of()]
+    name = "bench.experiments.ladder.examination.examine"
+    monkeypatch.setattr(name, lambda rung, baseline, spec: (asked.append((rung, baseline, spec.seed)), finding())[1])
+    assert module.finding(attempt(of())) == finding()
+    assert asked == [(of().rung, of().baseline, of().seed)]
 
 
-def test_what_was_asked_wrong_is_one_line_and_no_result(begin, capfd):
-    def refuse(what):
-        raise UsageError("no\ngood")
-
-    code, path = begin(refuse)
-    assert (code, path.exists()) == (REFUSED, False)
-    assert capfd.readouterr().out == "error: no good\n"
+def test_a_rung_that_is_not_to_be_had_is_no_result():
+    with pytest.raises(UsageError, match="no_such_module"):
+        attempt(of(factory="no_such_module:make"))
 
 
 def test_of_a_process_that_died():
-    assert trial.died(Death("crashed", "killed by SIGSEGV", 1.5)) == Finding(died="crashed: killed by SIGSEGV")
-
-
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"\xff", b'{"surprise": 1}'])
-def test_a_damaged_result_is_one_line(tmp_path, content):
-    path = tmp_path / "result.json"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InvalidRecordError, match=r"result .*: cannot be read \(.*\); remove it$"):
-        Finding.read(path)
+    result = trials.died(of(), "crashed", "killed by SIGSEGV")
+    assert module.finding(result) == Finding(died="crashed: killed by SIGSEGV")

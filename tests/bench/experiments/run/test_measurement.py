@@ -42,7 +42,7 @@ def test_gathers_everything_into_a_record(tmp_path):
 
 def test_what_was_watched_is_in_the_record(monkeypatch, tmp_path):
     asked, seen = [], {"before": on_cpu(), "after": Telemetry(died="of something")}
-    monkeypatch.setattr(measuring.processes, "watch", lambda *arguments: asked.append(arguments) or seen)
+    monkeypatch.setattr(measuring.telemetry, "watch", lambda *arguments: asked.append(arguments) or seen)
     measurement, told = make(), []
     assert measurement.watch(2.5, tmp_path, told.append) == seen
     assert asked == [(measurement.settings, 2.5, tmp_path, told.append)]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.experiments.survival import Fault
-from bench.experiments.survival.observation import PATIENCE, WATCHED, Observation, horizon
 from bench.experiments.survival.outcome import DIVERGED_ABOVE, FROZEN_BELOW, LEAST_REACH, PACE_BACK, SMOOTHED, judge
 from bench.experiments.survival.record import ALIVE, Outcome
+from bench.experiments.survival.trial import PATIENCE, WATCHED, Observation, horizon
 from bench.experiments.survival.watching import observe
 from bench.loop import LoopSpec
 

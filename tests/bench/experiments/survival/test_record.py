@@ -1,19 +1,16 @@
 import datetime
 import json
 import math
-import subprocess
-import sys
 
 import pytest
+import trials
 
 from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.survival import outcome, running
+from bench.experiments.survival import outcome
 from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.observation import PATIENCE, Observation, horizon
-from bench.experiments.survival.plan import Loop, Plan, canonical
+from bench.experiments.survival.plan import AttackedLoop, SurvivalPlan, canonical
 from bench.experiments.survival.record import PACE, SCHEMA, SurvivalRecord, Undisturbed
-from bench.experiments.survival.trial import Trial, Tried
-from bench.jobs import pool
+from bench.experiments.survival.trial import PATIENCE, Observation, SurvivalTrial, horizon
 
 LATE = "nan,batch=30,batches=3"
 HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}
@@ -22,13 +19,13 @@ HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [],
 def make(**changes):
     given = {
         "loops": {
-            "before": Loop(factory="toys:plain", faults=("nan", LATE)),
-            "after": Loop(factory="toys:guarded", options={"size": 3}, faults=("nan",)),
+            "before": AttackedLoop(factory="toys:plain", faults=("nan", LATE)),
+            "after": AttackedLoop(factory="toys:guarded", options={"size": 3}, faults=("nan",)),
         },
         "preset": "tiny",
         "seeds": (3, 5),
     }
-    return Plan(**{**given, **changes})
+    return SurvivalPlan(**{**given, **changes})
 
 
 def whole(batches, **changes):
@@ -40,18 +37,18 @@ def whole(batches, **changes):
 
 
 def answered(plan, answers=lambda trial: None):
-    """What came of all trials of a plan, `answers` for some of them."""
-    found = {}
+    """Results of all trials of a plan, `answers` for some of them."""
+    results = {}
     for trial in plan.trials():
         struck = () if trial.fault is None else (Fault.parse(trial.fault).batch,)
         seen = answers(trial) or whole(trial.batches or 100, struck=struck)
-        found[trial.job.name] = Tried(trial=trial, observation=seen, seconds=2.0)
-    return found
+        results[trial.key] = trials.found(trial, seen, seconds=2.0)
+    return results
 
 
 def test_each_seed_is_complete_before_the_next_one():
-    trials = make(epochs=2).trials()
-    assert [(each.seed, each.loop, each.fault, each.epochs) for each in trials] == [
+    planned = make(epochs=2).trials()
+    assert [(each.seed, each.loop, each.fault, each.epochs) for each in planned] == [
         (seed, loop, fault, epochs)
         for seed in (3, 5)
         for loop, fault, epochs in (
@@ -64,7 +61,7 @@ def test_each_seed_is_complete_before_the_next_one():
             ("after", None, 2),
         )
     ]
-    assert len({each.job.name for each in trials}) == len(trials)
+    assert len({each.key for each in planned}) == len(planned)
 
 
 def test_without_epochs_there_is_no_long_run():
@@ -73,7 +70,7 @@ def test_without_epochs_there_is_no_long_run():
 
 def test_a_trial_is_of_its_loop():
     clean = make().clean("after", 5)
-    assert clean == Trial(
+    assert clean == SurvivalTrial(
         loop="after", factory="toys:guarded", preset="tiny", seed=5, options={"size": 3}, batches=clean.batches
     )
 
@@ -83,7 +80,7 @@ def test_a_clean_run_is_as_long_as_the_longest_with_a_fault_can_be():
     assert plan.faulty("before", 3, "nan").batches == horizon(Fault("nan"))
     assert plan.clean("before", 3).batches == horizon(Fault("nan", batch=30, batches=3)) + PATIENCE
     assert plan.clean("after", 3).batches == horizon(Fault("nan")) + PATIENCE
-    assert make(loops={"a": Loop(factory="a:b", faults=())}).clean("a", 3).batches > 0
+    assert make(loops={"a": AttackedLoop(factory="a:b", faults=())}).clean("a", 3).batches > 0
 
 
 def test_a_long_run_has_the_time_of_a_run_for_each_epoch():
@@ -261,268 +258,3 @@ def test_a_missing_record_is_told_apart(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file") as caught:
         SurvivalRecord.read(tmp_path / "none.json")
     assert not isinstance(caught.value, InvalidRecordError)
-
-
-EMPTY = Plan(loops={}, preset="tiny", seeds=())
-
-
-def test_trials_of_another_environment_are_refused_by_name(tmp_path):
-    assert running.run(EMPTY, tmp_path, HERE, 1) == {}
-    assert running.run(EMPTY, tmp_path, dict(reversed(HERE.items())), 1) == {}
-    (tmp_path / "trial.json").touch()
-    there = {**HERE, "versions": {"tensorflow": "2.20.0"}, "python": "3.11"}
-    with pytest.raises(UsageError) as caught:
-        running.run(EMPTY, tmp_path, there, 1)
-    assert str(caught.value) == (
-        f"folder {tmp_path}: its trials were made with another python, versions; name a new folder, or delete this one"
-    )
-    assert running.run(EMPTY, tmp_path, HERE, 1) == {}  # what it had noted is left as it was
-
-
-def test_a_folder_without_a_trial_is_as_new(tmp_path):
-    running.same_environment(tmp_path, HERE)  # and then the loop's author had something to mend
-    running.same_environment(tmp_path, {**HERE, "code of the loops": "mended"})
-    (tmp_path / "trial.json").touch()
-    with pytest.raises(UsageError, match="made with another code of the loops"):
-        running.same_environment(tmp_path, HERE)
-
-
-def test_a_commit_alone_makes_no_difference(tmp_path):
-    running.run(EMPTY, tmp_path, HERE, 1)
-    assert running.run(EMPTY, tmp_path, {**HERE, "commit": "abc", "dirty": True}, 1) == {}
-    assert running.run(EMPTY, tmp_path, {"cpu": HERE["cpu"], "versions": HERE["versions"], "gpus": []}, 1) == {}
-
-
-def test_an_environment_is_the_same_as_its_file(tmp_path):
-    values = {"gpus": ("one", "two"), "loads": {1: 2}}
-    running.run(EMPTY, tmp_path, values, 1)
-    assert running.run(EMPTY, tmp_path, values, 1) == {}
-
-
-@pytest.mark.parametrize("content", ["", '{"cpu": ', "[1]", "3", "\N{REPLACEMENT CHARACTER}"])
-def test_a_damaged_note_of_the_environment_is_one_line(tmp_path, content):
-    (tmp_path / "environment.json").write_text(content)
-    (tmp_path / "trial.json").touch()
-    with pytest.raises(InvalidRecordError, match=r"environment\.json: does not say where the trials were made"):
-        running.run(EMPTY, tmp_path, HERE, 1)
-
-
-def test_a_folder_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be written"):
-        running.run(EMPTY, tmp_path / "file", HERE, 1)
-
-
-@pytest.fixture
-def no_processes(monkeypatch):
-    def fail(*args, **kwargs):
-        raise AssertionError("a process was started")
-
-    def forbid():
-        monkeypatch.setattr(subprocess, "Popen", fail)
-
-    return forbid
-
-
-def leave(folder, tried):
-    for each in tried.values():
-        pool.result(folder, each.trial.job).write_text(each.model_dump_json())
-
-
-def test_trials_that_are_there_are_taken_as_they_are(tmp_path, no_processes):
-    no_processes()
-    plan = make()
-    tried = answered(plan)
-    leave(tmp_path, tried)
-    told = []
-    assert running.run(plan, tmp_path, HERE, 2, told.append) == tried
-    assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
-
-
-def test_a_damaged_trial_is_named(tmp_path, no_processes):
-    no_processes()
-    plan = make()
-    leave(tmp_path, answered(plan))
-    path = pool.result(tmp_path, plan.clean("after", 3).job)
-    path.write_text("{")
-    with pytest.raises(InvalidRecordError, match=rf"{path.name}: cannot be read .*; remove it"):
-        running.run(plan, tmp_path, HERE, 2)
-
-
-def test_flags_of_ones_own_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_XLA_FLAGS", "--mine=1")
-    flags = running._of_processes(tmp_path / "a folder")["TF_XLA_FLAGS"]
-    assert flags.startswith("--mine=1 --")
-    assert f'--tf_xla_persistent_cache_directory="{tmp_path}/a folder/xla" ' in flags
-    monkeypatch.delenv("TF_XLA_FLAGS")
-    assert running._of_processes(tmp_path / "a folder")["TF_XLA_FLAGS"] == flags.removeprefix("--mine=1 ")
-
-
-@pytest.fixture
-def left(tmp_path, monkeypatch, no_processes):
-    """A folder with all trials of a plan whose loop and script may be changed."""
-    package, script = tmp_path / "desk" / "of_loops", tmp_path / "script.csv"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "training.py").write_text("make = None")
-    script.write_text("all the words")
-    monkeypatch.syspath_prepend(package.parent)
-    plan = make(loops={"before": Loop(factory="of_loops:make", options={"script": str(script)}, faults=("nan",))})
-    folder = tmp_path / "trials"
-    folder.mkdir()
-    leave(folder, answered(plan))
-    no_processes()
-    running.run(plan, folder, HERE, 1)
-    return plan, folder, package, script
-
-
-def test_trials_of_other_code_are_refused_by_name(left):
-    plan, folder, package, _ = left
-    training = package / "training.py"
-    training.write_text("make = print")
-    for _ in range(2):
-        with pytest.raises(UsageError) as caught:
-            running.run(plan, folder, HERE, 1)
-        assert str(caught.value) == (
-            f"folder {folder}: its trials were made with another code of the loops; name a new folder, or delete "
-            "this one"
-        )
-    training.write_text("make = None")
-    assert len(running.run(plan, folder, HERE, 1)) == 4
-
-
-def test_trials_with_another_script_are_refused_by_name(left):
-    plan, folder, package, script = left
-    (package.parent / "other.py").touch()  # what is in no package of a loop
-    assert len(running.run(plan, folder, HERE, 1)) == 4
-    for change in (lambda: script.write_text("other words"), script.unlink):
-        change()
-        with pytest.raises(UsageError, match=r"its trials were made with another script; name a new folder"):
-            running.run(plan, folder, HERE, 1)
-
-
-@pytest.fixture
-def worked(monkeypatch):
-    """Does the jobs without a process; gives the time that each had."""
-    times = {}
-
-    def run(work, folder, workers, died, tell, environment, preload, again):
-        for job in work:
-            path = pool.result(folder, job)
-            if job.name in again or not path.exists():
-                times[job.name] = job.time_limit
-                trial = Trial.model_validate_json(job.arguments[-1])
-                path.write_text(Tried(trial=trial, observation=whole(3), seconds=1.0).model_dump_json())
-                tell(job)
-
-    monkeypatch.setattr(pool, "run", run)
-    return times
-
-
-@pytest.mark.parametrize(("time_limit", "again"), [(19.0, False), (20.0, False), (21.0, True)])
-def test_what_took_too_long_is_tried_again_when_it_is_given_more_time(tmp_path, worked, time_limit, again):
-    short, plan = make(time_limit=20.0), make(time_limit=time_limit)
-    late, crashed = short.faulty("before", 5, LATE), short.faulty("before", 3, "nan")
-    answers = {
-        late.job: Observation(ended="timed out", why="took longer"),
-        crashed.job: Observation(ended="crashed", why="of something"),
-    }
-    tried = answered(short, lambda trial: answers.get(trial.job))
-    leave(tmp_path, tried)
-    told = []
-    found = running.run(plan, tmp_path, HERE, 2, told.append)
-    assert worked == ({late.job.name: time_limit} if again else {})
-    assert found[late.job.name].observation.ended == ("whole" if again else "timed out")
-    assert found[crashed.job.name] == tried[crashed.job.name]
-    assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
-    assert running.run(plan, tmp_path, HERE, 2).keys() == found.keys()
-    assert len(worked) == again
-
-
-def test_a_folder_in_use_keeps_what_took_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "_WAITED", 0.0)
-    leave(tmp_path, answered(make(time_limit=20.0), lambda trial: Observation(ended="timed out", why="took longer")))
-    there = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
-    with pool._locked(tmp_path), pytest.raises(UsageError, match="is in use by another run"):
-        running.run(make(), tmp_path, HERE, 2)
-    assert there.items() <= {path: path.read_bytes() for path in tmp_path.glob("*.json")}.items()
-
-
-def test_processes_begin_with_what_takes_long_to_import_and_with_no_device(tmp_path, monkeypatch):
-    given = {}
-    monkeypatch.setattr(pool, "run", lambda *args: given.update(zip(("preload", "again"), args[-2:], strict=True)))
-    running.run(EMPTY, tmp_path, HERE, 1)
-    code = (
-        "import importlib, sys\n"
-        "for module in sys.argv[1:]: importlib.import_module(module)\n"
-        "there = {'tensorflow', 'keras', 'bench.experiments.survival.watching'} <= sys.modules.keys()\n"
-        "from tensorflow.python.eager import context\n"
-        "print(there, context.context()._initialized)"
-    )
-    asked = [sys.executable, "-c", code, *given["preload"]]
-    found = subprocess.run(asked, capture_output=True, text=True, check=True)
-    assert found.stdout == "True False\n"
-
-
-FRAGILE = """
-import os, signal, time
-import numpy as np
-import toys
-
-
-class Fragile(toys.Quadratic):
-    # Hangs on infinity, and is killed when all its weights are not numbers.
-
-    def run(self, batches):
-        if np.isinf(self.weight.numpy()).any():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            time.sleep(600)
-        super().run(batches)
-        if np.isnan(self.weight.numpy()).all():
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def make(spec):
-    return Fragile(spec.seed)
-"""
-
-
-def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch, no_processes):
-    (tmp_path / "fragile.py").write_text(FRAGILE)
-    monkeypatch.syspath_prepend(tmp_path)  # what can be imported here can be in the processes
-    plan = Plan(
-        loops={
-            "before": Loop(factory="fragile:make", faults=("inf,in=weights", "nan", "nan,extent=element")),
-            "after": Loop(factory="toys:guarded", faults=("nan",)),
-        },
-        preset="tiny",
-        seeds=(1,),
-        time_limit=30.0,
-    )
-    told = []
-    tried = running.run(plan, tmp_path / "trials", HERE, 2, told.append)
-    record = outcome.record(plan, tried, HERE, shown=("nan",))
-    assert {
-        loop: {each.fault: (each.outcome, each.reason.partition(";")[0]) for each in found}
-        for loop, found in record.survivals.items()
-    } == {
-        "before": {
-            "inf,in=weights": ("timed out", "took longer than 30 s and was ended"),
-            "nan": ("crashed", "killed by SIGKILL, as the system does when memory runs out"),
-            "nan,extent=element": ("poisoned weights", "1 weights not finite from batch 10 on"),
-        },
-        "after": {"nan": ("skipped", "1 update, bit for bit as before")},
-    }
-    assert sorted(told) == sorted(trial.job.title for trial in plan.trials())
-    assert [len(each) for each in record.curves["after"]["nan"]["loss"]] == [plan.faulty("after", 1, "nan").batches]
-    assert record.seconds > 30
-
-    there = {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")}
-    no_processes()
-    again = running.run(plan, tmp_path / "trials", HERE, 2)
-    assert {name: each.model_dump_json() for name, each in again.items()} == {
-        name: each.model_dump_json() for name, each in tried.items()
-    }
-    assert {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")} == there
-    path = record.write_as(tmp_path / "survival.json")
-    assert SurvivalRecord.read(path).model_dump_json() == record.model_dump_json()

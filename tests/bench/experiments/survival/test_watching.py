@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bench.errors import UsageError
 from bench.experiments.survival import Fault, watching
-from bench.experiments.survival.observation import PATIENCE, SETTLING, WATCHED, Observation, horizon
+from bench.experiments.survival.trial import PATIENCE, SETTLING, WATCHED, Observation, horizon
 from bench.experiments.survival.watching import observe
-from bench.loop import LoopSpec
+from bench.loop import LoopSpec, out_of_memory
 
 SPEC = LoopSpec("tiny")
 WEIGHT = "0:generator/weight:0"
@@ -290,7 +290,7 @@ def test_a_learning_rate_of_zero_is_no_skip_of_state():
         (ArithmeticError("Graph execution error:\n\nDetected at node x\nloss is NaN"), "ArithmeticError: loss is NaN"),
         (SystemExit(3), "SystemExit: 3"),
         (KeyError("loss"), "KeyError: 'loss'"),
-        (AssertionError(), "AssertionError: run"),
+        (AssertionError(), "AssertionError: raised in run"),
         (RuntimeError("x" * 500), f"RuntimeError: {'x' * 400}"),
     ],
     ids=lambda value: type(value).__name__,
@@ -343,11 +343,12 @@ def test_a_factory_that_runs_out_of_memory_has_crashed(fault, error):
         raise error
 
     genuine = tf.GradientTape.gradient
-    found = watch(make, fault)
-    assert found.ended == "crashed"
-    assert found.why.startswith(f"factory 'toys:it': failed with {type(error).__name__}: ")
-    assert str(error).splitlines()[0] in found.why
-    assert found == Observation(ended="crashed", why=found.why)
+    with pytest.raises(UsageError) as caught:
+        watch(make, fault)
+    said = str(caught.value)
+    assert said.startswith(f"factory 'toys:it': failed with {type(error).__name__}: ")
+    assert str(error).splitlines()[0] in said
+    assert out_of_memory(caught.value.__cause__)  # which the engine takes for a crash
     assert tf.GradientTape.gradient is genuine
 
 

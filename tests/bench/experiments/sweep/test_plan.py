@@ -22,12 +22,6 @@ def test_the_time_for_rounds_is_shared_by_the_points():
     assert {point.settings.max_time for point in sweep(settings=of_all).distinct().values()} == {25.0}
 
 
-def test_rounds_never_take_all_of_a_points_time():
-    of_all = SETTINGS.model_copy(update={"max_time": 1e6})
-    (point, *_) = sweep(settings=of_all, time_limit=60.0).distinct().values()
-    assert (point.settings.max_time, point.time_limit) == (30.0, 60.0)
-
-
 def test_points_have_all_else_of_the_settings():
     settings = SETTINGS.model_copy(update={"options": {"script": "a.csv"}, "seed": 3})
     size = Size({"script": "a.csv", "batch_size": 16}, 20)

@@ -1,58 +1,54 @@
 import pytest
 from telemetries import on_cpu
+from trials import Door, died
 
 from bench.errors import UsageError
-from bench.experiments.telemetry import trial
-from bench.experiments.telemetry.trial import Watch, Watched
-from bench.jobs.pool import REFUSED, Death
+from bench.experiments.telemetry.trial import TelemetryTrial, watch
+from bench.jobs.trial import attempt
+from bench.settings import Settings
+
+SETTINGS = Settings(before="toys:plain", after="toys:failing", preset="any", seed=3, batches=2, options={"size": 1})
 
 
 def of(**changes):
     values = {"name": "before", "factory": "toys:plain", "preset": "tiny", "seed": 3, "batches": 10, "seconds": 5.0}
-    return Watch(**{**values, **changes})
+    return TelemetryTrial(**{**values, **changes})
 
 
-@pytest.fixture
-def begin(tmp_path, monkeypatch):
-    """Runs main as its process does, with what it is to see; gives its exit code and the file."""
-    monkeypatch.setattr(trial, "die_with_parent", lambda: None)  # our own input is at its end
-
-    def begin(look):
-        monkeypatch.setattr(trial, "_look", look)
-        return trial.main([of().job.arguments[-1], str(tmp_path / "result.json")]), tmp_path / "result.json"
-
-    return begin
-
-
-def test_whatever_makes_a_difference_makes_another_name():
+def test_whatever_makes_a_difference_makes_another_key():
     made = [of(), of(name="after"), of(seed=4), of(preset="paper"), of(factory="a:b"), of(batches=9), of(seconds=1.0)]
-    assert len({each.job.name for each in made}) == len(made)  # the same loop twice, too, is watched twice
-    assert of(time_limit=1.0).job.name == of().job.name
+    assert len({each.key for each in made}) == len(made)  # the same loop twice, too, is watched twice
+    assert of(time_limit=1.0).key == of().key
+    assert of(options={"a": 1, "b": 2}).key == of(options={"b": 2, "a": 1}).key
 
 
-def test_a_job_brings_it_to_another_process_and_has_time_for_the_stretch():
-    made = of(seconds=600.0).job
-    assert Watch.model_validate_json(made.arguments[-1]) == of(seconds=600.0)
-    assert made.arguments[:-1] == ("-m", "bench.experiments.telemetry.trial")
-    assert made.title == "before"
-    assert made.time_limit == 3000.0
+def test_it_has_time_for_the_stretch():
+    made = TelemetryTrial.of(SETTINGS, "after", 600.0)
+    assert (made.title, made.factory, made.time_limit) == ("after", "toys:failing", 3000.0)
+    assert made.loops == (("toys:failing", {"size": 1}),)
 
 
-def test_leaves_what_it_sees(begin):
-    asked = []
-    code, path = begin(lambda what: (asked.append(what), Watched(telemetry=on_cpu()))[1])
-    assert (code, Watched.read(path).telemetry, asked) == (0, on_cpu(), [of()])
+def test_a_wrong_factory_is_no_result():
+    with pytest.raises(UsageError, match="toys has no nope"):
+        attempt(of(factory="toys:nope"))
 
 
-def test_what_was_asked_wrong_is_one_line_and_no_result(begin, capfd):
-    def refuse(what):
-        raise UsageError("no\ngood")
+def test_each_arm_has_its_trial_and_a_crash_is_a_result(tmp_path):
+    door, told = Door(lambda trial: died(trial) if trial.name == "after" else on_cpu()), []
+    found = watch(SETTINGS, 2.5, tmp_path, told.append, door)
+    assert told == ["before", "after"]
+    assert door.workers == 1  # each is to have the machine to itself
+    assert found["before"] == on_cpu()
+    assert found["after"].died == "crashed: of something"
+    first, second = door.asked
+    assert (first.factory, second.factory) == ("toys:plain", "toys:failing")
+    assert {(each.preset, each.seed, each.batches, each.seconds) for each in door.asked} == {("any", 3, 2, 2.5)}
+    assert first.options == {"size": 1}
 
-    code, path = begin(refuse)
-    assert (code, path.exists()) == (REFUSED, False)
-    assert capfd.readouterr().out == "error: no good\n"
 
-
-def test_of_a_process_that_died():
-    found = trial.died(Death("crashed", "killed by SIGSEGV", 1.5)).telemetry
-    assert (found.died, found.stretch) == ("crashed: killed by SIGSEGV", None)
+def test_real_processes(tmp_path):
+    """One that comes to its end, one that dies while it is warmed up."""
+    found = watch(SETTINGS, 0.3, tmp_path)
+    assert found["before"].stretch.cpu_seconds > 0
+    assert found["before"].stretch.samples
+    assert found["after"].died == "crashed: RuntimeError: out of something"

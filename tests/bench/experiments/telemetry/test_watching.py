@@ -30,11 +30,6 @@ def test_a_wrong_factory_is_the_users():
         watching.watch("toys:nope", SPEC, 3, 0.1)
 
 
-def test_what_a_loop_dies_of_is_a_result():
-    found = watching.watch("toys:failing", SPEC, 3, 0.1)
-    assert (found.stretch, found.died) == (None, "RuntimeError: out of something")
-
-
 def trained(tf_peak_bytes=None):
     return Trained(batches=6, began=10.0, ended=12.0, cpu_seconds=3.0, peak_resident_bytes=5,
                    tf_peak_bytes=tf_peak_bytes, used_gpus=())  # fmt: skip

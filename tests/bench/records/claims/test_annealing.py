@@ -1,7 +1,7 @@
 import pytest
 from convergences import DOWN, FINAL, LOOPS, UP, convergence_record, course
 
-from bench.experiments.convergence.course import Moment
+from bench.experiments.convergence.trial import Moment
 from bench.records.claims import annealing
 from bench.records.claims.answer import Verdict
 from bench.records.claims.evidence import Evidence

@@ -1,0 +1,106 @@
+"""The engine of experiments: trials that are not done yet are run, wherever that is, and all results are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.document import write_whole
+from bench.jobs import folder as folders
+from bench.jobs import pool
+from bench.jobs.folder import LockedFolder
+from bench.jobs.pool import Death, Job
+from bench.jobs.trial import Found, Result, Trial, attempt, read, result_class
+
+Done = Callable[[Any], None]
+"""Is told of each trial that has come to its end."""
+
+Run = Callable[[Sequence[Any], LockedFolder, int, Done], None]
+"""Where trials run: has each leave its result in the folder, so many at a time, and tells of each that is done."""
+
+
+def in_processes(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
+    """Runs trials of one class in processes of their own on this machine, forked from one that has imported TensorFlow.
+
+    Raises:
+        UsageError: a trial asks for something wrong.
+    """
+    kind, by_key = type(trials[0]), {trial.key: trial for trial in trials}
+
+    def job(trial: Trial[Found]) -> Job:
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        arguments = ("-m", "bench.jobs.process", name, trial.model_dump_json())
+        return Job(trial.key, arguments, trial.title, trial.time_limit)
+
+    def died(job: Job, death: Death) -> str:
+        trial = by_key[job.name]
+        result = result_class(trial)(ended=death.how, why=death.why, seconds=death.seconds, time_limit=trial.time_limit)
+        return result.model_dump_json() + "\n"
+
+    environment = {**pool.loop_environment(), **kind.environment(folder.path)}
+    pool.run(
+        [*map(job, trials)], folder, workers, died, lambda job: done(by_key[job.name]), environment, kind.preload()
+    )
+
+
+def inline(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
+    """Runs trials in this process, one after the other and without a time limit: for tests of all that is around them.
+
+    Raises:
+        UsageError: a trial asks for something wrong.
+    """
+    for trial in trials:
+        write_whole(folder.result(trial.key), attempt(trial).model_dump_json() + "\n")
+        done(trial)
+
+
+def gather(
+    trials: Iterable[Trial[Found]],
+    folder: Path,
+    *,
+    environment: Mapping[str, Any],
+    workers: int = 1,
+    progress: Callable[[str], None] = lambda title: None,
+    run: Run = in_processes,
+) -> dict[str, Result[Found]]:
+    """Runs all trials that have no result yet, or one for which the time was too short; returns all results by key.
+
+    A trial's process writes its result itself, as the last thing that it does: so a result that is there is whole, and
+    an experiment that was interrupted in whatever way resumes in the same folder.
+
+    Args:
+        trials: of one class; those with one key are one trial.
+        folder: for the results; made if it is missing.
+        environment: this machine and its software, which must be what they were when the folder was begun.
+        workers: trials at a time.
+        progress: is told the title of each trial that is done, those that were done before among them.
+        run: where the trials run.
+
+    Raises:
+        UsageError: the folder cannot be written, is in use, or holds results of another machine, software or code; or
+            a trial asks for something wrong.
+        InvalidRecordError: the folder holds a result that cannot be read.
+    """
+    by_key = {trial.key: trial for trial in trials}
+    made_of = folders.fingerprint([loop for trial in by_key.values() for loop in trial.loops])
+    with folders.locked(folder) as locked:
+        folders.same_conditions(folder, {**environment, **made_of})
+        left = [trial for trial in by_key.values() if not _is_done(trial, locked)]
+        for trial in by_key.values():
+            if trial not in left:
+                progress(trial.title)
+        if left:
+            run(left, locked, workers, lambda trial: progress(trial.title))
+        return {key: read(locked.result(key), trial) for key, trial in by_key.items()}
+
+
+def _is_done(trial: Trial[Found], folder: LockedFolder) -> bool:
+    """Whether there is a result that counts; one that deserves a retry is removed."""
+    path = folder.result(trial.key)
+    if not path.exists():
+        return False
+    if read(path, trial).deserves_retry(trial):
+        path.unlink()
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""One thing to try, as a value, and how it ended: the two ends of every experiment that needs processes."""
+
+from __future__ import annotations
+
+import hashlib
+import pkgutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from bench.document import Frozen, NotNegative
+from bench.errors import InvalidRecordError, UsageError
+from bench.loop import error_line, out_of_memory
+
+Ending = Literal["whole", "crashed", "timed out"]
+"""How a trial ended: with what it was to find, or without."""
+
+Found = TypeVar("Found", bound=Frozen)
+
+
+class CrashError(Exception):
+    """Raised by a trial's work to say itself, in words, what it died of."""
+
+
+class Trial(Frozen, Generic[Found]):
+    """All that a process needs to try one thing; a subclass adds fields, and says what is done with them.
+
+    Two trials that are equal but for the time limit or the order of options are the same trial: they have one key.
+    """
+
+    work: ClassVar[str]
+    """`module:function`: takes the trial and returns what it has found, in a process that may start TensorFlow."""
+
+    finding: ClassVar[type[Frozen]]
+    """The class of what is found."""
+
+    time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds, process start included
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        raise NotImplementedError
+
+    @property
+    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """The loops that it builds: factory and options of each."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        """20 hexadecimal digits of all that can make a difference to what is found."""
+        return hashlib.sha256(_sorted(self).model_dump_json(exclude={"time_limit"}).encode()).hexdigest()[:20]
+
+    @classmethod
+    def environment(cls, folder: Path) -> dict[str, str]:
+        """Environment variables of its processes, besides those of all loops; `folder` is that of the results."""
+        return {}
+
+    @classmethod
+    def preload(cls) -> tuple[str, ...]:
+        """Modules that are imported once for all trials of the class; none of them asks for a device."""
+        return ("tensorflow", "keras", cls.work.partition(":")[0])
+
+    def run(self) -> Found:
+        """Does the work in this process."""
+        found: Found = pkgutil.resolve_name(self.work)(self)
+        return found
+
+
+def _sorted(value: Any) -> Any:
+    """The same value with the keys of every mapping in order; fields of values stay where they are."""
+    if isinstance(value, Frozen):
+        return value.model_copy(update={name: _sorted(each) for name, each in value})
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return tuple(map(_sorted, value)) if isinstance(value, tuple) else value
+
+
+class Result(Frozen, Generic[Found]):
+    """How a trial ended, and what it found if it ended whole."""
+
+    ended: Ending
+    why: str = ""  # it is not whole
+    seconds: NotNegative  # process start included
+    time_limit: float  # seconds that it was given
+    found: Found | None = None
+
+    @model_validator(mode="after")
+    def _has_found_something_if_whole(self) -> Self:
+        if (self.found is not None) != (self.ended == "whole"):
+            raise ValueError("a trial that ended whole has found something, and no other has")
+        return self
+
+    @property
+    def died(self) -> str:
+        """How and why it is not whole; empty if it is."""
+        return "" if self.ended == "whole" else f"{self.ended}: {self.why}"
+
+    def deserves_retry(self, trial: Trial[Found]) -> bool:
+        """Whether it ran out of a time that was shorter than the trial is given now."""
+        return self.ended == "timed out" and self.time_limit < trial.time_limit
+
+
+def attempt(trial: Trial[Found]) -> Result[Found]:
+    """Does a trial's work in this process; what it dies of is its result.
+
+    Raises:
+        UsageError: the trial asks for something wrong, such as a loop that does not exist: no result, and no retry.
+    """
+    started = time.monotonic()
+
+    def ended(how: Ending, **fields: Any) -> Result[Found]:
+        seconds = time.monotonic() - started
+        return result_class(trial)(ended=how, seconds=seconds, time_limit=trial.time_limit, **fields)
+
+    try:
+        return ended("whole", found=trial.run())
+    except CrashError as error:
+        return ended("crashed", why=str(error))
+    except UsageError as error:
+        if not out_of_memory(error.__cause__):
+            raise
+        return ended("crashed", why=str(error))
+    except (Exception, SystemExit) as error:
+        return ended("crashed", why=error_line(error))
+
+
+def result_class(trial: Trial[Found]) -> type[Result[Found]]:
+    """The class of a trial's result, which knows the class of what it finds."""
+    return Result[trial.finding]  # type: ignore[name-defined]
+
+
+def read(path: Path, trial: Trial[Found]) -> Result[Found]:
+    """The result of a trial in a file.
+
+    Raises:
+        InvalidRecordError: it holds no whole result.
+    """
+    try:
+        return result_class(trial).model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidRecordError(f"result {path}: cannot be read ({type(error).__name__}); remove it") from None

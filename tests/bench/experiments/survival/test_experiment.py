@@ -1,0 +1,116 @@
+import subprocess
+import sys
+
+import pytest
+from records import ENVIRONMENT
+from trials import Door, died
+
+from bench.experiments.survival import experiment
+from bench.experiments.survival.experiment import survive
+from bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
+from bench.experiments.survival.trial import Observation, SurvivalTrial
+from bench.jobs.gather import inline
+
+PLAN = SurvivalPlan(loops={"before": AttackedLoop(factory="toys:plain", faults=("nan",))}, preset="tiny", seeds=(3, 5))
+
+
+def test_trials_are_run_and_judged(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "environment", lambda: ENVIRONMENT)
+    door, told = Door(lambda trial: Observation(ended="not tested", why="of something")), []
+    record = survive(PLAN, tmp_path, 3, ("nan",), told.append, door)
+    assert door.asked == PLAN.trials()
+    assert told == door.titles
+    assert door.workers == 3
+    assert (record.plan, record.environment, record.seconds) == (PLAN, ENVIRONMENT, 4.0)
+    assert [each.outcome for each in record.survivals["before"]] == ["not tested"] * 2
+    assert len([*(tmp_path / "trials").glob("*.json")]) == 5  # the conditions among them
+
+
+@pytest.mark.parametrize("ended", ["crashed", "timed out"])
+def test_a_process_that_died_is_an_outcome(tmp_path, ended):
+    def answer(trial):
+        clean = Observation(ended="whole", steps={"0:weight": (1.0,) * trial.batches})
+        return died(trial, ended) if trial.fault else clean
+
+    record = survive(PLAN, tmp_path, 1, run=Door(answer))
+    assert {(each.outcome, each.reason) for each in record.survivals["before"]} == {(ended, "of something")}
+
+
+def test_without_a_process_it_comes_out_the_same(tmp_path):
+    plan = PLAN.model_copy(update={"seeds": (3,)})
+    (found,) = survive(plan, tmp_path, 1, run=inline).survivals["before"]
+    assert (found.outcome, found.first_bad) == ("poisoned weights", 10)
+
+
+def test_processes_begin_with_what_takes_long_to_import_and_with_no_device():
+    code = (
+        "import importlib, sys\n"
+        "for module in sys.argv[1:]: importlib.import_module(module)\n"
+        "there = {'tensorflow', 'keras', 'bench.experiments.survival.watching'} <= sys.modules.keys()\n"
+        "from tensorflow.python.eager import context\n"
+        "print(there, context.context()._initialized)"
+    )
+    asked = [sys.executable, "-c", code, *SurvivalTrial.preload()]
+    found = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert found.stdout == "True False\n"
+
+
+FRAGILE = """
+import os, signal, time
+import numpy as np
+import toys
+
+
+class Fragile(toys.Quadratic):
+    # Hangs on infinity, and is killed when all its weights are not numbers.
+
+    def run(self, batches):
+        if np.isinf(self.weight.numpy()).any():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(600)
+        super().run(batches)
+        if np.isnan(self.weight.numpy()).all():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def make(spec):
+    return Fragile(spec.seed)
+"""
+
+
+def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch):
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    monkeypatch.setattr(experiment, "environment", lambda: ENVIRONMENT)
+    monkeypatch.syspath_prepend(tmp_path)  # what can be imported here can be in the processes
+    plan = SurvivalPlan(
+        loops={
+            "before": AttackedLoop(factory="fragile:make", faults=("inf,in=weights", "nan", "nan,extent=element")),
+            "after": AttackedLoop(factory="toys:guarded", faults=("nan",)),
+        },
+        preset="tiny",
+        seeds=(1,),
+        time_limit=30.0,
+    )
+    told = []
+    record = survive(plan, tmp_path, 2, ("nan",), told.append)
+    assert {
+        loop: {each.fault: (each.outcome, each.reason.partition(";")[0]) for each in found}
+        for loop, found in record.survivals.items()
+    } == {
+        "before": {
+            "inf,in=weights": ("timed out", "took longer than 30 s and was ended"),
+            "nan": ("crashed", "killed by SIGKILL, as the system does when memory runs out"),
+            "nan,extent=element": ("poisoned weights", "1 weights not finite from batch 10 on"),
+        },
+        "after": {"nan": ("skipped", "1 update, bit for bit as before")},
+    }
+    assert sorted(told) == sorted(trial.title for trial in plan.trials())
+    assert [len(each) for each in record.curves["after"]["nan"]["loss"]] == [plan.faulty("after", 1, "nan").batches]
+    assert record.seconds > 30
+
+    there = {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")}
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **kwargs: pytest.fail("a process was started"))
+    again = survive(plan, tmp_path, 2, ("nan",))
+    ignored = {"created"}
+    assert again.model_dump_json(exclude=ignored) == record.model_dump_json(exclude=ignored)
+    assert {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")} == there

@@ -1,0 +1,84 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from trials import Adding, Sum
+
+from bench.errors import UsageError
+from bench.jobs import process
+from bench.jobs.pool import REFUSED
+from bench.jobs.trial import read
+
+NAME = "trials:Adding"
+
+
+def begin(path, trial):
+    return process.main([NAME, trial.model_dump_json(), str(path)])
+
+
+def test_leaves_its_result(tmp_path):
+    trial = Adding(terms=(1.0, 2.0))
+    assert begin(tmp_path / "a.json", trial) == 0
+    assert read(tmp_path / "a.json", trial).found == Sum(value=3.0)
+
+
+def test_a_question_that_is_wrong_is_one_line_and_no_result(tmp_path, monkeypatch, capfd):
+    def refuse(trial):
+        raise UsageError("no\ngood")
+
+    monkeypatch.setattr("trials.add", refuse)
+    assert begin(tmp_path / "a.json", Adding()) == REFUSED
+    assert capfd.readouterr().out == "error: no good\n"
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_result_that_cannot_be_written_is_not_the_loops_fault(tmp_path, capfd):
+    (tmp_path / "file").touch()
+    assert begin(tmp_path / "file" / "a.json", Adding()) == REFUSED
+    assert capfd.readouterr().out.startswith(f"error: folder {tmp_path / 'file'}: cannot be written")
+
+
+def test_dies_first_when_memory_runs_out(tmp_path):
+    score = tmp_path / "oom_score_adj"
+    process.die_first(score)
+    assert score.read_text() == "1000"
+    process.die_first(tmp_path / "nowhere" / "oom_score_adj")  # as on a system that has none
+
+
+def test_watches_its_parent_and_asks_to_die_first(tmp_path):
+    """Both before anything slow: the work finds them done."""
+    (tmp_path / "work.py").write_text(
+        "import threading, trials\n"
+        "from pathlib import Path\n"
+        "class Asking(trials.Adding):\n"
+        "    work = 'work:ask'\n"
+        "def ask(trial):\n"
+        "    score = int(Path('/proc/self/oom_score_adj').read_text())\n"
+        "    return trials.Sum(value=score + threading.active_count())\n"
+    )
+    path, tests = tmp_path / "a.json", Path(sys.modules["trials"].__file__).parent
+    asked = [sys.executable, "-m", "bench.jobs.process", "work:Asking", Adding().model_dump_json(), str(path)]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [tmp_path, tests, Path.cwd()]))}
+    reading, writing = os.pipe()
+    assert subprocess.run(asked, stdin=reading, env=variables, check=True).returncode == 0
+    os.close(writing)
+    os.close(reading)
+    assert read(path, Adding()).found.value == 1002
+
+
+DIE = "from bench.jobs.process import die_with_parent; die_with_parent()\n"
+
+
+@pytest.mark.parametrize("work", ["import time; time.sleep(600)", "while True: pass"])
+def test_a_process_whose_input_is_no_pipe_of_ours_ends_alone(work):
+    """As by hand, in a shell's pipeline: nothing else of its group may be ended."""
+    beside = (
+        f"import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', {DIE + work!r}], stdin=-3).returncode)"
+    )
+    started = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", beside], capture_output=True, text=True, start_new_session=True)
+    assert ended.stdout == "1\n"
+    assert time.monotonic() - started < 60

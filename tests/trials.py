@@ -1,0 +1,90 @@
+"""Trials whose work is a sum, and doors to places where no trial runs, for tests of the engine and of experiments."""
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from bench.document import Frozen
+from bench.jobs.trial import Result, Trial, result_class
+
+
+class Sum(Frozen):
+    value: float
+
+
+class Adding(Trial[Sum]):
+    """Adds its terms, in a module that starts no TensorFlow."""
+
+    work: ClassVar = "trials:add"
+    finding: ClassVar = Sum
+
+    terms: tuple[float, ...] = ()
+    options: dict[str, Any] = Field(default_factory=dict)
+    factory: str = "trials:add"
+
+    @property
+    def title(self):
+        return f"the sum of {len(self.terms)}"
+
+    @property
+    def loops(self):
+        return ((self.factory, self.options),)
+
+    @classmethod
+    def preload(cls):
+        return ("trials",)
+
+
+class Cached(Adding):
+    """The same with a variable in the environment of its processes."""
+
+    @classmethod
+    def environment(cls, folder):
+        return {"OURS": str(folder)}
+
+
+def add(trial):
+    return Sum(value=sum(trial.terms))
+
+
+def found(trial, value, **changes):
+    """The result of a trial that has found something."""
+    fields = {"ended": "whole", "seconds": 1.0, "time_limit": trial.time_limit, "found": value}
+    return result_class(trial)(**{**fields, **changes})
+
+
+def died(trial, ended="crashed", why="of something", **changes):
+    """The result of a trial whose process has died."""
+    return found(trial, None, ended=ended, why=why, **changes)
+
+
+class Door:
+    """A place where trials only seem to run.
+
+    Args:
+        answer: gives what a trial finds, or its whole result.
+
+    Attributes:
+        asked: the trials that were run, in order; a test may clear it.
+        interrupted_after: so many of them; None: never.
+        workers: as many as it was asked to use.
+    """
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked, self.interrupted_after, self.workers = [], None, None
+
+    @property
+    def titles(self):
+        return [trial.title for trial in self.asked]
+
+    def __call__(self, trials, folder, workers, done):
+        self.workers = workers
+        for trial in trials:
+            if len(self.asked) == self.interrupted_after:
+                raise KeyboardInterrupt
+            self.asked.append(trial)
+            answer = self.answer(trial)
+            result = answer if isinstance(answer, Result) else found(trial, answer)
+            folder.result(trial.key).write_text(result.model_dump_json())
+            done(trial)
