@@ -10,7 +10,7 @@ from records import ENVIRONMENT
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.ladder.finding import Finding, PeakMemory
 from bench.experiments.ladder.plan import Ladder, Rung
-from bench.experiments.ladder.record import LadderRecord, Limits, Turn
+from bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
 from bench.experiments.syncs.record import HostSyncs, ReadSite
 from bench.settings import NULL
 from bench.timing.rounds import balanced_orders
@@ -81,7 +81,7 @@ def ladder_record(findings=None, **changes):
         "environment": ENVIRONMENT,
         "ladder": ladder(),
         "findings": {**found, **(findings or {})},
-        "limits": Limits(max_time=60.0),
+        "limits": LadderLimits(max_time=60.0),
         "rounds": turns(),
         "rounds_ended": "out of time",
         "rounds_seconds": 61.0,

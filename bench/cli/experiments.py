@@ -14,7 +14,7 @@ from bench.cli import percent
 from bench.cli.progress import ProgressDisplay, TrialsDisplay
 from bench.errors import UsageError
 from bench.experiments.convergence import plan as convergence
-from bench.experiments.ladder.record import Limits as LadderLimits
+from bench.experiments.ladder.record import LadderLimits
 from bench.experiments.survival.plan import canonical
 from bench.experiments.sweep.axis import parse
 from bench.experiments.sweep.plan import TIME_LIMIT

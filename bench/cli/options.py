@@ -13,7 +13,7 @@ from bench.cli import percent
 from bench.cli.progress import STARTING
 from bench.errors import UsageError
 from bench.experiments.convergence.plan import EPOCHS
-from bench.experiments.ladder.record import Limits as LadderLimits
+from bench.experiments.ladder.record import LadderLimits
 from bench.experiments.run.record import Record
 from bench.experiments.sweep.axis import Axis, parse
 from bench.records.gate import MAX_SLOWDOWN, Limits

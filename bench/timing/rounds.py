@@ -1,54 +1,118 @@
-"""The order in which loops are timed: in turns, so that drift of the machine hits all of them."""
+"""Loops timed in turns, so that drift of the machine hits all alike: the interleaver, and two kinds of orders."""
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bench.loop import TrainingLoop
 from bench.timing import clock
-from bench.timing.samples import Round
+from bench.timing.samples import Ended, Round
+from bench.timing.stopping import StoppingRule
+
+MOST_PERMUTED = 3
+"""Loops whose permutations are few enough to be gone through many times in a run."""
 
 
-class InterleavedRounds:
+class Interleaver:
     """Times a block of batches of each loop, again and again.
+
+    Args:
+        loops: by name.
+        batches: of a block.
+        failed: is told of a loop that raises while it trains, which takes no further part; the round is none. None: the
+            error goes to whoever asked for the round.
 
     Attributes:
         rounds: those that are complete.
-        loops: by name.
-        batches: in a block.
+        loops: those that take part.
+        batches: of a block.
         trained: batches that each loop has been asked for in here, the warm-up included.
     """
 
-    def __init__(self, loops: Mapping[str, TrainingLoop], batches: int) -> None:
+    def __init__(
+        self,
+        loops: Mapping[str, TrainingLoop],
+        batches: int,
+        failed: Callable[[str, Exception], None] | None = None,
+    ) -> None:
         self.rounds: list[Round] = []
-        self.loops = loops
+        self.loops = dict(loops)
         self.batches = batches
         self.trained = dict.fromkeys(loops, 0)
-        self._orders = balanced_orders(tuple(loops))
+        self._failed = failed
         for name in loops:  # the warm-up: whatever a loop does only once should be done before the first round
-            self.block(name)
+            self._try(name)
+        self._orders = balanced_orders([*self.loops])
+
+    def run(
+        self, rule: StoppingRule, progress: Callable[[int, float], None] = lambda rounds, share: None
+    ) -> tuple[Ended | None, float]:
+        """Rounds until a rule says that there are enough, or no loop is left.
+
+        Args:
+            rule: is asked before each round.
+            progress: is told the number of rounds and the share of the work that is done, before each.
+
+        Returns:
+            Why they ended, None when no loop was left; and the seconds from the first to the last, with all that is
+            done between the blocks.
+        """
+        ended, started = None, time.perf_counter()
+        while self.loops and (ended := rule(self.rounds)) is None:
+            progress(len(self.rounds), rule.share(self.rounds))
+            self.round()
+        return ended, time.perf_counter() - started
 
     def round(self) -> None:
         """One round more. An interruption in the middle of it leaves the rounds before it, and nothing of this one."""
-        order = next(self._orders)
-        seconds = {name: self.block(name) for name in order}
+        order = tuple(name for name in next(self._orders) if name in self.loops)
+        seconds = {}
+        for name in order:
+            took = self._try(name)
+            if took is None:
+                return
+            seconds[name] = took
         self.rounds.append(Round(batches=self.batches, order=order, seconds=seconds))
 
     def block(self, name: str) -> float:
-        """Trains a block of one loop, outside of any round; gives its seconds."""
+        """Trains a block of one loop, outside of any round; returns its seconds."""
         self.trained[name] += self.batches
         return clock.seconds_for(self.loops[name], self.batches)
 
+    def _try(self, name: str) -> float | None:
+        """The seconds of a block; None of a loop that failed in it and has left."""
+        try:
+            return self.block(name)
+        except Exception as error:
+            if self._failed is None:
+                raise
+            del self.loops[name]
+            self._failed(name, error)
+            return None
 
-def balanced_orders(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+
+def balanced_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, ...]]:
+    """Orders without end in which no loop has a place of its own.
+
+    All permutations of up to MOST_PERMUTED loops, rows of Williams squares of more.
+
+    Args:
+        names: of the loops.
+        seed: of the shuffling.
+    """
+    return permuted_orders(names, seed) if len(names) <= MOST_PERMUTED else williams_orders(names, seed)
+
+
+def permuted_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, ...]]:
     """Every order as often as every other, shuffled anew each time through.
 
     So each loop is first, in the middle and last equally often, and each follows each: what one leaves behind
     in the caches hits all alike. Shuffled, so that nothing periodic keeps step with it.
     """
-    shuffler = random.Random(0)
+    shuffler = random.Random(seed)
     orders = list(itertools.permutations(names))
     while True:
         shuffler.shuffle(orders)
@@ -56,16 +120,12 @@ def balanced_orders(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def williams_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, ...]]:
-    """Orders without end, drawn anew each time through, in which no loop has a place of its own.
+    """Rows of Williams squares, drawn anew each time through.
 
     After every second order each name has been as early as late: the second is the first turned round. After twice
     as many orders as names (as many, if they are even) each has been at each place equally often, and has followed
-    each other one equally often: a Williams design (Australian Journal of Scientific Research A 2, 1949). All the
-    permutations, of which there are too many, would say no more.
-
-    Args:
-        names: of the loops.
-        seed: of the shuffling.
+    each other one equally often (Williams, Australian Journal of Scientific Research A 2, 1949). All the permutations,
+    of which there are too many, would say no more.
     """
     shuffler, count = random.Random(seed), len(names)
     zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]  # 0, 1, -1, 2, -2, ...

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from bench.settings import Settings
 from bench.statistics import FEWEST_PAIRS
 from bench.timing.samples import Ended, Round, speed_up
 
@@ -34,6 +33,31 @@ class Exactly:
         return len(rounds) / self._wanted
 
 
+class OutOfTime:
+    """Until the time is over, counted from the first question.
+
+    Args:
+        seconds: for all the rounds.
+        clock: gives seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._started: float | None = None
+
+    def __call__(self, rounds: Sequence[Round]) -> Ended | None:
+        if self._started is None:
+            self._started = self._clock()
+        return "out of time" if self._elapsed() >= self._seconds else None
+
+    def share(self, rounds: Sequence[Round]) -> float:
+        return min(1.0, self._elapsed() / self._seconds)
+
+    def _elapsed(self) -> float:
+        return 0.0 if self._started is None else self._clock() - self._started
+
+
 class UntilPrecise:
     """Until the ratio's interval is narrow enough, or the time is over.
 
@@ -48,14 +72,11 @@ class UntilPrecise:
 
     def __init__(self, precision: float, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._precision = precision
-        self._seconds = seconds
-        self._clock = clock
-        self._started: float | None = None
+        self._time = OutOfTime(seconds, clock)
         self._next_look = FEWEST_PAIRS
 
     def __call__(self, rounds: Sequence[Round]) -> Ended | None:
-        if self._started is None:
-            self._started = self._clock()
+        out_of_time = self._time(rounds)
         if len(rounds) >= self._next_look:
             width = speed_up(rounds).width
             if width <= self._precision:
@@ -64,14 +85,11 @@ class UntilPrecise:
             # number of rounds, which says when to look again.
             needed = len(rounds) * (width / self._precision) ** 2
             self._next_look = int(min(max(needed, 1.05 * len(rounds) + 1), 2 * len(rounds)))
-        return "out of time" if self._elapsed() >= self._seconds else None
+        return out_of_time
 
     def share(self, rounds: Sequence[Round]) -> float:
         # Halfway to the next look is not halfway to the end; that, the time limit bounds.
-        return min(1.0, max(len(rounds) / (2 * self._next_look), self._elapsed() / self._seconds))
-
-    def _elapsed(self) -> float:
-        return 0.0 if self._started is None else self._clock() - self._started
+        return max(min(1.0, len(rounds) / (2 * self._next_look)), self._time.share(rounds))
 
 
 class AtLeast:
@@ -89,8 +107,14 @@ class AtLeast:
         return min(self._rule.share(rounds), len(rounds) / self._fewest)
 
 
-def of(settings: Settings) -> StoppingRule:
-    """The rule that was asked for."""
-    if settings.rounds is not None:
-        return Exactly(settings.rounds)
-    return UntilPrecise(settings.precision, settings.max_time)
+def rule(rounds: int | None, seconds: float, precision: float | None = None) -> StoppingRule:
+    """The rule that was asked for.
+
+    Args:
+        rounds: exactly so many; None: until something else ends them.
+        seconds: for all the rounds.
+        precision: width of the interval of before/after that is narrow enough; None: no matter how wide it is.
+    """
+    if rounds is not None:
+        return Exactly(rounds)
+    return OutOfTime(seconds) if precision is None else UntilPrecise(precision, seconds)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bench.loop import TrainingLoop, history, variable_name
+from bench.loop import TrainingLoop, describe, history, variable_name
 from bench.timing import clock
 
 Snapshot = Mapping[str, np.ndarray]
@@ -34,6 +34,7 @@ class Work:
     still: tuple[str, ...]  # those that are
     not_finite: tuple[str, ...]
     samples_per_batch: float | None  # if the loop says so
+    described: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what it says of itself afterwards
 
     @classmethod
     def of(
@@ -58,6 +59,7 @@ class Work:
             moved=tuple(name for name in now if name not in still),
             still=still,
             not_finite=tuple(name for name, value in now.items() if not np.all(np.isfinite(value))),
+            described=described[1],
             samples_per_batch=None if first is None or last is None or batches < 2 else (last - first) / (batches - 1),
         )
 
@@ -76,6 +78,23 @@ class Work:
         if self.not_finite:
             found.append(f"not finite: {_names(self.not_finite)}")
         return found
+
+
+class Witness:
+    """Knows what a loop was when it was fresh, to tell later whether it did its work.
+
+    Args:
+        loop: that has trained its first batch, and no more.
+    """
+
+    def __init__(self, loop: TrainingLoop) -> None:
+        self._loop = loop
+        self.weights = weights(loop)
+        self.described = describe(loop)
+
+    def work(self, batches: int) -> Work:
+        """What the loop has to show for so many batches since the first; reads the device."""
+        return Work.of(self._loop, 1 + batches, self.weights, (self.described, describe(self._loop)))
 
 
 def unequal(one: Work, other: Work, names: tuple[str, str]) -> list[str]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder.plan import Ladder
-from bench.experiments.ladder.record import LadderRecord, Limits
+from bench.experiments.ladder.record import LadderLimits, LadderRecord
 from bench.experiments.ladder.trial import RungTrial, finding
 from bench.jobs.gather import Run, gather, in_processes
 from bench.machine import devices
 from bench.machine.environment import environment
-from bench.timing.samples import Ended
+from bench.timing import stopping
 
 if TYPE_CHECKING:  # it imports TensorFlow, which wrong arguments should not wait for
-    from bench.experiments.ladder.turns import Turns
+    pass
 
 _LOOKING, _BUILDING, _BATCH = 30.0, 8.0, 0.05
 """Rough seconds for a rung's process, to build and warm up a loop, and for a batch, at preset paper on two cores."""
@@ -27,7 +26,7 @@ Tell = Callable[[str, str, float], None]
 """Is told what is running, a detail of it, and the weight of what was done since it was told last."""
 
 
-def seconds(ladder: Ladder, limits: Limits) -> float:
+def seconds(ladder: Ladder, limits: LadderLimits) -> float:
     """Roughly how long it takes to climb; the weights that `climb` tells add up to it."""
     rungs = len(ladder.rungs)
     return rungs * _LOOKING + (rungs + 1) * _BUILDING + _seconds_of_rounds(ladder, limits)
@@ -50,7 +49,7 @@ def shown_by(display: ProgressDisplay, scale: float = 1.0) -> Tell:
 
 def climb(
     ladder: Ladder,
-    limits: Limits,
+    limits: LadderLimits,
     folder: Path,
     tell: Tell = lambda stage, detail, weight: None,
     run: Run = in_processes,
@@ -85,14 +84,21 @@ def climb(
     tell(building, "", 0.0)
     dead = {name: found.died for name, found in findings.items() if found.died}
     turns = Turns(ladder, dead, lambda name: tell(building, f": {name} done", _BUILDING))
-    ended, took = _time(turns, ladder, limits, tell)
+    weight, told = _seconds_of_rounds(ladder, limits), 0.0
+
+    def progress(rounds: int, share: float) -> None:
+        nonlocal told
+        tell("timing the rungs in turns", f": round {rounds + 1}", weight * (share - told))
+        told = share
+
+    ended, took = turns.timed.run(stopping.rule(limits.rounds, limits.max_time), progress)
     return LadderRecord(
         created=datetime.datetime.now(datetime.UTC),
         environment={**here, "state": devices.state()},
         ladder=ladder,
         findings=findings,
         limits=limits,
-        rounds=tuple(turns.rounds),
+        rounds=turns.turns,
         rounds_ended=ended,
         rounds_seconds=took,
         stopped=turns.stopped,
@@ -100,21 +106,6 @@ def climb(
     )
 
 
-def _time(turns: Turns, ladder: Ladder, limits: Limits, tell: Tell) -> tuple[Ended | None, float]:
-    """Rounds until the limits are met; why they ended, None when no loop was left, and their seconds."""
-    weight, told, started = _seconds_of_rounds(ladder, limits), 0.0, time.perf_counter()
-    ended: Ended | None = None
-    while turns.loops:
-        took = time.perf_counter() - started
-        if ended := limits.ended(len(turns.rounds), took):
-            break
-        share = limits.share(len(turns.rounds), took)
-        tell("timing the rungs in turns", f": round {len(turns.rounds) + 1}", weight * (share - told))
-        told = share
-        turns.round()
-    return ended, time.perf_counter() - started
-
-
-def _seconds_of_rounds(ladder: Ladder, limits: Limits) -> float:
+def _seconds_of_rounds(ladder: Ladder, limits: LadderLimits) -> float:
     a_round = (len(ladder.rungs) + 1) * ladder.batches * _BATCH
     return limits.max_time if limits.rounds is None else limits.rounds * a_round

@@ -16,21 +16,11 @@ from bench.timing.samples import Ended
 SCHEMA: Final = 2
 
 
-class Limits(Frozen):
-    """How long rounds go on."""
+class LadderLimits(Frozen):
+    """How long the rounds of a ladder go on."""
 
     rounds: Annotated[int, Field(gt=0)] | None = None  # exactly so many; None: until the time is over
     max_time: Annotated[float, Field(gt=0)] = 300.0  # seconds
-
-    def ended(self, rounds: int, seconds: float) -> Ended | None:
-        """Why not to begin another round after so many, in so many seconds; None to begin it."""
-        if self.rounds is not None:
-            return "as many as asked for" if rounds >= self.rounds else None
-        return "out of time" if seconds >= self.max_time else None
-
-    def share(self, rounds: int, seconds: float) -> float:
-        """How much of all rounds is done, from 0 to 1."""
-        return min(1.0, rounds / self.rounds if self.rounds is not None else seconds / self.max_time)
 
 
 class Turn(Frozen):
@@ -57,7 +47,7 @@ class LadderRecord(Document):
     environment: dict[str, Any]
     ladder: Ladder
     findings: dict[str, Finding]  # by rung
-    limits: Limits
+    limits: LadderLimits
     rounds: tuple[Turn, ...]
     rounds_ended: Ended | None = None  # None when no loop was left to time
     rounds_seconds: NotNegative = 0.0  # wall clock from the first round to the last

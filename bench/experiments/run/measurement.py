@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,12 @@ from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry import trial as telemetry
 from bench.experiments.telemetry.record import Telemetry
 from bench.jobs import pool
-from bench.loop import LoopSpec, TrainingLoop, build, describe, load
+from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import devices, environment
 from bench.settings import ARMS, NULL, TIMED, Settings
 from bench.timing import stopping, work
-from bench.timing import work as touch
 from bench.timing.clock import start, warm_up_tensorflow
-from bench.timing.rounds import InterleavedRounds
+from bench.timing.rounds import Interleaver
 from bench.timing.samples import Ended
 from bench.timing.stopping import StoppingRule
 
@@ -49,8 +47,7 @@ class Measurement:
         self._factories = {arm: load(name) for arm, name in self._names.items()}
         self._spec = LoopSpec(settings.preset, settings.seed, settings.options)
         self._found = {arm: Arm(factory=name) for arm, name in self._names.items()}
-        self._initial: dict[str, work.Snapshot] = {}  # weights of the timed loops after their first batch
-        self._described: dict[str, dict[str, Any]] = {}  # what they said of themselves then
+        self._witnesses: dict[str, work.Witness] = {}  # of the timed loops after their first batch
         self._ended: Ended | None = None
         self._rounds_seconds = 0.0
         self._problems: tuple[str, ...] | None = None  # of the timed loops; None until it is looked at
@@ -59,16 +56,15 @@ class Measurement:
         self.samples_per_batch: dict[str, float] = {}  # by arm, of loops that say so; `check_work` finds it
 
     @functools.cached_property
-    def timed(self) -> InterleavedRounds:
+    def timed(self) -> Interleaver:
         """Both loops and the null arm, built, warm and ready to be timed in turns."""
         loops = {name: self._start(_arm(name)) for name in TIMED}
-        for name, loop in loops.items():
-            self._initial[name] = work.weights(loop)
-            self._described[name] = describe(loop)
-        timed = InterleavedRounds(loops, self.settings.batches)  # warms them up
+        self._witnesses = {name: work.Witness(loop) for name, loop in loops.items()}
+        timed = Interleaver(loops, self.settings.batches)  # warms them up
         for arm in ARMS:
-            least = touch.touch_seconds(loops[arm], self._initial[arm])
-            self._add(arm, described_first=self._described[arm], touch_seconds=least)
+            witness = self._witnesses[arm]
+            least = work.touch_seconds(loops[arm], witness.weights)
+            self._add(arm, described_first=witness.described, touch_seconds=least)
         return timed
 
     def time_rounds(
@@ -80,24 +76,19 @@ class Measurement:
             tell: is given the number of rounds and the share of the work that is done, before each.
             rule: in place of the settings'.
         """
-        timed, rule = self.timed, rule or stopping.of(self.settings)
-        started = time.perf_counter()
-        while (ended := rule(timed.rounds)) is None:
-            tell(len(timed.rounds), rule.share(timed.rounds))
-            timed.round()
-        self._ended, self._rounds_seconds = ended, time.perf_counter() - started
+        self._ended, self._rounds_seconds = self.timed.run(rule or self.rule(), tell)
         self._state = devices.state()  # while the device is still as warm as it was
+
+    def rule(self) -> StoppingRule:
+        """The stopping rule of the settings."""
+        return stopping.rule(self.settings.rounds, self.settings.max_time, self.settings.precision)
 
     def check_work(self) -> None:
         """Keeps the timed loops' histories, and what speaks against their having done their work."""
-        done = {}
-        for name, loop in self.timed.loops.items():
-            described = self._described[name], describe(loop)
-            batches = self.timed.trained[name] + 1  # the first batch came before
-            done[name] = work.Work.of(loop, batches, self._initial[name], described)
-            if name in ARMS:
-                metrics = {metric: tuple(values.tolist()) for metric, values in done[name].metrics.items()}
-                self._add(name, history=metrics, described_last=described[1])
+        done = {name: witness.work(self.timed.trained[name]) for name, witness in self._witnesses.items()}
+        for arm in ARMS:
+            metrics = {metric: tuple(values.tolist()) for metric, values in done[arm].metrics.items()}
+            self._add(arm, history=metrics, described_last=done[arm].described)
         found = [f"{name}: {problem}" for name in TIMED for problem in done[name].problems()]
         self._problems = (*found, *work.unequal(done["before"], done["after"], ARMS))
         said = {arm: done[arm].samples_per_batch for arm in ARMS}

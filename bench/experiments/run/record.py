@@ -14,7 +14,7 @@ from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.survival.record import Survival
 from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry.record import Telemetry
-from bench.settings import ARMS, Settings
+from bench.settings import ARMS, TIMED, Settings
 from bench.timing.samples import Ended, Round, Start
 
 SCHEMA: Final = 6
@@ -55,6 +55,9 @@ class Record(Document):
     def _has_both_arms(self) -> Self:
         if sorted(self.arms) != sorted(ARMS):
             raise ValueError(f"a record is of {' and '.join(ARMS)}, not of {', '.join(self.arms)}")
+        for done in self.rounds:
+            if sorted(done.seconds) != sorted(TIMED):
+                raise ValueError(f"a round is of {', '.join(TIMED)}, not of {', '.join(done.seconds)}")
         return self
 
     def write(self, folder: Path) -> Path:

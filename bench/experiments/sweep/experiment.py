@@ -62,10 +62,10 @@ def measure_trial(trial: PointTrial) -> Timed:
 
     seconds = min(trial.settings.max_time, SHARE_OF_ROUNDS * trial.time_limit)
     settings = trial.settings.model_copy(update={"max_time": seconds})
-    rule = stopping.of(settings)
+    measurement = Measurement(settings)
+    rule = measurement.rule()
     if settings.rounds is None:
         rule = stopping.AtLeast(LEAST_ROUNDS, rule)
-    measurement = Measurement(settings)
     try:
         measurement.time_rounds(rule=rule)
         measurement.check_work()

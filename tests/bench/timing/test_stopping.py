@@ -1,9 +1,9 @@
 import pytest
-from records import record, rounds
+from records import rounds
 
 from bench.statistics import FEWEST_PAIRS
 from bench.timing import stopping
-from bench.timing.stopping import AtLeast, Exactly, UntilPrecise
+from bench.timing.stopping import AtLeast, Exactly, OutOfTime, UntilPrecise
 
 
 def drive(rule, samples):
@@ -60,9 +60,20 @@ def test_where_the_ratio_lies_does_not_matter():
     assert len(lengths) == 1
 
 
-def test_settings_choose_the_rule():
-    assert isinstance(stopping.of(record(settings={"rounds": 4}).settings), Exactly)
-    assert isinstance(stopping.of(record().settings), UntilPrecise)
+def test_what_is_asked_for_chooses_the_rule():
+    assert isinstance(stopping.rule(4, 9.0, 0.03), Exactly)
+    assert isinstance(stopping.rule(None, 9.0, 0.03), UntilPrecise)
+    assert isinstance(stopping.rule(None, 9.0), OutOfTime)
+
+
+def test_time_alone_may_end_them():
+    now = iter([100.0, 100.0, 115.0, 115.0, 199.0, 199.0, 199.0])
+    rule = OutOfTime(60.0, clock=lambda: next(now))
+    assert rule(rounds(count=1000)) is None
+    assert rule(rounds(count=1000)) is None
+    assert rule.share([]) == 0.25
+    assert rule([]) == "out of time"
+    assert rule.share([]) == 1.0
 
 
 def test_at_least_so_many_rounds_however_long_they_take():

@@ -9,7 +9,7 @@ from trials import Door, died
 from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder import climb as module
 from bench.experiments.ladder import turns
-from bench.experiments.ladder.record import Limits
+from bench.experiments.ladder.record import LadderLimits
 from bench.report import files
 from bench.settings import NULL
 
@@ -33,7 +33,7 @@ def quickly(monkeypatch):
 
 def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
     found["fused step"] = dead("crashed: of something")
-    told, limits, made = [], Limits(rounds=4), ladder(batches=2)
+    told, limits, made = [], LadderLimits(rounds=4), ladder(batches=2)
     record = module.climb(made, limits, tmp_path, lambda *each: told.append(each), door)
     assert (record.ladder, record.findings, record.limits) == (made, found, limits)
     assert (len(record.rounds), record.rounds_ended) == (4, "as many as asked for")
@@ -52,13 +52,13 @@ def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
 
 
 def test_the_time_ends_the_rounds(door, tmp_path):
-    record = module.climb(ladder(batches=1), Limits(max_time=0.05), tmp_path, run=door)
+    record = module.climb(ladder(batches=1), LadderLimits(max_time=0.05), tmp_path, run=door)
     assert record.rounds_ended == "out of time"
 
 
 def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
     found.update(dict.fromkeys(found, dead("crashed: of something")))
-    record = module.climb(ladder(), Limits(rounds=4), tmp_path, run=door)
+    record = module.climb(ladder(), LadderLimits(rounds=4), tmp_path, run=door)
     assert (record.rounds, record.rounds_ended) == ((), None)
     files.leave(record, tmp_path / "out")
     names = ["ladder.html", "ladder.json", "ladder.md"]  # and no picture
@@ -79,7 +79,7 @@ def test_rungs_are_examined_in_processes_of_their_own(tmp_path):
     made = ladder(groups={"baseline": "baseline", "killed": "step"}, batches=1)
     killed = made.full.model_copy(update={"factory": "ladders:killed"})
     made = made.model_copy(update={"rungs": (made.baseline, killed)})
-    found = module.climb(made, Limits(rounds=1), tmp_path).findings
+    found = module.climb(made, LadderLimits(rounds=1), tmp_path).findings
     assert found["baseline"].died == ""
     assert found["baseline"].host_syncs.reads_per_batch == 0.01
     assert found["killed"].died == "crashed: killed by SIGSEGV"

@@ -4,7 +4,7 @@ import pytest
 from ladders import finding, ladder_record, turns
 
 from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.ladder.record import SCHEMA, LadderRecord, Limits, Turn
+from bench.experiments.ladder.record import SCHEMA, LadderRecord, Turn
 
 
 def test_comes_back_from_its_file(tmp_path):
@@ -49,10 +49,3 @@ def test_is_of_its_rungs():
         ladder_record(rounds=(*turns(), Turn(order=("another",), seconds={"another": 1.0})))
     with pytest.raises(ValueError, match="has no times of"):
         Turn(order=("a", "b"), seconds={"a": 1.0})
-
-
-def test_so_many_rounds_or_until_the_time_is_over():
-    exactly, timed = Limits(rounds=4), Limits(max_time=60.0)
-    assert [exactly.ended(n, 1e9) for n in (0, 3, 4)] == [None, None, "as many as asked for"]
-    assert [timed.ended(1000, s) for s in (0.0, 59.9, 60.0)] == [None, None, "out of time"]
-    assert [exactly.share(1, 1e9), timed.share(1000, 15.0), timed.share(1, 99.0)] == [0.25, 0.25, 1.0]
