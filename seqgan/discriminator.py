@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqgan.config import Config
-from seqgan.dataset import Sizes
+from seqgan.vocabulary import Sizes
 
 
 class Discriminator(keras.Model):

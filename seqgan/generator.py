@@ -11,9 +11,8 @@ import tensorflow as tf
 
 from seqgan import randomness
 from seqgan.config import Config
-from seqgan.dataset import Sizes
 from seqgan.sampler import Sampler
-from seqgan.vocabulary import END, PAD
+from seqgan.vocabulary import END, PAD, Sizes
 
 START = 0  # fed before the first token; as in the SeqGAN paper, no id of its own
 

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from seqgan.config import Config
-from seqgan.dataset import Sizes
 from seqgan.discriminator import Discriminator
 from seqgan.generator import Generator
+from seqgan.vocabulary import Sizes
 
 
 class Networks:

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from seqgan import objectives, sampler
 from seqgan.config import Config
-from seqgan.dataset import Sizes
 from seqgan.generator import Generator
+from seqgan.vocabulary import Sizes
 
 _DRAWS = 2**20
 """Batches of lines in a stream: more than are ever drawn of one."""

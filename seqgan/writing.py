@@ -7,9 +7,8 @@ import tensorflow as tf
 
 from seqgan import sampler
 from seqgan.checkpoint import Checkpoint
-from seqgan.dataset import Sizes
 from seqgan.networks import Networks
-from seqgan.vocabulary import UNKNOWN
+from seqgan.vocabulary import UNKNOWN, Sizes
 
 
 def write_lines(

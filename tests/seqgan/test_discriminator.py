@@ -1,8 +1,8 @@
 import numpy as np
 import tensorflow as tf
 
-from seqgan.dataset import Sizes
 from seqgan.discriminator import Discriminator
+from seqgan.vocabulary import Sizes
 
 
 def make(tiny, seed=1):

@@ -7,9 +7,8 @@ import pytest
 import tensorflow as tf
 
 from seqgan import objectives, sampled_pass, sampler
-from seqgan.dataset import Sizes
 from seqgan.generator import Generator
-from seqgan.vocabulary import END
+from seqgan.vocabulary import END, Sizes
 
 BATCH = 6
 WHO, WHERE = np.arange(BATCH, dtype=np.int32) % 3, np.arange(BATCH, dtype=np.int32) % 4
