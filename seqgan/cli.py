@@ -177,7 +177,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _summarise(training: Training, out: Path, compiled: str | None) -> None:
-    from seqgan.skips import WHY
+    from seqgan.guard import WHY
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import annealing, calls, feeds, inputs, metrics, policy, protection, rollout, sampler, skips, steps
+from seqgan import annealing, calls, feeds, guard, inputs, metrics, policy, protection, rollout, sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.evaluation import Evaluation
@@ -130,7 +130,7 @@ class OptimizedLoop:
         self._metrics.read()
         found = {}
         for network, (_, total), before in zip(NETWORKS, self._counters(), self._skips_before.numpy(), strict=True):
-            found[network] = [self._start_batch + row for row in skips.skipped_rows(total, before)]
+            found[network] = [self._start_batch + row for row in guard.skipped_rows(total, before)]
         return found
 
     def recent(self) -> dict[str, float]:
@@ -165,9 +165,9 @@ class OptimizedLoop:
         """Reads all but the newest call's metrics, and looks at the counters of skips in all that has arrived."""
         self._metrics.read(leave=1)
         for network, (consecutive, total) in zip(NETWORKS, self._counters(), strict=True):
-            if run := skips.first_run(consecutive, total, self.config.max_consecutive_skips):
+            if run := guard.first_skip_run(consecutive, total, self.config.max_consecutive_skips):
                 first, last = self._start_batch + run.first, self._start_batch + run.last
-                raise skips.stopped(network, run.length, first, last, self.networks.weights)
+                raise guard.too_many_skips(network, run.length, first, last, self.networks.weights)
 
     def _counters(self) -> list[np.ndarray]:
         """For each network its skips in a row and in all, [2, batches] float32, of the batches read so far."""
