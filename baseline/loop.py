@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import pipeline, rollout, sampler, steps
+from seqgan import feeds as pipeline
+from seqgan import rollout, sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.evaluation import Evaluation

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from seqgan import pipeline
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 
@@ -60,8 +59,25 @@ class ResidentFeed:
         return real, character, scene
 
 
+def batches(config: Config, data: Dataset, first: int) -> tf.data.Dataset:
+    """Real lines [B, T], character [B] and scene [B] of batch `first` and of all that come after it, without end."""
+    batch_size, seed = config.batch_size, config.seed
+    epoch, offset = divmod(first, data.batches_per_epoch(batch_size))
+    lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
+
+    def order(number: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(lambda n: data.epoch_order(batch_size, seed, int(n)), [number], tf.int32)
+        return tf.ensure_shape(found, [None, batch_size])
+
+    def gather(chosen: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tuple(tf.gather(values, chosen) for values in lines)
+
+    chosen = tf.data.Dataset.counter(epoch).map(order).unbatch().skip(offset)
+    return chosen.map(gather, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
 class PipelineFeed:
-    """The batches come from `pipeline.batches`, one at a time."""
+    """The batches come from `batches`, one at a time."""
 
     def __init__(self, config: Config, data: Dataset) -> None:
         self._config = config
@@ -77,7 +93,7 @@ class PipelineFeed:
     def stretch(self, first: int, count: int) -> tuple[tf.Tensor, ...]:
         """The next `count` batches, stacked."""
         if self._batches is None:
-            self._batches = iter(pipeline.batches(self._config, self._data, first))
+            self._batches = iter(batches(self._config, self._data, first))
         found = [next(self._batches) for _ in range(count)]
         return tuple(tf.stack(values) for values in zip(*found, strict=True))
 

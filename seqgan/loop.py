@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import annealing, calls, feeds, guard, inputs, metrics, policy, protection, rollout, sampler, steps
+from seqgan import calls, feeds, guard, metrics, policy, protection, rollout, sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.evaluation import Evaluation
@@ -106,7 +106,7 @@ class OptimizedLoop:
     @property
     def temperature(self) -> float:
         """Of the batch that comes next."""
-        return annealing.temperature(self.config, self._batch // self._data.batches_per_epoch(self.config.batch_size))
+        return self.config.annealed_temperature(self._batch // self._data.batches_per_epoch(self.config.batch_size))
 
     def describe(self) -> dict[str, Any]:
         """What a record should say of this loop; reads the device."""
@@ -218,8 +218,8 @@ class OptimizedLoop:
 
         Lines with a token that does not exist are not trained on: the update is skipped, if its protection can.
         """
-        real, real_exist = inputs.existing(real_sequences, self._data.sizes.vocabulary)
-        fake, fake_exist = inputs.existing(fake_sequences, self._data.sizes.vocabulary)
+        real, real_exist = steps.existing(real_sequences, self._data.sizes.vocabulary)
+        fake, fake_exist = steps.existing(fake_sequences, self._data.sizes.vocabulary)
         apply = functools.partial(self._d_update.apply, allowed=real_exist & fake_exist)
         return steps.discriminator_step(self.networks.discriminator, apply, real, fake)
 
@@ -237,9 +237,9 @@ class OptimizedLoop:
         Lines with a token, character or scene that does not exist are treated as the discriminator's.
         """
         sizes = self._data.sizes
-        tokens, tokens_exist = inputs.existing(sequences, sizes.vocabulary)
-        character, characters_exist = inputs.existing(char_cond, sizes.characters)
-        scene, scenes_exist = inputs.existing(scene_cond, sizes.scenes)
+        tokens, tokens_exist = steps.existing(sequences, sizes.vocabulary)
+        character, characters_exist = steps.existing(char_cond, sizes.characters)
+        scene, scenes_exist = steps.existing(scene_cond, sizes.scenes)
         return steps.policy_gradient_step(
             self.networks.generator,
             self.networks.discriminator,

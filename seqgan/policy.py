@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from seqgan import inputs, sampled_pass, steps
+from seqgan import sampled_pass, steps
 from seqgan.networks import Networks
 from seqgan.protection import Update
 from seqgan.sampler import Sampler
@@ -93,7 +93,7 @@ class SampledPass:
     ) -> sampled_pass.SampledLines:
         """See `Policy`."""
         sizes = self._generator.sizes
-        who, where = inputs.existing(character, sizes.characters)[0], inputs.existing(scene, sizes.scenes)[0]
+        who, where = steps.existing(character, sizes.characters)[0], steps.existing(scene, sizes.scenes)[0]
         return sampled_pass.sample(self._generator, self._sampler, who, where, temperature, self._seed, draw)
 
     def learn(
@@ -107,7 +107,7 @@ class SampledPass:
         """See `Policy`; an update for a character or scene that does not exist is skipped, if its protection can."""
         del temperature, draw  # of the pass, which is over
         sizes = self._generator.sizes
-        exist = inputs.existing(character, sizes.characters)[1] & inputs.existing(scene, sizes.scenes)[1]
+        exist = steps.existing(character, sizes.characters)[1] & steps.existing(scene, sizes.scenes)[1]
         apply = functools.partial(self._update.apply, allowed=exist)
         rewards = self._discriminator(lines.tokens)[:, None]
         return steps.reinforce(self._generator, apply, lines.tape, lines.nll, lines.tokens, rewards)

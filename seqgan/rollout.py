@@ -19,8 +19,7 @@ import tensorflow as tf
 from seqgan.config import Config
 from seqgan.generator import START
 from seqgan.networks import Networks
-from seqgan.randomness import draw_seed
-from seqgan.sampler import Sampler
+from seqgan.sampler import Sampler, draw_seed
 from seqgan.vocabulary import END, PAD
 
 CPU_BYTES = 2**23

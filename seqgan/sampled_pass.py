@@ -13,8 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from seqgan.generator import Generator
-from seqgan.randomness import draw_seed
-from seqgan.sampler import Sampler, relative_weights
+from seqgan.sampler import Sampler, draw_seed, relative_weights
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
