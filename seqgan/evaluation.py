@@ -1,14 +1,15 @@
-"""What a generator has learned, measured."""
+"""What a generator has learned, measured: by the oracle, on held-out lines, and by BLEU."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from seqgan import bleu, objectives, sampler
+from seqgan import objectives, sampler
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.generator import Generator
@@ -86,7 +87,7 @@ class Evaluation:
         references = _words((held_out or self._data).tokens[:REFERENCES])
         lines = _words(self.generate()[:BLEU_LINES])
         name = BLEU_HELD_OUT if held_out else BLEU_TRAINING
-        return {name: bleu.bleu(lines, references), SELF_BLEU: bleu.self_bleu(lines)}
+        return {name: bleu(lines, references), SELF_BLEU: self_bleu(lines)}
 
     def generate(self) -> np.ndarray:
         """Lines of the generator as it is, [N, T] int32; the same ones as long as it does not change."""
@@ -115,6 +116,46 @@ def oracle_nll(config: Config, data: Dataset, generator: Generator) -> tuple[flo
     """
     evaluation = Evaluation(config, data, generator)
     return evaluation.oracle_nll(), evaluation.oracle_nll_of_data()
+
+
+Line = Sequence[Any]
+"""The tokens of a line: words, or their ids."""
+
+LONGEST = 4
+"""Of the n-grams that are counted; each of 1 to 4 words weighs the same."""
+
+
+def bleu(lines: Sequence[Line], references: Sequence[Line]) -> float:
+    """Mean over `lines` of each one's BLEU against all `references` at once; 0 to 1, higher is nearer to them.
+
+    As Texygen measures it (Zhu et al., Texygen: A Benchmarking Platform for Text Generation Models, 2018): sentence
+    level, by NLTK, and where n-grams have no match method 1 of Chen and Cherry (2014), which counts a tenth of one.
+
+    Raises:
+        ValueError: no lines or no references.
+    """
+    return _mean([(line, references) for line in lines])
+
+
+def self_bleu(lines: Sequence[Line]) -> float:
+    """Mean over `lines` of each one's BLEU against all the others, never itself; lower is more diverse.
+
+    Self-BLEU of Texygen; see `bleu`.
+
+    Raises:
+        ValueError: fewer than two lines.
+    """
+    return _mean([(line, [*lines[:index], *lines[index + 1 :]]) for index, line in enumerate(lines)])
+
+
+def _mean(pairs: Sequence[tuple[Line, Sequence[Line]]]) -> float:
+    if not pairs or not all(references for _, references in pairs):
+        raise ValueError("needs lines, and references for each")
+    from nltk.translate import bleu_score  # here, for it takes a second to import
+
+    smooth, weights = bleu_score.SmoothingFunction().method1, [1 / LONGEST] * LONGEST
+    scores = [bleu_score.sentence_bleu(references, line, weights, smooth) for line, references in pairs]
+    return float(np.mean(scores))
 
 
 def _batches(lines: Dataset) -> Iterator[tuple[tf.Tensor, ...]]:

@@ -1,4 +1,4 @@
-"""Where a graph call gets its batches from."""
+"""Where a graph call gets its batches from: an input pipeline, or lines that are on the device."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import calls, feeds, guard, metrics, policy, protection, rollout, sampler, steps
+from seqgan import calls, feeds, guard, policy, protection, rollout, sampler, steps
+from seqgan.calls import HISTORY_KEYS, last_row
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.evaluation import Evaluation
-from seqgan.metrics import HISTORY_KEYS, last_row
 from seqgan.networks import Networks
 
 NETWORKS = ("generator", "discriminator")
@@ -43,7 +43,7 @@ class OptimizedLoop:
         self._data = data
         self._start_batch = self._batch = start_batch
         drawn = config.batch_size * config.sequence_length if config.keep_lines else 0
-        self._metrics = metrics.BY_NAME[config.metrics](_COLUMNS + drawn)
+        self._metrics = calls.METRICS_BY_NAME[config.metrics](_COLUMNS + drawn)
         self._feed = feeds.BY_NAME[config.feed](config, data)
         # An input of the graphs and no constant in them, so that they are the same for every seed.
         self._seed = tf.constant(config.seed & 0x7FFFFFFF)

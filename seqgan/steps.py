@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from seqgan import objectives
-from seqgan.discriminator import Discriminator
 from seqgan.generator import Generator
+from seqgan.networks import Discriminator
 
 Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
 """Changes variables by their gradients: `optimizer.apply`, or that of a `seqgan.protection.Update`."""

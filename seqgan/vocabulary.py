@@ -1,4 +1,4 @@
-"""Words, characters and scenes as ids, and back."""
+"""Words, characters and scenes as ids, and back; how many of each there are."""
 
 from __future__ import annotations
 
