@@ -1,4 +1,4 @@
-"""How batches become graph calls, and how the metrics that a call gives reach the host."""
+"""How batches become graph calls, and how the metrics of a call reach the host."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import tensorflow as tf
 
 from seqgan.feeds import Feed
 
+HISTORY_KEYS = ("g_loss", "d_loss", "d_accuracy", "g_reward")
+"""Metrics of a batch, in the order of the columns of its row."""
+
 TrainBatch = Callable[..., tf.Tensor]
 """(real [B, T], character [B], scene [B], temperature scalar, number of the batch) -> its row [columns] float32."""
 
 
 class Calls(Protocol):
-    """Trains stretches of batches."""
+    """One way to train a stretch of batches."""
 
     most: int
-    """Batches in one call."""
+    """Most batches in one call."""
 
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
-        """Trains the batches first, first + 1, ... of a stretch: gives their rows, [batches, columns] float32."""
+        """Trains batches `first`, `first` + 1, ... of a stretch; returns their rows, [batches, columns] float32."""
 
 
 class ThreeCalls:
-    """A batch at a time, in Python: what of it is a graph is called as such."""
+    """A batch is Python code that calls the graphs of its three parts."""
 
     most = 1
 
@@ -60,7 +63,7 @@ class OneCall:
 class Window:
     """Many batches are one graph call.
 
-    Compiled by XLA is the batch and not the window: inside a loop of XLA's on a CPU, the batch would run on a single
+    XLA compiles the batch and not the window: inside a loop of XLA's on a CPU, the batch would run on a single
     thread.
     """
 
@@ -89,10 +92,6 @@ BY_NAME: dict[str, Callable[[TrainBatch, Feed, int, bool], Calls]] = {
     "one": OneCall,
     "window": Window,
 }
-
-
-HISTORY_KEYS = ("g_loss", "d_loss", "d_accuracy", "g_reward")
-"""One value a batch, in this order in the columns of a block."""
 
 
 class DeferredMetrics:
@@ -124,7 +123,7 @@ class DeferredMetrics:
 
 
 class ImmediateMetrics(DeferredMetrics):
-    """The same, read as soon as they are handed over: each graph call is waited for."""
+    """Metrics that are read as soon as they are handed over: each graph call is waited for."""
 
     def append(self, block: tf.Tensor) -> None:
         """Reads a block [batches, columns] float32."""
@@ -132,9 +131,9 @@ class ImmediateMetrics(DeferredMetrics):
         self.read()
 
 
-METRICS_BY_NAME = {"each_call": ImmediateMetrics, "deferred": DeferredMetrics}
-
-
 def last_row(rows: np.ndarray) -> dict[str, float]:
     """The metrics of the last of `rows` [batches, columns] by name; empty when there is none."""
     return dict(zip(HISTORY_KEYS, rows[-1].tolist(), strict=False)) if len(rows) else {}
+
+
+METRICS_BY_NAME = {"each_call": ImmediateMetrics, "deferred": DeferredMetrics}

@@ -35,7 +35,7 @@ class Dataset:
 
     @property
     def sizes(self) -> Sizes:
-        """What the networks must know."""
+        """What the networks must know of the lines."""
         return Sizes.of(self.vocabulary)
 
     def only(self, chosen: np.ndarray) -> Dataset:

@@ -1,4 +1,4 @@
-"""TensorFlow on this machine: started without its notes, what it runs on, and the programs that XLA compiled for it."""
+"""TensorFlow on this machine: its start without notes, its device, and the cache of programs compiled by XLA."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ import tempfile
 from pathlib import Path
 
 import cpuinfo
+
+_FLAGS = "TF_XLA_FLAGS"
+_DIRECTORY = "--tf_xla_persistent_cache_directory"
+_ENTRIES = "*.pb"
+_SEAL = ".sha256"
+_ROOM = 256 << 20  # bytes; all programs of a run are some 4 MiB, and a full disk would end training
 
 
 def start_tensorflow() -> None:
@@ -60,13 +66,6 @@ def default_preset() -> str:
     return "script" if tf.config.list_physical_devices("GPU") else "paper"
 
 
-_FLAGS = "TF_XLA_FLAGS"
-_DIRECTORY = "--tf_xla_persistent_cache_directory"
-_ENTRIES = "*.pb"
-_SEAL = ".sha256"
-_ROOM = 256 << 20  # bytes; all programs of a run are some 4 MiB, and a full disk would end training
-
-
 class CompileCacheError(Exception):
     """Why there can be no cache, in one line; training goes on without."""
 
@@ -87,7 +86,7 @@ class CompileCache:
         parent: holds one folder for each machine and TensorFlow that has used it.
 
     Attributes:
-        folder: of the entries; None before `open`, and for good where TensorFlow is not told of it.
+        folder: holds the entries; None before `open`, and for good where TensorFlow is not told of it.
     """
 
     def __init__(self, parent: Path) -> None:

@@ -81,7 +81,7 @@ class TrainingDisplay:
 
 
 def summarise(console: Console, training: Training, out: Path, compiled: str | None) -> None:
-    """Prints what came of a run: its times, skipped updates and NLL, and where its results are.
+    """Prints the summary of a run: its times, skipped updates and NLL, and where its results are.
 
     Args:
         console: to print to.

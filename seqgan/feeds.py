@@ -20,13 +20,13 @@ class Feed(Protocol):
 
     @property
     def spec(self) -> Any:
-        """What `stretch` gives, for the signature of a graph, with the number of batches left open."""
+        """Type of what `stretch` returns, for the signature of a graph, with the number of batches left open."""
 
     def stretch(self, first: int, count: int) -> Any:
-        """Whatever stands for `count` batches of one epoch from batch `first` on; stretches follow one another."""
+        """What stands for `count` batches of one epoch from batch `first` on; stretches follow one another."""
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
-        """One of them, in a graph or outside."""
+        """One batch of a stretch, in a graph or outside."""
 
 
 class ResidentFeed:
@@ -54,13 +54,17 @@ class ResidentFeed:
         return self._order[offset : offset + count]
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
-        """Gathered on the device."""
+        """One batch, gathered on the device."""
         real, character, scene = (tf.cast(tf.gather(values, stretch[index]), tf.int32) for values in self._lines)
         return real, character, scene
 
 
 def batches(config: Config, data: Dataset, first: int) -> tf.data.Dataset:
-    """Real lines [B, T], character [B] and scene [B] of batch `first` and of all that come after it, without end."""
+    """An input pipeline as a competent first version has it: gathered on the host, fetched ahead of time.
+
+    Returns:
+        Batch `first` and all that come after it, without end: real lines [B, T], character [B] and scene [B].
+    """
     batch_size, seed = config.batch_size, config.seed
     epoch, offset = divmod(first, data.batches_per_epoch(batch_size))
     lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
@@ -77,7 +81,7 @@ def batches(config: Config, data: Dataset, first: int) -> tf.data.Dataset:
 
 
 class PipelineFeed:
-    """The batches come from `batches`, one at a time."""
+    """Batches of the input pipeline, one at a time."""
 
     def __init__(self, config: Config, data: Dataset) -> None:
         self._config = config
@@ -94,11 +98,11 @@ class PipelineFeed:
         """The next `count` batches, stacked."""
         if self._batches is None:
             self._batches = iter(batches(self._config, self._data, first))
-        found = [next(self._batches) for _ in range(count)]
-        return tuple(tf.stack(values) for values in zip(*found, strict=True))
+        stretch = [next(self._batches) for _ in range(count)]
+        return tuple(tf.stack(values) for values in zip(*stretch, strict=True))
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
-        """A slice."""
+        """One batch, a slice."""
         real, character, scene = (values[index] for values in stretch)
         return real, character, scene
 

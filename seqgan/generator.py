@@ -65,7 +65,7 @@ class Generator(keras.Model):
         return tf.concat([self.character_embedding(character), self.scene_embedding(scene)], axis=-1)
 
     def initial_state(self, batch: int) -> State:
-        """Zeros."""
+        """The state before the first token: zeros."""
         zeros = tf.zeros([batch, self.cell.units])
         return zeros, zeros
 
@@ -115,7 +115,7 @@ class Generator(keras.Model):
             character: [B] int32.
             scene: [B] int32.
             temperature: scalar float32.
-            seed: of the run; a tensor as `draw_seed` says.
+            seed: of the run; see `draw_seed`.
             draw: scalar integer, the number of this draw in the run; the same gives the same lines.
 
         Returns:

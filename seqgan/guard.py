@@ -1,6 +1,6 @@
 """The guard: an update clipped, and skipped whole when its gradient is not finite, all on the device.
 
-Behind it is what its counters of skips say: which batches were lost, and when there is no point in going on.
+Its counters are read here too: which batches were lost, and when there is no point in going on.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ FLOOR = 1e-3
 A norm below it harms nobody, and is never clipped: with a `clip_norm` of 5, none below 0.005. Without a floor, a mean
 of 0 (of gradients that were 0 throughout the warm-up) would clip all that follows to 0, and so stay 0.
 """
+
+WHY = "for gradient norms or learning rates that were not finite, or ids that do not exist"
+"""Why updates are skipped, in words for messages; the counters do not tell the reasons apart."""
 
 
 class GuardedUpdate:
@@ -147,10 +150,6 @@ class GuardedUpdate:
             return tf.constant(self._clip_norm, tf.float32)
         relative = tf.maximum(self._clip_ratio * self.mean_norm, FLOOR * self._clip_norm)
         return tf.where(self.accepted < WARM_UP, self._clip_norm, tf.minimum(self._clip_norm, relative))
-
-
-WHY = "for gradient norms or learning rates that were not finite, or ids that do not exist"
-"""Why updates are skipped, as far as the counters tell."""
 
 
 class SkipRun(NamedTuple):

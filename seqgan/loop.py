@@ -1,6 +1,6 @@
 """The optimised training loop: the device is never asked for a number while there is work for it.
 
-Against the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
+Compared with the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
 annealed, the discriminator may be trained less often, lines are resident, the generator learns from the pass in which
 it has drawn its lines, and a window of batches is one graph call in which each batch is compiled by XLA. Each of these
 is a field of the config and a class of its own, so that any of them can be measured alone.
@@ -105,7 +105,7 @@ class OptimizedLoop:
 
     @property
     def temperature(self) -> float:
-        """Of the batch that comes next."""
+        """Temperature of the policy in the next batch."""
         return self.config.annealed_temperature(self._batch // self._data.batches_per_epoch(self.config.batch_size))
 
     def describe(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class OptimizedLoop:
         return found
 
     def recent(self) -> dict[str, float]:
-        """The newest metrics that can be had without emptying the device's queue, for a progress display.
+        """The newest metrics that can be read without emptying the device's queue, for a progress display.
 
         The newest window is left to the device, so that it has work while the ones before are read; empty at first.
 

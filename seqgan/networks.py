@@ -1,4 +1,4 @@
-"""The two networks with their optimizers: everything that training changes, and what writes lines afterwards."""
+"""The two networks with their optimizers, which training changes; and new lines from trained ones."""
 
 from __future__ import annotations
 
@@ -91,12 +91,6 @@ class Networks:
         return [*self.adversarial_variables, *self.mle_optimizer.variables]
 
 
-def _adam(learning_rate: float, name: str, network: Any) -> keras.optimizers.Adam:
-    optimizer = keras.optimizers.Adam(learning_rate, name=name)
-    optimizer.build(network.trainable_variables)
-    return optimizer
-
-
 def write_lines(
     checkpoint: Checkpoint, character: str, scene: str, count: int, temperature: float, seed: int
 ) -> list[str]:
@@ -106,7 +100,7 @@ def write_lines(
         checkpoint: of a training run.
         character: a name that the script has; a number for synthetic lines.
         scene: likewise.
-        count: of lines.
+        count: number of lines.
         temperature: below 1 likelier words, above 1 more surprising ones.
         seed: the same gives the same lines.
 
@@ -125,5 +119,11 @@ def write_lines(
 
 
 def _without_unknown(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """No line that someone is to read should say `<unknown>`."""
+    """A sampler for lines that someone is to read: `<unknown>` has no probability."""
     return sampler.inverse_cdf(logits + tf.one_hot(UNKNOWN, logits.shape[-1], on_value=-1e9, off_value=0.0), seed)
+
+
+def _adam(learning_rate: float, name: str, network: Any) -> keras.optimizers.Adam:
+    optimizer = keras.optimizers.Adam(learning_rate, name=name)
+    optimizer.build(network.trainable_variables)
+    return optimizer

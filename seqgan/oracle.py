@@ -34,8 +34,8 @@ class Oracle:
         """`count` lines, each of a character and a scene drawn at random.
 
         Args:
-            count: of lines.
-            stream: lines of another one are others.
+            count: number of lines.
+            stream: another stream has other lines.
 
         Returns:
             tokens [N, T], character [N] and scene [N], int32 each.

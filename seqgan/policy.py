@@ -20,7 +20,10 @@ Metrics = tuple[tf.Tensor, tf.Tensor]
 
 
 class Policy(Protocol):
-    """One way to do it. Arguments: character and scene [B] int32, temperature a scalar, and the number of the draw."""
+    """One way to draw lines and learn from them.
+
+    Arguments: character and scene [B] int32, temperature a scalar, and the number of the draw.
+    """
 
     def draw(self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor) -> Any:
         """Lines, with `tokens` [B, T] int32; the same `draw`, the same lines."""
@@ -41,17 +44,17 @@ class Steps(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lines:
-    """Nothing but the lines."""
+    """Lines without anything to learn from: the generator reads them again."""
 
     tokens: tf.Tensor  # [B, T] int32
 
 
 class SecondPass:
-    """The generator reads the lines again to learn from them.
+    """Learning from a second pass, in which the generator reads its lines again.
 
     Args:
-        steps: of the loop.
-        rollouts: whether the rewards are the rollouts', or those of whole lines.
+        steps: the graphs of the loop.
+        rollouts: whether rewards come from rollouts; otherwise they are those of whole lines.
     """
 
     def __init__(self, steps: Steps, rollouts: bool) -> None:
@@ -73,7 +76,7 @@ class SecondPass:
 
 
 class SampledPass:
-    """The generator learns from the very pass in which it has drawn the lines, without reading them a second time.
+    """Learning from the very pass in which the lines were drawn, without reading them a second time.
 
     While a line is drawn, the generator computes all that its policy gradient needs: the hidden states, and every
     token's probability. Both are kept. The gradient of the output layer is then two matrix products over what was

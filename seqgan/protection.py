@@ -1,6 +1,6 @@
-"""The ladder of protections against gradients that explode: each rung one more than the one before.
+"""The ladder of protections against gradients that explode: each rung stronger than the one before.
 
-The rungs below the guard update as loops without one do: they are what it is measured against.
+Updates without a guard are its lower rungs: the guard is measured against them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class PlainUpdate:
 
     @property
     def state(self) -> list[tf.Variable]:
-        """None."""
+        """Empty."""
         return []
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[Any], allowed: tf.Tensor | bool = True) -> tf.Tensor:

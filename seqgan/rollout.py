@@ -26,7 +26,7 @@ CPU_BYTES = 2**23
 """Logits of the rows that are completed at a time: more leave the cache, fewer are too little work for each op."""
 
 GPU_BYTES = 2**29
-"""The same for a GPU, which should have few and large calls. At preset `script`, the lines that are judged at once take
+"""Logits on a GPU, which should have few and large calls. At preset `script`, the lines that are judged at once take
 four times as much again."""
 
 SEED = 2**30

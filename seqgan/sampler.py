@@ -1,4 +1,4 @@
-"""Drawing one token for each line of a batch from its logits, by random numbers that XLA does not change."""
+"""Drawing one token for each line of a batch from its logits, and random numbers that XLA does not change."""
 
 from __future__ import annotations
 

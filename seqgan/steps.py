@@ -67,8 +67,8 @@ def policy_gradient_step(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """REINFORCE on lines [B, T] drawn at `temperature`, which the generator reads once more.
 
-    The rewards are of each token [B, T], the last one that of the whole line; by default the discriminator's of the
-    line. Gives loss and mean reward of a line before the update.
+    Rewards are of each token [B, T], the last one that of the whole line; by default the discriminator's of the line.
+    Gives loss and mean reward of a line before the update.
     """
     if rewards is None:
         rewards = discriminator(sequences)[:, None]

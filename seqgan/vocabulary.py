@@ -1,4 +1,4 @@
-"""Words, characters and scenes as ids, and back; how many of each there are."""
+"""Words, characters and scenes as ids, and back."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Vocabulary:
 
 
 class Sizes(NamedTuple):
-    """What the networks must know of the data."""
+    """Numbers of words, characters and scenes: what the networks must know of the data."""
 
     vocabulary: int
     characters: int

@@ -41,7 +41,7 @@ def test_held_out_nll_is_that_of_a_generator_that_knows_nothing(tiny):
 
 
 def test_held_out_nll_is_a_mean_over_words_and_not_over_padding(tiny, script, monkeypatch):
-    monkeypatch.setattr(evaluation, "_AT_A_TIME", 3)
+    monkeypatch.setattr(evaluation, "_LINES_PER_READ", 3)
     rater, data, networks = made(dataclasses.replace(tiny, held_out=0.2, sequence_length=20, batch_size=8), script)
     out = data.held_out
     logits = networks.generator(*map(tf.constant, (out.tokens, out.character, out.scene)))
