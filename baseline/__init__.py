@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 def make_loop(spec: Any) -> BaselineLoop:
     """The baseline loop on fresh networks; takes and raises what `seqgan.make_loop` does."""
     from baseline.loop import BaselineLoop  # here, because TensorFlow takes seconds to import
-    from seqgan.spec import resolve
+    from seqgan import resolve
 
     return BaselineLoop(*resolve(spec))

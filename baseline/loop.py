@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import pipeline, rollout, sampler, steps
+from seqgan import feeds as pipeline
+from seqgan import rollout, sampler, steps
+from seqgan.calls import HISTORY_KEYS
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.evaluation import Evaluation
-from seqgan.metrics import HISTORY_KEYS
 from seqgan.networks import Networks
 
 PROGRESS_EVERY = 10  # batches

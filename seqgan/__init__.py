@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from seqgan.config import Config
+    from seqgan.dataset import Dataset
     from seqgan.loop import OptimizedLoop
+    from seqgan.networks import Networks
 
 
-def make_loop(spec: Any) -> OptimizedLoop:
+class Spec(Protocol):
+    """What a harness says of the loop that it wants."""
+
+    @property
+    def preset(self) -> str:
+        """The name of a preset."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of weights, batches and draws."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Config fields by name, and `script`, a file of real lines."""
+
+
+def make_loop(spec: Spec) -> OptimizedLoop:
     """The optimised loop on fresh networks, as `bench.loop.LoopFactory` asks.
 
     Args:
@@ -18,6 +38,28 @@ def make_loop(spec: Any) -> OptimizedLoop:
         InputError: an unknown preset or option, a value out of range, or a script that cannot be used.
     """
     from seqgan.loop import OptimizedLoop  # here, because TensorFlow takes seconds to import
-    from seqgan.spec import resolve
 
     return OptimizedLoop(*resolve(spec))
+
+
+def resolve(spec: Spec) -> tuple[Config, Dataset, Networks | None]:
+    """The config, the data and the networks that `spec` stands for, the same for both loops.
+
+    Returns:
+        Config and data; the networks are None where the loop is to make them itself, freshly.
+
+    Raises:
+        InputError: as `make_loop`.
+    """
+    from seqgan import dataset
+    from seqgan.config import Config
+
+    fields = dict(spec.options)
+    script = fields.pop("script", None)
+    config = Config.preset(spec.preset, seed=spec.seed, **fields)
+    data = dataset.load(config, script)
+    if not config.pretrained:
+        return config, data, None
+    from seqgan.pretraining import pretrained
+
+    return config, data, pretrained(config, data)

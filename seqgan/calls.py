@@ -1,30 +1,34 @@
-"""How batches become graph calls."""
+"""How batches become graph calls, and how the metrics of a call reach the host."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from seqgan.feeds import Feed
+
+HISTORY_KEYS = ("g_loss", "d_loss", "d_accuracy", "g_reward")
+"""Metrics of a batch, in the order of the columns of its row."""
 
 TrainBatch = Callable[..., tf.Tensor]
 """(real [B, T], character [B], scene [B], temperature scalar, number of the batch) -> its row [columns] float32."""
 
 
 class Calls(Protocol):
-    """Trains stretches of batches."""
+    """One way to train a stretch of batches."""
 
     most: int
-    """Batches in one call."""
+    """Most batches in one call."""
 
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
-        """Trains the batches first, first + 1, ... of a stretch: gives their rows, [batches, columns] float32."""
+        """Trains batches `first`, `first` + 1, ... of a stretch; returns their rows, [batches, columns] float32."""
 
 
 class ThreeCalls:
-    """A batch at a time, in Python: what of it is a graph is called as such."""
+    """A batch is Python code that calls the graphs of its three parts."""
 
     most = 1
 
@@ -59,7 +63,7 @@ class OneCall:
 class Window:
     """Many batches are one graph call.
 
-    Compiled by XLA is the batch and not the window: inside a loop of XLA's on a CPU, the batch would run on a single
+    XLA compiles the batch and not the window: inside a loop of XLA's on a CPU, the batch would run on a single
     thread.
     """
 
@@ -88,3 +92,48 @@ BY_NAME: dict[str, Callable[[TrainBatch, Feed, int, bool], Calls]] = {
     "one": OneCall,
     "window": Window,
 }
+
+
+class DeferredMetrics:
+    """Blocks of metrics [batches, columns] as the device produces them, read in bulk and late.
+
+    A read waits for all the work that was queued before the value. Reading only blocks that later work has
+    already been queued behind leaves the device something to do meanwhile.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._columns = columns
+        self._on_device: list[tf.Tensor] = []
+        self._on_host: list[np.ndarray] = []
+
+    def append(self, block: tf.Tensor) -> None:
+        """Keeps a block [batches, columns] float32 that may still be being computed."""
+        self._on_device.append(block)
+
+    def read(self, leave: int = 0) -> None:
+        """Moves all but the `leave` newest blocks to the host, in one read."""
+        ready = self._on_device[: len(self._on_device) - leave]
+        if ready:
+            self._on_host.append(tf.concat(ready, axis=0).numpy())
+            del self._on_device[: len(ready)]
+
+    def rows(self) -> np.ndarray:
+        """What has been read so far, [batches, columns] float32."""
+        return np.concatenate([np.empty((0, self._columns), np.float32), *self._on_host])
+
+
+class ImmediateMetrics(DeferredMetrics):
+    """Metrics that are read as soon as they are handed over: each graph call is waited for."""
+
+    def append(self, block: tf.Tensor) -> None:
+        """Reads a block [batches, columns] float32."""
+        super().append(block)
+        self.read()
+
+
+def last_row(rows: np.ndarray) -> dict[str, float]:
+    """The metrics of the last of `rows` [batches, columns] by name; empty when there is none."""
+    return dict(zip(HISTORY_KEYS, rows[-1].tolist(), strict=False)) if len(rows) else {}
+
+
+METRICS_BY_NAME = {"each_call": ImmediateMetrics, "deferred": DeferredMetrics}

@@ -7,18 +7,15 @@ import enum
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from seqgan import compile_cache, device
-from seqgan.compile_cache import CompileCache, CompileCacheError
+from seqgan import device
 from seqgan.config import PRESETS, Config
+from seqgan.device import CompileCache, CompileCacheError
 from seqgan.errors import InputError, NonFiniteUpdatesError
-
-if TYPE_CHECKING:  # imports TensorFlow, which takes seconds
-    from seqgan.training import Training
 
 app = typer.Typer(
     help="Trains a conditional SeqGAN on the lines of a script (or on synthetic ones), and writes new lines.",
@@ -82,7 +79,7 @@ def train(
 
     overrides = _parse_settings(settings or [])
     unwanted = no_cache or overrides.get("jit_compile") is False
-    cache = None if unwanted else CompileCache(cache_folder or compile_cache.default_parent())
+    cache = None if unwanted else CompileCache(cache_folder or device.default_cache_parent())
     if resume:
         checkpoint = Checkpoint.load(out)
         given = {"--loop": loop, "--preset": preset, "--seed": seed}
@@ -127,7 +124,7 @@ def _train(
     data = dataset.load(config, script) if script else None
     _make_folder(out)
     _start_tensorflow(cache)
-    from seqgan.display import TrainingDisplay
+    from seqgan.display import TrainingDisplay, summarise
     from seqgan.training import Training
 
     if data is None:
@@ -152,7 +149,7 @@ def _train(
         raise typer.Exit(130) from None
     finally:
         compiled = cache.describe(cache.close()) if cache else None
-    _summarise(training, out, compiled)
+    summarise(console, training, out, compiled)
 
 
 def _start_tensorflow(cache: CompileCache | None = None) -> None:
@@ -176,39 +173,6 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
 
 
-def _summarise(training: Training, out: Path, compiled: str | None) -> None:
-    from seqgan.skips import WHY
-
-    def say(line: str) -> None:
-        console.print(line, soft_wrap=True, highlight=False)
-
-    timing = training.timing
-    if not training.epochs:
-        say(f"nothing was left to do in {out}; --resume --set epochs=N trains on, up to epoch N")
-        return
-    if timing.first_batch is not None:
-        say(f"first adversarial batch, with compilation: {timing.first_batch:.1f} s")
-    if compiled:
-        say(compiled)
-    if timing.windows:
-        low, high = min(timing.windows), max(timing.windows)
-        say(f"ms/batch after it: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
-    if any(skipped := training.skipped_updates.values()):
-        say(f"updates skipped {WHY}: {sum(skipped)}")
-        for network, batches in training.skipped_batches.items():
-            if batches:
-                say(f"adversarial batches in which an update of the {network} was skipped: {_first_few(batches)}")
-    if training.oracle_nll is not None:
-        written, own = training.oracle_nll
-        say(f"the oracle's NLL, nats a token: {written:.3f} of the generator's lines, {own:.3f} of its own")
-    say(f"done; {out} holds the checkpoint and history.csv")
-
-
-def _first_few(batches: Sequence[int], most: int = 5) -> str:
-    named = ", ".join(map(str, batches[:most]))
-    return named if len(batches) <= most else f"{named} and {len(batches) - most} more"
-
-
 @app.command()
 def sample(
     checkpoint: Annotated[Path, typer.Option(help="Folder that `train --out` wrote.")],
@@ -230,7 +194,7 @@ def sample(
     loaded.vocabulary.character_id(character)
     loaded.vocabulary.scene_id(scene)
     _start_tensorflow()
-    from seqgan.writing import write_lines
+    from seqgan.networks import write_lines
 
     for line in write_lines(loaded, character, scene, count, temperature, seed):
         typer.echo(line)

@@ -107,6 +107,13 @@ class Config:
     def _can_keep_the_sampled_pass(self) -> bool:
         return self.calls != "three" and not self.rollouts
 
+    def annealed_temperature(self, epoch: int) -> float:
+        """The temperature of the policy in `epoch` (from 0): geometric decay down to a floor.
+
+        With the default constants, 2.0 x 0.95**n, the floor of 0.5 is met from epoch 28 on (n = 27.03).
+        """
+        return max(self.temperature_end, self.temperature_start * self.temperature_decay**epoch)
+
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Self:
         """The preset `name` with single fields replaced.

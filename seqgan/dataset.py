@@ -5,28 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from seqgan.config import Config
 from seqgan.errors import InputError
 from seqgan.script import read_script
-from seqgan.vocabulary import Vocabulary
-
-
-class Sizes(NamedTuple):
-    """What the networks must know of the data."""
-
-    vocabulary: int
-    characters: int
-    scenes: int
-    ends: bool  # whether a line may end before T with END, as a script's do and the oracle's do not
-
-    @classmethod
-    def of(cls, vocabulary: Vocabulary) -> Sizes:
-        """The sizes of a vocabulary."""
-        return cls(len(vocabulary.words), len(vocabulary.characters), len(vocabulary.scenes), vocabulary.ends)
+from seqgan.vocabulary import Sizes, Vocabulary
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,7 +35,7 @@ class Dataset:
 
     @property
     def sizes(self) -> Sizes:
-        """What the networks must know."""
+        """What the networks must know of the lines."""
         return Sizes.of(self.vocabulary)
 
     def only(self, chosen: np.ndarray) -> Dataset:

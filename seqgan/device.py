@@ -1,10 +1,24 @@
-"""TensorFlow, started without its start-up notes, and what it finds to run on."""
+"""TensorFlow on this machine: its start without notes, its device, and the cache of programs compiled by XLA."""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
 import os
+import platform
+import shutil
 import sys
 import tempfile
+from pathlib import Path
+
+import cpuinfo
+
+_FLAGS = "TF_XLA_FLAGS"
+_DIRECTORY = "--tf_xla_persistent_cache_directory"
+_ENTRIES = "*.pb"
+_SEAL = ".sha256"
+_ROOM = 256 << 20  # bytes; all programs of a run are some 4 MiB, and a full disk would end training
 
 
 def start_tensorflow() -> None:
@@ -50,3 +64,137 @@ def default_preset() -> str:
     import tensorflow as tf
 
     return "script" if tf.config.list_physical_devices("GPU") else "paper"
+
+
+class CompileCacheError(Exception):
+    """Why there can be no cache, in one line; training goes on without."""
+
+
+class CompileCache:
+    """Programs compiled by XLA for a CPU, kept from run to run, so that only the first one waits for the compiler.
+
+    TensorFlow 2.21 has the cache; what it leaves to us, as seen there:
+
+    - An entry is found by program alone, not by the machine or the compiler: each of these has a folder of its own.
+    - An entry cut short, or a folder that cannot be written, ends training: both are looked for before it begins.
+    - A program holds the names of its functions, numbered by a counter that also counts tensors: another
+      configuration, or another seed, compiles anew.
+
+    Entries are written whole under another name first, so processes may share a folder.
+
+    Args:
+        parent: holds one folder for each machine and TensorFlow that has used it.
+
+    Attributes:
+        folder: holds the entries; None before `open`, and for good where TensorFlow is not told of it.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+        self._sound: set[str] = set()  # entries before the run
+        self.folder: Path | None = None
+
+    def open(self) -> None:
+        """Drops entries that are not as they were written, and tells TensorFlow of the folder.
+
+        Does nothing where TensorFlow has been imported, for it reads its flags once, or where the user's
+        TF_XLA_FLAGS name a cache or a file of flags.
+
+        Raises:
+            CompileCacheError: the folder cannot be written, or its disk is all but full.
+        """
+        own = os.environ.get(_FLAGS, "").strip()
+        if self.folder or "tensorflow" in sys.modules or _DIRECTORY in own or (own and not own.startswith("-")):
+            return
+        folder = (self._parent / _machine()).absolute()
+        try:
+            _check_writable(folder)
+            self._sound = _drop_damaged(folder)
+        except OSError as error:
+            raise CompileCacheError(f"{folder}: {error.strerror}") from None
+        self.folder = folder
+        # TensorFlow splits it at blanks; of a flag given twice, the last, which is the user's, counts.
+        os.environ[_FLAGS] = f'{_DIRECTORY}="{folder}" --tf_xla_persistent_cache_device_types=CPU {own}'.strip()
+
+    def close(self) -> int:
+        """Seals the entries that this run added, so that the next one can trust them; gives their number.
+
+        Those of a run beside this one are among them: it may have written one anew after it was sealed.
+        """
+        if self.folder is None:
+            return 0
+        try:
+            added = [entry for entry in self.folder.glob(_ENTRIES) if entry.name not in self._sound]
+            for entry in added:
+                _seal(entry).write_text(_digest(entry), encoding="ascii")
+        except OSError:  # unsealed, they are compiled again
+            return 0
+        return len(added)
+
+    def describe(self, added: int) -> str | None:
+        """Where a run's compiled programs came from, given what `close` gave; None if there is nothing to say."""
+        if added:
+            return f"programs compiled, and kept for the next run in {self.folder}: {added}"
+        return f"compiled programs came from {self.folder}" if self._sound and not _on_gpu() else None
+
+
+def default_cache_parent() -> Path:
+    """Where a user's caches are, by the XDG Base Directory Specification."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    caches = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+    return caches / "loop-bench" / "xla"
+
+
+def _machine() -> str:
+    """A folder's name for all that machine code depends on but the program does not say."""
+    found = cpuinfo.get_cpu_info()
+    version = importlib.metadata.version("tensorflow")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    identity = [
+        version,
+        platform.system(),
+        platform.machine(),
+        found.get("brand_raw"),
+        sorted(found.get("flags", [])),
+        cores,  # work is cut into as many parts
+        os.environ.get("XLA_FLAGS", ""),
+    ]
+    return f"tensorflow-{version}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}"
+
+
+def _check_writable(folder: Path) -> None:
+    if '"' in str(folder):
+        raise CompileCacheError(f"{folder}: TensorFlow takes no folder with a quotation mark in its name")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    if shutil.disk_usage(folder).free < _ROOM:
+        raise CompileCacheError(f"{folder}: less than {_ROOM >> 20} MiB are free")
+
+
+def _on_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _drop_damaged(folder: Path) -> set[str]:
+    """Removes entries whose bytes are not those that were sealed; gives the names of the others."""
+    kept = set()
+    for entry in folder.glob(_ENTRIES):
+        seal = _seal(entry)
+        if seal.exists() and seal.read_text(encoding="ascii", errors="replace") == _digest(entry):
+            kept.add(entry.name)
+        else:
+            entry.unlink(missing_ok=True)
+            seal.unlink(missing_ok=True)
+    return kept
+
+
+def _seal(entry: Path) -> Path:
+    return entry.with_name(entry.name + _SEAL)
+
+
+def _digest(entry: Path) -> str:
+    with entry.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

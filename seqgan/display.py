@@ -1,13 +1,17 @@
-"""How training looks in a terminal, and in a pipe."""
+"""How training looks in a terminal and in a pipe: while it goes on, and at its end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:  # imports TensorFlow, which takes seconds
+    from seqgan.training import Training
 
 STRONG_ACCURACY = 0.7  # from here on the discriminator sees through the generator
 
@@ -74,3 +78,44 @@ class TrainingDisplay:
     def epoch_ends(self, metrics: Mapping[str, float]) -> None:
         """See `seqgan.training.Observer`."""
         self._console.print(f"{self._title}: {describe(metrics)}", soft_wrap=True, highlight=False)
+
+
+def summarise(console: Console, training: Training, out: Path, compiled: str | None) -> None:
+    """Prints the summary of a run: its times, skipped updates and NLL, and where its results are.
+
+    Args:
+        console: to print to.
+        training: the run, at its end.
+        out: its folder.
+        compiled: where its compiled programs came from, in a line; None for nothing to say.
+    """
+    from seqgan.guard import WHY  # here, because it imports TensorFlow, which takes seconds
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False)
+
+    timing = training.timing
+    if not training.epochs:
+        say(f"nothing was left to do in {out}; --resume --set epochs=N trains on, up to epoch N")
+        return
+    if timing.first_batch is not None:
+        say(f"first adversarial batch, with compilation: {timing.first_batch:.1f} s")
+    if compiled:
+        say(compiled)
+    if timing.windows:
+        low, high = min(timing.windows), max(timing.windows)
+        say(f"ms/batch after it: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
+    if any(skipped := training.skipped_updates.values()):
+        say(f"updates skipped {WHY}: {sum(skipped)}")
+        for network, batches in training.skipped_batches.items():
+            if batches:
+                say(f"adversarial batches in which an update of the {network} was skipped: {_first_few(batches)}")
+    if training.oracle_nll is not None:
+        written, own = training.oracle_nll
+        say(f"the oracle's NLL, nats a token: {written:.3f} of the generator's lines, {own:.3f} of its own")
+    say(f"done; {out} holds the checkpoint and history.csv")
+
+
+def _first_few(batches: Sequence[int], most: int = 5) -> str:
+    named = ", ".join(map(str, batches[:most]))
+    return named if len(batches) <= most else f"{named} and {len(batches) - most} more"

@@ -1,14 +1,15 @@
-"""What a generator has learned, measured."""
+"""What a generator has learned, measured: by the oracle, on held-out lines, and by BLEU."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from seqgan import bleu, objectives, sampler
+from seqgan import objectives, sampler
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.generator import Generator
@@ -16,22 +17,28 @@ from seqgan.oracle import Oracle
 from seqgan.vocabulary import END
 
 LINES = 512
-"""Generated for an evaluation, for the first characters and scenes of the data."""
+"""Lines generated for an evaluation, for the first characters and scenes of the data."""
 
 BLEU_LINES = 128
-"""Of them, the first so many are rated by BLEU, for each is compared with every reference."""
+"""Generated lines that BLEU rates, the first ones: each is compared with every reference."""
 
 REFERENCES = 512
-"""Lines that BLEU compares with, at most."""
+"""Most lines that BLEU compares with."""
 
-_AT_A_TIME = 128
-"""Lines that are read at once: [128, T, V] logits of a script are 200 MB."""
+_LINES_PER_READ = 128
+"""Held-out lines in one forward pass: [128, T, V] logits of a script are 200 MB."""
 
 # An arrow says which way is better, as in the tables of papers.
 ORACLE_NLL = "oracle NLL (nats a token) ↓"
 HELD_OUT_NLL = "held-out NLL (nats a token) ↓"
 BLEU_HELD_OUT, BLEU_TRAINING = "BLEU-4 against held-out lines ↑", "BLEU-4 against training lines ↑"
 SELF_BLEU = "self-BLEU-4 ↓"
+
+Line = Sequence[Any]
+"""The tokens of a line: words, or their ids."""
+
+LONGEST = 4
+"""Words in the longest n-grams that are counted; each length from 1 on weighs the same."""
 
 
 class Evaluation:
@@ -50,12 +57,11 @@ class Evaluation:
         self._nll = tf.function(self._summed_nll)
 
     def now(self) -> dict[str, float]:
-        """By name, with an arrow for the better way.
+        """Ratings by name, with an arrow for the better direction.
 
-        Of synthetic data the oracle's NLL of generated lines; of a script BLEU against lines that were held out (or
-        else trained on) and self-BLEU; of either the NLL of lines that were held out, if any were. The first of each is
-        low (BLEU: high) as well when the generator says the same few likely lines again and again: then the others
-        tell.
+        For synthetic data: the oracle's NLL of generated lines. For a script: BLEU against held-out lines (without
+        any, against training lines) and self-BLEU. For both: the NLL of held-out lines, if there are any. Oracle NLL
+        and BLEU are good as well for a generator that repeats a few likely lines; the other ratings show that.
         """
         found = {}
         if not self._data.sizes.ends:
@@ -71,11 +77,11 @@ class Evaluation:
         return self._oracle.nll(self.generate(), self._data.character[:LINES], self._data.scene[:LINES])
 
     def oracle_nll_of_data(self) -> float:
-        """The same of the data's lines for the same characters and scenes: the oracle's own."""
+        """NLL under the oracle of its own lines, the data's first ones for the same characters and scenes."""
         return self._oracle.nll(self._data.tokens[:LINES], self._data.character[:LINES], self._data.scene[:LINES])
 
     def held_out_nll(self, lines: Dataset) -> float:
-        """Of lines as they were written, word after word, in nats a token; the generator at temperature 1."""
+        """NLL under the generator, at temperature 1, of lines as they were written: nats a token."""
         sums = [self._nll(*batch) for batch in _batches(lines)]
         total, tokens = np.sum([[float(total), float(tokens)] for total, tokens in sums], axis=0)
         return float(total / tokens)
@@ -86,10 +92,10 @@ class Evaluation:
         references = _words((held_out or self._data).tokens[:REFERENCES])
         lines = _words(self.generate()[:BLEU_LINES])
         name = BLEU_HELD_OUT if held_out else BLEU_TRAINING
-        return {name: bleu.bleu(lines, references), SELF_BLEU: bleu.self_bleu(lines)}
+        return {name: bleu(lines, references), SELF_BLEU: self_bleu(lines)}
 
     def generate(self) -> np.ndarray:
-        """Lines of the generator as it is, [N, T] int32; the same ones as long as it does not change."""
+        """Lines of the generator, [N, T] int32; the same ones as long as it does not change."""
         character, scene = (tf.constant(values[:LINES]) for values in (self._data.character, self._data.scene))
         temperature = tf.constant(self._config.evaluation_temperature, tf.float32)
         seed = self._config.seed + 2  # neither the loops' draws nor those of pre-training
@@ -108,7 +114,7 @@ class Evaluation:
 
 
 def oracle_nll(config: Config, data: Dataset, generator: Generator) -> tuple[float, float]:
-    """How likely the oracle holds lines of the generator to be, beside its own lines.
+    """NLL under the oracle of lines of the generator, and of its own lines.
 
     Returns:
         Nats a token, of the generator's lines and of the data's first lines for the same characters and scenes.
@@ -117,9 +123,42 @@ def oracle_nll(config: Config, data: Dataset, generator: Generator) -> tuple[flo
     return evaluation.oracle_nll(), evaluation.oracle_nll_of_data()
 
 
+def bleu(lines: Sequence[Line], references: Sequence[Line]) -> float:
+    """Mean over `lines` of each one's BLEU against all `references` at once; 0 to 1, higher is nearer to them.
+
+    As Texygen measures it (Zhu et al., Texygen: A Benchmarking Platform for Text Generation Models, 2018): sentence
+    level, by NLTK, and where n-grams have no match method 1 of Chen and Cherry (2014), which counts a tenth of one.
+
+    Raises:
+        ValueError: no lines or no references.
+    """
+    return _mean([(line, references) for line in lines])
+
+
+def self_bleu(lines: Sequence[Line]) -> float:
+    """Mean over `lines` of each one's BLEU against all the others, never itself; lower is more diverse.
+
+    Self-BLEU of Texygen; see `bleu`.
+
+    Raises:
+        ValueError: fewer than two lines.
+    """
+    return _mean([(line, [*lines[:index], *lines[index + 1 :]]) for index, line in enumerate(lines)])
+
+
+def _mean(pairs: Sequence[tuple[Line, Sequence[Line]]]) -> float:
+    if not pairs or not all(references for _, references in pairs):
+        raise ValueError("needs lines, and references for each")
+    from nltk.translate import bleu_score  # here, for it takes a second to import
+
+    smooth, weights = bleu_score.SmoothingFunction().method1, [1 / LONGEST] * LONGEST
+    scores = [bleu_score.sentence_bleu(references, line, weights, smooth) for line, references in pairs]
+    return float(np.mean(scores))
+
+
 def _batches(lines: Dataset) -> Iterator[tuple[tf.Tensor, ...]]:
-    for first in range(0, len(lines.tokens), _AT_A_TIME):
-        rows = slice(first, first + _AT_A_TIME)
+    for first in range(0, len(lines.tokens), _LINES_PER_READ):
+        rows = slice(first, first + _LINES_PER_READ)
         yield tuple(tf.constant(values[rows]) for values in (lines.tokens, lines.character, lines.scene))
 
 

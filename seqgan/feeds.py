@@ -1,4 +1,4 @@
-"""Where a graph call gets its batches from."""
+"""Where a graph call gets its batches from: an input pipeline, or lines that are on the device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from seqgan import pipeline
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 
@@ -21,13 +20,13 @@ class Feed(Protocol):
 
     @property
     def spec(self) -> Any:
-        """What `stretch` gives, for the signature of a graph, with the number of batches left open."""
+        """Type of what `stretch` returns, for the signature of a graph, with the number of batches left open."""
 
     def stretch(self, first: int, count: int) -> Any:
-        """Whatever stands for `count` batches of one epoch from batch `first` on; stretches follow one another."""
+        """What stands for `count` batches of one epoch from batch `first` on; stretches follow one another."""
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
-        """One of them, in a graph or outside."""
+        """One batch of a stretch, in a graph or outside."""
 
 
 class ResidentFeed:
@@ -55,13 +54,34 @@ class ResidentFeed:
         return self._order[offset : offset + count]
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
-        """Gathered on the device."""
+        """One batch, gathered on the device."""
         real, character, scene = (tf.cast(tf.gather(values, stretch[index]), tf.int32) for values in self._lines)
         return real, character, scene
 
 
+def batches(config: Config, data: Dataset, first: int) -> tf.data.Dataset:
+    """An input pipeline as a competent first version has it: gathered on the host, fetched ahead of time.
+
+    Returns:
+        Batch `first` and all that come after it, without end: real lines [B, T], character [B] and scene [B].
+    """
+    batch_size, seed = config.batch_size, config.seed
+    epoch, offset = divmod(first, data.batches_per_epoch(batch_size))
+    lines = [tf.constant(values) for values in (data.tokens, data.character, data.scene)]
+
+    def order(number: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(lambda n: data.epoch_order(batch_size, seed, int(n)), [number], tf.int32)
+        return tf.ensure_shape(found, [None, batch_size])
+
+    def gather(chosen: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tuple(tf.gather(values, chosen) for values in lines)
+
+    chosen = tf.data.Dataset.counter(epoch).map(order).unbatch().skip(offset)
+    return chosen.map(gather, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
 class PipelineFeed:
-    """The batches come from `pipeline.batches`, one at a time."""
+    """Batches of the input pipeline, one at a time."""
 
     def __init__(self, config: Config, data: Dataset) -> None:
         self._config = config
@@ -77,12 +97,12 @@ class PipelineFeed:
     def stretch(self, first: int, count: int) -> tuple[tf.Tensor, ...]:
         """The next `count` batches, stacked."""
         if self._batches is None:
-            self._batches = iter(pipeline.batches(self._config, self._data, first))
-        found = [next(self._batches) for _ in range(count)]
-        return tuple(tf.stack(values) for values in zip(*found, strict=True))
+            self._batches = iter(batches(self._config, self._data, first))
+        stretch = [next(self._batches) for _ in range(count)]
+        return tuple(tf.stack(values) for values in zip(*stretch, strict=True))
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
-        """A slice."""
+        """One batch, a slice."""
         real, character, scene = (values[index] for values in stretch)
         return real, character, scene
 

@@ -9,11 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqgan import randomness
 from seqgan.config import Config
-from seqgan.dataset import Sizes
-from seqgan.sampler import Sampler
-from seqgan.vocabulary import END, PAD
+from seqgan.sampler import Sampler, draw_seed
+from seqgan.vocabulary import END, PAD, Sizes
 
 START = 0  # fed before the first token; as in the SeqGAN paper, no id of its own
 
@@ -67,7 +65,7 @@ class Generator(keras.Model):
         return tf.concat([self.character_embedding(character), self.scene_embedding(scene)], axis=-1)
 
     def initial_state(self, batch: int) -> State:
-        """Zeros."""
+        """The state before the first token: zeros."""
         zeros = tf.zeros([batch, self.cell.units])
         return zeros, zeros
 
@@ -117,7 +115,7 @@ class Generator(keras.Model):
             character: [B] int32.
             scene: [B] int32.
             temperature: scalar float32.
-            seed: of the run; a tensor as `randomness.draw_seed` says.
+            seed: of the run; see `draw_seed`.
             draw: scalar integer, the number of this draw in the run; the same gives the same lines.
 
         Returns:
@@ -126,7 +124,7 @@ class Generator(keras.Model):
         first = tf.cast(draw, tf.int32) * self.length
 
         def choose(time: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
-            return sampler(self.logits(hidden) / temperature, randomness.draw_seed(seed, first + time)), ()
+            return sampler(self.logits(hidden) / temperature, draw_seed(seed, first + time)), ()
 
         return self.unfold(choose, character, scene)[0]
 

@@ -1,13 +1,20 @@
-"""An update that is clipped, and skipped whole when its gradient is not finite; all on the device."""
+"""The guard: an update clipped, and skipped whole when its gradient is not finite, all on the device.
+
+Its counters are read here too: which batches were lost, and when there is no point in going on.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from seqgan.checkpoint import variable_name
+from seqgan.errors import NonFiniteUpdatesError
 
 MEMORY = 0.99
 """Share of the running mean of norms that is left after an update: it looks about 100 updates back.
@@ -38,6 +45,9 @@ FLOOR = 1e-3
 A norm below it harms nobody, and is never clipped: with a `clip_norm` of 5, none below 0.005. Without a floor, a mean
 of 0 (of gradients that were 0 throughout the warm-up) would clip all that follows to 0, and so stay 0.
 """
+
+WHY = "for gradient norms or learning rates that were not finite, or ids that do not exist"
+"""Why updates are skipped, in words for messages; the counters do not tell the reasons apart."""
 
 
 class GuardedUpdate:
@@ -140,3 +150,61 @@ class GuardedUpdate:
             return tf.constant(self._clip_norm, tf.float32)
         relative = tf.maximum(self._clip_ratio * self.mean_norm, FLOOR * self._clip_norm)
         return tf.where(self.accepted < WARM_UP, self._clip_norm, tf.minimum(self._clip_norm, relative))
+
+
+class SkipRun(NamedTuple):
+    """Updates skipped one after another."""
+
+    length: int  # updates
+    first: int  # row of the first of them, or 0 if that was before the rows begin
+    last: int  # row of the last of them
+
+
+def skipped_rows(total: np.ndarray, before: float) -> list[int]:
+    """The rows in which an update was skipped.
+
+    Args:
+        total: [batches], the counter of all skips at the end of each batch.
+        before: the same counter before the first.
+    """
+    return np.flatnonzero(np.diff(total, prepend=before) > 0).tolist()
+
+
+def first_skip_run(consecutive: np.ndarray, total: np.ndarray, limit: int) -> SkipRun | None:
+    """The first run of at least `limit` skips, as far as it goes at the end of the batch that completes it.
+
+    Args:
+        consecutive: [batches], the counter of skips in a row at the end of each batch.
+        total: [batches], the counter of all skips.
+        limit: at least 1.
+    """
+    reached = np.flatnonzero(consecutive >= limit)
+    if not reached.size:
+        return None
+    last = int(reached[0])
+    # Not the zeros of `consecutive`: of several updates in one batch, the last good one may be in the midst of it.
+    first = int(np.searchsorted(total, total[last] - consecutive[last], side="right"))
+    return SkipRun(int(consecutive[last]), first, last)
+
+
+def too_many_skips(what: str, skips: int, first: int, last: int, weights: Sequence[Any]) -> NonFiniteUpdatesError:
+    """The error that stops training, to be raised; reads the device, to see what the weights have come to.
+
+    It says no more than is known: other updates may have moved the weights, before the skips, after them, and
+    meanwhile those of the other network.
+
+    Args:
+        what: the network that the updates were of.
+        skips: updates in a row.
+        first: batch of the first of them.
+        last: batch of the last of them.
+        weights: of both networks, for the gradients depend on all of them.
+    """
+    happened = f"{what}: {skips} updates in a row were skipped, in batches {first} to {last}, {WHY}; "
+    finite = np.asarray(tf.stack([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(w))) for w in weights]))
+    broken = [variable_name(weight) for weight, whole in zip(weights, finite, strict=True) if not whole]
+    if not broken:
+        return NonFiniteUpdatesError(f"{happened}they left the weights of the {what} as they were, and all are finite")
+    return NonFiniteUpdatesError(
+        f"{happened}weights are not finite ({broken[0]} and {len(broken) - 1} more), which no skipped update has caused"
+    )

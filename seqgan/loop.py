@@ -1,6 +1,6 @@
 """The optimised training loop: the device is never asked for a number while there is work for it.
 
-Against the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
+Compared with the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
 annealed, the discriminator may be trained less often, lines are resident, the generator learns from the pass in which
 it has drawn its lines, and a window of batches is one graph call in which each batch is compiled by XLA. Each of these
 is a field of the config and a class of its own, so that any of them can be measured alone.
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import annealing, calls, feeds, inputs, metrics, policy, protection, rollout, sampler, skips, steps
+from seqgan import calls, feeds, guard, policy, protection, rollout, sampler, steps
+from seqgan.calls import HISTORY_KEYS, last_row
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.evaluation import Evaluation
-from seqgan.metrics import HISTORY_KEYS, last_row
 from seqgan.networks import Networks
 
 NETWORKS = ("generator", "discriminator")
@@ -43,7 +43,7 @@ class OptimizedLoop:
         self._data = data
         self._start_batch = self._batch = start_batch
         drawn = config.batch_size * config.sequence_length if config.keep_lines else 0
-        self._metrics = metrics.BY_NAME[config.metrics](_COLUMNS + drawn)
+        self._metrics = calls.METRICS_BY_NAME[config.metrics](_COLUMNS + drawn)
         self._feed = feeds.BY_NAME[config.feed](config, data)
         # An input of the graphs and no constant in them, so that they are the same for every seed.
         self._seed = tf.constant(config.seed & 0x7FFFFFFF)
@@ -105,8 +105,8 @@ class OptimizedLoop:
 
     @property
     def temperature(self) -> float:
-        """Of the batch that comes next."""
-        return annealing.temperature(self.config, self._batch // self._data.batches_per_epoch(self.config.batch_size))
+        """Temperature of the policy in the next batch."""
+        return self.config.annealed_temperature(self._batch // self._data.batches_per_epoch(self.config.batch_size))
 
     def describe(self) -> dict[str, Any]:
         """What a record should say of this loop; reads the device."""
@@ -130,11 +130,11 @@ class OptimizedLoop:
         self._metrics.read()
         found = {}
         for network, (_, total), before in zip(NETWORKS, self._counters(), self._skips_before.numpy(), strict=True):
-            found[network] = [self._start_batch + row for row in skips.skipped_rows(total, before)]
+            found[network] = [self._start_batch + row for row in guard.skipped_rows(total, before)]
         return found
 
     def recent(self) -> dict[str, float]:
-        """The newest metrics that can be had without emptying the device's queue, for a progress display.
+        """The newest metrics that can be read without emptying the device's queue, for a progress display.
 
         The newest window is left to the device, so that it has work while the ones before are read; empty at first.
 
@@ -165,9 +165,9 @@ class OptimizedLoop:
         """Reads all but the newest call's metrics, and looks at the counters of skips in all that has arrived."""
         self._metrics.read(leave=1)
         for network, (consecutive, total) in zip(NETWORKS, self._counters(), strict=True):
-            if run := skips.first_run(consecutive, total, self.config.max_consecutive_skips):
+            if run := guard.first_skip_run(consecutive, total, self.config.max_consecutive_skips):
                 first, last = self._start_batch + run.first, self._start_batch + run.last
-                raise skips.stopped(network, run.length, first, last, self.networks.weights)
+                raise guard.too_many_skips(network, run.length, first, last, self.networks.weights)
 
     def _counters(self) -> list[np.ndarray]:
         """For each network its skips in a row and in all, [2, batches] float32, of the batches read so far."""
@@ -218,8 +218,8 @@ class OptimizedLoop:
 
         Lines with a token that does not exist are not trained on: the update is skipped, if its protection can.
         """
-        real, real_exist = inputs.existing(real_sequences, self._data.sizes.vocabulary)
-        fake, fake_exist = inputs.existing(fake_sequences, self._data.sizes.vocabulary)
+        real, real_exist = steps.existing(real_sequences, self._data.sizes.vocabulary)
+        fake, fake_exist = steps.existing(fake_sequences, self._data.sizes.vocabulary)
         apply = functools.partial(self._d_update.apply, allowed=real_exist & fake_exist)
         return steps.discriminator_step(self.networks.discriminator, apply, real, fake)
 
@@ -237,9 +237,9 @@ class OptimizedLoop:
         Lines with a token, character or scene that does not exist are treated as the discriminator's.
         """
         sizes = self._data.sizes
-        tokens, tokens_exist = inputs.existing(sequences, sizes.vocabulary)
-        character, characters_exist = inputs.existing(char_cond, sizes.characters)
-        scene, scenes_exist = inputs.existing(scene_cond, sizes.scenes)
+        tokens, tokens_exist = steps.existing(sequences, sizes.vocabulary)
+        character, characters_exist = steps.existing(char_cond, sizes.characters)
+        scene, scenes_exist = steps.existing(scene_cond, sizes.scenes)
         return steps.policy_gradient_step(
             self.networks.generator,
             self.networks.discriminator,

@@ -1,4 +1,4 @@
-"""The two networks with their optimizers: everything that training changes."""
+"""The two networks with their optimizers, which training changes; and new lines from trained ones."""
 
 from __future__ import annotations
 
@@ -6,11 +6,56 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from seqgan import sampler
+from seqgan.checkpoint import Checkpoint
 from seqgan.config import Config
-from seqgan.dataset import Sizes
-from seqgan.discriminator import Discriminator
 from seqgan.generator import Generator
+from seqgan.vocabulary import UNKNOWN, Sizes
+
+
+class Discriminator(keras.Model):
+    """p(real | line): Kim, Convolutional Neural Networks for Sentence Classification (2014)."""
+
+    def __init__(self, config: Config, sizes: Sizes, seed: int, name: str = "discriminator") -> None:
+        super().__init__(name=name)
+        seeds = iter(np.random.SeedSequence(seed).generate_state(2 + len(config.filter_widths)).tolist())
+        self.embedding = keras.layers.Embedding(
+            sizes.vocabulary,
+            config.embedding_size,
+            embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=next(seeds)),
+            name="token_embedding",
+        )
+        self.convolutions = [
+            keras.layers.Conv1D(
+                config.filters,
+                width,
+                activation="relu",
+                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+                name=f"convolution_{width}",
+            )
+            for width in config.filter_widths
+        ]
+        self.output_layer = keras.layers.Dense(
+            1,
+            activation="sigmoid",
+            kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+            name="output",
+        )
+        with keras.name_scope(name):  # the weights are then called `discriminator/...`, by which a fault finds them
+            self.embedding.build(None)
+            for convolution in self.convolutions:
+                convolution.build((None, config.sequence_length, config.embedding_size))
+            self.output_layer.build((None, config.filters * len(config.filter_widths)))
+        self.built = True
+
+    def call(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Tokens [B, T] int32 -> the probability [B] float32 that each line is real."""
+        embedded = self.embedding(tokens)  # [B, T, E]
+        # Max over time: whether an n-gram occurs, not where.
+        features = [tf.reduce_max(convolution(embedded), axis=1) for convolution in self.convolutions]
+        return self.output_layer(tf.concat(features, axis=-1))[:, 0]
 
 
 class Networks:
@@ -44,6 +89,38 @@ class Networks:
     def variables(self) -> list[keras.Variable]:
         """All that a checkpoint holds."""
         return [*self.adversarial_variables, *self.mle_optimizer.variables]
+
+
+def write_lines(
+    checkpoint: Checkpoint, character: str, scene: str, count: int, temperature: float, seed: int
+) -> list[str]:
+    """`count` lines that `character` might say in `scene`.
+
+    Args:
+        checkpoint: of a training run.
+        character: a name that the script has; a number for synthetic lines.
+        scene: likewise.
+        count: number of lines.
+        temperature: below 1 likelier words, above 1 more surprising ones.
+        seed: the same gives the same lines.
+
+    Raises:
+        InputError: a character or scene that the checkpoint does not know.
+    """
+    vocabulary = checkpoint.vocabulary
+    conditions = vocabulary.character_id(character), vocabulary.scene_id(scene)
+    networks = Networks(checkpoint.config, Sizes.of(vocabulary))
+    checkpoint.restore(networks.weights)
+    draw = _without_unknown if vocabulary.ends else sampler.inverse_cdf
+    who, where = (tf.fill([count], index) for index in conditions)
+    generate = tf.function(networks.generator.sample)
+    tokens = generate(draw, who, where, tf.constant(temperature, tf.float32), seed, tf.constant(0))
+    return [vocabulary.decode(line) for line in np.asarray(tokens)]
+
+
+def _without_unknown(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A sampler for lines that someone is to read: `<unknown>` has no probability."""
+    return sampler.inverse_cdf(logits + tf.one_hot(UNKNOWN, logits.shape[-1], on_value=-1e9, off_value=0.0), seed)
 
 
 def _adam(learning_rate: float, name: str, network: Any) -> keras.optimizers.Adam:

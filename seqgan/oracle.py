@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from seqgan import objectives, sampler
 from seqgan.config import Config
-from seqgan.dataset import Sizes
 from seqgan.generator import Generator
+from seqgan.vocabulary import Sizes
 
 _DRAWS = 2**20
 """Batches of lines in a stream: more than are ever drawn of one."""
@@ -34,8 +34,8 @@ class Oracle:
         """`count` lines, each of a character and a scene drawn at random.
 
         Args:
-            count: of lines.
-            stream: lines of another one are others.
+            count: number of lines.
+            stream: another stream has other lines.
 
         Returns:
             tokens [N, T], character [N] and scene [N], int32 each.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import sampler, skips, steps
+from seqgan import guard, sampler, steps
 from seqgan.config import Config
 from seqgan.dataset import Dataset
 from seqgan.guard import GuardedUpdate
@@ -97,7 +97,7 @@ class Pretraining:
         length = int(update.consecutive)
         if length >= self._config.max_consecutive_skips:
             after = (epoch + 1) * self._data.batches_per_epoch(self._config.batch_size)
-            raise skips.stopped(network, length, after - length, after - 1, self._networks.weights)
+            raise guard.too_many_skips(network, length, after - length, after - 1, self._networks.weights)
 
     def _batches(self, epoch: int) -> tf.data.Dataset:
         data = self._data

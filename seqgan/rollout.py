@@ -19,15 +19,14 @@ import tensorflow as tf
 from seqgan.config import Config
 from seqgan.generator import START
 from seqgan.networks import Networks
-from seqgan.randomness import draw_seed
-from seqgan.sampler import Sampler
+from seqgan.sampler import Sampler, draw_seed
 from seqgan.vocabulary import END, PAD
 
 CPU_BYTES = 2**23
 """Logits of the rows that are completed at a time: more leave the cache, fewer are too little work for each op."""
 
 GPU_BYTES = 2**29
-"""The same for a GPU, which should have few and large calls. At preset `script`, the lines that are judged at once take
+"""Logits on a GPU, which should have few and large calls. At preset `script`, the lines that are judged at once take
 four times as much again."""
 
 SEED = 2**30

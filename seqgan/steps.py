@@ -8,11 +8,30 @@ from typing import Any
 import tensorflow as tf
 
 from seqgan import objectives
-from seqgan.discriminator import Discriminator
 from seqgan.generator import Generator
+from seqgan.networks import Discriminator
 
 Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
 """Changes variables by their gradients: `optimizer.apply`, or that of a `seqgan.protection.Update`."""
+
+
+def existing(ids: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Ids that an embedding of `count` rows can look up.
+
+    Given an id that does not exist, `tf.gather` raises on a CPU, gives zeros on a GPU, and under XLA takes the
+    nearest row, without a word in the last two cases.
+
+    Args:
+        ids: int32 of any shape.
+        count: of ids that exist: 0 to count - 1.
+
+    Returns:
+        The ids with 0 in place of those that do not exist, and whether all of them exist: scalar bool.
+    """
+    # int64, because TensorFlow compares int32 on the host.
+    wide = tf.cast(ids, tf.int64)
+    exists = (wide >= 0) & (wide < count)
+    return tf.where(exists, ids, 0), tf.reduce_all(exists)
 
 
 def mle_step(
@@ -48,8 +67,8 @@ def policy_gradient_step(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """REINFORCE on lines [B, T] drawn at `temperature`, which the generator reads once more.
 
-    The rewards are of each token [B, T], the last one that of the whole line; by default the discriminator's of the
-    line. Gives loss and mean reward of a line before the update.
+    Rewards are of each token [B, T], the last one that of the whole line; by default the discriminator's of the line.
+    Gives loss and mean reward of a line before the update.
     """
     if rewards is None:
         rewards = discriminator(sequences)[:, None]

@@ -30,16 +30,16 @@ LOOPS = {"optimized": "seqgan.loop:OptimizedLoop", "baseline": "baseline.loop:Ba
 
 
 class Observer(Protocol):
-    """Is told how training goes."""
+    """Receives the progress of a training run."""
 
     def epoch_begins(self, phase: str, epoch: int, epochs: int, batches: int) -> None:
         """An epoch (from 0) of `batches` begins, of `epochs` in its phase."""
 
     def advance(self, batches: int, metrics: Mapping[str, float]) -> None:
-        """So many batches more have been done; `metrics` are recent ones."""
+        """`batches` more are done; `metrics` are recent ones."""
 
     def epoch_ends(self, metrics: Mapping[str, float]) -> None:
-        """Means over the epoch's batches."""
+        """An epoch has ended; `metrics` are means over its batches."""
 
 
 @dataclasses.dataclass
@@ -82,7 +82,7 @@ class Training:
         loop: a key of LOOPS.
         script: the file that the data came from, if any.
         folder: for checkpoint and history; made if it is missing.
-        observer: is told how it goes.
+        observer: receives the progress.
         resume: the checkpoint to go on from.
     """
 
@@ -122,12 +122,12 @@ class Training:
 
     @property
     def skipped_updates(self) -> dict[str, int]:
-        """Of the adversarial loop, by network, if it counts them; reads the device."""
+        """Updates that the adversarial loop skipped, by network, if it counts them; reads the device."""
         return dict(self._loop.describe().get("skipped_updates", {}))
 
     @property
     def skipped_batches(self) -> dict[str, list[int]]:
-        """Of the adversarial batches that this object has trained, by network, if the loop knows; reads the device."""
+        """Adversarial batches of this object with a skipped update, by network, if the loop knows; reads the device."""
         return dict(self._loop.describe().get("skipped_batches", {}))
 
     @functools.cached_property

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -100,6 +100,20 @@ class Vocabulary:
     def scene_id(self, name: str) -> int:
         """The id of a scene; InputError names the known ones."""
         return _index(self.scenes, name, "scene")
+
+
+class Sizes(NamedTuple):
+    """Numbers of words, characters and scenes: what the networks must know of the data."""
+
+    vocabulary: int
+    characters: int
+    scenes: int
+    ends: bool  # whether a line may end before T with END, as a script's do and the oracle's do not
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> Sizes:
+        """The sizes of a vocabulary."""
+        return cls(len(vocabulary.words), len(vocabulary.characters), len(vocabulary.scenes), vocabulary.ends)
 
 
 def _index(names: tuple[str, ...], name: str, kind: str) -> int:

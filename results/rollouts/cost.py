@@ -31,7 +31,7 @@ from seqgan.config import Config
 from seqgan.generator import START
 from seqgan.loop import OptimizedLoop
 from seqgan.networks import Networks
-from seqgan.randomness import draw_seed
+from seqgan.sampler import draw_seed
 
 HERE = Path(__file__).parent
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from baseline.loop import BaselineLoop
 from bench import hostsync
+from seqgan.calls import HISTORY_KEYS
 from seqgan.loop import OptimizedLoop
-from seqgan.metrics import HISTORY_KEYS
 
 
 @pytest.fixture

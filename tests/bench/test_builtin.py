@@ -10,7 +10,6 @@ from bench.experiments.survival.plan import canonical
 from bench.experiments.sweep.axis import parse
 from bench.loop import load
 from bench.settings import ARMS, Settings
-from seqgan import annealing
 from seqgan.config import Config
 
 
@@ -217,7 +216,7 @@ def test_what_annealing_does_is_told_from_what_all_the_rest_does():
     fixed = Config.preset(
         "tiny", **{key: plan.loops[builtin.FIXED].options[key] for key in builtin.CHANGES["annealing"]}
     )
-    assert {annealing.temperature(fixed, epoch) for epoch in range(50)} == {fixed.temperature_fixed}
+    assert {fixed.annealed_temperature(epoch) for epoch in range(50)} == {fixed.temperature_fixed}
     assert plan.loops[builtin.FIXED].options.items() > ready.items()
     assert [(pair.changed, pair.reference) for pair in plan.pairs] == [
         ("after", builtin.FIXED),

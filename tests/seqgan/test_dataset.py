@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from seqgan import dataset
 from seqgan.errors import InputError
-from seqgan.vocabulary import Vocabulary
+from seqgan.vocabulary import Sizes, Vocabulary
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5), st.integers(0, 5))
@@ -44,7 +44,7 @@ def test_order_depends_on_seed_and_epoch(lines):
 
 def test_synthetic_lines(tiny, lines):
     assert lines.tokens.shape == (tiny.lines, tiny.sequence_length)
-    assert lines.sizes == dataset.Sizes(tiny.vocabulary_size, tiny.characters, tiny.scenes, ends=False)
+    assert lines.sizes == Sizes(tiny.vocabulary_size, tiny.characters, tiny.scenes, ends=False)
 
 
 def test_script(tiny, script):

@@ -1,11 +1,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import cpuinfo
 import pytest
 import tensorflow as tf
 
-from seqgan import device
+from seqgan import cli, device
+from seqgan.device import CompileCache, CompileCacheError
 
 
 @pytest.mark.parametrize(("gpus", "preset"), [([], "paper"), (["a GPU"], "script")])
@@ -20,3 +23,153 @@ def test_starts_tensorflow_in_silence():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+SMALL = ["mle_epochs=0", "d_epochs=0", "epochs=1", "lines=64", "sequence_length=3", "hidden_size=4"]
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """As before TensorFlow has been imported, and without flags."""
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+
+
+def opened(parent):
+    cache = CompileCache(parent)
+    cache.open()
+    return cache
+
+
+def filled(parent):
+    """The folder of a cache in which a run has left two entries."""
+    cache = opened(parent)
+    for name in ("a.pb", "b.pb"):
+        (cache.folder / name).write_bytes(b"a program")
+    assert cache.close() == 2
+    return cache.folder
+
+
+def entries(folder):
+    return {path.name for path in folder.glob("*.pb")}
+
+
+def test_tells_tensorflow_and_keeps_the_users_flags(fresh, monkeypatch, tmp_path):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--mine=1")
+    folder = opened(tmp_path / "a folder").folder
+    assert folder.parent == tmp_path / "a folder"
+    flags = f'--tf_xla_persistent_cache_directory="{folder}" --tf_xla_persistent_cache_device_types=CPU --mine=1'
+    assert os.environ["TF_XLA_FLAGS"] == flags
+
+
+@pytest.mark.parametrize("own", ["--tf_xla_persistent_cache_directory=/mine", "/a/file/of/flags"])
+def test_the_users_own_cache_wins(fresh, monkeypatch, tmp_path, own):
+    monkeypatch.setenv("TF_XLA_FLAGS", own)
+    assert opened(tmp_path).folder is None
+    assert os.environ["TF_XLA_FLAGS"] == own
+    assert not list(tmp_path.iterdir())
+
+
+def test_is_too_late_once_tensorflow_is_imported(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    cache = opened(tmp_path)
+    assert (cache.folder, cache.close()) == (None, 0)
+    assert cache.describe(0) is None
+    assert os.environ["TF_XLA_FLAGS"] == ""
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda entry: entry.write_bytes(entry.read_bytes()[:4]),
+        lambda entry: entry.write_bytes(entry.read_bytes().upper()),
+        lambda entry: entry.with_name("a.pb.sha256").unlink(),
+        lambda entry: entry.with_name("a.pb.sha256").write_bytes(b"\xff"),
+    ],
+    ids=["cut short", "changed", "never sealed", "seal damaged"],
+)
+def test_damaged_entries_are_dropped(fresh, monkeypatch, tmp_path, harm):
+    folder = filled(tmp_path)
+    harm(folder / "a.pb")
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    assert opened(tmp_path).folder == folder
+    assert {path.name for path in folder.iterdir()} == {"b.pb", "b.pb.sha256"}
+
+
+def test_two_runs_at_once_leave_what_the_next_can_use(fresh, monkeypatch, tmp_path):
+    one = opened(tmp_path)
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    other = opened(tmp_path)
+    for cache in (one, other):  # neither compiler's bytes are the other's
+        (cache.folder / "a.pb").write_text(str(id(cache)))
+        assert cache.close() == 1
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    assert entries(opened(tmp_path).folder) == {"a.pb"}
+
+
+def test_each_machine_has_a_folder_of_its_own(fresh, monkeypatch, tmp_path):
+    here = CompileCache(tmp_path)
+    here.open()
+    found = cpuinfo.get_cpu_info()
+    monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: {**found, "flags": [*found["flags"], "avx1024"]})
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    assert opened(tmp_path).folder != here.folder
+
+
+@pytest.mark.parametrize(
+    ("parent", "free", "says"),
+    [
+        ("/dev/null/x", 1 << 40, "Not a directory"),
+        ('a "quoted" folder', 1 << 40, "no folder with a quotation mark"),
+        ("full", 1 << 20, "less than 256 MiB are free"),
+    ],
+)
+def test_a_folder_of_no_use_is_one_line_and_training_goes_on(fresh, monkeypatch, tmp_path, capsys, parent, free, says):
+    started = []
+    monkeypatch.setattr(device, "start_tensorflow", lambda: started.append(True))
+    monkeypatch.setattr(device.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": free}))
+    cache = CompileCache(tmp_path / parent)
+    cli._start_tensorflow(cache)
+    err = capsys.readouterr().err
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert started
+    assert os.environ["TF_XLA_FLAGS"] == ""
+    assert cache.describe(cache.close()) is None
+    with pytest.raises(CompileCacheError):
+        cache.open()
+
+
+@pytest.mark.parametrize(
+    ("named", "caches"), [("/caches", "/caches"), ("", "/home/me/.cache"), ("not/absolute", "/home/me/.cache")]
+)
+def test_default_cache_parent(monkeypatch, named, caches):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("XDG_CACHE_HOME", named)
+    assert device.default_cache_parent() == Path(caches) / "loop-bench" / "xla"
+
+
+def test_the_two_options_exclude_each_other(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["seqgan", "train", "--compile-cache", "here", "--no-compile-cache"])
+    assert cli.main() == 2
+    assert "--compile-cache here: cannot go with --no-compile-cache" in capsys.readouterr().err
+
+
+def test_the_same_run_again_compiles_nothing(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_XLA_FLAGS"}
+
+    def train(out):
+        settings = [part for setting in SMALL for part in ("--set", setting)]
+        command = [sys.executable, "-m", "seqgan", "train", "--preset", "tiny", *settings]
+        command += ["--compile-cache", tmp_path / "cache", "--out", tmp_path / out]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
+
+    said = train("first")
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert f"programs compiled, and kept for the next run in {folder}: 1\n" in said
+    first = entries(folder)
+    assert len(first) == 1
+    assert f"compiled programs came from {folder}\n" in train("again")
+    assert entries(folder) == first

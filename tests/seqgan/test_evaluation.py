@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import bleu, dataset, evaluation
-from seqgan.evaluation import Evaluation, oracle_nll
+from seqgan import dataset, evaluation
+from seqgan.evaluation import Evaluation, bleu, oracle_nll, self_bleu
 from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining
 
@@ -41,7 +41,7 @@ def test_held_out_nll_is_that_of_a_generator_that_knows_nothing(tiny):
 
 
 def test_held_out_nll_is_a_mean_over_words_and_not_over_padding(tiny, script, monkeypatch):
-    monkeypatch.setattr(evaluation, "_AT_A_TIME", 3)
+    monkeypatch.setattr(evaluation, "_LINES_PER_READ", 3)
     rater, data, networks = made(dataclasses.replace(tiny, held_out=0.2, sequence_length=20, batch_size=8), script)
     out = data.held_out
     logits = networks.generator(*map(tf.constant, (out.tokens, out.character, out.scene)))
@@ -61,8 +61,8 @@ def test_a_script_is_rated_by_bleu_against_lines_held_out_or_else_trained_on(tin
 
 def test_bleu_takes_words_up_to_the_end_of_a_line(tiny, script, monkeypatch):
     asked = []
-    monkeypatch.setattr(bleu, "bleu", lambda lines, references: asked.append((lines, references)) or 0.0)
-    monkeypatch.setattr(bleu, "self_bleu", lambda lines: 0.0)
+    monkeypatch.setattr(evaluation, "bleu", lambda lines, references: asked.append((lines, references)) or 0.0)
+    monkeypatch.setattr(evaluation, "self_bleu", lambda lines: 0.0)
     monkeypatch.setattr(evaluation, "REFERENCES", 3)
     rater, data, _ = made(dataclasses.replace(tiny, sequence_length=20), script)
     rater.bleu()
@@ -81,3 +81,34 @@ def test_lines_are_drawn_at_the_evaluation_temperature_and_not_at_the_loops(tiny
     # As good as no choice: of a generator that knows nothing all the same lines for the same character and scene.
     assert len(np.unique(drawn(evaluation_temperature=1e-6), axis=0)) <= tiny.characters * tiny.scenes
     assert len(np.unique(drawn(), axis=0)) > 300
+
+
+SCRIPT = [["to", "be", "or", "not", "to", "be"], ["that", "is", "the", "question"]]
+
+
+def test_a_line_of_the_script_scores_one_and_foreign_words_zero():
+    assert bleu([SCRIPT[0]], SCRIPT) == pytest.approx(1.0)
+    assert bleu([["words", "words", "words"]], SCRIPT) == 0.0
+    assert bleu([SCRIPT[0], ["words"]], SCRIPT) == pytest.approx(0.5)  # the mean over lines
+
+
+def test_more_in_common_scores_higher_even_without_any_four_words():
+    some, fewer = bleu([["to", "be", "the", "question"]], SCRIPT), bleu([["to", "words", "the", "words"]], SCRIPT)
+    assert 1 > some > fewer > 0
+
+
+def test_a_line_is_never_its_own_reference():
+    assert self_bleu([["a", "b", "c", "d"], ["e", "f", "g", "h"]]) == 0.0
+    assert self_bleu([["a", "b", "c", "d"], ["a", "b", "c", "d"]]) == pytest.approx(
+        1.0
+    )  # of another that says the same
+
+
+def test_an_empty_line_scores_zero():
+    assert bleu([[]], SCRIPT) == 0.0
+
+
+@pytest.mark.parametrize("score", [lambda: bleu([], SCRIPT), lambda: bleu(SCRIPT, []), lambda: self_bleu(SCRIPT[:1])])
+def test_nothing_to_compare_with(score):
+    with pytest.raises(ValueError, match="needs lines, and references"):
+        score()

@@ -25,3 +25,10 @@ def test_batches_are_those_of_the_epochs_orders(tiny, lines, name, stretches):
     np.testing.assert_array_equal(real, lines.tokens[rows])
     np.testing.assert_array_equal(character, lines.character[rows])
     np.testing.assert_array_equal(scene, lines.scene[rows])
+
+
+def test_pipeline_goes_on_over_the_end_of_an_epoch(tiny, lines):
+    found = [real.numpy() for real, _, _ in feeds.batches(tiny, lines, first=19).take(2)]
+    for number, real in zip((19, 20), found, strict=True):
+        rows = lines.epoch_order(tiny.batch_size, tiny.seed, number // 20)[number % 20]
+        np.testing.assert_array_equal(real, lines.tokens[rows])

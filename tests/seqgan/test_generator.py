@@ -3,9 +3,8 @@ import pytest
 import tensorflow as tf
 
 from seqgan import sampler
-from seqgan.dataset import Sizes
 from seqgan.generator import START, Generator
-from seqgan.vocabulary import END, PAD
+from seqgan.vocabulary import END, PAD, Sizes
 
 B = 6
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqgan.guard import FLOOR, MEMORY, WARM_UP, GuardedUpdate
+from seqgan.guard import FLOOR, MEMORY, WARM_UP, GuardedUpdate, SkipRun, first_skip_run, skipped_rows, too_many_skips
 
 BAD = {
     "nan": [np.nan, 1.0, 1.0],
@@ -267,3 +267,50 @@ def test_norm_of_slices_is_that_of_their_sum():
     guard, _, (variable, other) = make(clip_norm=100.0)
     slices = tf.IndexedSlices(tf.constant([3.0, 3.0]), tf.constant([1, 1]), tf.constant([3]))
     assert float(guard.apply([slices, tf.constant([[0.0]])], [variable, other])) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize(
+    ("total", "before", "rows"),
+    [([0, 0, 0], 0, []), ([0, 1, 1, 3], 0, [1, 3]), ([7, 7, 8], 7, [2]), ([8, 8], 7, [0]), ([], 3, [])],
+)
+def test_rows_in_which_the_counter_rises(total, before, rows):
+    assert skipped_rows(np.array(total, np.float32), before) == rows
+
+
+@pytest.mark.parametrize(
+    ("skips", "run"),
+    [
+        ("....", None),
+        (".xx.xx.", None),
+        (".xxx.", SkipRun(3, 1, 3)),
+        ("x.xxxxx", SkipRun(3, 2, 4)),
+        (".xx|..x|.xx|xxx", SkipRun(5, 2, 3)),  # several updates a batch: the run begins behind a good one
+        ("xx|xx", SkipRun(4, 0, 1)),
+        (".|x||x||x|.", SkipRun(3, 1, 5)),  # batches between in which the network is not trained
+    ],
+)
+def test_the_run_that_reaches_the_limit(skips, run):
+    """`x` is a skip and `.` a good update; `|` parts batches, which else are of one update."""
+    batches = skips.split("|") if "|" in skips else list(skips)
+    consecutive, total, rows = 0, 0, []
+    for batch in batches:
+        for update in batch:
+            consecutive, total = (consecutive + 1, total + 1) if update == "x" else (0, total)
+        rows.append((consecutive, total))
+    assert first_skip_run(*np.array(rows, np.float32).T, 3) == run
+
+
+def test_a_run_that_began_before_the_rows():
+    assert first_skip_run(np.array([5.0, 6.0]), np.array([9.0, 10.0]), 5) == SkipRun(5, 0, 0)
+
+
+def test_the_error_says_what_the_weights_have_come_to():
+    weights = [keras.Variable([1.0, 2.0], name=name) for name in "abc"]
+    whole = str(too_many_skips("generator", 4, 3, 6, weights))
+    assert whole.endswith("; they left the weights of the generator as they were, and all are finite")
+    weights[1].assign([np.nan, 1.0])
+    weights[2].assign([np.inf, 1.0])
+    message = str(too_many_skips("generator", 4, 3, 6, weights))
+    assert message.startswith("generator: 4 updates in a row were skipped, in batches 3 to 6, ")
+    assert "weights are not finite (b and 1 more), which no skipped update has caused" in message
+    assert "\n" not in message

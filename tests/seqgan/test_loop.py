@@ -8,11 +8,11 @@ import tensorflow as tf
 from bench import hostsync
 from bench.experiments.survival import Fault
 from bench.experiments.survival.injection import GradientInjection
+from seqgan.calls import HISTORY_KEYS
 from seqgan.checkpoint import variable_name
 from seqgan.config import PROTECTIONS
 from seqgan.errors import NonFiniteUpdatesError
 from seqgan.loop import OptimizedLoop
-from seqgan.metrics import HISTORY_KEYS
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ import pytest
 import tensorflow as tf
 
 from seqgan import rollout, sampler
-from seqgan.dataset import Sizes
 from seqgan.networks import Networks
 from seqgan.rollout import Rollouts
-from seqgan.vocabulary import END, PAD
+from seqgan.vocabulary import END, PAD, Sizes
 
 BATCH = 4
 WHO, WHERE = tf.constant([0, 1, 2, 0]), tf.constant([0, 1, 2, 3])

@@ -8,7 +8,6 @@ import seqgan
 from seqgan import dataset
 from seqgan.errors import InputError
 from seqgan.networks import Networks
-from seqgan.spec import resolve
 
 
 def spec(**options):
@@ -16,7 +15,7 @@ def spec(**options):
 
 
 def test_options_are_config_fields_and_a_script(script):
-    config, data, networks = resolve(spec(script=str(script), epochs=9))
+    config, data, networks = seqgan.resolve(spec(script=str(script), epochs=9))
     assert (config.seed, config.epochs) == (5, 9)
     assert data.vocabulary.characters == ("Hamlet", "Ophelia")
     assert networks is None
@@ -24,7 +23,7 @@ def test_options_are_config_fields_and_a_script(script):
 
 def test_unknown_option():
     with pytest.raises(InputError, match="'epoch' is unknown"):
-        resolve(spec(epoch=9))
+        seqgan.resolve(spec(epoch=9))
 
 
 def test_both_loops_begin_with_the_same_trained_networks():
