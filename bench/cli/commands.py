@@ -17,7 +17,7 @@ from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict, invalid
 from bench.hostsync.command.program import Program, output_to_stderr
-from bench.machine import devices
+from bench.machine import gpu
 from bench.records import checks, references
 from bench.records import gate as gates
 from bench.records import history as histories
@@ -188,7 +188,7 @@ def syncs(
     from bench.hostsync.command.syncs import Syncs
 
     with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
-        found = Syncs.of(wanted, disallow, stack, bool(devices.state()["gpus"]) if trace is None else trace)
+        found = Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
     if as_json:
         print(json.dumps(found.plain(), indent=1))
     elif as_markdown:

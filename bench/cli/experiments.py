@@ -18,7 +18,7 @@ from bench.experiments.ladder.record import Limits as LadderLimits
 from bench.experiments.survival.plan import canonical
 from bench.experiments.sweep.axis import parse
 from bench.experiments.sweep.plan import TIME_LIMIT
-from bench.machine import devices
+from bench.machine import gpu
 from bench.records.gate import Outcome
 from bench.report import files, terminal
 from bench.settings import ARMS, Settings
@@ -132,7 +132,7 @@ def converge(
     plan = builtin.convergence_plan(settings, seeds, epochs, every).model_copy(update={"time_limit": time_limit})
     for loop in plan.loops.values():
         builtin.check(loop.factory, loop.factory, preset, seed, loop.options)
-    devices.share()
+    gpu.share()
     builtin.start_tensorflow()
     from bench.experiments.convergence import running
     from bench.experiments.survival import (
@@ -299,7 +299,7 @@ def ladder(
     builtin.check(builtin.BEFORE, builtin.AFTER, preset, seed, options)
     from bench.experiments.ladder import climb as ladders
 
-    devices.share()
+    gpu.share()
     builtin.start_tensorflow()
     chosen = preset or builtin.default_preset()
     rungs = builtin.ladder(

@@ -12,8 +12,7 @@ from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder import processes
 from bench.experiments.ladder.plan import Ladder
 from bench.experiments.ladder.record import LadderRecord, Limits
-from bench.machine import devices
-from bench.machine.environment import environment
+from bench.machine.environment import environment, state
 from bench.timing.samples import Ended
 
 if TYPE_CHECKING:  # it imports TensorFlow, which wrong arguments should not wait for
@@ -73,7 +72,7 @@ def climb(
     ended, took = _time(turns, ladder, limits, tell)
     return LadderRecord(
         created=datetime.datetime.now(datetime.UTC),
-        environment={**here, "state": devices.state()},
+        environment={**here, "state": state()},
         ladder=ladder,
         findings=findings,
         limits=limits,

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from bench.document import Count, Frozen
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.syncs.record import HostSyncs
 from bench.jobs.pool import Result
+from bench.machine.memory import PeakMemory
 from bench.timing.samples import Start
-
-
-class PeakMemory(Frozen):
-    """The most that was held at a time, less what was held before."""
-
-    of: Literal["device memory", "resident set"]
-    nbytes: Count
 
 
 class Finding(Result):

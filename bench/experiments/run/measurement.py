@@ -22,7 +22,7 @@ from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry import processes
 from bench.experiments.telemetry.record import Telemetry
 from bench.loop import LoopSpec, TrainingLoop, build, describe, load
-from bench.machine import devices, environment
+from bench.machine import environment, gpu
 from bench.settings import ARMS, NULL, TIMED, Settings
 from bench.timing import stopping, work
 from bench.timing import work as touch
@@ -85,7 +85,7 @@ class Measurement:
             tell(len(timed.rounds), rule.share(timed.rounds))
             timed.round()
         self._ended, self._rounds_seconds = ended, time.perf_counter() - started
-        self._state = devices.state()  # while the device is still as warm as it was
+        self._state = environment.state()  # while the device is still as warm as it was
 
     def check_work(self) -> None:
         """Keeps the timed loops' histories, and what speaks against their having done their work."""
@@ -116,7 +116,7 @@ class Measurement:
         """Counts the host's reads of the device in a fresh loop."""
         with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
             loop = self._start(arm)
-        found = counting.count_host_syncs(loop, batches, log.host_ops, trace=bool(devices.state()["gpus"]))
+        found = counting.count_host_syncs(loop, batches, log.host_ops, trace=bool(gpu.states()))
         self._add(arm, host_syncs=found)
         return found
 
@@ -154,7 +154,7 @@ class Measurement:
         return Record(
             created=datetime.datetime.now(datetime.UTC),
             settings=self.settings,
-            environment={**environment.environment(), "state": self._state or devices.state()},
+            environment={**environment.environment(), "state": self._state or environment.state()},
             arms=self._found,
             rounds=tuple(timed.rounds) if timed else (),
             rounds_ended=self._ended,

@@ -11,7 +11,7 @@ import psutil
 from bench.experiments.survival import outcome, running
 from bench.experiments.survival.plan import Plan
 from bench.experiments.survival.record import SurvivalRecord
-from bench.machine import devices
+from bench.machine import gpu
 from bench.machine.environment import environment
 
 MEMORY = 2 * 2**30
@@ -23,7 +23,7 @@ def workers() -> int:
 
     One where they would share a GPU's memory.
     """
-    if devices.state()["gpus"]:
+    if gpu.states():
         return 1
     return max(1, min(len(os.sched_getaffinity(0)), int(psutil.virtual_memory().available) // MEMORY))
 

@@ -14,7 +14,7 @@ from bench.experiments.sweep.trial import Measured
 from bench.jobs import folder as fingerprint
 from bench.jobs import pool
 from bench.jobs.pool import Death, Job
-from bench.machine import devices
+from bench.machine import gpu
 from bench.machine.environment import environment
 
 POINTS = "points"
@@ -36,7 +36,7 @@ def run(sweep: Sweep, folder: Path, tell: Callable[[str], None] = lambda title: 
             or a loop is not to be had.
     """
     # Set for this process as well: beside one that holds all memory of a GPU, no other could have any.
-    devices.share()
+    gpu.share()
     here, settings, points, titles = environment(), sweep.settings, sweep.distinct(), sweep.titles()
     made_of = fingerprint.of_loops((settings.before, settings.after), [settings.options])
     running.same_environment(folder / POINTS, {**here, **made_of})

@@ -20,5 +20,5 @@ def test_a_process_has_a_core_and_memory_and_no_other_on_its_gpu(monkeypatch, gp
     memory = types.SimpleNamespace(available=int(gibibytes * 2**30))
     monkeypatch.setattr(survive.os, "sched_getaffinity", lambda _: {0, 1, 2})
     monkeypatch.setattr(survive.psutil, "virtual_memory", lambda: memory)
-    monkeypatch.setattr(survive.devices, "state", lambda: {"gpus": gpus})
+    monkeypatch.setattr(survive.gpu, "states", lambda: gpus)
     assert survive.workers() == workers
