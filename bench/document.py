@@ -25,20 +25,20 @@ class Frozen(BaseModel):
 
 
 class Document(Frozen):
-    """One that is kept in a file.
+    """A value that is kept in a file.
 
     A class narrows the first two fields to Literals: `kind` tells it from documents of other classes, and
     `schema_version` is to be raised when other fields change.
     """
 
     title: ClassVar[str] = "record"
-    """What it is called in messages."""
+    """The class's name in messages."""
 
     kind: str
     schema_version: int
 
     def write_as(self, path: Path) -> Path:
-        """Writes it, in place of what has the name, whole or not at all.
+        """Writes the file, in place of what has the name, whole or not at all.
 
         Raises:
             UsageError: the folder cannot be written.
@@ -47,11 +47,11 @@ class Document(Frozen):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The one in a file.
+        """The value in a file.
 
         Raises:
             UsageError: there is no such file, or it cannot be read.
-            InvalidRecordError: there is no whole one of this schema in it.
+            InvalidRecordError: there is no whole value of this schema in it.
         """
         try:
             content = path.read_bytes()
@@ -64,7 +64,7 @@ class Document(Frozen):
 
     @classmethod
     def _what_is_wrong(cls, error: ValidationError) -> str:
-        """In one line, what matters most first."""
+        """The first of the errors in one line; another kind or schema comes before all others."""
         errors = error.errors()
         given = {str(each["loc"][0]): each["input"] for each in errors if len(each["loc"]) == 1}
         kind, schema = (cls.model_fields[name].default for name in ("kind", "schema_version"))

@@ -1,4 +1,4 @@
-"""What the user can put right, told apart from what is a defect of ours."""
+"""Errors that the user can put right, told apart from defects of ours."""
 
 
 class UsageError(ValueError):
@@ -11,5 +11,5 @@ class UsageError(ValueError):
 class InvalidRecordError(UsageError):
     """A file is there and holds no whole record of this version's schema.
 
-    Told apart because a gate must not take it for wrong use: a run that was killed leaves such a thing.
+    A gate must not take it for wrong use: a run that was killed leaves such a file.
     """

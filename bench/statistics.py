@@ -1,4 +1,4 @@
-"""What can be said from samples: pure functions on arrays."""
+"""Estimates with confidence intervals, and checks of stability: pure functions on arrays of samples."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from scipy import stats
 FEWEST_PAIRS = 10
 """Below this a percentile bootstrap's 95% is a good deal less; tests/bench/test_statistics.py measures its coverage."""
 
+
 TRIMMED = 0.2
-"""Share of the samples that is left out at each end: the usual one (Wilcox, Introduction to Robust Estimation and
-Hypothesis Testing, 2012, section 3.5). A hiccup of the machine moves nothing, and the interval is narrower than that
-of the median: by a fifth for the times of training loops on two CPU cores."""
+"""Share of the samples that a trimmed mean leaves out at each end: the usual one (Wilcox, Introduction to Robust
+Estimation and Hypothesis Testing, 2012, section 3.5). A hiccup of the machine moves nothing, and the interval is
+narrower than that of the median: by a fifth for the times of training loops on two CPU cores."""
+
+
+SIGNIFICANT = 0.001
+"""Level of the checks of stability. There are two a run, on every change: at 1 in 20, every tenth run would be
+reported for nothing."""
+
+
+LONGEST = 1000
+"""Samples in which a trend is looked for; more are thinned to so many."""
 
 
 class Interval(NamedTuple):
@@ -26,17 +36,17 @@ class Interval(NamedTuple):
     high: float
 
     def holds(self, value: float) -> bool:
-        """Whether `value` lies inside."""
+        """Whether `value` lies within the limits."""
         return self.low <= value <= self.high
 
     @property
     def width(self) -> float:
-        """Of a ratio's interval, as a share: 0.03 when the upper limit is 3% above the lower one."""
+        """Width of a ratio's interval, as a share: 0.03 when the upper limit is 3% above the lower one."""
         return self.high / self.low - 1.0 if self.low else float("inf")
 
     @property
     def reciprocal(self) -> Interval:
-        """Of a ratio's interval: that of the ratio turned over."""
+        """The interval of 1/ratio, from that of a ratio."""
         return Interval(1 / self.estimate, 1 / self.high, 1 / self.low if self.low else float("inf"))
 
 
@@ -46,6 +56,30 @@ class Spread(NamedTuple):
     median: float
     low: float  # 25th percentile
     high: float  # 75th percentile
+
+
+class Drift(NamedTuple):
+    """The trend over a run."""
+
+    change: float  # from the first round to the last, as a share: 0.1 is 10% more at the end
+    p_value: float  # that there is none
+
+    @property
+    def significant(self) -> bool:
+        """Whether there is a trend."""
+        return self.p_value < SIGNIFICANT
+
+
+class Autocorrelation(NamedTuple):
+    """The correlation of each round with the next."""
+
+    lag_1: float  # from -1 to 1
+    p_value: float  # that there is none, or a negative one
+
+    @property
+    def significant(self) -> bool:
+        """Whether rounds resemble their neighbours: intervals that take them for independent are then too narrow."""
+        return self.p_value < SIGNIFICANT
 
 
 def spread(samples: np.ndarray) -> Spread:
@@ -172,9 +206,26 @@ def poisson_interval(events: int, confidence: float = 0.95) -> Interval:
     return Interval(float(events), low, float(stats.chi2.ppf(1 - tail, 2 * events + 2) / 2))
 
 
-def _batch(samples: Sequence[np.ndarray]) -> int:
-    """Resamples made at a time: all at once would take gigabytes of a long run."""
-    return max(1, 2**21 // max(sample.size for sample in samples))
+def drift(samples: np.ndarray) -> Drift:
+    """The trend of positive samples [n] in the order in which they were taken.
+
+    Mann-Kendall's test (Kendall's tau against the order) and the slope of Theil and Sen (Sen, JASA 63, 1968) on
+    the logarithm; neither is moved by outliers.
+    """
+    logs = np.log(_thinned(samples))
+    order = np.arange(len(logs))
+    if len(logs) < 3 or np.ptp(logs) == 0:
+        return Drift(0.0, 1.0)
+    slope = stats.theilslopes(logs, order).slope
+    return Drift(float(np.expm1(slope * order[-1])), float(stats.kendalltau(order, logs).pvalue))
+
+
+def autocorrelation(samples: np.ndarray) -> Autocorrelation:
+    """Spearman's rank correlation of positive samples [n] with the ones that follow them, tested one-sided."""
+    if len(samples) < 4 or np.ptp(samples[1:]) == 0 or np.ptp(samples[:-1]) == 0:
+        return Autocorrelation(0.0, 1.0)
+    found = stats.spearmanr(samples[:-1], samples[1:], alternative="greater")
+    return Autocorrelation(float(found.statistic), float(found.pvalue))
 
 
 def _positive(samples: np.ndarray) -> np.ndarray:
@@ -187,7 +238,7 @@ def _positive(samples: np.ndarray) -> np.ndarray:
 
 
 def _bootstrap(logs: Sequence[np.ndarray], confidence: float, seed: int) -> Interval:
-    """Of the trimmed mean of the first, less that of the second if there is one; turned back from the logarithm."""
+    """The trimmed mean of the first, less that of the second if there is one, with its interval, as a ratio again."""
 
     def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
         middles: list[np.ndarray] = [stats.trim_mean(sample, TRIMMED, axis=axis) for sample in samples]
@@ -208,60 +259,12 @@ def _bootstrap(logs: Sequence[np.ndarray], confidence: float, seed: int) -> Inte
     return Interval(estimate, float(np.exp(found.low)), float(np.exp(found.high)))
 
 
-SIGNIFICANT = 0.001
-"""Two checks a run, on every change: at 1 in 20 someone would be told of nothing every tenth time."""
-
-LONGEST = 1000
-"""Samples that a trend is looked for in."""
-
-
-class Drift(NamedTuple):
-    """A trend over a run."""
-
-    change: float  # from the first round to the last, as a share: 0.1 is 10% more at the end
-    p_value: float  # of there being none
-
-    @property
-    def significant(self) -> bool:
-        """Whether there is one."""
-        return self.p_value < SIGNIFICANT
-
-
-class Autocorrelation(NamedTuple):
-    """How much of one round is in the next."""
-
-    lag_1: float  # from -1 to 1
-    p_value: float  # of there being none, or a negative one
-
-    @property
-    def significant(self) -> bool:
-        """Whether rounds resemble their neighbours: intervals that take them for independent are then too narrow."""
-        return self.p_value < SIGNIFICANT
-
-
-def drift(samples: np.ndarray) -> Drift:
-    """The trend of positive samples [n] in the order in which they were taken.
-
-    Mann-Kendall's test (Kendall's tau against the order) and the slope of Theil and Sen (Sen, JASA 63, 1968) on
-    the logarithm; neither is moved by outliers.
-    """
-    logs = np.log(_thinned(samples))
-    order = np.arange(len(logs))
-    if len(logs) < 3 or np.ptp(logs) == 0:
-        return Drift(0.0, 1.0)
-    slope = stats.theilslopes(logs, order).slope
-    return Drift(float(np.expm1(slope * order[-1])), float(stats.kendalltau(order, logs).pvalue))
+def _batch(samples: Sequence[np.ndarray]) -> int:
+    """Resamples that are drawn at a time: all at once would take gigabytes of a long run."""
+    return max(1, 2**21 // max(sample.size for sample in samples))
 
 
 def _thinned(samples: np.ndarray) -> np.ndarray:
-    """Medians of so many neighbours that no more than LONGEST are left: a slope is taken of each pair of them."""
-    together = -(-len(samples) // LONGEST)
-    return np.array([np.median(samples[i : i + together]) for i in range(0, len(samples), together)])
-
-
-def autocorrelation(samples: np.ndarray) -> Autocorrelation:
-    """Of positive samples [n] with the ones that follow them: Spearman's rank correlation, one-sided."""
-    if len(samples) < 4 or np.ptp(samples[1:]) == 0 or np.ptp(samples[:-1]) == 0:
-        return Autocorrelation(0.0, 1.0)
-    found = stats.spearmanr(samples[:-1], samples[1:], alternative="greater")
-    return Autocorrelation(float(found.statistic), float(found.pvalue))
+    """Medians of neighbours, at most LONGEST of them: a slope is taken of each pair."""
+    group = -(-len(samples) // LONGEST)
+    return np.array([np.median(samples[i : i + group]) for i in range(0, len(samples), group)])

@@ -9,7 +9,7 @@ from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
 from bench.experiments.convergence.plan import EPOCHS
-from bench.machine import devices
+from bench.machine import gpu
 from bench.report import files
 from bench.settings import ARMS
 
@@ -23,7 +23,7 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
     if not seeds:
         pytest.skip("takes long: --convergence was not given")
     progress.stage("starting TensorFlow")
-    devices.share()
+    gpu.share()
     from bench.experiments.convergence.experiment import converge
     from bench.jobs import pool
 

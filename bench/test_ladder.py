@@ -9,7 +9,7 @@ from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
 from bench.experiments.ladder import climb
-from bench.machine import devices
+from bench.machine import gpu
 from bench.report import files
 
 
@@ -19,7 +19,7 @@ def test_ladder(progress: ProgressDisplay, pytestconfig: pytest.Config, at_end: 
     if not pytestconfig.getoption("ladder"):
         pytest.skip("takes long: --ladder was not given")
     progress.stage("starting TensorFlow")
-    devices.share()
+    gpu.share()
     settings = options.settings(pytestconfig)
     folder = options.results(pytestconfig) / f"ladder-{settings.preset}"
     rungs, limits = builtin.ladder(settings), options.ladder_limits(pytestconfig)

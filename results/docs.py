@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from bench import builtin
 from bench.document import Document, write_whole
 from bench.experiments import kinds
 from bench.records.claims import report as claims
@@ -56,7 +57,8 @@ def pages(found: dict[Path, Document], reports: dict[Path, Report]) -> Iterator[
     for name, (where, titles) in IN_README.items():
         report = reports[RESULTS / where]
         text = _with(text, name, report.only(titles) if titles else report)
-    evidence = Evidence.of(found[RESULTS / where] for where in CLAIMED)
+    claimed = (found[RESULTS / where] for where in CLAIMED)
+    evidence = Evidence.of(claimed, (builtin.BEFORE, builtin.AFTER), builtin.FIXED)
     yield README, _with(text, "claims", claims.report(evidence))
 
 

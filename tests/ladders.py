@@ -8,10 +8,10 @@ import numpy as np
 from records import ENVIRONMENT
 
 from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.ladder.finding import Finding, PeakMemory
 from bench.experiments.ladder.plan import Ladder, Rung
-from bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
+from bench.experiments.ladder.record import Finding, LadderLimits, LadderRecord, Turn
 from bench.experiments.syncs.record import HostSyncs, ReadSite
+from bench.machine.memory import PeakMemory
 from bench.settings import NULL
 from bench.timing.rounds import balanced_orders
 from bench.timing.samples import Start

@@ -17,10 +17,10 @@ from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict, invalid
 from bench.hostsync.command.program import Program, output_to_stderr
-from bench.machine import devices
-from bench.records import checks, references
+from bench.machine import gpu
 from bench.records import gate as gates
 from bench.records import history as histories
+from bench.records import references
 from bench.records import report as records
 from bench.records.change import Change
 from bench.records.gate import Decision, Limits, Outcome
@@ -51,7 +51,10 @@ def compare(
     """
     found = Change.of(Record.read(first), Record.read(second))
     terminal.show(
-        terminal.console(in_a_pipe=160), records.two(found), records.two_footer(found), f"{first.name} → {second.name}"
+        terminal.console(in_a_pipe=160),
+        records.comparison(found),
+        records.comparison_footer(found),
+        f"{first.name} → {second.name}",
     )
 
 
@@ -73,7 +76,7 @@ def history(
             f"{first.settings.before} → {first.settings.after}, preset {first.settings.preset}, "
             f"{references.machine_name(first)}"
         )
-        terminal.show(terminal.console(in_a_pipe=160), records.over_time(each, folder), [], title)
+        terminal.show(terminal.console(in_a_pipe=160), records.history(each, folder), [], title)
     for problem in unreadable:
         terminal.complain(f"left out: {problem}")
 
@@ -114,7 +117,7 @@ def gate(
         decision = gates.judge(judged, limits, held_against)
     except InvalidRecordError as error:
         decision = Decision.invalid(str(error))
-    print(json.dumps(checks.plain(decision), indent=1) if as_json else decision.line)
+    print(json.dumps(records.plain(decision), indent=1) if as_json else decision.line)
     github.publish(decision, sys.stderr)
     raise typer.Exit(decision.outcome)
 
@@ -188,7 +191,7 @@ def syncs(
     from bench.hostsync.command.syncs import Syncs
 
     with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
-        found = Syncs.of(wanted, disallow, stack, bool(devices.state()["gpus"]) if trace is None else trace)
+        found = Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
     if as_json:
         print(json.dumps(found.plain(), indent=1))
     elif as_markdown:

@@ -85,10 +85,12 @@ def claims(
 
     Example: python -m bench claims results/runs/RECORD.json results/runs/survival/survival.json
     """
+    from bench import builtin
     from bench.records.claims import report as of_claims
     from bench.records.claims.evidence import Evidence
 
-    publish(of_claims.report(Evidence.of(map(kinds.read, records))), format, into, name, check)
+    evidence = Evidence.of(map(kinds.read, records), (builtin.BEFORE, builtin.AFTER), builtin.FIXED)
+    publish(of_claims.report(evidence), format, into, name, check)
 
 
 def publish(shown: Report, wanted: Format | None, into: Path | None, name: str | None, check: bool) -> None:

@@ -18,7 +18,7 @@ from bench.experiments.ladder.record import LadderLimits
 from bench.experiments.survival.plan import canonical
 from bench.experiments.sweep.axis import parse
 from bench.experiments.sweep.plan import TIME_LIMIT
-from bench.machine import devices
+from bench.machine import gpu
 from bench.records.gate import Outcome
 from bench.report import files, terminal
 from bench.settings import ARMS, Settings
@@ -132,7 +132,7 @@ def converge(
     plan = builtin.convergence_plan(settings, seeds, epochs, every).model_copy(update={"time_limit": time_limit})
     for loop in plan.loops.values():
         builtin.check(loop.factory, loop.factory, preset, seed, loop.options)
-    devices.share()
+    gpu.share()
     builtin.start_tensorflow()
     # TensorFlow, which wrong arguments and `--help` should not wait for
     from bench.experiments.convergence import experiment as convergences
@@ -298,7 +298,7 @@ def ladder(
     builtin.check(builtin.BEFORE, builtin.AFTER, preset, seed, options)
     from bench.experiments.ladder import climb as ladders
 
-    devices.share()
+    gpu.share()
     builtin.start_tensorflow()
     chosen = preset or builtin.default_preset()
     rungs = builtin.ladder(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from bench.records import checks
+from bench.records import report
 from bench.records.gate import Decision, Outcome
 from bench.report import markdown
 
@@ -30,7 +30,7 @@ def publish(decision: Decision, log: TextIO, environment: Mapping[str, str] = os
     if level := _LEVELS.get(decision.outcome):
         print(f"::{level} title=loop-bench gate::{_escape(decision.line)}", file=log, flush=True)
     if summary := environment.get("GITHUB_STEP_SUMMARY"):
-        text = f"{markdown.render(checks.frame(decision))}\nloop-bench gate: {decision.outcome.name.lower()}\n"
+        text = f"{markdown.render(report.checks(decision))}\nloop-bench gate: {decision.outcome.name.lower()}\n"
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from bench.cli import options
 from bench.cli.progress import BATCH_OF_ALL, STARTING, ProgressDisplay
 from bench.errors import InvalidRecordError, UsageError
-from bench.machine import devices
+from bench.machine import gpu
 
 if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
     from bench.cli.closing import Closing
@@ -153,7 +153,7 @@ def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measu
 
     progress.stage("starting TensorFlow, loading the loops")
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
-    devices.share()
+    gpu.share()
     made = Measurement(options.settings(pytestconfig))
     pytestconfig.stash[_MEASUREMENT] = made
     return made

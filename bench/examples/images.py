@@ -15,7 +15,7 @@ BATCH, SIDE, CLASSES = 32, 28, 10
 
 
 class ImageLoop:
-    """What both have in common: the network, the images, and one training step as a graph."""
+    """The part that both loops share: the network, the images, and one training step as a graph."""
 
     def __init__(self, seed: int) -> None:
         keras.utils.set_random_seed(seed)
@@ -67,7 +67,7 @@ class OnHost(ImageLoop):
         self._train = tf.function(self._step)
 
     def run(self, batches: int) -> None:
-        """Trains exactly that many more."""
+        """Trains exactly that many more batches."""
         for _ in range(batches):
             rows = self._rows()
             images = self._images[rows].astype(np.float32) / 255.0
@@ -89,16 +89,16 @@ class OnDevice(ImageLoop):
         self._train = train
 
     def run(self, batches: int) -> None:
-        """Trains exactly that many more; their losses are still being computed on return."""
+        """Trains exactly that many more batches; their losses are still being computed on return."""
         for _ in range(batches):
             self._losses.append(self._train(tf.constant(self._rows().start)))
 
 
 def on_host(spec: Any) -> ImageLoop:
-    """Before."""
+    """The loop before."""
     return OnHost(spec.seed)
 
 
 def on_device(spec: Any) -> ImageLoop:
-    """After."""
+    """The loop after."""
     return OnDevice(spec.seed)

@@ -46,7 +46,7 @@ class ReadLoss(keras.callbacks.Callback):
 
 
 class FitLoop:
-    """`fit`, for so many batches more."""
+    """A loop that trains by calling `fit`."""
 
     def __init__(self, seed: int, batches_in_a_call: int, callbacks: list[keras.callbacks.Callback]) -> None:
         keras.utils.set_random_seed(seed)
@@ -65,7 +65,7 @@ class FitLoop:
         self._callbacks = callbacks
 
     def run(self, batches: int) -> None:
-        """Trains exactly that many more."""
+        """Trains exactly that many more batches."""
         self._model.fit(self._data.take(batches), callbacks=self._callbacks, shuffle=False, verbose=0)
 
     def history(self) -> dict[str, np.ndarray]:
@@ -79,10 +79,10 @@ class FitLoop:
 
 
 def reading(spec: Any) -> FitLoop:
-    """Before."""
+    """The loop before."""
     return FitLoop(spec.seed, 1, [ReadLoss()])
 
 
 def keeping(spec: Any) -> FitLoop:
-    """After."""
+    """The loop after."""
     return FitLoop(spec.seed, 10, [])

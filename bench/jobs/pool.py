@@ -20,7 +20,7 @@ from bench.document import write_whole
 from bench.errors import UsageError
 from bench.jobs.folder import LockedFolder
 from bench.jobs.forkserver import Forked, ForkServer
-from bench.machine import devices
+from bench.machine import environment
 
 REFUSED = 2
 """The exit code of a job that was asked for something wrong: a defect of the question, and no result.
@@ -111,7 +111,7 @@ def workers() -> int:
 
     One where they would share a GPU's memory.
     """
-    if devices.state()["gpus"]:
+    if environment.state()["gpus"]:
         return 1
     return max(1, min(len(os.sched_getaffinity(0)), int(psutil.virtual_memory().available) // PROCESS_BYTES))
 

@@ -1,4 +1,4 @@
-"""What a record must say of the machine and the software for its numbers to mean anything later."""
+"""What a record says of the machine and the software, without which its numbers mean nothing later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import cpuinfo
 import psutil
-import pynvml
+
+from bench.machine import gpu
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pytest-benchmark")
 
@@ -29,10 +30,10 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
         "gpus": [
-            tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-            for gpu in tf.config.list_physical_devices("GPU")
+            tf.config.experimental.get_device_details(device).get("device_name", device.name)
+            for device in tf.config.list_physical_devices("GPU")
         ],
-        "gpu_driver": _gpu_driver(),
+        "gpu_driver": gpu.driver(),
         "cuda_build": build.get("cuda_version"),
         "cudnn_build": build.get("cudnn_version"),
         # Set for a whole process, and it decides how a GPU's memory is handed out.
@@ -41,23 +42,26 @@ def environment() -> dict[str, Any]:
     }
 
 
-def machine(found: dict[str, Any]) -> str:
+def state() -> dict[str, Any]:
+    """Load and clocks of the CPU, and the state of each GPU, at this moment; plain values."""
+    try:
+        frequency = psutil.cpu_freq()
+    except OSError:  # some virtual machines have the file and do not let it be read
+        frequency = None
+    return {
+        "load_average": [round(load, 2) for load in os.getloadavg()],  # over 1, 5 and 15 minutes
+        "cpu_mhz": round(frequency.current) if frequency else None,
+        "gpus": gpu.states(),
+    }
+
+
+def machine(recorded: dict[str, Any]) -> str:
     """One line that names the machine and what runs on it, from what `environment` gave."""
-    processor = f"{found['cores']} cores of {found['cpu']}"
-    device = f"{', '.join(found['gpus'])} (driver {found['gpu_driver']}), {processor}" if found["gpus"] else processor
-    versions = found["versions"]
-    return f"{device}; TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, Python {found['python']}"
-
-
-def _gpu_driver() -> str | None:
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        return str(pynvml.nvmlSystemGetDriverVersion())
-    finally:
-        pynvml.nvmlShutdown()
+    hardware = f"{recorded['cores']} cores of {recorded['cpu']}"
+    if recorded["gpus"]:
+        hardware = f"{', '.join(recorded['gpus'])} (driver {recorded['gpu_driver']}), {hardware}"
+    versions = recorded["versions"]
+    return f"{hardware}; TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, Python {recorded['python']}"
 
 
 def _commit() -> dict[str, Any]:

@@ -1,29 +1,149 @@
-"""Whether TensorFlow computes on a GPU here: a run that was meant for one must not pass on a CPU."""
+"""The machine's GPUs, as NVML, CUDA and TensorFlow know them.
+
+TensorFlow is imported only where it computes: the telemetry sampler, which needs NVML, must start fast and stay small.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pynvml
-import tensorflow as tf
 
 from bench.errors import UsageError
-from bench.machine import devices
+
+_REASONS = {
+    "software power cap": pynvml.nvmlClocksEventReasonSwPowerCap,
+    "hardware slowdown": pynvml.nvmlClocksEventReasonHwSlowdown,
+    "software thermal slowdown": pynvml.nvmlClocksEventReasonSwThermalSlowdown,
+    "hardware thermal slowdown": pynvml.nvmlClocksEventReasonHwThermalSlowdown,
+    "hardware power brake": pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
+    "sync boost": pynvml.nvmlClocksEventReasonSyncBoost,
+}
+"""Why clocks are lower than they could be, as NVML's nvmlClocksEventReasons names it; not idling, nor a setting."""
+
+_CUDA = "libcuda.so.1"
 
 _SIZE = 64
 """Rows and columns of the matrices that are multiplied: sums that float32, and TensorFloat-32, hold exactly."""
 
 
+@contextlib.contextmanager
+def nvml() -> Iterator[None]:
+    """Keeps NVML initialised; the functions of `pynvml` can be called inside.
+
+    Raises:
+        pynvml.NVMLError: there is no driver.
+    """
+    pynvml.nvmlInit()
+    try:
+        yield
+    finally:
+        pynvml.nvmlShutdown()
+
+
+@contextlib.contextmanager
+def handles() -> Iterator[list[Any]]:
+    """NVML's handles of all GPUs, valid inside; none without a driver, or where it refuses one of them."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        with contextlib.suppress(pynvml.NVMLError):
+            stack.enter_context(nvml())
+            found = _handles()
+        yield found
+
+
+def _handles() -> list[Any]:
+    return [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+
+
+def asking(handle: Any) -> Callable[..., Any]:
+    """A way to ask NVML about a GPU, by the name of its function and further arguments; None is what it refuses."""
+
+    def ask(name: str, *arguments: Any) -> Any:
+        try:
+            return getattr(pynvml, name)(handle, *arguments)
+        except pynvml.NVMLError:  # each reading by itself: containers and virtual GPUs refuse some of them
+            return None
+
+    return ask
+
+
+def throttles(reasons: int | None) -> list[str] | None:
+    """The names of what keeps clocks low, from what nvmlDeviceGetCurrentClocksEventReasons gives, or refuses to."""
+    return None if reasons is None else [name for name, bit in _REASONS.items() if reasons & bit]
+
+
+def driver() -> str | None:
+    """The driver's version; None without one."""
+    try:
+        with nvml():
+            return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None
+
+
+def states() -> list[dict[str, Any]]:
+    """Clocks, throttling and other users of each GPU at this moment, as plain values; empty without a driver."""
+    with handles() as found:
+        return [_state(handle) for handle in found]
+
+
+def _state(handle: Any) -> dict[str, Any]:
+    ask = asking(handle)
+    processes = ask("nvmlDeviceGetComputeRunningProcesses")
+    return {
+        "name": ask("nvmlDeviceGetName"),
+        "sm_mhz": ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM),
+        "max_sm_mhz": ask("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM),
+        "memory_mhz": ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_MEM),
+        "throttled_by": throttles(ask("nvmlDeviceGetCurrentClocksEventReasons")),
+        # Less this one: by their numbers it cannot be told, for in a container they are those of the host.
+        "other_processes": None if processes is None else max(0, len(processes) - 1),
+    }
+
+
+def bus(number: int) -> str | None:
+    """The PCI address of a GPU, `0000:1b:00.0`, by its number as CUDA counts; None where CUDA does not say it.
+
+    TensorFlow counts as CUDA does, unless tf.config hides GPUs or splits one; NVML counts otherwise. See
+    cuDeviceGetPCIBusId in the CUDA driver API's reference. **Not tried on a GPU.**
+    """
+    try:
+        cuda = ctypes.CDLL(_CUDA)
+    except OSError:
+        return None
+    device, text = ctypes.c_int(), ctypes.create_string_buffer(32)
+    if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), number):
+        return None
+    if cuda.cuDeviceGetPCIBusId(text, len(text), device):
+        return None
+    return text.value.decode("ascii").lower()
+
+
+def share() -> None:
+    """Leaves memory of a GPU to other processes; to be called before TensorFlow starts, which else takes all of it."""
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
+
 def require() -> str:
-    """Has the first GPU compute something; gives the name that TensorFlow has for it.
+    """Has the first GPU compute something, for a run that was meant for a GPU must not pass on a CPU.
+
+    Returns:
+        The name that TensorFlow has for the GPU.
 
     Raises:
         UsageError: there is none, or it does not compute; it says what TensorFlow and NVML see.
     """
     # By default this process would take all memory of the GPU, and those in which loops have faults need some.
-    devices.share()
+    share()
+    import tensorflow as tf
+
     if not tf.config.list_physical_devices("GPU"):
-        raise UsageError(f"--require-gpu: TensorFlow sees no GPU; {_why()}")
+        raise UsageError(f"--require-gpu: TensorFlow sees no GPU; {_why_none()}")
     try:
         with tf.device("/GPU:0"):
             product = tf.matmul(tf.ones([_SIZE, _SIZE]), tf.ones([_SIZE, _SIZE]))
@@ -37,27 +157,24 @@ def require() -> str:
     return str(product.device)
 
 
-def _why() -> str:
+def _why_none() -> str:
     """What NVML sees, and what can be done about it."""
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return f"NVML finds no driver ({error}): there is no NVIDIA GPU here, or a container was not given it"
-    try:
-        driver, names = pynvml.nvmlSystemGetDriverVersion(), _names()
-    except pynvml.NVMLError as error:
-        return f"NVML finds a driver and fails ({error})"
-    finally:
-        pynvml.nvmlShutdown()
-    return f"NVML sees {', '.join(names) or 'none either'} (driver {driver}): {_remedy(names)}"
-
-
-def _names() -> list[str]:
-    handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
-    return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(nvml())
+        except pynvml.NVMLError as error:
+            return f"NVML finds no driver ({error}): there is no NVIDIA GPU here, or a container was not given it"
+        try:
+            version = pynvml.nvmlSystemGetDriverVersion()
+            names = [str(pynvml.nvmlDeviceGetName(handle)) for handle in _handles()]
+        except pynvml.NVMLError as error:
+            return f"NVML finds a driver and fails ({error})"
+    return f"NVML sees {', '.join(names) or 'none either'} (driver {version}): {_remedy(names)}"
 
 
 def _remedy(names: list[str]) -> str:
+    import tensorflow as tf
+
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None:
         return f"CUDA_VISIBLE_DEVICES={hidden!r} may hide it"

@@ -1,22 +1,100 @@
-"""From one record to another: what became of the loops, as far as the two can be compared."""
+"""What differs between two records, and what changed from one to the other as far as they can be compared.
+
+Absolute ms/batch is compared only between records of the same machine, software, loops and work; ratios of the two
+loops also between machines.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from bench.errors import InvalidRecordError
 from bench.experiments.run.figures import Comparison
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid
-from bench.records import comparability
 from bench.settings import ARMS
 from bench.statistics import Interval, unpaired_ratio_interval
 from bench.timing import samples
 
+MACHINE = {
+    "gpus": "GPU",
+    "gpu_driver": "GPU driver",
+    "cuda_build": "CUDA",
+    "cudnn_build": "cuDNN",
+    "cpu": "CPU",
+    "cores": "CPU cores",
+}
+"""Fields of the environment that describe the machine and decide how long a batch takes, with their titles."""
+
+SOFTWARE = {"tensorflow": "TensorFlow", "keras": "Keras"}
+"""Packages that decide it too. (Not NumPy: nothing of it runs in a batch whose length matters.)"""
+
+WORK = {"preset": "preset", "batches": "batches in a block", "options": "options"}
+"""Settings that decide what a batch is."""
+
+
+def same_machine(one: Record, other: Record) -> bool:
+    """Whether both were made on machines that look alike."""
+    return all(one.environment.get(key) == other.environment.get(key) for key in MACHINE)
+
+
+def same_conditions(one: Record, other: Record) -> bool:
+    """Whether ms/batch of the two can be compared: loops, work, machine and software are the same."""
+    return not (differing_loops(one, other) or differences(one, other))
+
+
+def differences(one: Record, other: Record) -> list[str]:
+    """What makes ms/batch of the same loops incomparable, each as `TensorFlow 2.21.0, there 2.20.0`; empty if nothing.
+
+    Which loops they are is not looked at: see `differing_loops`.
+    """
+    found = []
+    for key, title in MACHINE.items():
+        found += _difference(title, one.environment.get(key), other.environment.get(key))
+    here, there = one.environment.get("versions", {}), other.environment.get("versions", {})
+    for key, title in SOFTWARE.items():
+        found += _difference(title, here.get(key), there.get(key))
+    found += _difference("Python", *(_minor(record.environment.get("python")) for record in (one, other)))
+    return found + differing_work(one, other)
+
+
+def differing_work(one: Record, other: Record) -> list[str]:
+    """Settings that make them different work, each in words."""
+    found = []
+    for key, title in WORK.items():
+        found += _difference(title, getattr(one.settings, key), getattr(other.settings, key))
+    return found
+
+
+def differing_loops(record: Record, reference: Record) -> list[str]:
+    """Arms whose loop is another one than in the reference, each in words."""
+    return [
+        f"{arm} is {record.arms[arm].factory}, there {reference.arms[arm].factory}"
+        for arm in ARMS
+        if record.arms[arm].factory != reference.arms[arm].factory
+    ]
+
+
+def _difference(title: str, here: Any, there: Any) -> list[str]:
+    return [] if here == there else [f"{title} {_words(here)}, there {_words(there)}"]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_words, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={each}" for key, each in value.items()) or "none"
+    return "unknown" if value is None else str(value)
+
+
+def _minor(python: Any) -> str | None:
+    return None if python is None else ".".join(str(python).split(".")[:2])
+
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """The ratios are second/first: above 1 is more."""
+    """Two records side by side; the ratios are second/first: above 1 is more."""
 
     first: Comparison
     second: Comparison
@@ -27,7 +105,7 @@ class Change:
 
     @classmethod
     def of(cls, first: Record, second: Record) -> Change:
-        """Between two records.
+        """The change between two records.
 
         Raises:
             InvalidRecordError: nothing can be concluded from one of them.
@@ -35,12 +113,19 @@ class Change:
         for title, record in (("first", first), ("second", second)):
             if problems := invalid(record):
                 raise InvalidRecordError(f"the {title} record is invalid: {'; '.join(problems)}")
-        differing, other_loops = comparability.differences(second, first), comparability.arms(second, first)
         ms, speed_up = {}, None
-        if not (differing or other_loops):
+        if same_conditions(second, first):
             for arm in ARMS:
                 there, here = (samples.milliseconds(record.rounds, arm) for record in (first, second))
                 ms[arm] = unpaired_ratio_interval(here, there)
-        if not (other_loops or comparability.settings(second, first)):
+        other_loops = differing_loops(second, first)
+        if not (other_loops or differing_work(second, first)):
             speed_up = unpaired_ratio_interval(samples.ratios(second.rounds), samples.ratios(first.rounds))
-        return cls(Comparison.of(first), Comparison.of(second), ms, speed_up, tuple(differing), tuple(other_loops))
+        return cls(
+            first=Comparison.of(first),
+            second=Comparison.of(second),
+            ms_per_batch=ms,
+            speed_up=speed_up,
+            differing=tuple(differences(second, first)),
+            other_loops=tuple(other_loops),
+        )

@@ -14,19 +14,20 @@ from typing import Self
 
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid, suspicion
-from bench.records import comparability
+from bench.records.change import differences, differing_loops
 from bench.statistics import Interval, total_ratio_interval, unpaired_ratio_interval
 from bench.timing import samples
 
 CONFIDENCE = 0.999
-"""Of the gate's intervals. A gate is asked on every change: of a hundred answers at 95%, a few would be wrong by
-chance. At this one and with the default precision, what is called a slowdown begins halfway to the default limit."""
+"""Confidence of the gate's intervals. A gate is asked on every change: of a hundred answers at 95%, a few would be
+wrong by chance. At this one and with the default precision, what is called a slowdown begins halfway to the default
+limit."""
 
 MAX_SLOWDOWN = 0.05
 
 
 class Outcome(enum.IntEnum):
-    """Of a gate, and of each of its checks; the value is the exit code. 2 is wrong use, as everywhere."""
+    """How a gate, or one of its checks, came out; the value is the exit code. 2 is wrong use, as everywhere."""
 
     PASSED = 0
     FAILED = 1
@@ -39,7 +40,7 @@ _GRAVEST_FIRST = (Outcome.INVALID, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a record must keep to."""
+    """What a gate allows a record, and asks of it."""
 
     max_slowdown: float = MAX_SLOWDOWN  # as a share: 0.05 is 5% more ms/batch
     max_syncs: float | None = None  # host syncs a batch, of the loop after
@@ -59,23 +60,23 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """All the answers; the gravest is the gate's own."""
+    """A gate's checks with their outcomes; the gravest is the gate's own."""
 
     checks: tuple[Check, ...]
 
     @classmethod
     def invalid(cls, *reasons: str) -> Self:
-        """When there is nothing to be asked."""
+        """A decision without checks: there is nothing to judge, for these reasons."""
         return cls(tuple(Check("validity", Outcome.INVALID, reason) for reason in reasons))
 
     @property
     def outcome(self) -> Outcome:
-        """Of the gate."""
+        """The gravest of the checks' outcomes."""
         return min((check.outcome for check in self.checks), key=_GRAVEST_FIRST.index)
 
     @property
     def line(self) -> str:
-        """What failed and by how much; if nothing did, what was found."""
+        """One line: what failed and by how much; if nothing did, what was measured."""
         same = [check.text for check in self.checks if check.outcome == self.outcome]
         return f"{self.outcome.name.lower()}: {'; '.join(same)}"
 
@@ -91,7 +92,7 @@ def judge(record: Record, limits: Limits, reference: Record | None = None) -> De
     broken = [f"the record: {problem}" for problem in invalid(record)]
     if reference is not None:
         broken += [f"the reference: {problem}" for problem in invalid(reference)]
-        broken += comparability.arms(record, reference) or comparability.differences(record, reference)
+        broken += differing_loops(record, reference) or differences(record, reference)
     if broken:
         return Decision.invalid(*broken)
     checks = _slowdown(record, limits.max_slowdown, reference)
@@ -142,7 +143,7 @@ def slowdown_against(record: Record, reference: Record) -> tuple[Interval, float
 
 
 def _widened(interval: Interval, factor: float) -> Interval:
-    """By a factor, which may be above 1 or below, on both sides."""
+    """Widens an interval on both sides by a factor, which may be above 1 or below."""
     more = max(factor, 1 / factor)
     return Interval(interval.estimate, interval.low / more, interval.high * more)
 
@@ -214,7 +215,7 @@ def _syncs(record: Record, limit: float) -> Check:
     counted = record.arms["after"].host_syncs
     if counted is None:
         return Check("syncs", Outcome.INVALID, "the host syncs of after were not counted", limit=limit)
-    found = counted.reads_per_batch
-    text = f"after makes {found:.3g} host syncs a batch (limit {limit:g})"
-    outcome = Outcome.PASSED if found <= limit else Outcome.FAILED
-    return Check("syncs", outcome, text, Interval(found, found, found), limit)
+    reads = counted.reads_per_batch
+    text = f"after makes {reads:.3g} host syncs a batch (limit {limit:g})"
+    outcome = Outcome.PASSED if reads <= limit else Outcome.FAILED
+    return Check("syncs", outcome, text, Interval(reads, reads, reads), limit)

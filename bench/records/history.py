@@ -13,7 +13,7 @@ import ruptures
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid
-from bench.records import comparability
+from bench.records.change import differing_loops, differing_work, same_machine
 from bench.statistics import Interval
 from bench.timing import samples as rounds
 
@@ -44,14 +44,14 @@ class History:
 
 
 def read(folder: Path) -> tuple[list[History], list[str]]:
-    """All the histories in a folder and those below it, and which files there are left out, and why.
+    """All the histories in a folder and those below it, and which files are left out, and why.
 
     Raises:
         UsageError: there is no such folder, or no record in it.
     """
     if not folder.is_dir():
         raise UsageError(f"results {folder}: no such folder")
-    found: dict[Path, Record] = {}
+    records: dict[Path, Record] = {}
     left_out: list[str] = []
     for path in sorted(folder.rglob("*.json")):
         try:
@@ -61,11 +61,11 @@ def read(folder: Path) -> tuple[list[History], list[str]]:
             continue
         if problems := invalid(record):
             left_out.append(f"record {path}: invalid: {'; '.join(problems)}")
-        elif record not in found.values():  # a reference is a copy of the record that was accepted
-            found[path] = record
-    if not found:
+        elif record not in records.values():  # a reference is a copy of the record that was accepted
+            records[path] = record
+    if not records:
         raise UsageError(f"results {folder}: no valid record in it" + "".join(f"; {each}" for each in left_out[:1]))
-    return [of(group) for group in _alike(found)], left_out
+    return [of(group) for group in _alike(records)], left_out
 
 
 def of(records: dict[Path, Record]) -> History:
@@ -118,8 +118,8 @@ def _alike(records: dict[Path, Record]) -> Iterable[dict[Path, Record]]:
     for path, record in records.items():
         for group in groups:
             first = next(iter(group.values()))
-            same = not comparability.arms(record, first) and not comparability.settings(record, first)
-            if same and comparability.same_machine(record, first):
+            same_work = not (differing_loops(record, first) or differing_work(record, first))
+            if same_work and same_machine(record, first):
                 group[path] = record
                 break
         else:

@@ -1,4 +1,4 @@
-"""The records that others are held against: one for each machine and kind of run."""
+"""The references that gates hold records against: one for each machine and kind of run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.record import Record
-from bench.records import comparability
+from bench.records.change import differences, differing_loops
 
 _NAME = "reference-*.json"
 
@@ -47,7 +47,7 @@ def find(record: Record, where: Path) -> Record:
         except InvalidRecordError as error:  # of another machine or an older version, and no matter if one suits
             unsuitable.append(str(error))
             continue
-        differing = comparability.arms(record, reference) + comparability.differences(record, reference)
+        differing = differing_loops(record, reference) + differences(record, reference)
         if not differing:
             return reference
         unsuitable.append(f"{each.relative_to(where)} differs in {'; '.join(differing)}")
@@ -63,9 +63,9 @@ def machine_name(record: Record) -> str:
     Raises:
         UsageError: the record does not say what it was made on.
     """
-    found = record.environment
+    machine = record.environment
     try:
-        text = " ".join(found["gpus"]) or f"{found['cpu']} {found['cores']} cores"
+        text = " ".join(machine["gpus"]) or f"{machine['cpu']} {machine['cores']} cores"
     except (KeyError, TypeError):
         raise UsageError("the record does not say what machine it was made on") from None
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -37,7 +37,7 @@ from rich.progress import track
 
 from bench.experiments.run.record import Arm, Record
 from bench.records import gate
-from bench.records.comparability import MACHINE
+from bench.records.change import MACHINE
 from bench.report import markdown
 from bench.settings import ARMS, Settings
 from bench.statistics import spread, wilson_interval

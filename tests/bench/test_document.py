@@ -1,7 +1,9 @@
+import math
 import os
 import pathlib
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 from records import record
 
 from bench import document
@@ -64,3 +66,24 @@ def test_texts_and_bytes_are_written_as_they_are(tmp_path, content, whole):
     path = document.write_whole(tmp_path / "new" / "file", content)
     assert path.read_bytes() == whole
     assert list(path.parent.iterdir()) == [path]
+
+
+ANY = [-1, 0, 1, 0.5, math.inf, math.nan]
+
+
+def taken(kind):
+    adapter = TypeAdapter(kind)
+
+    def is_taken(value):
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+    return [value for value in ANY if is_taken(value)]
+
+
+@pytest.mark.parametrize(("kind", "values"), [("Seconds", [1, 0.5]), ("NotNegative", [0, 1, 0.5]), ("Count", [0, 1])])
+def test_what_they_can_be(kind, values):
+    assert taken(getattr(document, kind)) == values

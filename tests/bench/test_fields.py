@@ -10,8 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from bench.document import Document
-from bench.machine import devices
-from bench.machine.environment import environment
+from bench.machine.environment import environment, state
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "results" / "FIELDS.md"
@@ -77,7 +76,7 @@ def test_there_is_no_other_section():
 
 def test_of_the_environment():
     assert sorted(named(SECTIONS["environment"])) == sorted([*environment(), "state"])
-    assert sorted(named(SECTIONS["state"])) == sorted(devices.state())
+    assert sorted(named(SECTIONS["state"])) == sorted(state())
 
 
 def test_each_has_a_type_and_a_meaning_or_a_unit():

@@ -12,8 +12,7 @@ from bench.experiments.ladder.plan import Ladder
 from bench.experiments.ladder.record import LadderLimits, LadderRecord
 from bench.experiments.ladder.trial import RungTrial, finding
 from bench.jobs.gather import Run, gather, in_processes
-from bench.machine import devices
-from bench.machine.environment import environment
+from bench.machine.environment import environment, state
 from bench.timing import stopping
 
 if TYPE_CHECKING:  # it imports TensorFlow, which wrong arguments should not wait for
@@ -94,7 +93,7 @@ def climb(
     ended, took = turns.timed.run(stopping.rule(limits.rounds, limits.max_time), progress)
     return LadderRecord(
         created=datetime.datetime.now(datetime.UTC),
-        environment={**here, "state": devices.state()},
+        environment={**here, "state": state()},
         ladder=ladder,
         findings=findings,
         limits=limits,

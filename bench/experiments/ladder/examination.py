@@ -7,13 +7,13 @@ import dataclasses
 from bench import hostsync
 from bench.experiments.equivalence.check import equivalence
 from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.ladder.finding import Finding
-from bench.experiments.ladder.memory import Gauge
 from bench.experiments.ladder.plan import Rung
+from bench.experiments.ladder.record import Finding
 from bench.experiments.ladder.trial import RungTrial
 from bench.experiments.syncs import counting
 from bench.loop import LoopSpec, TrainingLoop, build, load
-from bench.machine import devices
+from bench.machine import gpu
+from bench.machine.memory import Gauge
 from bench.timing.clock import start, warm_up_tensorflow
 
 BATCHES = 100
@@ -42,7 +42,7 @@ def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
     factory, gauge = load(rung.factory), Gauge()
     with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
         loop, took = start(rung.factory, factory, _spec(rung, spec))
-    syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(devices.state()["gpus"]))
+    syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(gpu.states()))
     memory = gauge.peak()
     del loop
     return Finding(start=took, host_syncs=syncs, memory=memory, equivalence=_compared(rung, baseline, spec))

@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 
 from bench import statistics
-from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.plan import Rung
-from bench.experiments.ladder.record import LadderRecord
+from bench.experiments.ladder.record import Finding, LadderRecord
 from bench.settings import NULL
 from bench.statistics import Interval, Spread
 

@@ -8,12 +8,24 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from bench.document import Document, Frozen, NotNegative, Seconds
-from bench.experiments.ladder.finding import Finding
+from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.ladder.plan import Ladder
+from bench.experiments.syncs.record import HostSyncs
+from bench.machine.memory import PeakMemory
 from bench.settings import NULL
-from bench.timing.samples import Ended
+from bench.timing.samples import Ended, Start
 
 SCHEMA: Final = 2
+
+
+class Finding(Frozen):
+    """What is known of one rung; None: not looked at, or its process died first."""
+
+    start: Start | None = None
+    host_syncs: HostSyncs | None = None
+    memory: PeakMemory | None = None
+    equivalence: Equivalence | None = None  # with the baseline; None for the baseline itself, too
+    died: str = ""  # what its process died of, in words; empty when it came to its end
 
 
 class LadderLimits(Frozen):

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from bench.experiments.ladder.finding import Finding
 from bench.experiments.ladder.plan import Ladder, Rung
+from bench.experiments.ladder.record import Finding
 from bench.jobs.trial import Result, Trial
 
 

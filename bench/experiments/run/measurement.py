@@ -22,7 +22,7 @@ from bench.experiments.telemetry import trial as telemetry
 from bench.experiments.telemetry.record import Telemetry
 from bench.jobs import pool
 from bench.loop import LoopSpec, TrainingLoop, build, load
-from bench.machine import devices, environment
+from bench.machine import environment, gpu
 from bench.settings import ARMS, NULL, TIMED, Settings
 from bench.timing import stopping, work
 from bench.timing.clock import start, warm_up_tensorflow
@@ -77,7 +77,7 @@ class Measurement:
             rule: in place of the settings'.
         """
         self._ended, self._rounds_seconds = self.timed.run(rule or self.rule(), tell)
-        self._state = devices.state()  # while the device is still as warm as it was
+        self._state = environment.state()  # while the device is still as warm as it was
 
     def rule(self) -> StoppingRule:
         """The stopping rule of the settings."""
@@ -108,7 +108,7 @@ class Measurement:
         """Counts the host's reads of the device in a fresh loop."""
         with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
             loop = self._start(arm)
-        found = counting.count_host_syncs(loop, batches, log.host_ops, trace=bool(devices.state()["gpus"]))
+        found = counting.count_host_syncs(loop, batches, log.host_ops, trace=bool(gpu.states()))
         self._add(arm, host_syncs=found)
         return found
 
@@ -148,7 +148,7 @@ class Measurement:
         return Record(
             created=datetime.datetime.now(datetime.UTC),
             settings=self.settings,
-            environment={**environment.environment(), "state": self._state or devices.state()},
+            environment={**environment.environment(), "state": self._state or environment.state()},
             arms=self._found,
             rounds=tuple(timed.rounds) if timed else (),
             rounds_ended=self._ended,

@@ -13,7 +13,7 @@ from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured, PointTrial, Timed
 from bench.jobs.gather import Run, gather, in_processes
 from bench.jobs.trial import CrashError
-from bench.machine import devices
+from bench.machine import gpu
 from bench.machine.environment import environment
 from bench.settings import ARMS
 
@@ -42,7 +42,7 @@ def sweep(
     Raises:
         UsageError: see `gather`.
     """
-    devices.share()
+    gpu.share()
     here, titles, points = environment(), plan.titles(), plan.distinct()
     trials = [PointTrial.of(point, titles[key]) for key, point in points.items()]
     results = gather(trials, folder / POINTS, environment=here, progress=progress, run=run)

@@ -26,7 +26,7 @@ class GpuSample(Frozen):
     sm_mhz: Count | None = None
     memory_mhz: Count | None = None
     celsius: int | None = None
-    throttled_by: tuple[str, ...] | None = None  # see bench.machine.devices.throttles
+    throttled_by: tuple[str, ...] | None = None  # see bench.machine.gpu.throttles
 
 
 class Sample(Frozen):

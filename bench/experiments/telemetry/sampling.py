@@ -1,4 +1,4 @@
-"""Has a process of its own look on while a loop trains in this one."""
+"""Samples this process from another one while a loop trains here."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Sampler:
     """Samples of this process and of the GPUs, taken while it is entered.
 
     Args:
-        interval: seconds from one to the next.
+        interval: seconds from one sample to the next.
 
     Attributes:
-        began_in_time: whether the first one was there when it had been entered.
+        began_in_time: whether the first sample was there when it had been entered.
     """
 
     def __init__(self, interval: float = INTERVAL) -> None:
@@ -57,7 +57,7 @@ class Sampler:
             self._notes.close()
 
     def samples(self) -> tuple[Sample, ...]:
-        """Those that were taken until now."""
+        """The samples taken until now."""
         lines = _written(self._lines).splitlines(keepends=True)
         return tuple(Sample.model_validate_json(line) for line in lines if line.endswith("\n"))
 
@@ -70,7 +70,7 @@ class Sampler:
         return f"the sampler ended with code {code}: {said[-1]}"
 
     def _await_first(self) -> bool:
-        """Until it has imported what it needs, which takes time from whatever runs beside it; whether it has."""
+        """Waits until the process has imported what it needs, which slows what runs beside it; whether it has."""
         until = time.monotonic() + _PATIENCE
         while not (there := bool(self.samples())) and self._process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
@@ -78,5 +78,5 @@ class Sampler:
 
 
 def _written(file: IO[bytes]) -> str:
-    """What has been written; where the sampler, which shares the file's position, writes next stays as it is."""
+    """A file's content; its position, which the sampler's process shares and writes at, stays."""
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")

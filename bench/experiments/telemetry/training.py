@@ -1,14 +1,22 @@
-"""A stretch of a loop's training, undisturbed, and what the process says of itself after it."""
+"""Trains stretches of a loop: one undisturbed, measured by its process before and after; one under the profiler."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import resource
+import tempfile
 import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
 
+from bench.experiments.profile import events, timeline, trial
+from bench.experiments.telemetry.record import Copies, CopyKind, TracedStretch
+from bench.hostsync import copies, profiler
+from bench.hostsync.copies import Copy
 from bench.loop import TrainingLoop
-from bench.machine import cuda, memory
+from bench.machine import gpu, memory
 from bench.timing import clock
 
 LEAST_BLOCKS = 3
@@ -17,10 +25,12 @@ WARM_UP = 1.0
 """Seconds, at least, of the last run before the stretch: what NVML says of a moment is a mean over up to a second
 before it (its documentation of nvmlUtilization_t and nvmlDeviceGetPowerUsage)."""
 
+_PS = 1e-12
+
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What is known of a stretch without anybody's looking on."""
+    """Measurements of an undisturbed stretch that its own process can take."""
 
     batches: int
     began: float  # seconds, by time.monotonic
@@ -76,7 +86,7 @@ def _run(loop: TrainingLoop, batches: int, blocks: int) -> tuple[float, float]:
 
 def _used(allocated: tuple[int, ...]) -> tuple[str, ...]:
     """The buses of the GPUs of which anything was handed out; none unless all are known."""
-    buses = [cuda.bus(number) for number, nbytes in enumerate(allocated) if nbytes]
+    buses = [gpu.bus(number) for number, nbytes in enumerate(allocated) if nbytes]
     known = tuple(bus for bus in buses if bus is not None)
     return known if len(known) == len(buses) else ()
 
@@ -84,3 +94,55 @@ def _used(allocated: tuple[int, ...]) -> tuple[str, ...]:
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def trace(loop: TrainingLoop, batches: int) -> TracedStretch:
+    """Trains so many batches under TensorFlow's profiler: how long the device was busy, and what was copied.
+
+    Raises:
+        ProfilerError: there is no trace to be had.
+    """
+    with tempfile.TemporaryDirectory(prefix="telemetry-") as folder:
+        trial.run_traced(loop, batches, Path(folder), events.EXPENSIVE)
+        return of_trace(profiler.read(Path(folder)), batches)
+
+
+def of_trace(space: Any, batches: int) -> TracedStretch:
+    """The stretch that is marked in a trace.
+
+    Args:
+        space: a `tensorflow.tsl.profiler.protobuf.xplane_pb2.XSpace`.
+        batches: of the stretch.
+
+    Raises:
+        ProfilerError: no stretch is marked.
+    """
+    marked = events.traced(space)
+    spent = timeline.account(marked.ops, marked.begin, marked.end)
+    origin = copies.trace_started(space) * 1e-9
+    begin, end = (origin + moment * _PS for moment in (marked.begin, marked.end))
+    return TracedStretch(
+        device=marked.device,
+        batches=batches,
+        seconds=(marked.end - marked.begin) * _PS,
+        busy=spent.busy * _PS,
+        longest_gap=float(spent.gaps.max(initial=0.0)) * _PS,
+        copies=by_kind(copy for copy in copies.of_kinds(space, *get_args(CopyKind)) if begin <= copy.started < end),
+        problems=marked.problems,
+    )
+
+
+def by_kind(traced: Iterable[Copy]) -> tuple[Copies, ...]:
+    """Sums of copies by their kind; kinds without any are omitted."""
+    listed = list(traced)
+    groups = {kind: [copy for copy in listed if copy.kind == kind] for kind in get_args(CopyKind)}
+    return tuple(
+        Copies(
+            kind=kind,
+            count=len(group),
+            nbytes=sum(copy.nbytes for copy in group),
+            seconds=sum(copy.seconds for copy in group),
+        )
+        for kind, group in groups.items()
+        if group
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.experiments.telemetry import tracing, training
+from bench.experiments.telemetry import training
 from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
 from bench.experiments.telemetry.sampling import Sampler
 from bench.experiments.telemetry.training import Trained
@@ -63,7 +63,7 @@ def _traced(loop: TrainingLoop, batches: int, found: Stretch, seconds: float) ->
     wanted = 1e3 * min(TRACED_SECONDS, seconds / 5)
     blocks = max(1, round(wanted / (batches * found.ms_per_batch)))
     try:
-        traced = tracing.trace(loop, blocks * batches)
+        traced = training.trace(loop, blocks * batches)
     except Exception as error:  # the profiler's, or the loop's under it; what was seen without it is not lost for that
         return None, f"not traced: {error_line(error)}"
     if traced.device == "CPU" or not traced.busy:  # a plane may be there, and empty, where CUPTI is refused

@@ -1,13 +1,13 @@
-"""The records that claims are held against."""
+"""The records that claims are held against, and the answers that they give."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 from collections.abc import Iterable
 from typing import Any, Self
 
-from bench import builtin
 from bench.document import Document
 from bench.errors import UsageError
 from bench.experiments.convergence.record import ConvergenceRecord
@@ -16,45 +16,51 @@ from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict, invalid
 from bench.experiments.survival.record import SurvivalRecord
 from bench.settings import ARMS
+from bench.statistics import Interval
 
-Used = Record | SurvivalRecord | ConvergenceRecord
+ClaimRecord = Record | SurvivalRecord | ConvergenceRecord
 """The records that say something of a claim."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """At most one record of each kind."""
+    """At most one record of each kind that says something of a claim."""
 
     run: Record | None = None
     survival: SurvivalRecord | None = None
     convergence: ConvergenceRecord | None = None
+    fixed_temperature: str = ""  # name, in the convergence plan, of the loop after without annealing
 
     @classmethod
-    def of(cls, records: Iterable[Document]) -> Self:
-        """The records by their kinds.
+    def of(cls, records: Iterable[Document], factories: tuple[str, str], fixed_temperature: str) -> Self:
+        """The evidence in some records.
+
+        Args:
+            records: at most one of each kind.
+            factories: the loops before and after that the claims were made of, each as module:factory.
+            fixed_temperature: the name, in a convergence plan, of the loop after without annealing.
 
         Raises:
-            UsageError: two of one kind, one that says nothing of any claim, or one of other loops than those that the
-            claims were made of.
+            UsageError: two records of one kind, one that says nothing of any claim, or one of other loops.
         """
-        found: dict[str, Any] = {}
+        by_kind: dict[str, Any] = {}
         for record in records:
-            if not isinstance(record, Used):
+            if not isinstance(record, ClaimRecord):
                 raise UsageError(f"a {record.title} says nothing of the claims: a run, survival and convergence do")
-            if record.kind in found:
+            if record.kind in by_kind:
                 raise UsageError(f"two records of kind {record.kind!r}: one of each")
-            if _factories(record) != (builtin.BEFORE, builtin.AFTER):
+            if _factories(record) != factories:
                 raise UsageError(
                     f"the {record.title} is of {' and '.join(_factories(record))}: the claims were made of "
-                    f"{builtin.BEFORE} and {builtin.AFTER}"
+                    f"{' and '.join(factories)}"
                 )
-            found[record.kind] = record
-        return cls(**found)
+            by_kind[record.kind] = record
+        return cls(**by_kind, fixed_temperature=fixed_temperature)
 
     @property
-    def records(self) -> tuple[Used, ...]:
-        """Those that there are."""
-        return tuple(filter(None, (getattr(self, field.name) for field in dataclasses.fields(self))))
+    def records(self) -> tuple[ClaimRecord, ...]:
+        """The records that there are."""
+        return tuple(record for record in (self.run, self.survival, self.convergence) if record)
 
     @property
     def valid_run(self) -> Record | None:
@@ -68,7 +74,7 @@ class Evidence:
 
     @functools.cached_property
     def why_no_run(self) -> str:
-        """In words; empty with a valid one."""
+        """Why there is no valid run, in words; empty with one."""
         if self.run is None:
             return "no record of a run is given: pytest bench/ --benchmark-only makes one"
         if problems := invalid(self.run):
@@ -78,12 +84,67 @@ class Evidence:
 
     @property
     def has_gpu(self) -> bool:
-        """Whether the run was on one."""
+        """Whether the run was on a GPU."""
         return bool(self.run and self.run.environment["gpus"])
 
 
-def _factories(record: Used) -> tuple[str, str]:
+def _factories(record: ClaimRecord) -> tuple[str, str]:
     if isinstance(record, Record):
         return record.settings.before, record.settings.after
     before, after = (record.plan.loops[arm].factory for arm in ARMS)
     return before, after
+
+
+class ClaimVerdict(enum.StrEnum):
+    """Whether a claim is true, as far as records say."""
+
+    HOLDS = "holds"
+    DOES_NOT_HOLD = "does not hold"
+    CANNOT_BE_TOLD = "cannot be told here"
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A claim, what was measured, and the verdict."""
+
+    claim: str  # in a word or two
+    said: str  # as it was made
+    measured: str  # with unit and interval; empty for nothing
+    verdict: ClaimVerdict
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What was said; its methods make the answers to it."""
+
+    name: str
+    said: str
+
+    def holds(self, measured: str, why: str) -> Answer:
+        """The answer when it is as it was said."""
+        return Answer(self.name, self.said, measured, ClaimVerdict.HOLDS, why)
+
+    def does_not_hold(self, measured: str, why: str) -> Answer:
+        """The answer when it is not, or not in every part."""
+        return Answer(self.name, self.said, measured, ClaimVerdict.DOES_NOT_HOLD, why)
+
+    def cannot_be_told(self, why: str, measured: str = "") -> Answer:
+        """The answer when the records do not say."""
+        return Answer(self.name, self.said, measured, ClaimVerdict.CANNOT_BE_TOLD, why)
+
+    def within(self, wanted: tuple[float, float], interval: Interval, measured: str) -> Answer:
+        """The answer by whether an interval lies in the range that was said, outside of it, or over an end of it."""
+        least, most = wanted
+        if least <= interval.low and interval.high <= most:
+            return self.holds(measured, f"the whole interval lies between {least:g} and {most:g}")
+        if interval.low > most:
+            return self.does_not_hold(measured, f"it is more than was said: the whole interval lies above {most:g}")
+        if interval.high < least:
+            return self.does_not_hold(measured, f"it is less than was said: the whole interval lies below {least:g}")
+        return self.cannot_be_told(f"the interval reaches over {least if interval.low < least else most:g}", measured)
+
+
+def times(ratio: Interval) -> str:
+    """A ratio of times before/after with its interval: `3.06× (95%: 3.01 to 3.12)`."""
+    return f"{ratio.estimate:.2f}× (95%: {ratio.low:.2f} to {ratio.high:.2f})"

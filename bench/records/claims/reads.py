@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable
 
 from bench.experiments.syncs.record import HostSyncs
-from bench.records.claims.answer import Answer, Claim
-from bench.records.claims.evidence import Evidence
+from bench.records.claims.evidence import Answer, Claim, Evidence
 from bench.settings import ARMS
 
 BEFORE, AFTER_IN_TEN = 8, 4
-"""Host syncs: a batch before, in ten batches after."""
+"""Host syncs that were said: a batch before, in ten batches after."""
 
 TIMES = 10 * BEFORE / AFTER_IN_TEN
 
@@ -23,23 +22,23 @@ TRANSFERS = Claim("transfers to the host", f"as many fewer as syncs: {TIMES:.0f}
 VISIBILITY = Claim("visibility", "the metrics of every batch can still be seen (no figure was given)")
 
 _ROUNDING = 0.05
-"""By which a count may differ from the one that was said, as a share: as said, it is a whole number."""
+"""Share by which a count may differ from the one that was said, which is a whole number."""
 
 
 def calls(evidence: Evidence) -> Answer:
-    """Each read of a tensor by Python, whether it has to wait or not."""
+    """Reads of tensors by Python, whether they have to wait or not."""
     return _counted(CALLS, evidence, lambda syncs: sum(site.reads for site in syncs.sites))
 
 
 def waits(evidence: Evidence) -> Answer:
-    """Those of them whose value was not ready."""
+    """Reads whose value was not ready, so that Python waited."""
     if evidence.valid_run and not evidence.has_gpu:
         return WAITS.cannot_be_told("on a CPU every value is ready when it is read: nothing waits")
     return _counted(WAITS, evidence, lambda syncs: sum(site.waits for site in syncs.sites))
 
 
 def transfers(evidence: Evidence) -> Answer:
-    """Copies from the device, as its trace has them; of a CPU, the bytes are told that would be copied."""
+    """Copies from the device, as its trace has them; on a CPU, the bytes that would be copied."""
     both = _both(evidence)
     if both is None:
         return TRANSFERS.cannot_be_told(_why_not_counted(evidence))

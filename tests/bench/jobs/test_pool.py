@@ -463,5 +463,5 @@ def test_a_process_has_a_core_and_memory_and_no_other_on_its_gpu(monkeypatch, gp
     memory = types.SimpleNamespace(available=int(gibibytes * 2**30))
     monkeypatch.setattr(pool.os, "sched_getaffinity", lambda _: {0, 1, 2})
     monkeypatch.setattr(pool.psutil, "virtual_memory", lambda: memory)
-    monkeypatch.setattr(pool.devices, "state", lambda: {"gpus": gpus})
+    monkeypatch.setattr(pool.environment, "state", lambda: {"gpus": gpus})
     assert pool.workers() == workers

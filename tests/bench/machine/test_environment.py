@@ -38,3 +38,9 @@ def test_commit_is_that_of_the_folder(tmp_path, monkeypatch):
     assert clean["dirty"] is False
     (tmp_path / "new").touch()
     assert environment._commit() == {**clean, "dirty": True}
+
+
+def test_the_state_of_a_machine():
+    found = environment.state()
+    assert len(found["load_average"]) == 3
+    assert found["gpus"] == [] or found["gpus"][0]["name"]

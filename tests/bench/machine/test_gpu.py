@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pynvml
@@ -15,21 +16,62 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def variables(monkeypatch):
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # `require` sets it where it is not set
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.fixture
-def unseen(monkeypatch):
-    """TensorFlow lists no GPU."""
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+def hot(monkeypatch):
+    """One GPU, hot, with another process on it."""
+    answers = {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: 1,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetName": lambda handle: "NVIDIA H100",
+        "nvmlDeviceGetClockInfo": lambda handle, clock: {pynvml.NVML_CLOCK_SM: 1200, pynvml.NVML_CLOCK_MEM: 2619}[
+            clock
+        ],
+        "nvmlDeviceGetMaxClockInfo": lambda handle, clock: 1980,
+        "nvmlDeviceGetCurrentClocksEventReasons": lambda handle: (
+            pynvml.nvmlClocksEventReasonSwThermalSlowdown | pynvml.nvmlClocksEventReasonGpuIdle
+        ),
+        "nvmlDeviceGetComputeRunningProcesses": lambda handle: [types.SimpleNamespace(pid=pid) for pid in (4711, 1)],
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(pynvml, name, answer)
+    return answers
 
 
-@pytest.fixture
-def listed(monkeypatch):
-    """TensorFlow lists one, where in truth there may be none."""
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+def test_what_nvml_tells(hot):
+    assert gpu.states() == [
+        {
+            "name": "NVIDIA H100",
+            "sm_mhz": 1200,
+            "max_sm_mhz": 1980,
+            "memory_mhz": 2619,
+            "throttled_by": ["software thermal slowdown"],  # idling is no throttling
+            "other_processes": 1,
+        }
+    ]
+
+
+def test_what_it_refuses_is_unknown_and_the_rest_is_kept(hot, monkeypatch):
+    for name in ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetComputeRunningProcesses"):
+        monkeypatch.setattr(pynvml, name, refuse)
+    (found,) = gpu.states()
+    assert (found["throttled_by"], found["other_processes"], found["sm_mhz"]) == (None, None, 1200)
+
+
+def test_a_gpu_is_shared_unless_someone_says_otherwise(monkeypatch):
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
+    gpu.share()
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")
+    gpu.share()
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"
 
 
 @pytest.fixture
@@ -43,6 +85,88 @@ def nvml(monkeypatch):
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda index: names[index])
     return names
+
+
+def refuse(*_):
+    raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+
+def test_nvml_is_open_inside_and_closed_after_whatever_happens(nvml, monkeypatch):
+    calls = []
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: calls.append("opened"))
+    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: calls.append("closed"))
+    with gpu.handles() as found:
+        assert (found, calls) == ([0], ["opened"])
+    with pytest.raises(RuntimeError), gpu.nvml():
+        raise RuntimeError
+    assert gpu.driver() == "580.1"
+    assert calls == ["opened", "closed"] * 3
+
+
+@pytest.mark.parametrize("refused", ["nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex"])
+def test_without_nvml_there_are_no_handles(nvml, monkeypatch, refused):
+    monkeypatch.setattr(pynvml, refused, refuse)
+    with gpu.handles() as found:
+        assert found == []
+
+
+def test_without_nvml_there_is_no_driver(nvml, monkeypatch):
+    monkeypatch.setattr(pynvml, "nvmlInit", refuse)
+    assert gpu.driver() is None
+
+
+class Driver:
+    """CUDA's driver, on a machine with two GPUs."""
+
+    def __init__(self, fails=None):
+        self.fails = fails
+
+    def cuInit(self, flags):  # noqa: N802
+        return int(self.fails == "cuInit")
+
+    def cuDeviceGet(self, device, number):  # noqa: N802
+        device._obj.value = 10 + number
+        return 0 if number < 2 else 101
+
+    def cuDeviceGetPCIBusId(self, text, length, device):  # noqa: N802
+        text.value = f"0000:{device.value:02X}:00.0".encode()
+        return int(self.fails == "cuDeviceGetPCIBusId" or length < 13)
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    def made(fails=None):
+        monkeypatch.setattr(gpu.ctypes, "CDLL", lambda name: Driver(fails))
+
+    return made
+
+
+def test_its_place_as_nvml_has_it_too(driver):
+    driver()
+    assert [gpu.bus(number) for number in range(3)] == ["0000:0a:00.0", "0000:0b:00.0", None]
+
+
+@pytest.mark.parametrize("fails", ["cuInit", "cuDeviceGetPCIBusId"])
+def test_none_where_cuda_fails(driver, fails):
+    driver(fails)
+    assert gpu.bus(0) is None
+
+
+def test_none_without_cuda(monkeypatch):
+    monkeypatch.setattr(gpu, "_CUDA", "libnone.so")
+    assert gpu.bus(0) is None
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """TensorFlow lists no GPU."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """TensorFlow lists one, where in truth there may be none."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
 
 
 def refusal():

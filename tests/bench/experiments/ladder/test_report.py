@@ -6,7 +6,7 @@ from rich.console import Console
 
 from bench.experiments.ladder import report
 from bench.experiments.ladder.figures import LadderFigures
-from bench.experiments.ladder.finding import PeakMemory
+from bench.machine.memory import PeakMemory
 from bench.report import markdown, terminal
 
 WRONG = {"fused step": finding(equal=equivalence(False, "g_loss is 1 and 2 in batch 0"))}

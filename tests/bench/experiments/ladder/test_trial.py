@@ -4,7 +4,7 @@ from ladders import finding, ladder
 
 from bench.errors import UsageError
 from bench.experiments.ladder import trial as module
-from bench.experiments.ladder.finding import Finding
+from bench.experiments.ladder.record import Finding
 from bench.experiments.ladder.trial import RungTrial
 from bench.jobs.trial import attempt
 

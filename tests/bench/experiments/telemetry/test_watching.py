@@ -60,7 +60,7 @@ def on_gpu(monkeypatch):
                 raise outcome
             return outcome
 
-        monkeypatch.setattr(watching.tracing, "trace", trace)
+        monkeypatch.setattr(watching.training, "trace", trace)
         return watching.watch("toys:plain", SPEC, 3, 2.0), asked
 
     monkeypatch.setattr(watching.training, "blocks_for", lambda loop, batches, seconds: 1)

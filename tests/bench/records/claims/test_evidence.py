@@ -6,7 +6,33 @@ from survivals import survival_record
 
 from bench import builtin
 from bench.errors import UsageError
-from bench.records.claims.evidence import Evidence
+from bench.records.claims.evidence import Claim, ClaimVerdict, Evidence, times
+from bench.statistics import Interval
+
+CLAIM = Claim("time", "3–5× as fast")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "why"),
+    [
+        (3.0, 5.0, ClaimVerdict.HOLDS, "between 3 and 5"),
+        (2.99, 3.2, ClaimVerdict.CANNOT_BE_TOLD, "reaches over 3"),
+        (4.8, 5.01, ClaimVerdict.CANNOT_BE_TOLD, "reaches over 5"),
+        (2.0, 3.0, ClaimVerdict.CANNOT_BE_TOLD, "reaches over 3"),
+        (2.0, 2.99, ClaimVerdict.DOES_NOT_HOLD, "less than was said"),
+        (5.01, 6.0, ClaimVerdict.DOES_NOT_HOLD, "more than was said"),
+        (0.0, float("inf"), ClaimVerdict.CANNOT_BE_TOLD, "reaches over 3"),  # too few rounds for an interval
+    ],
+)
+def test_an_interval_decides_only_where_all_of_it_lies_on_one_side(low, high, verdict, why):
+    answer = CLAIM.within((3.0, 5.0), Interval(4.0, low, high), "measured")
+    assert (answer.verdict, answer.measured, answer.claim, answer.said) == (verdict, "measured", "time", "3–5× as fast")
+    assert why in answer.why
+
+
+def test_a_ratio_in_words():
+    assert times(Interval(3.061, 3.008, 3.119)) == "3.06× (95%: 3.01 to 3.12)"
+
 
 BUILT_IN = {"before": builtin.BEFORE, "after": builtin.AFTER}
 
@@ -25,27 +51,32 @@ def of_the_built_in(made):
 MADE = [of_the_built_in(each()) for each in (survival_record, convergence_record, record)]
 
 
+def of(records):
+    return Evidence.of(records, (builtin.BEFORE, builtin.AFTER), builtin.FIXED)
+
+
 def test_records_find_their_places_in_any_order():
-    found = Evidence.of(MADE)
+    found = of(MADE)
     assert [found.survival, found.convergence, found.run] == MADE
     assert len(found.records) == 3
-    assert Evidence.of([]).records == ()
+    assert found.fixed_temperature == builtin.FIXED
+    assert of([]).records == ()
 
 
 def test_one_of_each():
     with pytest.raises(UsageError, match="two records of kind 'run'"):
-        Evidence.of([MADE[2], MADE[2]])
+        of([MADE[2], MADE[2]])
 
 
 def test_what_says_nothing_of_the_claims_is_refused():
     with pytest.raises(UsageError, match="a ladder record says nothing of the claims"):
-        Evidence.of([ladder_record()])
+        of([ladder_record()])
 
 
 @pytest.mark.parametrize("made", [record(), survival_record(), convergence_record()], ids=lambda made: made.kind)
 def test_nobody_claimed_anything_of_other_loops(made):
     with pytest.raises(UsageError, match="the claims were made of baseline:make_loop and seqgan:make_loop"):
-        Evidence.of([made])
+        of([made])
 
 
 def test_an_invalid_run_has_no_figures_and_says_why():

@@ -2,8 +2,16 @@ from records import record
 from survivals import survival_record
 
 from bench.records.claims import report
-from bench.records.claims.claims import CLAIMS
-from bench.records.claims.evidence import Evidence
+from bench.records.claims.evidence import ClaimVerdict, Evidence
+from bench.records.claims.report import CLAIMS, answers
+
+
+def test_every_claim_is_answered_whatever_there_is():
+    for evidence in (Evidence(), Evidence(record()), Evidence(record(rounds=(), rounds_ended=None))):
+        found = answers(evidence)
+        assert len({each.claim for each in found}) == len(CLAIMS)
+        assert all(each.said and each.why for each in found)
+    assert {each.verdict for each in answers(Evidence())} == {ClaimVerdict.CANNOT_BE_TOLD}
 
 
 def test_a_row_a_claim_and_where_it_is_from():
