@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -191,28 +193,51 @@ def _where(error: BaseException) -> str:
     return f"{innermost.filename}:{innermost.lineno}"
 
 
-_LONGEST = 400
-"""Characters of an error's message in one line."""
+_PLACES = (
+    "Graph execution error",
+    "Detected at node",
+    "<stack traces",
+    'File "',
+    "[[{{",
+    "[Op:",
+    "in user code:",
+    "Exception encountered when calling",
+)
+"""How lines of TensorFlow's, AutoGraph's and Keras' messages begin that say where something happened, not what."""
 
-_WHERE = ("Graph execution error", "Detected at node", "<stack traces", "File ", "[[{{", "[Op:")
-"""Beginnings of lines in which TensorFlow says where an error happened, before it says what happened."""
+_AMONG_ROOTS = re.compile(r"^\d+ root error\(s\) found\.$|^\(\d+\) [A-Z_]+: *")
+"""Around the first of the errors that a graph ends with, if several of its branches fail."""
+
+_BOLD = re.compile(r"\x1b\[\d*m")
+
+_LONGEST = 400
+"""Characters of a message that are kept in one line."""
 
 
 def error_line(error: BaseException) -> str:
-    """An error in one line: its type, and the line of its message that says what happened.
+    """An error as one line, `TypeName: what happened`; TensorFlow begins its messages with where.
 
-    A UsageError says itself what failed, so its type is left out. A message that is empty is replaced by the name of
-    the function that raised the error.
+    A UsageError names what failed itself, and is its own message. An error without a message gets the name of
+    the function that raised it.
     """
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith(_WHERE)]
-    said = next(iter(telling or lines), "") or _raised_in(error)
-    return said[:_LONGEST] if isinstance(error, UsageError) else f"{type(error).__name__}: {said[:_LONGEST]}"
+    name, lines = type(error).__name__, _telling(str(error))
+    if isinstance(error, UsageError) and lines:
+        return lines[0]
+    if lines:
+        what = lines[0].removeprefix(f"{name}: ")  # AutoGraph repeats it
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        what = frames[-1].name if frames else ""
+    return f"{name}: {what[:_LONGEST]}" if what else name
 
 
-def _raised_in(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"raised in {frames[-1].name}" if frames else "no message"
+def _telling(message: str) -> list[str]:
+    """The lines of a message that say what happened; all of them if none does."""
+    lines = [line.strip() for line in _BOLD.sub("", message).splitlines()]
+    if lines[:1] == ["in user code:"]:  # a line of source is below each place
+        lines = [line for above, line in itertools.pairwise(lines) if not above.startswith('File "')]
+    whats = [_AMONG_ROOTS.sub("", line) for line in lines if not line.startswith(_PLACES)]
+    return [line for line in whats if line] or [line for line in lines if line]
 
 
 def out_of_memory(error: BaseException | None) -> bool:

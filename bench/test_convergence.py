@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bench import builtin
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
@@ -28,7 +27,7 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
     from bench.jobs import pool
 
     settings = options.settings(pytestconfig)
-    plan = builtin.convergence_plan(settings, seeds, EPOCHS)
+    plan = options.pair(pytestconfig).convergence(settings, seeds, EPOCHS)
     folder = options.results(pytestconfig) / f"convergence-{settings.preset}"
     each = options.convergence_seconds(pytestconfig) / len(plan.trials())
 

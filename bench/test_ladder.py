@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bench import builtin
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
@@ -22,7 +21,7 @@ def test_ladder(progress: ProgressDisplay, pytestconfig: pytest.Config, at_end: 
     gpu.share()
     settings = options.settings(pytestconfig)
     folder = options.results(pytestconfig) / f"ladder-{settings.preset}"
-    rungs, limits = builtin.ladder(settings), options.ladder_limits(pytestconfig)
+    rungs, limits = options.pair(pytestconfig).ladder(settings), options.ladder_limits(pytestconfig)
     scale = options.ladder_seconds(pytestconfig) / climb.seconds(rungs, limits)
-    record = climb.climb(rungs, limits, folder, climb.shown_by(progress, scale))
+    record = climb.climb(rungs, limits, folder, progress.weighted(scale))
     at_end(files.leave(record, folder).show)

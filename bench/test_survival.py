@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bench import builtin
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.experiments.run.measurement import Measurement
@@ -33,7 +32,8 @@ def test_survival(
         pytest.skip("--survival none")
     whole = wanted == "full"
     settings = measurement.settings
-    plan = builtin.survival_plan(settings, *((SEEDS, EPOCHS) if whole else ()))
+    pair = options.pair(pytestconfig)
+    plan = pair.survival(settings, *((SEEDS, EPOCHS) if whole else ()))
     folder = options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
     each = options.survival_seconds(pytestconfig) / len(plan.trials())
 
@@ -42,9 +42,9 @@ def test_survival(
         progress.stage(_STAGE, f": {title}")
 
     progress.stage(_STAGE)
-    found = measurement.survive(plan, folder, tell)
+    found = measurement.survive(plan, folder, pair.shown(plan), tell)
     if whole:
         files.leave(found, folder)
-    if {settings.before, settings.after} <= {builtin.BEFORE, builtin.AFTER}:  # other loops need have no tape
+    if pair.faults.must_happen:  # other loops need have no tape
         untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
         assert not untested, untested[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bench import builtin
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
@@ -26,7 +25,7 @@ def test_sweep(
     from bench.experiments.sweep import experiment
 
     settings = measurement.settings
-    plan = builtin.sweep(settings, options.sweep(pytestconfig))
+    plan = options.pair(pytestconfig).sweep(settings, options.sweep(pytestconfig))
     folder = options.results(pytestconfig) / f"sweep-{settings.preset}"
     each = options.sweep_seconds(pytestconfig) / len(plan.distinct())
 

@@ -29,10 +29,6 @@ MAY_KNOW = {
 """By part of bench/, the parts that it may import from, itself not among them; `x` stands for all that is in x."""
 
 KNOWN_BREACHES = {
-    ("bench.experiments.equivalence.trial", "bench.builtin"),
-    ("bench.experiments.equivalence.trial", "bench.experiments.ladder.plan"),
-    ("bench.experiments.ladder.climb", "bench.cli.progress"),
-    ("bench.experiments.run.measurement", "bench.builtin"),
     ("bench.experiments.survival.report", "bench.experiments.run.wording"),
     ("bench.experiments.telemetry.report", "bench.experiments.run.wording"),
     ("bench.report.files", "bench.experiments.kinds"),

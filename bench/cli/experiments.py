@@ -67,9 +67,10 @@ def survive(
     python -m bench survive --before my.old:make --after my.new:make --fault nan --fault scale=1e4,target=encoder
     """
     options = _options(script)
-    builtin.check(before, after, preset, 0, options)
+    pair = builtin.find(before, after)
+    pair.check(preset, 0, options)
     settings = Settings(before=before, after=after, preset=preset, seed=0, batches=1, options=options)
-    plan = builtin.survival_plan(settings, seeds, epochs).model_copy(update={"time_limit": time_limit})
+    plan = pair.survival(settings, seeds, epochs).model_copy(update={"time_limit": time_limit})
     if faults:
         plan = plan.only(canonical(faults), ARMS)
     builtin.start_tensorflow()
@@ -79,7 +80,7 @@ def survive(
 
     with TrialsDisplay(Console(stderr=True), len(plan.trials())) as display:
         try:
-            record = survival.survive(plan, out, at_a_time or pool.workers(), builtin.shown(plan), display.done)
+            record = survival.survive(plan, out, at_a_time or pool.workers(), pair.shown(plan), display.done)
         except KeyboardInterrupt:
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
@@ -129,9 +130,10 @@ def converge(
     """
     options = _options(script)
     settings = Settings(before=before, after=after, preset=preset, seed=seed, batches=1, options=options)
-    plan = builtin.convergence_plan(settings, seeds, epochs, every).model_copy(update={"time_limit": time_limit})
+    pair = builtin.find(before, after)
+    plan = pair.convergence(settings, seeds, epochs, every).model_copy(update={"time_limit": time_limit})
     for loop in plan.loops.values():
-        builtin.check(loop.factory, loop.factory, preset, seed, loop.options)
+        builtin.find(loop.factory, loop.factory).check(preset, seed, loop.options)
     gpu.share()
     builtin.start_tensorflow()
     # TensorFlow, which wrong arguments and `--help` should not wait for
@@ -178,7 +180,7 @@ def profile(
     python -m bench profile --before my.old:make --after my.new:make --batches 100 --out runs/profile
     """
     options = _options(script)
-    builtin.check(before, after, preset, seed, options)
+    builtin.find(before, after).check(preset, seed, options)
     builtin.start_tensorflow()
     from bench.experiments.profile import trial  # TensorFlow, which wrong arguments and `--help` should not wait for
 
@@ -238,17 +240,18 @@ def sweep(
 
     python -m bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
     """
-    over = parse(axes or [], builtin.axes(before, after))
+    pair = builtin.find(before, after)
+    over = parse(axes or [], tuple(pair.axes.options) if pair.axes else None)
     options = _options(script)
     share = percent.parse("--precision", precision)
-    builtin.check(before, after, preset, seed, options)
+    pair.check(preset, seed, options)
     if preset is None:
         builtin.start_tensorflow()
     settings = Settings(
         before=before, after=after, preset=preset or builtin.default_preset(), seed=seed, batches=batches,
         rounds=rounds, precision=share, max_time=max_time, options=options,
     )  # fmt: skip
-    plan = builtin.sweep(settings, over, time_limit)
+    plan = pair.sweep(settings, over, time_limit)
     builtin.start_tensorflow()
     from bench.experiments.sweep import experiment  # TensorFlow, which wrong arguments and `--help` should not wait for
 
@@ -265,6 +268,8 @@ def sweep(
 
 
 def ladder(
+    before: Before = builtin.BEFORE,
+    after: After = builtin.AFTER,
     preset: Preset = None,
     script: Script = None,
     seed: Seed = 0,
@@ -290,24 +295,27 @@ def ladder(
     Ctrl-C loses the process in hand, and the rounds; the same command goes on with the rest. What differs by less
     than the baseline does from a second instance of itself is no measurable difference.
 
+    A pair of your own has the rungs that its module declares (`PAIRS`, see bench/pair.py), else a single step.
+
     Examples: python -m bench ladder --preset tiny --rounds 20
 
     python -m bench ladder --preset paper --max-time 600 --out results/ladder-paper
     """
     options = _options(script)
-    builtin.check(builtin.BEFORE, builtin.AFTER, preset, seed, options)
+    pair = builtin.find(before, after)
+    pair.check(preset, seed, options)
     from bench.experiments.ladder import climb as ladders
 
     gpu.share()
     builtin.start_tensorflow()
     chosen = preset or builtin.default_preset()
-    rungs = builtin.ladder(
-        Settings(before=builtin.BEFORE, after=builtin.AFTER, preset=chosen, seed=seed, batches=batches, options=options)
+    rungs = pair.ladder(
+        Settings(before=before, after=after, preset=chosen, seed=seed, batches=batches, options=options)
     )
     limits, folder = LadderLimits(rounds=rounds, max_time=max_time), out or Path(f"results/runs/ladder-{chosen}")
     display = ProgressDisplay(Console(stderr=True), ladders.seconds(rungs, limits))
     try:
-        record = ladders.climb(rungs, limits, folder, ladders.shown_by(display))
+        record = ladders.climb(rungs, limits, folder, display.weighted())
     except KeyboardInterrupt:
         display.pause()
         raise _interrupted("the same command goes on after the rungs whose processes have come to an end") from None
@@ -323,7 +331,7 @@ def equivalence(
     seed: Seed = 0,
     batches: Annotated[int, typer.Option(min=10, help="Of each loop by itself, and as many from one state.")] = 60,
     every_rung: Annotated[
-        bool, typer.Option("--every-rung", help="Every change between the built-in loops, and each left out, as well.")
+        bool, typer.Option("--every-rung", help="Every change between the loops, and each left out, as well.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for a record and a table. Default: none is written.")] = None,
 ) -> None:
@@ -341,16 +349,18 @@ def equivalence(
     python -m bench equivalence --before my.old:make --after my.new:make --preset any
     """
     options = _options(script)
-    builtin.check(before, after, preset, seed, options)
+    pair = builtin.find(before, after)
+    pair.check(preset, seed, options)
     builtin.start_tensorflow()
     # TensorFlow, which wrong arguments and `--help` should not wait for
     from bench.experiments.equivalence import trial as agreement
 
     chosen = preset or builtin.default_preset()
     settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=1, options=options)
-    with TrialsDisplay(Console(stderr=True), len(agreement.compared(settings, every_rung)), "loops") as display:
+    candidates = pair.candidates(settings, every_rung)
+    with TrialsDisplay(Console(stderr=True), len(candidates), "loops") as display:
         try:
-            record = agreement.agreement(settings, every_rung, batches, display.done)
+            record = agreement.agreement(settings, candidates, batches, display.done)
         except KeyboardInterrupt:
             raise _interrupted("nothing is written") from None
     (files.leave(record, out) if out else files.Left.nowhere(record)).show(_console())

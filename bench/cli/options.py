@@ -16,6 +16,7 @@ from bench.experiments.convergence.plan import EPOCHS
 from bench.experiments.ladder.record import LadderLimits
 from bench.experiments.run.record import Record
 from bench.experiments.sweep.axis import Axis, parse
+from bench.pair import Pair
 from bench.records.gate import MAX_SLOWDOWN, Limits
 from bench.settings import Settings
 
@@ -24,6 +25,8 @@ _SURVIVAL = ("short", "full", "none")
 _UTILISATION = 5.0
 _UTILISATION_OF = {"tiny": 1.0}
 """Seconds of undisturbed training, unless asked for otherwise; by preset where it is not the first."""
+
+_PAIR: pytest.StashKey[Pair] = pytest.StashKey()
 
 DEFAULT_RESULTS = "results/runs"
 
@@ -122,9 +125,10 @@ def check(config: pytest.Config) -> None:
     option, script = config.getoption, config.getoption("script")
     if script and not Path(script).is_file():
         raise UsageError(f"script {script}: no such file")
-    builtin.check(option("before"), option("after"), option("preset"), int(option("seed")), _loop_options(config))
+    loops = pair(config)
+    loops.check(option("preset"), int(option("seed")), _loop_options(config))
     if axes := sweep(config):
-        builtin.sweep(_settings(config, option("preset") or "paper"), axes)
+        loops.sweep(_settings(config, option("preset") or "paper"), axes)
     _writable(results(config))
     _has_gpu(config)
 
@@ -146,6 +150,14 @@ def _settings(config: pytest.Config, preset: str) -> Settings:
         max_time=_number(config, "max_time"),
         options=_loop_options(config),
     )
+
+
+def pair(config: pytest.Config) -> Pair:
+    """Both loops, and what may be asked of them."""
+    found = config.stash.get(_PAIR, None)
+    if found is None:
+        found = config.stash[_PAIR] = builtin.find(config.getoption("before"), config.getoption("after"))
+    return found
 
 
 def survival(config: pytest.Config) -> str:
@@ -178,7 +190,10 @@ def sweep(config: pytest.Config) -> tuple[Axis, ...]:
         UsageError: a text is no axis and its values.
     """
     texts = config.getoption("sweep")
-    return parse(texts, builtin.axes(config.getoption("before"), config.getoption("after"))) if texts else ()
+    if not texts:
+        return ()
+    axes = pair(config).axes
+    return parse(texts, tuple(axes.options) if axes else None)
 
 
 def is_gated(config: pytest.Config) -> bool:

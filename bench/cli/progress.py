@@ -109,6 +109,19 @@ class ProgressDisplay:
 
         return tell
 
+    def weighted(self, scale: float = 1.0) -> Callable[[str, str, float], None]:
+        """What is to be told each stage, a detail of it, and the weight of what was done since it was told last.
+
+        Args:
+            scale: weights of this display for weights that it is told.
+        """
+
+        def tell(stage: str, detail: str, weight: float) -> None:
+            self.advance(scale * weight)
+            self.stage(stage, detail)
+
+        return tell
+
     def pause(self) -> None:
         """Leaves the terminal to someone else until the next stage."""
         if self._shown and self._console.is_terminal:

@@ -14,6 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bench.experiments.ladder.plan import Changes
+from bench.pair import Arm, Pair
+
 BATCH, FEATURES, CLASSES = 32, 64, 10
 CAPACITY = 1_000_000  # batches whose losses can be kept
 
@@ -84,5 +87,26 @@ def reading(spec: Any) -> FitLoop:
 
 
 def keeping(spec: Any) -> FitLoop:
-    """The loop after."""
-    return FitLoop(spec.seed, 10, [])
+    """The loop after; its options lead there from the loop before: `callback`, and `batches_in_a_call`."""
+    callbacks = [ReadLoss()] if spec.options.get("callback", False) else []
+    return FitLoop(spec.seed, spec.options.get("batches_in_a_call", 10), callbacks)
+
+
+CHANGES = Changes(
+    steps={
+        "no change yet": {"callback": True, "batches_in_a_call": 1},
+        "no callback": {"batches_in_a_call": 1},
+        "ten batches in a call": {"batches_in_a_call": 10},
+    },
+    exact=("no change yet", "no callback"),
+)
+
+PAIRS = [
+    Pair(
+        Arm("bench.examples.keras_fit:reading"),
+        Arm("bench.examples.keras_fit:keeping"),
+        equivalent={},  # nothing need be set for both to compute the same
+        changes=CHANGES,
+    )
+]
+"""What may be asked of the pair: `python -m bench ladder` and `equivalence --every-rung` find it here."""

@@ -6,7 +6,7 @@ import pytest
 from bench import builtin
 from bench.errors import UsageError
 from bench.experiments.survival import Fault
-from bench.experiments.survival.plan import canonical
+from bench.experiments.survival.plan import SHORT, canonical
 from bench.experiments.sweep.axis import parse
 from bench.loop import load
 from bench.settings import ARMS, Settings
@@ -22,18 +22,32 @@ def settings(before=builtin.BEFORE, after=builtin.AFTER, **options):
     return Settings(before=before, after=after, preset="tiny", seed=3, batches=1, options=options)
 
 
+def survival(run, **more):
+    return builtin.find(run.before, run.after).survival(run, **more)
+
+
+def shown(plan):
+    return builtin.find(builtin.BEFORE, builtin.AFTER).shown(plan)
+
+
+def ladder(run):
+    return builtin.find(run.before, run.after).ladder(run)
+
+
+def convergence(run, **more):
+    return builtin.find(run.before, run.after).convergence(run, **more)
+
+
 def test_every_run_has_a_few_faults_from_its_own_seed():
-    plan = builtin.survival_plan(settings(script="a.csv"))
+    plan = survival(settings(script="a.csv"))
     assert (list(plan.loops), plan.seeds, plan.epochs) == (["before", "after"], (3,), 0)
     assert {loop.faults for loop in plan.loops.values()} == {canonical(builtin.FAULTS)}
     assert plan.loops["after"].options == {"script": "a.csv"}
-    assert builtin.survival_plan(settings(after="my.package:loop")).loops["before"].faults == canonical(
-        builtin.FAULTS_OF_ANY_LOOP
-    )
+    assert survival(settings(after="my.package:loop")).loops["before"].faults == canonical(SHORT)
 
 
 def test_the_whole_matrix_has_two_hundred_runs_an_arm_and_the_rungs_between():
-    plan = builtin.survival_plan(settings(), seeds=10, epochs=100)
+    plan = survival(settings(), seeds=10, epochs=100)
     assert plan.seeds == tuple(range(3, 13))
     for arm in ARMS:
         assert len(plan.loops[arm].faults) == len(set(plan.loops[arm].faults))
@@ -46,7 +60,7 @@ def test_the_whole_matrix_has_two_hundred_runs_an_arm_and_the_rungs_between():
 
 @pytest.mark.parametrize(("before", "network"), [(builtin.BEFORE, ",target=generator"), ("my.package:old", "")])
 def test_the_whole_matrix_has_what_no_single_batch_is(before, network):
-    faults = builtin.survival_plan(settings(before=before), seeds=2).loops["after"].faults
+    faults = survival(settings(before=before), seeds=2).loops["after"].faults
     assert f"nan{network},batches=40" in faults
     (growing,) = (fault for fault in map(Fault.parse, faults) if fault.growth != 1)
     sizes = [growing.strength(batch) for batch in range(growing.batch, growing.end)]
@@ -55,7 +69,7 @@ def test_the_whole_matrix_has_what_no_single_batch_is(before, network):
 
 
 def test_other_loops_are_put_through_what_needs_no_names():
-    plan = builtin.survival_plan(settings(before="my.package:old"), seeds=2)
+    plan = survival(settings(before="my.package:old"), seeds=2)
     assert list(plan.loops) == ["before", "after"]
     for fault in map(Fault.parse, plan.loops["after"].faults):
         assert fault.target == "all"
@@ -63,9 +77,9 @@ def test_other_loops_are_put_through_what_needs_no_names():
 
 
 def test_shown_are_the_faults_of_every_run_or_else_the_first():
-    plan = builtin.survival_plan(settings(), seeds=2)
-    assert builtin.shown(plan) == ("scale=10000,target=generator", "nan,target=generator", "inf,target=discriminator")
-    assert builtin.shown(plan.only(("scale=7", "scale=8", "inf,batches=2", "scale=9"), ARMS)) == (
+    plan = survival(settings(), seeds=2)
+    assert shown(plan) == ("scale=10000,target=generator", "nan,target=generator", "inf,target=discriminator")
+    assert shown(plan.only(("scale=7", "scale=8", "inf,batches=2", "scale=9"), ARMS)) == (
         "scale=7",
         "scale=8",
         "inf,batches=2",
@@ -76,7 +90,7 @@ def test_faults_hit_the_built_in_networks(tiny, lines):
     from seqgan.networks import Networks
 
     names = [weight.path for weight in Networks(tiny, lines.sizes).weights]
-    for text in builtin.survival_plan(settings(), seeds=1).loops["before"].faults:
+    for text in survival(settings(), seeds=1).loops["before"].faults:
         fault = Fault.parse(text)
         hit = [name for name in names if fault.hits(name)]
         assert hit
@@ -84,8 +98,8 @@ def test_faults_hit_the_built_in_networks(tiny, lines):
 
 
 def test_wrong_options_are_found_before_anything_slow(script):
-    builtin.check(builtin.BEFORE, builtin.AFTER, "tiny", 0, {"script": str(script)})
-    builtin.check("my.package:old", "my.package:new", "huge", 0, {"script": "none.csv"})  # for them to know
+    builtin.find(builtin.BEFORE, builtin.AFTER).check("tiny", 0, {"script": str(script)})
+    builtin.find("my.package:old", "my.package:new").check("huge", 0, {"script": "none.csv"})  # for them to know
     for preset, options, says in (
         ("huge", {}, "preset 'huge' is unknown"),
         ("tiny", {"speed": 3}, "config field 'speed' is unknown"),
@@ -94,12 +108,13 @@ def test_wrong_options_are_found_before_anything_slow(script):
     ):
         for pair in ((builtin.BEFORE, builtin.AFTER), (builtin.BEFORE, "my.package:new")):
             with pytest.raises(UsageError, match=says):
-                builtin.check(*pair, preset, 0, options)
+                builtin.find(*pair).check(preset, 0, options)
 
 
 def swept(*texts, **changes):
     run = settings(**changes)
-    return builtin.sweep(run, parse(texts, builtin.axes(run.before, run.after)))
+    pair = builtin.find(run.before, run.after)
+    return pair.sweep(run, parse(texts, tuple(pair.axes.options) if pair.axes else None))
 
 
 def options_at(plan, axis):
@@ -149,26 +164,26 @@ def test_a_size_that_the_built_in_loops_do_not_take_is_refused():
 
 
 def test_the_ladder_leads_from_the_loop_before_to_the_one_after():
-    made = builtin.ladder(settings(script="a.csv"))
+    made = ladder(settings(script="a.csv"))
     assert (made.preset, made.seed, made.batches) == ("tiny", 3, 1)
     assert made.baseline.factory == builtin.BEFORE
     assert {rung.factory for rung in made.rungs[1:]} == {builtin.AFTER}
     assert all(rung.options["script"] == "a.csv" for rung in made.rungs)
     assert made.baseline.equivalent_options is None
     assert all(
-        rung.equivalent_options == builtin.equivalent_options(builtin.BEFORE, builtin.AFTER) for rung in made.rungs[1:]
+        rung.equivalent_options == builtin.find(builtin.BEFORE, builtin.AFTER).equivalent for rung in made.rungs[1:]
     )
 
 
 def test_the_last_step_is_the_loop_after_as_it_is():
-    full = {key: value for key, value in builtin.ladder(settings()).full.options.items() if value is not None}
+    full = {key: value for key, value in ladder(settings()).full.options.items() if value is not None}
     plain = Config.preset("tiny")
     resolved = {"sampler": "inverse_cdf", "policy_gradient": "sampled_pass"}  # what None stands for in this loop
     assert full == {key: resolved.get(key, getattr(plain, key)) for key in full}
 
 
 def test_each_step_changes_what_it_is_called_after_and_nothing_else():
-    steps = [rung for rung in builtin.ladder(settings()).rungs if rung.group == "step"]
+    steps = [rung for rung in ladder(settings()).rungs if rung.group == "step"]
     assert [step.name for step in steps] == [builtin.UNCHANGED, *builtin.CHANGES]
     for before, after in itertools.pairwise(steps):
         changed = {key for key in after.options if after.options[key] != before.options[key]}
@@ -177,13 +192,13 @@ def test_each_step_changes_what_it_is_called_after_and_nothing_else():
 
 
 def test_what_only_moves_reads_and_calls_must_be_exact():
-    exact = [rung.name for rung in builtin.ladder(settings()).rungs if rung.exact]
+    exact = [rung.name for rung in ladder(settings()).rungs if rung.exact]
     assert exact == [builtin.UNCHANGED, *list(builtin.CHANGES)[:7]]
     assert exact[-1] == "sampler"  # and there it is the same one
 
 
 def test_each_change_is_left_out_of_the_full_set():
-    made = builtin.ladder(settings())
+    made = ladder(settings())
     left_out = {rung.name: rung.options for rung in made.rungs if rung.group == "left out"}
     assert len(left_out) == len(builtin.CHANGES)
     for name, options in left_out.items():
@@ -194,14 +209,14 @@ def test_each_change_is_left_out_of_the_full_set():
     assert "without fused step, window, sampled pass" in left_out
 
 
-@pytest.mark.parametrize("rung", builtin.ladder(settings()).rungs, ids=lambda rung: rung.name)
+@pytest.mark.parametrize("rung", ladder(settings()).rungs, ids=lambda rung: rung.name)
 def test_every_rung_is_a_config(rung):
     made = Config.preset("tiny", **{**rung.options, **(rung.equivalent_options or {})})
     assert made.keep_lines == (rung.group != "baseline")
 
 
 def test_between_other_loops_there_is_one_step():
-    made = builtin.ladder(settings(before="my.package:old", after="my.package:new"))
+    made = ladder(settings(before="my.package:old", after="my.package:new"))
     assert [(rung.factory, rung.group, rung.equivalent_options) for rung in made.rungs] == [
         ("my.package:old", "baseline", None),
         ("my.package:new", "step", None),
@@ -209,7 +224,7 @@ def test_between_other_loops_there_is_one_step():
 
 
 def test_what_annealing_does_is_told_from_what_all_the_rest_does():
-    plan = builtin.convergence_plan(settings(script="a.csv"), seeds=2, epochs=5, every=7)
+    plan = convergence(settings(script="a.csv"), seeds=2, epochs=5, every=7)
     assert (list(plan.loops), plan.seeds, plan.epochs, plan.every) == (["before", "after", builtin.FIXED], (3, 4), 5, 7)
     ready = {"pretrained": True, "held_out": 0.1, "evaluation_temperature": 1.0, "script": "a.csv"}
     assert plan.loops["before"].options == plan.loops["after"].options == ready
@@ -226,8 +241,22 @@ def test_what_annealing_does_is_told_from_what_all_the_rest_does():
 
 
 def test_other_loops_converge_as_they_are():
-    plan = builtin.convergence_plan(settings(after="my.package:new"), seeds=1, epochs=5)
+    plan = convergence(settings(after="my.package:new"), seeds=1, epochs=5)
     assert list(plan.loops) == ["before", "after"]
     assert plan.loops["before"].options["pretrained"]
     assert plan.loops["after"].options == {}
     assert [(pair.changed, pair.reference) for pair in plan.pairs] == [("after", "before")]
+
+
+def test_both_ways_round_and_twice_the_same_they_are_one_algorithm_with_networks_of_one_name():
+    for before, after in itertools.product((builtin.BEFORE, builtin.AFTER), repeat=2):
+        pair = builtin.find(before, after)
+        assert pair.equivalent["sampler"] == "inverse_cdf"
+        assert (pair.faults.short, pair.faults.must_happen) == (builtin.FAULTS, True)
+        assert (len(pair.changes.steps) > 1) == ((before, after) == (builtin.BEFORE, builtin.AFTER))
+
+
+def test_a_built_in_loop_beside_another_one_keeps_what_is_its_own():
+    pair = builtin.find(builtin.BEFORE, "my.package:new")
+    assert tuple(pair.axes.options) == tuple(builtin.AXES)
+    assert (pair.equivalent, pair.faults.must_happen, pair.after.ready) == (None, False, {})

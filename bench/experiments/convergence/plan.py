@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from bench.document import Count, Frozen
 from bench.experiments.convergence.trial import ConvergenceTrial
+from bench.settings import ARMS, Settings
 
 EPOCHS = 20
 """Of a run, unless something else is asked for."""
@@ -70,3 +73,48 @@ class ConvergencePlan(Frozen):
     def trials(self) -> list[ConvergenceTrial]:
         """All of them, so ordered that each seed is complete before the next one."""
         return [self.trial(loop, seed) for seed in self.seeds for loop in self.loops]
+
+
+@dataclasses.dataclass(frozen=True)
+class Learning:
+    """What is asked of a pair of loops besides which of them learns better."""
+
+    variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Loops between the arms, by name: options of the loop after."""
+
+    questions: tuple[Question, ...] = ()  # about them, before the one about both arms
+
+
+def convergence_plan(
+    settings: Settings,
+    ready: Mapping[str, Mapping[str, Any]],
+    learning: Learning,
+    seeds: int,
+    epochs: int,
+    every: int | None = None,
+) -> ConvergencePlan:
+    """Which loops are trained to see how well they learn.
+
+    Args:
+        settings: of the run.
+        ready: by arm, the options with which its loop can be rated fairly.
+        learning: what else is asked of the pair.
+        seeds: so many, from that of the settings on.
+        epochs: of each run.
+        every: batches of an epoch; None: the loops' own.
+    """
+    factories = dict(zip(ARMS, (settings.before, settings.after), strict=True))
+    before, after = (TrainedLoop(factory=factories[arm], options={**ready[arm], **settings.options}) for arm in ARMS)
+    between = {
+        name: TrainedLoop(factory=after.factory, options={**after.options, **options})
+        for name, options in learning.variants.items()
+    }
+    whole = Question(changed=ARMS[1], reference=ARMS[0], question="does the loop after learn better?")
+    return ConvergencePlan(
+        loops={ARMS[0]: before, ARMS[1]: after, **between},
+        pairs=(*learning.questions, whole),
+        preset=settings.preset,
+        seeds=tuple(range(settings.seed, settings.seed + seeds)),
+        epochs=epochs,
+        every=every,
+    )

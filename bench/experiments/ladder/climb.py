@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder.plan import Ladder
 from bench.experiments.ladder.record import LadderLimits, LadderRecord
 from bench.experiments.ladder.trial import RungTrial, finding
@@ -29,21 +28,6 @@ def seconds(ladder: Ladder, limits: LadderLimits) -> float:
     """Roughly how long it takes to climb; the weights that `climb` tells add up to it."""
     rungs = len(ladder.rungs)
     return rungs * _LOOKING + (rungs + 1) * _BUILDING + _seconds_of_rounds(ladder, limits)
-
-
-def shown_by(display: ProgressDisplay, scale: float = 1.0) -> Tell:
-    """Has a display show it.
-
-    Args:
-        display: to show it.
-        scale: weights there for weights here.
-    """
-
-    def tell(stage: str, detail: str, weight: float) -> None:
-        display.advance(scale * weight)
-        display.stage(stage, detail)
-
-    return tell
 
 
 def climb(

@@ -86,7 +86,7 @@ def invalid(record: LadderRecord, rung: Rung) -> str:
     equivalence = record.findings[rung.name].equivalence
     if equivalence and not equivalence.equal:
         return f"does not compute what {record.ladder.baseline.name} does: {equivalence.reason}"
-    if equivalence and (why := rung.inexact(equivalence, record.environment)):
+    if equivalence and (why := rung.candidate.inexact(equivalence, record.environment)):
         return why
     return "; ".join(record.problems.get(rung.name, ()))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.document import Count, Frozen
-from bench.experiments.equivalence.record import Equivalence
-from bench.settings import NULL
+from bench.experiments.equivalence.plan import Candidate
+from bench.settings import NULL, Settings
 
 Group = Literal["baseline", "step", "left out"]
 """The first rung; one change more than the rung before it; the full set without one change."""
@@ -26,11 +27,10 @@ class Rung(Frozen):
     """With these besides, both this loop and the baseline must compute the same; None where none are known."""
     exact: bool = False  # whether it must be so bit for bit on a CPU, for it only moves reads and calls
 
-    def inexact(self, found: Equivalence, environment: Mapping[str, Any]) -> str:
-        """Why it does not do that what was found is the same up to rounding, in words; empty if it does."""
-        if not self.exact or found.bit_for_bit or environment.get("gpus"):
-            return ""
-        return f"only moves reads and calls, and is not bit for bit the same: {found.reason}"
+    @property
+    def candidate(self) -> Candidate:
+        """The rung as something that can be held against the baseline."""
+        return Candidate(self.name, self.factory, self.options, self.equivalent_options, self.exact)
 
 
 class Ladder(Frozen):
@@ -68,3 +68,40 @@ class Ladder(Frozen):
             return self.full
         at = self.rungs.index(rung)
         return self.rungs[at - 1] if at else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """The changes from the loop before to the loop after, as options of the loop after."""
+
+    steps: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: {"everything": {}})
+    """By name: each the step before and one change more, in the order in which one would make them."""
+
+    left_out: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """By name: all the changes without one."""
+
+    exact: tuple[str, ...] = ()
+    """Steps that only move reads and calls, and must compute the same bit for bit on a CPU."""
+
+
+def ladder(settings: Settings, changes: Changes, equivalent: Mapping[str, Any] | None) -> Ladder:
+    """The rungs between two loops.
+
+    Args:
+        settings: of the run; its options go to all rungs.
+        changes: of the pair.
+        equivalent: options with which all rungs compute the same; None where none are known.
+    """
+    same = None if equivalent is None else dict(equivalent)
+
+    def rung(name: str, group: Group, options: Mapping[str, Any]) -> Rung:
+        given = {**options, **settings.options}
+        exact = name in changes.exact
+        return Rung(name=name, factory=settings.after, options=given, group=group, equivalent_options=same, exact=exact)
+
+    rungs = (
+        Rung(name="baseline", factory=settings.before, options=dict(settings.options), group="baseline"),
+        *(rung(name, "step", options) for name, options in changes.steps.items()),
+        *(rung(name, "left out", options) for name, options in changes.left_out.items()),
+    )
+    return Ladder(rungs=rungs, preset=settings.preset, seed=settings.seed, batches=settings.batches)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import builtin, hostsync
+from bench import hostsync
 from bench.experiments.equivalence import check
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run.record import Arm, Record
@@ -94,14 +94,15 @@ class Measurement:
         said = {arm: done[arm].samples_per_batch for arm in ARMS}
         self.samples_per_batch = {arm: samples for arm, samples in said.items() if samples is not None}
 
-    def check_equivalence(self) -> Equivalence | None:
-        """Whether both loops compute the same thing; None where no options are known under which they should."""
-        options = builtin.equivalent_options(*self._names.values())
-        if options is None:
-            return None
+    def check_equivalence(self, options: Mapping[str, Any]) -> Equivalence:
+        """Whether both loops compute the same thing.
+
+        Args:
+            options: with which they should.
+        """
         spec = dataclasses.replace(self._spec, options={**self._spec.options, **options})
         before, after = (build(name, self._factories[arm], spec) for arm, name in self._names.items())
-        self._equivalence = check.equivalence(before, after, options)
+        self._equivalence = check.equivalence(before, after, dict(options))
         return self._equivalence
 
     def count_host_syncs(self, arm: str, batches: int) -> HostSyncs:
@@ -113,16 +114,21 @@ class Measurement:
         return found
 
     def survive(
-        self, plan: SurvivalPlan, folder: Path, tell: Callable[[str], None] = lambda title: None
+        self,
+        plan: SurvivalPlan,
+        folder: Path,
+        shown: tuple[str, ...] = (),
+        tell: Callable[[str], None] = lambda title: None,
     ) -> SurvivalRecord:
         """Puts fresh loops through faults, each in a process of its own.
 
         Args:
             plan: what to try.
             folder: for the trials.
+            shown: faults whose metrics are kept batch by batch.
             tell: is told the title of each that is done.
         """
-        found = survive(plan, folder, pool.workers(), builtin.shown(plan), tell)
+        found = survive(plan, folder, pool.workers(), shown, tell)
         for arm in ARMS:
             self._add(arm, survivals=found.survivals[arm])
         return found

@@ -15,7 +15,7 @@ import tensorflow as tf
 from bench.errors import UsageError
 from bench.experiments.survival.fault import GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault
 from bench.experiments.survival.switch import Switch
-from bench.loop import TrainingLoop, variable_name
+from bench.loop import TrainingLoop, error_line, variable_name
 
 _plain = tf.autograph.experimental.do_not_convert
 """For what is ours in somebody's graph. What calls the genuine function is left to AutoGraph, or that would not be
@@ -143,8 +143,8 @@ class CallInjection(_Traced):
             try:
                 module = importlib.import_module(self._call.module)
             except Exception as error:  # whatever a module does when it is imported
-                problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                raise UsageError(f"fault {self.fault}: importing {self._call.module} failed ({problem})") from error
+                problem = f"importing {self._call.module} failed ({error_line(error)})"
+                raise UsageError(f"fault {self.fault}: {problem}") from error
             self._replace(module)
         return self
 

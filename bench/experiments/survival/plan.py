@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -10,7 +11,44 @@ from pydantic import Field
 from bench.document import Count, Frozen
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.trial import PATIENCE, SurvivalTrial, horizon
-from bench.settings import ARMS
+from bench.settings import ARMS, Settings
+
+SHORT = ("nan", "inf", "scale=1e4")
+"""Faults of every run: not a number, infinity, and a spike that leaves every number finite."""
+
+MAGNITUDES = ("scale=10", "scale=100", "scale=1e4", "scale=1e18", "scale=1e38", "inf", "nan")
+"""Of a gradient that goes wrong in one batch, in the order of a table."""
+
+SHAPES = (
+    "nan,extent=element",
+    "nan,batches=40,probability=0.1",
+    "nan,batches=40",
+    "scale=1000,batches=15,growth=1000",
+)
+"""Faults that are in the gradients too, and come otherwise."""
+
+ELSEWHERE = ("nan,in=weights,extent=element", "scale=1000,in=learning_rate")
+"""Faults outside of the gradients, in any loop."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A loop between the arms, such as one with less protection."""
+
+    factory: str
+    options: Mapping[str, Any]  # besides those of the run
+
+
+@dataclasses.dataclass(frozen=True)
+class Faults:
+    """Faults that a pair of loops can be put through, as texts; the defaults suit any loop with a gradient tape."""
+
+    short: tuple[str, ...] = SHORT  # of every run
+    matrix: tuple[str, ...] = (*MAGNITUDES, *SHAPES, *ELSEWHERE)  # of a whole experiment
+    must_happen: bool = False  # whether it is an error when one of the short ones cannot be made to happen
+    variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)  # by name, in a whole experiment
+    variant_faults: tuple[str, ...] = ()
+    variant_seeds: int | None = None  # from the first so many only; None: from all
 
 
 class AttackedLoop(Frozen):
@@ -80,3 +118,39 @@ def canonical(faults: Iterable[str]) -> tuple[str, ...]:
         UsageError: one is no fault.
     """
     return tuple(dict.fromkeys(str(Fault.parse(text)) for text in faults))
+
+
+def survival_plan(settings: Settings, faults: Faults, seeds: int | None = None, epochs: int = 0) -> SurvivalPlan:
+    """Which loops are put through which faults.
+
+    Args:
+        settings: of the run.
+        faults: of its pair.
+        seeds: the whole matrix, from so many seeds, with the loops between; None: the short list, from the one seed of
+            the settings.
+        epochs: that each loop is to train without a fault besides.
+    """
+    chosen = canonical(faults.short if seeds is None else faults.matrix)
+    loops = {
+        arm: AttackedLoop(factory=factory, options=dict(settings.options), faults=chosen)
+        for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True)
+    }
+    if seeds is not None:
+        loops |= {
+            name: AttackedLoop(
+                factory=variant.factory,
+                options={**settings.options, **variant.options},
+                faults=canonical(faults.variant_faults),
+                most_seeds=faults.variant_seeds,
+            )
+            for name, variant in faults.variants.items()
+        }
+    started_from = (settings.seed,) if seeds is None else tuple(range(settings.seed, settings.seed + seeds))
+    return SurvivalPlan(loops=loops, preset=settings.preset, seeds=started_from, epochs=epochs)
+
+
+def shown(plan: SurvivalPlan, faults: Faults) -> tuple[str, ...]:
+    """The faults of a plan around which the metrics are drawn: those of every run, or else its first ones."""
+    planned = plan.loops[ARMS[0]].faults
+    usual = canonical((*faults.short, *SHORT))
+    return tuple(fault for fault in planned if fault in usual)[:3] or planned[:3]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from pydantic import model_validator
@@ -70,3 +71,41 @@ class Sweep(Frozen):
     def is_own(self, point: Point) -> bool:
         """Whether a point is the size that the settings stand for without any axis."""
         return point.settings.options == self.settings.options
+
+
+@dataclasses.dataclass(frozen=True)
+class Axes:
+    """Sizes of the work that a loop can be built with."""
+
+    options: Mapping[str, str]  # by the name of an axis, the option that it is
+    work: Callable[[Settings, Mapping[str, Any]], tuple[Any, int | None]]
+    """Of settings and options: a value that is equal for equal work, and the tokens in a sample. UsageError: the loop
+    does not take a value."""
+
+
+def sweep_plan(
+    settings: Settings, over: Sequence[Axis], axes: Axes | None, known_to_both: bool, time_limit: float = TIME_LIMIT
+) -> Sweep:
+    """At which sizes two loops are measured.
+
+    Args:
+        settings: of the run.
+        over: the axes, and the values on each.
+        axes: what a loop of the pair can be built with; None where the name of an axis is an option of theirs.
+        known_to_both: whether both loops know these axes, and what the settings stand for without an option.
+        time_limit: seconds for a point.
+
+    Raises:
+        UsageError: a loop does not take a value.
+    """
+
+    def size(name: str, value: int) -> Size:
+        if axes is None:
+            return Size({**settings.options, name: value}, None)
+        varied = {**settings.options, axes.options[name]: value}
+        (work, tokens), (own, _) = axes.work(settings, varied), axes.work(settings, settings.options)
+        # The preset's own value, named or not, is the same work for loops that have the preset: it is measured once.
+        return Size(dict(settings.options) if known_to_both and work == own else varied, tokens)
+
+    sizes = {axis: [size(axis.name, value) for value in axis.values] for axis in over}
+    return Sweep.of(settings, sizes, time_limit)

@@ -95,3 +95,12 @@ def test_a_part_is_told_in_shares():
         tell(f"at {share}", share)
         assert display.done == done
     assert "at 0.5 (" in out.getvalue()
+
+
+def test_what_has_weights_of_its_own_is_scaled():
+    out = io.StringIO()
+    display = ProgressDisplay(Console(file=out, width=120), total=20.0)
+    tell = display.weighted(scale=2.0)
+    tell("looking", ": one done", 3.0)
+    assert display.done == 6.0
+    assert "looking (about" in out.getvalue()

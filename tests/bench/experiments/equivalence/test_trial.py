@@ -3,8 +3,8 @@ import pytest
 from bench import builtin
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.equivalence import trial
+from bench.experiments.equivalence.plan import Candidate
 from bench.experiments.equivalence.record import AgreementRecord, Equivalence
-from bench.experiments.ladder.plan import Rung
 from bench.report import files
 from bench.settings import Settings
 
@@ -13,21 +13,25 @@ def settings(before="toys:plain", after="toys:plain", **options):
     return Settings(before=before, after=after, preset="tiny", seed=0, batches=1, options=options)
 
 
+def candidates(asked, every_rung=False):
+    return builtin.find(asked.before, asked.after).candidates(asked, every_rung)
+
+
 def test_loops_that_are_the_same():
     told = []
-    found = trial.agreement(settings(), every_rung=False, batches=10, tell=told.append)
+    found = trial.agreement(settings(), candidates(settings()), batches=10, tell=told.append)
     assert told == list(found.found) == ["after"]
     assert found.found["after"].bit_for_bit
     assert found.found["after"].batches == 10
 
 
 def test_loops_that_are_not():
-    found = trial.agreement(settings(after="toys:guarded"), every_rung=False, batches=10)
+    found = trial.agreement(settings(), candidates(settings(after="toys:guarded")), batches=10)
     assert not found.found["after"].equal
 
 
 def test_every_rung_between_the_built_in_loops_is_compared_with_the_one_before():
-    names = [rung.name for rung in trial.compared(settings(builtin.BEFORE, builtin.AFTER), every_rung=True)]
+    names = [rung.name for rung in candidates(settings(builtin.BEFORE, builtin.AFTER), every_rung=True)]
     assert names[0] == builtin.UNCHANGED
     assert names[1 : len(builtin.CHANGES) + 1] == list(builtin.CHANGES)
     assert names[len(builtin.CHANGES) + 1] == "without deferred metrics"
@@ -35,13 +39,13 @@ def test_every_rung_between_the_built_in_loops_is_compared_with_the_one_before()
 
 
 def test_the_loop_after_is_as_it_is_timed():
-    (only,) = trial.compared(settings(builtin.BEFORE, builtin.AFTER, clip_norm=3.0), every_rung=False)
+    (only,) = candidates(settings(builtin.BEFORE, builtin.AFTER, clip_norm=3.0))
     assert (only.name, only.factory, only.options) == ("after", builtin.AFTER, {"clip_norm": 3.0})
 
 
 def test_between_other_loops_there_are_no_rungs():
     with pytest.raises(UsageError, match="--every-rung"):
-        trial.compared(settings(), every_rung=True)
+        candidates(settings(), every_rung=True)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +53,16 @@ def test_between_other_loops_there_are_no_rungs():
 )
 def test_what_only_moves_reads_must_be_the_same_bit_for_bit_on_a_cpu(monkeypatch, exact, gpus, equal):
     rounded = Equivalence(batches=10, options={}, equal=True, reason="up to rounding")
-    rung = Rung(name="after", factory="toys:plain", group="step", exact=exact)
+    only = Candidate("after", "toys:plain", {}, None, exact)
     monkeypatch.setattr(trial, "equivalence", lambda *_: rounded)
-    monkeypatch.setattr(trial, "compared", lambda *_: [rung])
     monkeypatch.setattr(trial, "environment", lambda: {"gpus": gpus})
-    found = trial.agreement(settings(), every_rung=False).found["after"]
+    found = trial.agreement(settings(), [only]).found["after"]
     assert found.equal == equal
     assert ("not bit for bit" in found.reason) != equal
 
 
 def test_leaves_a_record_and_a_table(tmp_path):
-    found = trial.agreement(settings(), every_rung=False, batches=10)
+    found = trial.agreement(settings(), candidates(settings()), batches=10)
     files.leave(found, tmp_path)
     names = ["equivalence.html", "equivalence.json", "equivalence.md"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names

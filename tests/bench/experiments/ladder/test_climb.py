@@ -1,12 +1,8 @@
-import io
-
 import pytest
 from ladders import dead, finding, ladder
 from records import ENVIRONMENT
-from rich.console import Console
 from trials import Door, died
 
-from bench.cli.progress import ProgressDisplay
 from bench.experiments.ladder import climb as module
 from bench.experiments.ladder import turns
 from bench.experiments.ladder.record import LadderLimits
@@ -63,15 +59,6 @@ def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
     files.leave(record, tmp_path / "out")
     names = ["ladder.html", "ladder.json", "ladder.md"]  # and no picture
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-
-
-def test_a_display_shows_it():
-    out = io.StringIO()
-    display = ProgressDisplay(Console(file=out, width=120), total=20.0)
-    tell = module.shown_by(display, scale=2.0)
-    tell("looking", ": one done", 3.0)
-    assert display.done == 6.0
-    assert "looking (about" in out.getvalue()
 
 
 def test_rungs_are_examined_in_processes_of_their_own(tmp_path):

@@ -2,10 +2,10 @@ import pytest
 import toys
 from telemetries import on_cpu
 
-from bench import builtin
 from bench.errors import UsageError
 from bench.experiments.run import measurement as measuring
 from bench.experiments.run.measurement import Measurement
+from bench.experiments.survival.plan import Faults, survival_plan
 from bench.experiments.telemetry.record import Telemetry
 from bench.settings import ARMS, Settings
 
@@ -20,9 +20,9 @@ def test_gathers_everything_into_a_record(tmp_path):
     measurement.check_work()
     for arm in ("before", "after"):
         measurement.count_host_syncs(arm, 10)
-    plan = builtin.survival_plan(measurement.settings).only(("nan",), ARMS)
+    plan = survival_plan(measurement.settings, Faults()).only(("nan",), ARMS)
     told = []
-    assert measurement.survive(plan, tmp_path, told.append).plan == plan
+    assert measurement.survive(plan, tmp_path, (), told.append).plan == plan
     assert len(told) == 4  # with the fault and without, each loop
     record = measurement.record()
     before, after = record.arms["before"], record.arms["after"]

@@ -290,7 +290,7 @@ def test_a_learning_rate_of_zero_is_no_skip_of_state():
         (ArithmeticError("Graph execution error:\n\nDetected at node x\nloss is NaN"), "ArithmeticError: loss is NaN"),
         (SystemExit(3), "SystemExit: 3"),
         (KeyError("loss"), "KeyError: 'loss'"),
-        (AssertionError(), "AssertionError: raised in run"),
+        (AssertionError(), "AssertionError: run"),
         (RuntimeError("x" * 500), f"RuntimeError: {'x' * 400}"),
     ],
     ids=lambda value: type(value).__name__,

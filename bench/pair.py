@@ -1,0 +1,144 @@
+"""Two loops that are compared, and what may be asked of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.experiments.convergence.plan import ConvergencePlan, Learning, convergence_plan
+from bench.experiments.equivalence.plan import Candidate, loop_after
+from bench.experiments.ladder.plan import Changes, Ladder, ladder
+from bench.experiments.survival.plan import Faults, SurvivalPlan, shown, survival_plan
+from bench.experiments.sweep.axis import Axis
+from bench.experiments.sweep.plan import TIME_LIMIT, Axes, Sweep, sweep_plan
+from bench.settings import ARMS, Settings
+
+DECLARED = "PAIRS"
+"""The attribute of a module of factories that holds its pairs, a sequence of `Pair`."""
+
+Check = Callable[[str | None, int, Mapping[str, Any]], object]
+"""Of preset, seed and options. Raises UsageError unless a loop can be made of them, before anything slow is begun."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One loop, and what may be asked of it; the defaults are of a loop of which nothing is known."""
+
+    factory: str  # as module:factory
+    check: Check | None = None
+    axes: Axes | None = None  # sizes of its work that a sweep can vary; None: any name may be an option of it
+    ready: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # options with which it can be rated fairly
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two arms and what may be asked of both; the defaults are of loops of which nothing is known.
+
+    A module of factories declares pairs of its own in `PAIRS`; `bench/examples/keras_fit.py` has a ladder so:
+
+        PAIRS = [Pair(Arm("my.loops:old"), Arm("my.loops:new"), changes=Changes(steps={"fused": {"fused": True}}))]
+    """
+
+    before: Arm
+    after: Arm
+    faults: Faults = Faults()  # noqa: RUF009  # frozen
+    equivalent: Mapping[str, Any] | None = None  # options with which both compute the same; None: none are known
+    changes: Changes = Changes()  # noqa: RUF009  # frozen
+    learning: Learning = Learning()  # noqa: RUF009  # frozen
+
+    @property
+    def arms(self) -> tuple[Arm, Arm]:
+        """Both."""
+        return self.before, self.after
+
+    @property
+    def axes(self) -> Axes | None:
+        """What a sweep can vary; None where a name is an option of both loops."""
+        return self.before.axes or self.after.axes
+
+    def check(self, preset: str | None, seed: int, options: Mapping[str, Any]) -> None:
+        """Raises UsageError unless the loops can be made of this, as far as they know beforehand."""
+        for check in dict.fromkeys(arm.check for arm in self.arms if arm.check):
+            check(preset, seed, options)
+
+    def survival(self, settings: Settings, seeds: int | None = None, epochs: int = 0) -> SurvivalPlan:
+        """See `survival_plan`."""
+        return survival_plan(settings, self.faults, seeds, epochs)
+
+    def shown(self, plan: SurvivalPlan) -> tuple[str, ...]:
+        """The faults of a plan around which the metrics are drawn."""
+        return shown(plan, self.faults)
+
+    def convergence(self, settings: Settings, seeds: int, epochs: int, every: int | None = None) -> ConvergencePlan:
+        """See `convergence_plan`."""
+        ready = {name: arm.ready for name, arm in zip(ARMS, self.arms, strict=True)}
+        return convergence_plan(settings, ready, self.learning, seeds, epochs, every)
+
+    def sweep(self, settings: Settings, over: Sequence[Axis], time_limit: float = TIME_LIMIT) -> Sweep:
+        """See `sweep_plan`."""
+        known_to_both = all(arm.axes for arm in self.arms)
+        return sweep_plan(settings, over, self.axes, known_to_both, time_limit)
+
+    def ladder(self, settings: Settings) -> Ladder:
+        """See `bench.experiments.ladder.plan.ladder`."""
+        return ladder(settings, self.changes, self.equivalent)
+
+    def candidates(self, settings: Settings, every_rung: bool) -> list[Candidate]:
+        """The loops that are held against the one before.
+
+        Raises:
+            UsageError: every rung is wanted, and there are none between the loops.
+        """
+        if not every_rung:
+            return [loop_after(settings, self.equivalent)]
+        rungs = self.ladder(settings).rungs[1:]
+        if len(rungs) < 2:
+            raise UsageError("--every-rung: there are no rungs between these loops; their module can declare some")
+        return [rung.candidate for rung in rungs]
+
+
+def find(before: str, after: str, known: Iterable[Pair] = ()) -> Pair:
+    """The pair of two factories.
+
+    Args:
+        before: of the loop before, as module:factory.
+        after: of the loop after.
+        known: pairs that are declared elsewhere than beside their factories.
+
+    Returns:
+        The pair that is declared for them, or else one of which no more is known than of its arms.
+    """
+    pairs = list(known)
+    modules = {factory.partition(":")[0] for pair in pairs for factory in (pair.before.factory, pair.after.factory)}
+    for module in dict.fromkeys(name.partition(":")[0] for name in (after, before)):
+        if module not in modules:
+            pairs += _declared_in(module)
+    for pair in pairs:
+        if (pair.before.factory, pair.after.factory) == (before, after):
+            return pair
+    arms = {arm.factory: arm for pair in pairs for arm in pair.arms}
+    return Pair(arms.get(before) or Arm(before), arms.get(after) or Arm(after))
+
+
+def _declared_in(module: str) -> list[Pair]:
+    """The pairs of a module; none of one that cannot be imported, which is said when its loop is to be built.
+
+    A module whose source does not name them is not imported: it may start TensorFlow, for which wrong arguments should
+    not wait.
+    """
+    if (here := str(Path.cwd())) not in sys.path:  # as `bench.loop.load` looks for it
+        sys.path.insert(0, here)
+    try:
+        source = importlib.util.find_spec(module)
+        if source is None or source.origin is None or DECLARED not in Path(source.origin).read_text(encoding="utf-8"):
+            return []
+        found = getattr(importlib.import_module(module), DECLARED, ())
+    except Exception:
+        return []
+    return [pair for pair in found if isinstance(pair, Pair)]

@@ -1,0 +1,73 @@
+import sys
+
+import pytest
+from records import record
+
+from bench.errors import UsageError
+from bench.experiments.ladder.plan import Changes
+from bench.experiments.survival.plan import SHORT
+from bench.pair import Arm, Pair, find
+
+BEFORE, AFTER = "declaring:before", "declaring:after"
+SOURCE = """
+from bench.experiments.ladder.plan import Changes
+from bench.pair import Arm, Pair
+
+changes = Changes({"a": {"a": 1}, "b": {}})
+PAIRS = [Pair(Arm("declaring:before"), Arm("declaring:after"), equivalent={}, changes=changes)]
+"""
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A folder in which modules are found."""
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in ("declaring", "silent", "broken"):
+        sys.modules.pop(name, None)
+
+
+def test_of_loops_of_which_nothing_is_known_little_is_asked():
+    pair = find("my.old:make", "my.new:make")
+    assert pair == Pair(Arm("my.old:make"), Arm("my.new:make"))
+    assert (pair.equivalent, pair.axes, pair.faults.short) == (None, None, SHORT)
+    pair.check("huge", 0, {"script": "none.csv"})  # for them to know
+
+
+def test_a_module_declares_its_pair(desk):
+    (desk / "declaring.py").write_text(SOURCE)
+    pair = find(BEFORE, AFTER)
+    settings = record(settings={"before": BEFORE, "after": AFTER}).settings
+    assert [rung.name for rung in pair.ladder(settings).rungs] == ["baseline", "a", "b"]
+    assert [each.name for each in pair.candidates(settings, every_rung=True)] == ["a", "b"]
+    assert find(AFTER, BEFORE).changes == Changes()  # only what is declared
+
+
+def test_a_module_that_declares_nothing_is_not_imported(desk):
+    (desk / "silent.py").write_text("raise SystemExit('imported')")
+    assert find("silent:before", "silent:after") == Pair(Arm("silent:before"), Arm("silent:after"))
+    assert "silent" not in sys.modules
+
+
+@pytest.mark.parametrize("source", ["PAIRS = 1 / 0", "PAIRS = [3]", "PAIRS = ("])
+def test_a_broken_declaration_is_none(desk, source):
+    (desk / "broken.py").write_text(source)
+    assert find("broken:before", "broken:after") == Pair(Arm("broken:before"), Arm("broken:after"))
+
+
+def test_an_arm_that_is_known_is_known_beside_any_other():
+    def refuse(preset, seed, options):
+        raise UsageError("no")
+
+    known = Pair(Arm("my.old:make", check=refuse, ready={"rated": True}), Arm("my.new:make"))
+    pair = find("my.old:make", "others:make", [known])
+    assert pair.before.ready == {"rated": True}
+    with pytest.raises(UsageError, match="no"):
+        pair.check("tiny", 0, {})
+    find("others:make", "my.new:make", [known]).check("tiny", 0, {})
+
+
+def test_without_rungs_none_can_be_compared():
+    settings = record().settings
+    with pytest.raises(UsageError, match="no rungs between these loops"):
+        find("my.old:make", "my.new:make").candidates(settings, every_rung=True)
