@@ -33,8 +33,6 @@ KNOWN_BREACHES = {
     ("bench.experiments.equivalence.trial", "bench.experiments.ladder.plan"),
     ("bench.experiments.ladder.climb", "bench.cli.progress"),
     ("bench.experiments.run.measurement", "bench.builtin"),
-    ("bench.experiments.survival.report", "bench.experiments.run.wording"),
-    ("bench.experiments.telemetry.report", "bench.experiments.run.wording"),
     ("bench.records.claims.annealing", "bench.builtin"),
     ("bench.records.claims.evidence", "bench.builtin"),
     ("bench.report.files", "bench.experiments.kinds"),

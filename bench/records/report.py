@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.experiments.run import wording
 from bench.experiments.run.record import Record
-from bench.experiments.run.wording import NOT_MEASURED, change, few, interval, spread
+from bench.experiments.survival import figures
 from bench.records.change import Change
 from bench.records.history import History
+from bench.report.wording import NOT_MEASURED, change, few, interval, spread
 from bench.settings import ARMS
 
 
@@ -39,7 +39,7 @@ def two(found: Change) -> pd.DataFrame:
         before, after = (getattr(each, arm).survivals for each in (found.first, found.second))
         for fault in before:
             if fault in after:
-                outcomes = wording.outcomes(before[fault]), wording.outcomes(after[fault])
+                outcomes = figures.outcomes(before[fault]), figures.outcomes(after[fault])
                 rows.append((f"{fault}, {arm}", *outcomes, "same" if outcomes[0] == outcomes[1] else "changed"))
     return pd.DataFrame(rows, columns=["metric", "first", "second", "change"])
 

@@ -22,9 +22,8 @@ from bench.experiments.convergence.figures import (
     summary,
 )
 from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.run import wording
 from bench.machine import environment
-from bench.report import numbers
+from bench.report import numbers, wording
 from bench.report.report import Number, Picture, Report
 from bench.statistics import Interval
 

@@ -9,11 +9,10 @@ import pandas as pd
 
 from bench.experiments.ladder.figures import LadderFigures, RungFigures
 from bench.experiments.ladder.record import LadderRecord
-from bench.experiments.run import wording
-from bench.experiments.run.wording import NOT_MEASURED
 from bench.machine import environment
-from bench.report import numbers
+from bench.report import numbers, wording
 from bench.report.report import Number, Report
+from bench.report.wording import NOT_MEASURED
 from bench.statistics import Interval
 
 _MEMORY = {

@@ -7,15 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.run import wording
 from bench.experiments.run.figures import ArmFigures, Comparison, Timing
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
-from bench.experiments.run.wording import NOT_MEASURED, few, speed_up, spread
-from bench.experiments.survival import Fault
+from bench.experiments.survival import Fault, figures
 from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry import report
 from bench.machine import environment
+from bench.report.wording import NOT_MEASURED, few, speed_up, spread
 from bench.settings import ARMS
 from bench.statistics import Spread
 
@@ -182,8 +181,8 @@ def _faults(before: ArmFigures, after: ArmFigures) -> list[Row]:
     return [
         (
             Fault.parse(fault).describe(),
-            wording.outcome(before.survivals.get(fault, ())),
-            wording.outcome(after.survivals.get(fault, ())),
+            figures.outcome(before.survivals.get(fault, ())),
+            figures.outcome(after.survivals.get(fault, ())),
             "",
         )
         for fault in dict.fromkeys([*before.survivals, *after.survivals])

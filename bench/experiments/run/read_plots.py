@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.experiments.run.frames import MOST_SITES
-from bench.experiments.run.wording import NOT_MEASURED
 from bench.experiments.syncs.record import HostSyncs
 from bench.report import plots
+from bench.report.wording import NOT_MEASURED
 from bench.settings import ARMS
 
 _BARS: dict[str, dict[str, Any]] = {

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from bench.experiments.run import wording
 from bench.experiments.run.figures import Comparison, Timing
-from bench.report import plots
+from bench.report import plots, wording
 from bench.report.smoothing import running_median
 from bench.settings import ARMS, NULL, TIMED
 from bench.statistics import Interval

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from bench.experiments.run import wording
 from bench.experiments.survival import figures, plots
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.figures import Rate
@@ -38,7 +37,7 @@ def by_magnitude(record: SurvivalRecord) -> pd.DataFrame:
     """
     found = {arm: figures.by_magnitude(record.survivals[arm]) for arm in ARMS}
     each = dict.fromkeys(magnitude for arm in ARMS for magnitude in found[arm])
-    rows = [(*name, *(wording.rate(found[arm].get(name, Rate.of(()))) for arm in ARMS)) for name in each]
+    rows = [(*name, *(figures.rate(found[arm].get(name, Rate.of(()))) for arm in ARMS)) for name in each]
     return pd.DataFrame(rows, columns=["network", "gradients", *ARMS])
 
 
@@ -57,7 +56,7 @@ def by_fault(record: SurvivalRecord, loops: Sequence[str], faults: Iterable[str]
     rows = [
         (
             Fault.parse(text).describe(),
-            *(wording.rate(Rate.of(each for each in record.survivals[loop] if each.fault == text)) for loop in loops),
+            *(figures.rate(Rate.of(each for each in record.survivals[loop] if each.fault == text)) for loop in loops),
         )
         for text in (texts if faults is None else faults)
     ]

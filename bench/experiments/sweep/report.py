@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.experiments.run import wording
 from bench.experiments.run.verdict import Kind
-from bench.experiments.run.wording import NOT_MEASURED
 from bench.experiments.sweep import figures, plots
 from bench.experiments.sweep.figures import AxisFigures, PointFigures
 from bench.experiments.sweep.record import SweepRecord
 from bench.machine import environment
-from bench.report import numbers
+from bench.report import numbers, wording
 from bench.report.report import Number, Report
+from bench.report.wording import NOT_MEASURED
 from bench.settings import ARMS
 from bench.statistics import Spread
 

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from bench.experiments.run.wording import NOT_MEASURED
 from bench.experiments.telemetry.figures import DeviceFigures, Range, Throttled, Utilisation
 from bench.experiments.telemetry.record import CopyKind, Telemetry, TracedStretch
 from bench.report import numbers
 from bench.report.report import Number
+from bench.report.wording import NOT_MEASURED
 
 Row = tuple[str, str, str, str]
 
