@@ -23,14 +23,14 @@ _MEMORY = {
 
 def report(record: LadderRecord) -> Report:
     """What there is to show."""
-    from bench.experiments.ladder import waterfall  # which takes the words beside its bars from here
+    from bench.experiments.ladder import plots  # which takes the words beside its bars from here
 
     figures = LadderFigures.of(record)
     titled = [
         ("one change after the other", steps(figures)),
         ("the full set, without one of its changes", left_out(figures)),
     ]
-    return Report.of("ladder", titled, footer(record), _numbers(figures), waterfall.pictures(record))
+    return Report.of("ladder", titled, footer(record), _numbers(figures), plots.pictures(record))
 
 
 def steps(figures: LadderFigures) -> pd.DataFrame:

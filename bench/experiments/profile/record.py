@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from bench.document import Count, Document, Frozen, NotNegative, Seconds
-from bench.experiments.profile import timeline
+from bench.experiments.profile import figures
 from bench.settings import ARMS, Settings
 
 if TYPE_CHECKING:  # it reads traces by means of TensorFlow, which reading a record should not wait for
@@ -73,7 +73,7 @@ class Profile(Frozen):
             traced: by the clock.
             untraced: beside it.
         """
-        spent = timeline.account(found.ops, found.begin, found.end)
+        spent = figures.account(found.ops, found.begin, found.end)
         frame = pd.DataFrame(
             {
                 "name": [op.name for op in found.ops],

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.experiments.profile import events, timeline, trial
+from bench.experiments.profile import events, figures, trial
 from bench.experiments.telemetry.record import Copies, CopyKind, TracedStretch
 from bench.hostsync import copies, profiler
 from bench.hostsync.copies import Copy
@@ -38,7 +38,7 @@ def of_trace(space: Any, batches: int) -> TracedStretch:
         ProfilerError: no stretch is marked.
     """
     found = events.traced(space)
-    spent = timeline.account(found.ops, found.begin, found.end)
+    spent = figures.account(found.ops, found.begin, found.end)
     origin = copies.trace_started(space) * 1e-9
     begin, end = (origin + moment * _PS for moment in (found.begin, found.end))
     return TracedStretch(
