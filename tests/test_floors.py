@@ -122,9 +122,7 @@ def at_import(name, seen=()):
             yield from at_import(each, (*seen, each))
 
 
-@pytest.mark.parametrize(
-    "file", [pytest.param(name, marks=STILL_A_CIRCLE) if name == "report" else name for name in FREE_OF_TENSORFLOW]
-)
+@pytest.mark.parametrize("file", FREE_OF_TENSORFLOW)
 def test_results_are_read_without_tensorflow(file):
     for name in ALL_EXPERIMENTS:
         if f"bench.{name}.{file}" in FILES:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bench.experiments.ladder import report
 from bench.experiments.ladder.figures import LadderFigures, RungFigures
 from bench.experiments.ladder.record import LadderRecord
 from bench.report import plots
@@ -98,7 +97,7 @@ def _left_out(figures: LadderFigures) -> list[Bar]:
 
 def _step(found: RungFigures, figures: LadderFigures) -> Bar:
     """A bar from the time of the rung's reference to its own; from zero where there is none, as for the baseline."""
-    says = report.in_short(found, figures)
+    says = in_short(found, figures)
     if found.invalid or not found.ms_per_batch:
         return Bar(found.rung.name, says, "invalid")
     ms = found.ms_per_batch.median
@@ -110,9 +109,25 @@ def _step(found: RungFigures, figures: LadderFigures) -> Bar:
     return Bar(found.rung.name, says, figures.effect(found), reference.median, ms, interval)
 
 
+def in_short(found: RungFigures, figures: LadderFigures) -> str:
+    """What one change makes of the time, without interval and reason: `1.30× faster`."""
+    effect = figures.effect(found)
+    if found.over_reference and effect in ("faster", "slower"):
+        ratio = found.over_reference if effect == "faster" else found.over_reference.reciprocal
+        return f"{ratio.estimate:.2f}× {effect}"
+    return {"none": "", "invalid": _why_not(found)}.get(effect, effect)
+
+
+def _why_not(found: RungFigures) -> str:
+    """In a word or two, why nothing is known of a change."""
+    if found.stopped:
+        return found.stopped.partition(":")[0]
+    return "invalid" if found.invalid else found.unknown
+
+
 def _whole(found: RungFigures, name: str, figures: LadderFigures) -> Bar:
     if found.invalid or not found.ms_per_batch:
-        return Bar(name, report.in_short(found, figures), "invalid")
+        return Bar(name, in_short(found, figures), "invalid")
     return Bar(name, f"{found.ms_per_batch.median:.3g} ms", "none", 0.0, found.ms_per_batch.median)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from bench.experiments.ladder import plots
 from bench.experiments.ladder.figures import LadderFigures, RungFigures
 from bench.experiments.ladder.record import LadderRecord
 from bench.machine import environment
@@ -23,8 +24,6 @@ _MEMORY = {
 
 def report(record: LadderRecord) -> Report:
     """What there is to show."""
-    from bench.experiments.ladder import plots  # which takes the words beside its bars from here
-
     figures = LadderFigures.of(record)
     titled = [
         ("one change after the other", steps(figures)),
@@ -84,17 +83,8 @@ def speed_up(found: RungFigures, figures: LadderFigures) -> str:
     if not found.reference:
         return ""
     if found.over_reference is None:
-        return _unknown(found)
+        return found.unknown
     return _ratio(found.over_reference, figures)
-
-
-def in_short(found: RungFigures, figures: LadderFigures) -> str:
-    """The same for a picture: without interval and reason."""
-    effect = figures.effect(found)
-    if found.over_reference and effect in ("faster", "slower"):
-        ratio = found.over_reference if effect == "faster" else found.over_reference.reciprocal
-        return f"{ratio.estimate:.2f}× {effect}"
-    return {"none": "", "invalid": _why_not(found)}.get(effect, effect)
 
 
 def over_baseline(found: RungFigures, figures: LadderFigures) -> str:
@@ -148,17 +138,6 @@ def _ratio(ratio: Interval, figures: LadderFigures) -> str:
     faster = ratio if ratio.estimate > 1 else ratio.reciprocal
     than = "faster" if ratio.estimate > 1 else "slower"
     return f"{faster.estimate:.2f}× {than} ({faster.low:.2f} to {faster.high:.2f})"
-
-
-def _why_not(found: RungFigures) -> str:
-    """In a word or two, why nothing is known of a change."""
-    if found.stopped:
-        return found.stopped.partition(":")[0]
-    return "invalid" if found.invalid else _unknown(found)
-
-
-def _unknown(found: RungFigures) -> str:
-    return f"change not known: {found.reference} has no valid time"
 
 
 def _costs(found: RungFigures) -> dict[str, str]:

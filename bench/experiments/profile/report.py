@@ -1,4 +1,4 @@
-"""What a profile found, as a report."""
+"""The report of a profile: where the time goes, and which ops take most of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IDLE = {"CPU": "no op in flight", "GPU": "device idle"}
 
 
 def report(record: ProfileRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     titled = [("where the time goes", both(record))]
     for arm in ARMS:
         found = record.arms[arm]
@@ -34,7 +34,7 @@ def report(record: ProfileRecord) -> Report:
 
 
 def both(record: ProfileRecord) -> pd.DataFrame:
-    """A row for each thing that is known of both stretches.
+    """A row for each figure of the traced and untraced stretches.
 
     Returns:
         Texts in the columns "", and one an arm.
@@ -150,7 +150,7 @@ def _untraced(found: Profile, batches: int) -> str:
 
 
 def _overhead(found: Profile) -> str:
-    """In words that take no difference for one when the two stretches beside it differ by more."""
+    """What tracing costs, in words: not measurable where the two untraced stretches differ by more."""
     seconds = [each.seconds for each in found.untraced]
     if min(seconds) <= found.traced.seconds <= max(seconds):
         return "no measurable overhead"

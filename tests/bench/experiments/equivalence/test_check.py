@@ -4,7 +4,8 @@ import tensorflow as tf
 import toys
 
 from bench.experiments.equivalence import check
-from bench.experiments.equivalence.check import BATCHES, METRIC_TOLERANCE, UPDATE_TOLERANCE
+from bench.experiments.equivalence.check import BATCHES
+from bench.experiments.equivalence.figures import METRIC_TOLERANCE, UPDATE_TOLERANCE
 from bench.experiments.run.measurement import Measurement
 from bench.settings import Settings
 

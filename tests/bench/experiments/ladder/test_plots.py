@@ -136,3 +136,23 @@ def test_long_names_and_reasons_have_room():
 
 def test_nothing_to_draw():
     assert plots.pictures(ladder_record(rounds=())) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("baseline", ""),
+        ("deferred metrics", "no measurable difference"),
+        ("guarded clipping", "1.09× slower"),
+        ("fused step", "invalid"),
+        ("everything", "change not known: fused step has no valid time"),
+        ("no fused step", "crashed"),
+    ],
+)
+def test_in_short(name, says):
+    record = ladder_record(
+        findings={"fused step": finding(equal=equivalence(False, "g_loss is 1 and 2 in batch 0"))},
+        stopped={"no fused step": "crashed: of something"},
+    )
+    figures = LadderFigures.of(record)
+    assert plots.in_short(figures.rung(name), figures) == says
