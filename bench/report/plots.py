@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -36,10 +38,12 @@ VERBATIM: dict[str, Any] = {"parse_math": False}
 """For texts with names or code of a user's in them: a dollar sign is no formula there."""
 
 _DPI = 150
+
 _ROUND = {1.2: (1, 2, 3, 5, 7), 2.5: (1, 2, 5), math.inf: (1,)}
 """First digits of the numbers at a logarithmic axis, by the most decades with room for them."""
 
 _LETTER = 0.075  # inches, of SMALL text, on average and a little more
+
 _KEY = 0.6  # inches, of a legend's line with what is around it
 
 
@@ -131,3 +135,46 @@ def _as(form: str, drawn: Figure, **how: Any) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         drawn.savefig(written, format=form, **how)
     return written.getvalue()
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def running_median(values: np.ndarray, width: int) -> np.ndarray:
+    """The median of `width` neighbours around each of values [n]; fewer at both ends."""
+    found = pd.Series(values).rolling(width, center=True, min_periods=1).median()
+    return found.to_numpy(float)
+
+
+def running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean of `width` neighbours around each of values [n]; NaN counts as missing, and stays where it is."""
+    series = pd.Series(values, dtype=float)
+    found = series.rolling(width, center=True, min_periods=1).mean().where(series.notna())
+    return found.to_numpy(float)
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """Values [n] with NaN for those beyond a float32, the infinite ones among them: no axis reaches so far."""
+    values = np.asarray(values, float)
+    return np.where(np.abs(values) <= _LARGEST, values, np.nan)
+
+
+def thinned(values: np.ndarray, most: int) -> np.ndarray:
+    """Indices, in order, of about `most` of values [n] that look like all of them in a line.
+
+    Of each stretch the lowest and the highest, so that no spike is lost, and the first and the last of all. A stretch
+    of nothing but NaN keeps its first, so that the line has its gap.
+    """
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    stretches = np.array_split(np.arange(count), max(1, most // 2))
+    kept = [index for stretch in stretches for index in _outermost(values, stretch)]
+    return np.unique([0, *kept, count - 1])
+
+
+def _outermost(values: np.ndarray, stretch: np.ndarray) -> list[int]:
+    known = stretch[~np.isnan(values[stretch])]
+    if not known.size:
+        return [int(stretch[0])]
+    return [int(known[np.argmin(values[known])]), int(known[np.argmax(values[known])])]

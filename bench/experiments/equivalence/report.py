@@ -16,14 +16,13 @@ from bench.experiments.equivalence.figures import (
 )
 from bench.experiments.equivalence.record import AgreementRecord, Equivalence, Lockstep
 from bench.machine import environment
-from bench.report import numbers
 from bench.report.report import Number, Report
 
 TITLE = "does it compute what the loop before computes"
 
 
 def report(record: AgreementRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     return Report.of("equivalence", [(TITLE, table(record))], footer(record), _numbers(record))
 
 
@@ -64,17 +63,17 @@ def footer(record: AgreementRecord) -> list[str]:
     ]
 
 
-def _numbers(record: AgreementRecord) -> Iterator[Number]:
+def _numbers(record: AgreementRecord) -> Iterator[Number | None]:
     for name, found in record.found.items():
-        yield from numbers.plain("the same", name, "1 or 0", found.equal)
-        yield from numbers.plain("bit for bit", name, "1 or 0", found.bit_for_bit)
+        yield Number.plain("the same", name, "1 or 0", found.equal)
+        yield Number.plain("bit for bit", name, "1 or 0", found.bit_for_bit)
         stepped = found.lockstep
         if stepped and any(stepped.drew_alike):
-            yield from numbers.plain("metrics differ by", name, "share", largest(stepped, "metrics"))
-            yield from numbers.plain("updates differ by", name, "share", largest(stepped, "updates"))
+            yield Number.plain("metrics differ by", name, "share", largest(stepped, "metrics"))
+            yield Number.plain("updates differ by", name, "share", largest(stepped, "updates"))
         if stepped and stepped.other_lines is not None:
-            yield from numbers.plain("lines with a flipped draw", name, "lines", sum(stepped.other_lines))
-            yield from numbers.plain("lines compared", name, "lines", stepped.lines * stepped.batches)
+            yield Number.plain("lines with a flipped draw", name, "lines", sum(stepped.other_lines))
+            yield Number.plain("lines compared", name, "lines", stepped.lines * stepped.batches)
 
 
 def _verdict(found: Equivalence) -> str:

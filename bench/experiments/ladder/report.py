@@ -11,7 +11,7 @@ from bench.experiments.ladder import plots
 from bench.experiments.ladder.figures import LadderFigures, RungFigures
 from bench.experiments.ladder.record import LadderRecord
 from bench.machine import environment
-from bench.report import numbers, wording
+from bench.report import wording
 from bench.report.report import Number, Report
 from bench.report.wording import NOT_MEASURED
 from bench.statistics import Interval
@@ -23,7 +23,7 @@ _MEMORY = {
 
 
 def report(record: LadderRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     figures = LadderFigures.of(record)
     titled = [
         ("one change after the other", steps(figures)),
@@ -116,17 +116,17 @@ def footer(record: LadderRecord) -> list[str]:
     ]
 
 
-def _numbers(figures: LadderFigures) -> Iterator[Number]:
+def _numbers(figures: LadderFigures) -> Iterator[Number | None]:
     for each in figures.rungs:
         name, found = each.rung.name, each.finding
-        yield from numbers.spread("time a batch", name, "ms", each.ms_per_batch)
-        yield from numbers.interval("speed-up over the reference", name, "ratio", each.over_reference)
-        yield from numbers.interval("speed-up over the baseline", name, "ratio", each.over_baseline)
-        yield from numbers.plain("time to first batch", name, "s", found.start.seconds if found.start else None)
+        yield Number.median("time a batch", name, "ms", each.ms_per_batch)
+        yield Number.estimate("speed-up over the reference", name, "ratio", each.over_reference)
+        yield Number.estimate("speed-up over the baseline", name, "ratio", each.over_baseline)
+        yield Number.plain("time to first batch", name, "s", found.start.seconds if found.start else None)
         syncs = found.host_syncs.reads_per_batch if found.host_syncs else None
-        yield from numbers.plain("host syncs", name, "a batch", syncs)
-        yield from numbers.plain("peak memory", name, "MiB", found.memory.nbytes / 2**20 if found.memory else None)
-    yield from numbers.interval("baseline over itself", "null arm", "ratio", figures.null)
+        yield Number.plain("host syncs", name, "a batch", syncs)
+        yield Number.plain("peak memory", name, "MiB", found.memory.nbytes / 2**20 if found.memory else None)
+    yield Number.estimate("baseline over itself", "null arm", "ratio", figures.null)
 
 
 def _ratio(ratio: Interval, figures: LadderFigures) -> str:

@@ -8,7 +8,6 @@ import pandas as pd
 
 from bench.experiments.profile.record import OpTime, Profile, ProfileRecord
 from bench.machine import environment
-from bench.report import numbers
 from bench.report.report import Number, Report
 from bench.settings import ARMS
 
@@ -105,18 +104,18 @@ def footer(record: ProfileRecord) -> list[str]:
     ]
 
 
-def _numbers(record: ProfileRecord) -> Iterator[Number]:
+def _numbers(record: ProfileRecord) -> Iterator[Number | None]:
     batches = record.settings.batches
     for arm in ARMS:
         found = record.arms[arm]
         for each in found.untraced:
-            yield from numbers.plain("time a batch, not traced", arm, "ms", 1e3 * each.seconds / batches)
-        yield from numbers.plain("time a batch, traced", arm, "ms", 1e3 * found.traced.seconds / batches)
-        yield from numbers.plain("CPUs busy, not traced", arm, "CPUs", found.cores)
-        yield from numbers.plain(f"{found.device} busy, traced", arm, "share of time", found.busy_share)
-        yield from numbers.plain(f"{found.device} idle, traced", arm, "ms a batch", 1e3 * found.gaps.seconds / batches)
+            yield Number.plain("time a batch, not traced", arm, "ms", 1e3 * each.seconds / batches)
+        yield Number.plain("time a batch, traced", arm, "ms", 1e3 * found.traced.seconds / batches)
+        yield Number.plain("CPUs busy, not traced", arm, "CPUs", found.cores)
+        yield Number.plain(f"{found.device} busy, traced", arm, "share of time", found.busy_share)
+        yield Number.plain(f"{found.device} idle, traced", arm, "ms a batch", 1e3 * found.gaps.seconds / batches)
         for op in found.ops:
-            yield from numbers.plain(f"op {op.name}", arm, "ms a batch", 1e3 * op.apportioned / batches)
+            yield Number.plain(f"op {op.name}", arm, "ms a batch", 1e3 * op.apportioned / batches)
 
 
 def _of_cpu(record: ProfileRecord) -> list[str]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.report import plots
-from bench.report.smoothing import finite, running_mean, thinned
+from bench.report.plots import finite, running_mean, thinned
 from bench.settings import ARMS
 
 MOST_METRICS = 8

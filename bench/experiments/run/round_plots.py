@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.experiments.run.figures import Comparison, Timing
 from bench.report import plots, wording
-from bench.report.smoothing import running_median
+from bench.report.plots import running_median
 from bench.settings import ARMS, NULL, TIMED
 from bench.statistics import Interval
 from bench.timing import samples as rounds

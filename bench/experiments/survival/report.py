@@ -11,13 +11,12 @@ from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.figures import Rate
 from bench.experiments.survival.record import ALIVE, SurvivalRecord
 from bench.machine import environment
-from bench.report import numbers
 from bench.report.report import Number, Report
 from bench.settings import ARMS
 
 
 def report(record: SurvivalRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     rungs = [loop for loop in record.plan.loops if loop not in ARMS]
     titled = [
         ("one batch of gradients gone wrong", by_magnitude(record)),
@@ -114,17 +113,17 @@ def footer(record: SurvivalRecord) -> list[str]:
     ]
 
 
-def _numbers(record: SurvivalRecord) -> Iterator[Number]:
+def _numbers(record: SurvivalRecord) -> Iterator[Number | None]:
     for loop, runs in record.survivals.items():
         for fault in dict.fromkeys(each.fault for each in runs):
             rate = Rate.of(each for each in runs if each.fault == fault)
-            yield from numbers.interval(f"alive after {fault}", loop, "share of runs", rate.share)
-            yield from numbers.plain(f"runs with {fault}", loop, "runs", rate.runs)
+            yield Number.estimate(f"alive after {fault}", loop, "share of runs", rate.share)
+            yield Number.plain(f"runs with {fault}", loop, "runs", rate.runs)
     for loop, long in record.undisturbed.items():
         dead, ended, share = figures.died(long)
-        yield from numbers.interval("died without a fault", loop, "share of runs", share)
-        yield from numbers.plain("died without a fault", loop, "runs", dead)
-        yield from numbers.plain("runs without a fault", loop, "runs", ended)
+        yield Number.estimate("died without a fault", loop, "share of runs", share)
+        yield Number.plain("died without a fault", loop, "runs", dead)
+        yield Number.plain("runs without a fault", loop, "runs", ended)
 
 
 _EMPTY = pd.DataFrame()

@@ -11,7 +11,7 @@ from bench.experiments.sweep import figures, plots
 from bench.experiments.sweep.figures import AxisFigures, PointFigures
 from bench.experiments.sweep.record import SweepRecord
 from bench.machine import environment
-from bench.report import numbers, wording
+from bench.report import wording
 from bench.report.report import Number, Report
 from bench.report.wording import NOT_MEASURED
 from bench.settings import ARMS
@@ -19,7 +19,7 @@ from bench.statistics import Spread
 
 
 def report(record: SweepRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     found = figures.of(record)
     titled = [(f"cost as {axis.name} grows", table(axis)) for axis in found]
     return Report.of("sweep", titled, footer(record), _numbers(found), plots.pictures(record))
@@ -66,15 +66,15 @@ def footer(record: SweepRecord) -> list[str]:
     ]
 
 
-def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number]:
+def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number | None]:
     for axis in found:
         for point in axis.points:
             at = f"{axis.name}={point.value}"
             for arm, cost in point.arms.items():
-                yield from numbers.spread(f"time a batch at {at}", arm, "ms", cost.ms_per_batch)
-                yield from numbers.spread(f"throughput at {at}", arm, f"{axis.unit}/s", cost.per_second)
-            yield from numbers.interval(f"speed-up at {at}", ARMS[1], "ratio", point.speed_up)
-            yield from numbers.interval(f"speed-up at {at}", "null arm", "ratio", point.null)
+                yield Number.median(f"time a batch at {at}", arm, "ms", cost.ms_per_batch)
+                yield Number.median(f"throughput at {at}", arm, f"{axis.unit}/s", cost.per_second)
+            yield Number.estimate(f"speed-up at {at}", ARMS[1], "ratio", point.speed_up)
+            yield Number.estimate(f"speed-up at {at}", "null arm", "ratio", point.null)
 
 
 def _ratio(point: PointFigures) -> str:

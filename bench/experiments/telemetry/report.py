@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from bench.experiments.telemetry.figures import DeviceFigures, Range, Throttled, Utilisation
 from bench.experiments.telemetry.record import CopyKind, Telemetry, TracedStretch
-from bench.report import numbers
 from bench.report.report import Number
 from bench.report.wording import NOT_MEASURED
 
@@ -68,7 +67,7 @@ def rows(before: Telemetry | None, after: Telemetry | None) -> list[Row]:
     return [row for row in titled if row]
 
 
-def figures(name: str, telemetry: Telemetry | None) -> Iterator[Number]:
+def figures(name: str, telemetry: Telemetry | None) -> Iterator[Number | None]:
     """The same as numbers, of one loop.
 
     Args:
@@ -78,29 +77,29 @@ def figures(name: str, telemetry: Telemetry | None) -> Iterator[Number]:
     found = Utilisation.of(telemetry) if telemetry else None
     if found is None:
         return
-    yield from numbers.plain("CPUs busy", name, "CPUs", found.cpus)
-    yield from numbers.plain("CPU time of all threads", name, "ms a batch", found.cpu_ms_per_batch)
-    yield from numbers.plain("peak resident memory", name, "MiB", found.peak_resident)
+    yield Number.plain("CPUs busy", name, "CPUs", found.cpus)
+    yield Number.plain("CPU time of all threads", name, "ms a batch", found.cpu_ms_per_batch)
+    yield Number.plain("peak resident memory", name, "MiB", found.peak_resident)
     if device := found.device:
         yield from _spread("kernels running, share of NVML's window", name, "share", device.utilisation)
         yield from _spread("power", name, "W", device.watts)
-        yield from numbers.plain("energy", name, "J a batch", device.joules_per_batch)
+        yield Number.plain("energy", name, "J a batch", device.joules_per_batch)
         yield from _spread("SM clock", name, "MHz", device.sm_mhz)
         throttled = device.throttled.share if device.throttled else None
-        yield from numbers.plain("throttled", name, "share of samples", throttled)
-        yield from numbers.plain("peak memory of TensorFlow's allocator", name, "MiB", device.tf_peak)
-        yield from numbers.plain("peak memory of the process, NVML", name, "MiB", device.nvml_process_peak)
-        yield from numbers.plain("peak memory of all processes, NVML", name, "MiB", device.nvml_peak)
+        yield Number.plain("throttled", name, "share of samples", throttled)
+        yield Number.plain("peak memory of TensorFlow's allocator", name, "MiB", device.tf_peak)
+        yield Number.plain("peak memory of the process, NVML", name, "MiB", device.nvml_process_peak)
+        yield Number.plain("peak memory of all processes, NVML", name, "MiB", device.nvml_peak)
     if trace := found.trace:
-        yield from numbers.plain("device busy, traced", name, "share of time", trace.busy_share)
+        yield Number.plain("device busy, traced", name, "share of time", trace.busy_share)
         for kind, where in _COPIES.items():
             for value, unit in zip(trace.copied(kind), ("a batch", "bytes a batch", "ms a batch"), strict=True):
-                yield from numbers.plain(f"copies {where}, traced", name, unit, value)
+                yield Number.plain(f"copies {where}, traced", name, unit, value)
 
 
 def _spread(figure: str, name: str, unit: str, found: Range | None) -> list[Number]:
     """A mean between the 5th and the 95th percentile of the samples."""
-    return [] if found is None else [(figure, name, unit, *found, "5% to 95%")]
+    return [] if found is None else [Number(figure, name, unit, *found, "5% to 95%")]
 
 
 def _row(

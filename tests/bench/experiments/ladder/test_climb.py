@@ -6,6 +6,7 @@ from records import ENVIRONMENT
 from rich.console import Console
 
 from bench.cli.progress import ProgressDisplay
+from bench.experiments import kinds
 from bench.experiments.ladder import climb as module
 from bench.experiments.ladder import turns
 from bench.experiments.ladder.record import Limits
@@ -59,7 +60,7 @@ def test_with_no_loop_left_nothing_is_timed(found, tmp_path):
     found.update(dict.fromkeys(found, dead()))
     record = module.climb(ladder(), Limits(rounds=4), tmp_path)
     assert (record.rounds, record.rounds_ended) == ((), None)
-    files.leave(record, tmp_path / "out")
+    files.leave(record, kinds.report, tmp_path / "out")
     names = ["ladder.html", "ladder.json", "ladder.md"]  # and no picture
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
