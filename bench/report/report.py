@@ -36,6 +36,11 @@ class Number(NamedTuple):
         return None if value is None else cls(figure, loop, unit, *value, "quartiles")
 
     @classmethod
+    def mean(cls, figure: str, loop: str, unit: str, value: tuple[float, float, float] | None) -> Self | None:
+        """A mean with the 5th and the 95th percentile of its samples."""
+        return None if value is None else cls(figure, loop, unit, *value, "5% to 95%")
+
+    @classmethod
     def estimate(cls, figure: str, loop: str, unit: str, value: Interval | None) -> Self | None:
         """An estimate with its 95% interval; without one where there were too few samples for it."""
         if value is None or not math.isfinite(value.high):

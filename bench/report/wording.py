@@ -8,6 +8,8 @@ from bench.statistics import FEWEST_PAIRS, Interval, Spread
 
 NOT_MEASURED = "not measured"
 
+NULL_ARM = "null arm"  # among numbers, where pandas would read `null` as nothing
+
 
 def speed_up(ratio: Interval) -> str:
     """A ratio of times before/after; none where its interval holds 1."""
