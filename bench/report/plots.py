@@ -1,4 +1,4 @@
-"""What all pictures have in common: PNG and SVG, on a white ground, legible without colour and on a phone."""
+"""Plotting that all pictures share: PNG and SVG, on a white ground, legible without colour and on a phone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     NULL: {"color": "#666666", "marker": "^", "linestyle": ":"},
     ARMS[1]: {"color": "#1f5fa8", "marker": "o", "linestyle": "-"},
 }
-"""Of the timed loops: each differs from the others in shape as well as in colour."""
+"""Looks of the timed loops: each differs from the others in shape as well as in colour."""
 
 WIDTH = 6.0
 """Inches, of every figure: so wide, with no text below SMALL, it can be read on a phone."""
@@ -128,7 +128,7 @@ def svg(drawn: Figure) -> bytes:
 
 
 def _as(form: str, drawn: Figure, **how: Any) -> bytes:
-    """The same record, the same bytes: names of clip paths are drawn at random without a salt, and SVG has a date."""
+    """The same bytes for the same record: without a salt names of clip paths are random, and SVG has a date."""
     written = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}), warnings.catch_warnings():
         # A letter that the font has not, in a name or a line of code of a user's: a box in its place is no news.

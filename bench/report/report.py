@@ -1,4 +1,4 @@
-"""What there is to show of a record, whatever it is of and whatever it is shown in."""
+"""A report: what there is to show of any record, in any format."""
 
 from __future__ import annotations
 

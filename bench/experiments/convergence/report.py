@@ -1,4 +1,4 @@
-"""What an experiment on convergence found: curves, verdicts, and what must be known to believe them."""
+"""The report of convergence: curves, verdicts, and what must be known to believe them."""
 
 from __future__ import annotations
 

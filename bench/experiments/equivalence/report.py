@@ -1,4 +1,4 @@
-"""Which loops compute the same, as a report."""
+"""The report of equivalence: which loops compute the same thing."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
                                  "label": "no measurable difference"},
     "too few rounds": {"facecolor": "white", "edgecolor": "#333333", "linestyle": "--", "label": "too few rounds"},
 }  # fmt: skip
-"""Of bars, by the effect that they show: each differs from the others in its hatching as well as in colour."""
+"""Looks of bars, by the effect that they show: they differ in hatching as well as in colour."""
 
 _HEIGHT = 0.62
 _FULL = "the full set"
@@ -37,7 +37,7 @@ _ROOM = 0.4  # of the axis, for what is said beside the longest bar
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """What is drawn of a rung, in ms a batch."""
+    """A rung as it is drawn, in ms a batch."""
 
     name: str
     says: str  # beside it
@@ -48,7 +48,7 @@ class Bar:
 
 
 def pictures(record: LadderRecord) -> tuple[Picture, ...]:
-    """What there is to see in a record; nothing where nothing was timed."""
+    """The pictures of a record; none where nothing was timed."""
     figures = LadderFigures.of(record)
     if not any(each.ms_per_batch for each in figures.rungs):
         return ()

@@ -1,4 +1,4 @@
-"""What a ladder found, as a report."""
+"""The report of a ladder: what each change brings, and what leaving it out costs."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def speed_up(found: RungFigures, figures: LadderFigures) -> str:
 
 
 def over_baseline(found: RungFigures, figures: LadderFigures) -> str:
-    """The same against the baseline; the reason why there is none stands in `speed_up`."""
+    """What a rung makes of the baseline's time; why that is not known stands in `speed_up`."""
     if found.invalid:
         return "invalid"
     if not found.reference:
@@ -130,7 +130,7 @@ def _numbers(figures: LadderFigures) -> Iterator[Number | None]:
 
 
 def _ratio(ratio: Interval, figures: LadderFigures) -> str:
-    """In few words: that the baseline differs from itself by as much stands in the footer."""
+    """A ratio in few words: that the baseline differs from itself by as much stands in the footer."""
     if math.isinf(ratio.high):
         return wording.speed_up(ratio)
     if not figures.measurable(ratio):

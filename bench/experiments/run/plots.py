@@ -26,7 +26,7 @@ from bench.timing import samples as rounds
 from bench.timing.samples import Round
 
 NAMES = {ARMS[0]: "before", NULL: "before again", ARMS[1]: "after"}
-"""Of the timed loops."""
+"""Names of the timed loops in pictures."""
 
 SMOOTHED = 11
 """Rounds, at least, whose running median is drawn: of fewer there are only the dots."""
@@ -42,10 +42,10 @@ _CLOUD, _HALO = 200, withStroke(linewidth=3.2, foreground="white")
 """Dots, from where a line through them in their own colour is lost, and what it then has around it."""
 
 MOST_METRICS = 8
-"""Panels, at most."""
+"""Panels of training metrics, at most."""
 
 _MOST_POINTS = 800
-"""Of a line: about as many as there are dots side by side in its place."""
+"""Points of a line, at most: about as many as there are dots side by side in its place."""
 
 _MOST_CROSSES = 100
 
@@ -53,7 +53,7 @@ History = Mapping[str, Sequence[float]]
 
 
 def pictures(record: Record) -> tuple[Picture, ...]:
-    """What there is to see in a record; none of what it does not hold."""
+    """The pictures of a record; none of what it does not hold."""
     found = Comparison.of(record)
     return (*_of_rounds(record, found), *_of_reads(record), *_of_history(record))
 
@@ -137,7 +137,7 @@ def times(done: Sequence[Round], found: Comparison, title: str) -> Figure:
 
 
 def ratios(done: Sequence[Round], timing: Timing, title: str) -> Figure:
-    """Of each round the time before over the time after, and over that of the null arm, each with its 95% band.
+    """The ratio of before to after in each round, and of before to the null arm, each with its 95% band.
 
     Both panels have the same relative scale, so that what is noise in one is as high in the other.
 
@@ -199,7 +199,7 @@ def _boxes(axes: Axes, milliseconds: Mapping[str, np.ndarray], found: Comparison
 
 
 def _told(name: str, found: Comparison) -> str:
-    """Under a box: whose it is, and where its middle lies."""
+    """What stands under a box: its loop, and its median."""
     null = found.timing.null_ms_per_batch if found.timing else None
     middle = {ARMS[0]: found.before.ms_per_batch, NULL: null, ARMS[1]: found.after.ms_per_batch}[name]
     return "\n".join([*NAMES[name].split(), f"{middle.median:.3g} ms" if middle else ""])
@@ -247,7 +247,7 @@ def history(histories: Mapping[str, History]) -> Figure:
 
 
 def _metric(axes: Axes, values: np.ndarray, arm: str) -> None:
-    """Of one arm [batches]; nothing where it has no such metric."""
+    """Draws a metric of one arm [batches]; nothing where it has no such metric."""
     if not values.size:
         return
     smooth, broken = _labels(arm)

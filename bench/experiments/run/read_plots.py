@@ -21,7 +21,7 @@ _BARS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"facecolor": "#f4b896", "edgecolor": "#b3541e", "hatch": "////"},
     ARMS[1]: {"facecolor": "#9dc3e6", "edgecolor": "#1f5fa8"},
 }
-"""Of the arms: they differ in hatching as well as in colour."""
+"""Looks of the arms' bars: they differ in hatching as well as in colour."""
 
 _FAR_APART = 20.0
 """The most reads over the least, from where a linear axis would hide the least."""
@@ -32,7 +32,7 @@ _MONOSPACED = 0.068  # inches, of a letter
 
 
 class ReadLine(NamedTuple):
-    """What is drawn of a line of code; a heading where nothing is counted."""
+    """A line of code as it is drawn; a heading where nothing is counted."""
 
     arm: str
     title: str

@@ -80,7 +80,7 @@ def _length(record: Record, timing: Timing | None) -> str:
     }[ended]
     return (
         f"{len(record.rounds)} interleaved rounds of {settings.batches} batches a loop, {why}; "
-        f"between the blocks went by {timing.overhead:.1%} of the time in them"
+        f"time between blocks: {timing.overhead:.1%} of measured time"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a survival experiment found, as a report."""
+"""The report of a survival experiment: who lives, who dies, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep found, as a report: a table an axis."""
+"""The report of a sweep: a table an axis."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number | None]:
 
 
 def _ratio(point: PointFigures) -> str:
-    """What came of comparing both; a difference only where the verdict says that there is one."""
+    """The comparison of both loops at one size; a difference only where the verdict says that there is one."""
     if point.verdict is None or point.speed_up is None:
         return point.why_not
     if point.verdict.kind in (Kind.FASTER, Kind.SLOWER):
@@ -92,7 +92,7 @@ def _rate(point: PointFigures, arm: str) -> str:
 
 
 def _not_known(record: SweepRecord) -> list[str]:
-    """Of loops that are someone else's it is not known what an option does."""
+    """A note where it is not known what an option does, as with loops that are someone else's."""
     points = record.sweep.distinct().values()
     names = " and ".join(axis.name for axis in record.sweep.axes)
     return [f"{names}: handed to the loops as options; what they make of them is theirs"] * any(

@@ -100,7 +100,7 @@ def test_footer_gives_the_verdict_first_then_loops_work_and_machine():
     assert lines[1:4] == [
         "before: a:b, after: c:d",
         "preset tiny, seed 0, script=x.csv; 100 interleaved rounds of 10 batches a loop, until the interval of the "
-        "ratio was narrower than 3.0%; between the blocks went by 2.0% of the time in them",
+        "ratio was narrower than 3.0%; time between blocks: 2.0% of measured time",
         "2 cores of a CPU; TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7",
     ]
     assert lines[4].startswith("Without a GPU a host sync costs hardly anything")
