@@ -7,6 +7,7 @@ import pytest
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
+from bench.experiments import kinds
 from bench.experiments.convergence.plan import EPOCHS
 from bench.machine import gpu
 from bench.report import files
@@ -37,5 +38,5 @@ def test_convergence(progress: ProgressDisplay, pytestconfig: pytest.Config, at_
 
     progress.stage(_STAGE)
     record = converge(plan, folder, pool.workers(), tell)
-    at_end(files.leave(record, folder).show)
+    at_end(files.leave(record, kinds.report, folder).show)
     assert not record.is_empty, f"no run came to its end: {record.courses[ARMS[0]][0].flaw}"

@@ -7,6 +7,7 @@ import pytest
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
+from bench.experiments import kinds
 from bench.experiments.ladder import climb
 from bench.machine import gpu
 from bench.report import files
@@ -24,4 +25,4 @@ def test_ladder(progress: ProgressDisplay, pytestconfig: pytest.Config, at_end: 
     rungs, limits = options.pair(pytestconfig).ladder(settings), options.ladder_limits(pytestconfig)
     scale = options.ladder_seconds(pytestconfig) / climb.seconds(rungs, limits)
     record = climb.climb(rungs, limits, folder, progress.weighted(scale))
-    at_end(files.leave(record, folder).show)
+    at_end(files.leave(record, kinds.report, folder).show)

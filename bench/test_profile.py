@@ -7,6 +7,7 @@ import pytest
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
+from bench.experiments import kinds
 from bench.experiments.run.measurement import Measurement
 from bench.report import files
 
@@ -28,4 +29,4 @@ def test_profile(
     folder = options.results(pytestconfig) / f"profile-{settings.preset}"
     found = trial.profile(settings, folder, progress.part(options.profile_seconds(pytestconfig)))
     assert found.settings.batches == trial.BATCHES
-    at_end(files.leave(found, folder, [trial.traces(folder)]).show)
+    at_end(files.leave(found, kinds.report, folder, [trial.traces(folder)]).show)

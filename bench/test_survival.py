@@ -8,6 +8,7 @@ import pytest
 
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
+from bench.experiments import kinds
 from bench.experiments.run.measurement import Measurement
 from bench.report import files
 
@@ -44,7 +45,7 @@ def test_survival(
     progress.stage(_STAGE)
     found = measurement.survive(plan, folder, pair.shown(plan), tell)
     if whole:
-        files.leave(found, folder)
+        files.leave(found, kinds.report, folder)
     if pair.faults.must_happen:  # other loops need have no tape
         untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
         assert not untested, untested[0]

@@ -7,6 +7,7 @@ import pytest
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.cli.session import AtEnd
+from bench.experiments import kinds
 from bench.experiments.run.measurement import Measurement
 from bench.report import files
 
@@ -35,7 +36,7 @@ def test_sweep(
 
     progress.stage(_STAGE)
     found = experiment.sweep(plan, folder, tell)
-    at_end(files.leave(found, folder).show)
+    at_end(files.leave(found, kinds.report, folder).show)
     experiment.forget(folder)
     failed = [each.why for each in found.measured.values() if each.record is None]
     assert len(failed) < len(found.measured), f"no size could be measured: {failed[0]}"

@@ -20,7 +20,7 @@ from bench.document import Document, write_whole
 from bench.experiments import kinds
 from bench.records.claims import report as claims
 from bench.records.claims.evidence import Evidence
-from bench.report import files, markdown, markers, plots
+from bench.report import files, markdown, plots
 from bench.report.report import Report
 
 RESULTS = Path(__file__).parent
@@ -63,7 +63,7 @@ def pages(found: dict[Path, Document], reports: dict[Path, Report]) -> Iterator[
 
 
 def _with(text: str, name: str, report: Report) -> str:
-    return markers.replaced(text, name, markdown.page(report), str(README))
+    return markdown.replaced(text, name, markdown.page(report), str(README))
 
 
 def draw(reports: dict[Path, Report]) -> Iterator[Path]:

@@ -5,8 +5,9 @@ import datetime
 from records import ENVIRONMENT
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from bench.experiments.profile.events import MARK, OpEvent, Traced
-from bench.experiments.profile.record import Profile, ProfileRecord, Timed
+from bench.experiments.profile.events import MARK
+from bench.experiments.profile.figures import OpEvent, Traced, summary
+from bench.experiments.profile.record import ProfileRecord, Timed
 from bench.settings import Settings
 
 
@@ -54,7 +55,7 @@ def profile(factory="a:b", device="CPU", ops=None, seconds=2.0, untraced=(1.0, 1
     )
     traced = Traced(device, tuple(found), 0, 2 * SECOND, problems)
     beside = tuple(Timed(seconds=each, cpu_seconds=2 * each) for each in untraced)
-    return Profile.of(factory, traced, Timed(seconds=seconds, cpu_seconds=3.0), beside)
+    return summary(factory, traced, Timed(seconds=seconds, cpu_seconds=3.0), beside)
 
 
 def profile_record(**changes):

@@ -11,11 +11,12 @@ from rich.console import Console
 
 from bench.cli import github
 from bench.errors import UsageError
+from bench.experiments import kinds
 from bench.experiments.run.record import Record
 from bench.records import gate, references
 from bench.records.gate import Decision, Limits, Outcome
 from bench.report import files, terminal
-from bench.report.files import Left
+from bench.report.files import Output
 
 
 @dataclasses.dataclass
@@ -23,7 +24,7 @@ class Closing:
     """What a run ends with, on disk and in the terminal."""
 
     record: Record
-    left: Left
+    output: Output
     failed: bool = False  # to write
     decision: Decision | None = None  # None when there was no gate
 
@@ -31,9 +32,10 @@ class Closing:
     def of(cls, record: Record, results: Path) -> Self:
         """Leaves the record in a folder before anything else, and then what is made of it."""
         try:
-            return cls(record, files.beside(record, record.write(results)))
+            path = record.write(results)
+            return cls(record, files.beside(path, kinds.report(record)))
         except UsageError as error:
-            return cls(record, Left.nowhere(record, f"written: nothing: {error}"), failed=True)
+            return cls(record, Output(kinds.report(record), (f"written: nothing: {error}",)), failed=True)
 
     def judge(self, limits: tuple[Limits, Path | None] | None) -> int:
         """The exit code of the run; tells GitHub Actions of what the gate decides.
@@ -61,6 +63,6 @@ class Closing:
 
     def show(self, console: Console) -> None:
         """Prints the table and what must be known with it."""
-        self.left.show(console)
+        self.output.show(console)
         if self.decision:
             terminal.notes(console, [f"gate: {self.decision.line}"])

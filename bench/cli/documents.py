@@ -14,13 +14,13 @@ import typer
 from bench.document import write_whole
 from bench.errors import UsageError
 from bench.experiments import kinds
-from bench.report import markers, terminal
-from bench.report.formats import FORMATS, SUFFIXES
+from bench.report import markdown, terminal
+from bench.report.files import FORMATS, SUFFIXES
 from bench.report.report import Report
 
 
 class Format(enum.StrEnum):
-    """Of a report; those that are texts are in `bench.report.formats`."""
+    """Of a report; those that are texts are in `bench.report.files`."""
 
     TERMINAL = "terminal"
     MARKDOWN = "markdown"
@@ -36,7 +36,7 @@ Into = Annotated[
     Path | None,
     typer.Option(
         help="Write it into this file. Of Markdown, only what stands between the two lines "
-        f"{markers.lines('NAME')[0]} and {markers.lines('NAME')[1]} is replaced."
+        f"{markdown.markers('NAME')[0]} and {markdown.markers('NAME')[1]} is replaced."
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="NAME in these two lines. Default: the kind of the record.")]
@@ -146,8 +146,8 @@ def _old_and_new(content: str, into: Path, is_part: bool, name: str) -> tuple[st
     if not is_part:
         return old, content
     if old is None:
-        raise UsageError(f"--into {into}: no such file; it is to have the lines {' and '.join(markers.lines(name))}")
-    return old, markers.replaced(old, name, content, str(into))
+        raise UsageError(f"--into {into}: no such file; it is to have the lines {' and '.join(markdown.markers(name))}")
+    return old, markdown.replaced(old, name, content, str(into))
 
 
 def _compare(old: str | None, new: str, into: Path) -> None:

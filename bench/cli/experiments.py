@@ -13,6 +13,7 @@ from bench import builtin
 from bench.cli import percent
 from bench.cli.progress import ProgressDisplay, TrialsDisplay
 from bench.errors import UsageError
+from bench.experiments import kinds
 from bench.experiments.convergence import plan as convergence
 from bench.experiments.ladder.record import LadderLimits
 from bench.experiments.survival.plan import canonical
@@ -85,7 +86,7 @@ def survive(
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
             ) from None
-    files.leave(record, out).show(_console())
+    files.leave(record, kinds.report, out).show(_console())
 
 
 def converge(
@@ -148,7 +149,7 @@ def converge(
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
             ) from None
-    files.leave(record, folder).show(_console())
+    files.leave(record, kinds.report, folder).show(_console())
     raise typer.Exit(int(record.is_empty))
 
 
@@ -194,7 +195,7 @@ def profile(
         raise _interrupted("traces that are whole are kept") from None
     finally:
         display.pause()
-    files.leave(record, folder, [trial.traces(folder)]).show(_console())
+    files.leave(record, kinds.report, folder, [trial.traces(folder)]).show(_console())
 
 
 def sweep(
@@ -262,7 +263,7 @@ def sweep(
             raise _interrupted(
                 f"the same command goes on with what is left ({display.left} of {display.total})"
             ) from None
-    files.leave(record, out).show(_console())
+    files.leave(record, kinds.report, out).show(_console())
     experiment.forget(out)
     raise typer.Exit(int(not any(found.record for found in record.measured.values())))
 
@@ -320,7 +321,7 @@ def ladder(
         display.pause()
         raise _interrupted("the same command goes on after the rungs whose processes have come to an end") from None
     display.pause()
-    files.leave(record, folder).show(_console())
+    files.leave(record, kinds.report, folder).show(_console())
 
 
 def equivalence(
@@ -363,7 +364,7 @@ def equivalence(
             record = agreement.agreement(settings, candidates, batches, display.done)
         except KeyboardInterrupt:
             raise _interrupted("nothing is written") from None
-    (files.leave(record, out) if out else files.Left.nowhere(record)).show(_console())
+    (files.leave(record, kinds.report, out) if out else files.Output(kinds.report(record))).show(_console())
     if not all(found.equal for found in record.found.values()):
         raise typer.Exit(int(Outcome.INVALID))
 

@@ -1,4 +1,4 @@
-"""Records of every kind: reading one without knowing what it is, and finding the module that reports it."""
+"""Records of every kind: reading one without knowing which it is, and its report."""
 
 from __future__ import annotations
 
@@ -10,25 +10,19 @@ from bench.document import Document
 from bench.errors import InvalidRecordError, UsageError
 from bench.report.report import Report
 
-_KINDS = {
-    "run": ("bench.experiments.run.record:Record", "bench.experiments.run.report:report"),
-    "ladder": ("bench.experiments.ladder.record:LadderRecord", "bench.experiments.ladder.report:report"),
-    "sweep": ("bench.experiments.sweep.record:SweepRecord", "bench.experiments.sweep.report:report"),
-    "profile": ("bench.experiments.profile.record:ProfileRecord", "bench.experiments.profile.report:report"),
-    "equivalence": (
-        "bench.experiments.equivalence.record:AgreementRecord",
-        "bench.experiments.equivalence.report:report",
-    ),
-    "convergence": (
-        "bench.experiments.convergence.record:ConvergenceRecord",
-        "bench.experiments.convergence.report:report",
-    ),
-    "survival": ("bench.experiments.survival.record:SurvivalRecord", "bench.experiments.survival.report:report"),
+_RECORDS = {
+    "run": "Record",
+    "ladder": "LadderRecord",
+    "sweep": "SweepRecord",
+    "profile": "ProfileRecord",
+    "equivalence": "AgreementRecord",
+    "convergence": "ConvergenceRecord",
+    "survival": "SurvivalRecord",
 }
-"""By what a file says that it is: its class, and what makes a report of it. By name, so that reading one kind does not
-import what makes the others."""
+"""By kind, which is also the name of the experiment's folder: the class in its `record.py`. Its `report.py` has a
+function `report`. By name, so that reading one kind does not import the others."""
 
-KINDS = tuple(_KINDS)
+KINDS = tuple(_RECORDS)
 
 
 def read(path: Path) -> Document:
@@ -48,11 +42,11 @@ def read(path: Path) -> Document:
         raise InvalidRecordError(f"record {path}: does not say of what kind it is; run again for a new one") from None
     if kind not in KINDS:
         raise InvalidRecordError(f"record {path}: is of kind {kind!r}; there are {', '.join(KINDS)}")
-    found: Document = pkgutil.resolve_name(_KINDS[kind][0]).read(path)
+    found: Document = pkgutil.resolve_name(f"{__package__}.{kind}.record:{_RECORDS[kind]}").read(path)
     return found
 
 
 def report(record: Document) -> Report:
-    """What there is to show of a record."""
-    found: Report = pkgutil.resolve_name(_KINDS[record.kind][1])(record)
+    """The report of a record of any kind."""
+    found: Report = pkgutil.resolve_name(f"{__package__}.{record.kind}.report:report")(record)
     return found

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.run import wording
 from bench.experiments.run.record import Record
-from bench.experiments.run.wording import NOT_MEASURED, change, few, interval, spread
+from bench.experiments.survival import figures
 from bench.records.change import Change
 from bench.records.gate import Decision
 from bench.records.history import History
+from bench.report.wording import NOT_MEASURED, change, few, interval, spread
 from bench.settings import ARMS
 from bench.statistics import Interval
 
@@ -64,7 +64,7 @@ def comparison(compared: Change) -> pd.DataFrame:
 
 def _times(compared: Change) -> Iterator[tuple[str, ...]]:
     for arm in ARMS:
-        times = [spread(figures.ms_per_batch) for figures in _figures(compared, arm)]
+        times = [spread(each.ms_per_batch) for each in _figures(compared, arm)]
         yield f"ms/batch, {arm}, median (quartiles)", *times, _changed(compared.ms_per_batch.get(arm))
     timings = [each.timing for each in (compared.first, compared.second)]
     ratios = [interval(timing.speed_up) if timing else NOT_MEASURED for timing in timings]
@@ -72,17 +72,17 @@ def _times(compared: Change) -> Iterator[tuple[str, ...]]:
 
 
 def _syncs(compared: Change, arm: str) -> tuple[str, ...]:
-    first, second = (figures.host_syncs_per_batch for figures in _figures(compared, arm))
+    first, second = (each.host_syncs_per_batch for each in _figures(compared, arm))
     told = "" if first is None or second is None else "same" if first == second else f"{second - first:+.3g}"
     return f"host syncs a batch, {arm}", few(first), few(second), told
 
 
 def _outcomes(compared: Change, arm: str) -> Iterator[tuple[str, ...]]:
     """A row for each fault that both records have."""
-    first, second = (figures.survivals for figures in _figures(compared, arm))
+    first, second = (each.survivals for each in _figures(compared, arm))
     for fault in first:
         if fault in second:
-            outcomes = wording.outcomes(first[fault]), wording.outcomes(second[fault])
+            outcomes = figures.outcomes(first[fault]), figures.outcomes(second[fault])
             yield f"{fault}, {arm}", *outcomes, "same" if outcomes[0] == outcomes[1] else "changed"
 
 

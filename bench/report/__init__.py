@@ -1,1 +1,1 @@
-"""From a record to tables: the frames hold what is said, each renderer how it looks."""
+"""From a record to tables: a report holds what is said, each renderer how it looks."""

@@ -1,31 +1,53 @@
-"""What a command leaves in a folder: the record, and what is made of it."""
+"""Reports as files: their formats, and what a command writes into a folder."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Self
 
 from rich.console import Console
 
 from bench.document import Document, write_whole
-from bench.experiments import kinds
 from bench.report import html, markdown, plots, terminal
-from bench.report.report import Picture, Report
+from bench.report.report import Picture, Report, Table
+
+
+def comma_separated(report: Report) -> str:
+    """A report's numbers, each with its unit and interval, a row each, and its notes as lines that begin with #.
+
+    A report without numbers, such as that of the claims, has the texts of its tables instead.
+    pandas.read_csv(file, comment="#") reads it: texts are in quotes, for a # may be in the name of an op.
+    """
+    rows = _numbers(report) if len(report.numbers) else "\n".join(map(_texts, report.tables))
+    return rows + "".join(f"# {line}\n" for note in report.notes for line in note.splitlines())
+
+
+def _texts(table: Table) -> str:
+    return table.frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+
+def _numbers(report: Report) -> str:
+    measured = ["value", "low", "high"]
+    found = report.numbers.astype(dict.fromkeys(measured, float))
+    found[measured] = found[measured].map(lambda value: float(f"{value:.6g}"))
+    return found.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {"markdown": markdown.page, "csv": comma_separated, "html": html.page}
+"""The formats of a report that are texts: one renderer each."""
+
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".html": "html"}
+"""Formats by the endings of file names."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Left:
-    """A report, and where it is written."""
+class Output:
+    """A report, and lines that say where it was written."""
 
     report: Report
-    where: tuple[str, ...]  # in words
-
-    @classmethod
-    def nowhere(cls, record: Document, *why: str) -> Self:
-        """Of a record that is not written."""
-        return cls(kinds.report(record), why)
+    where: tuple[str, ...] = ()
 
     def show(self, console: Console) -> None:
         """Prints the tables, what must be known with them, and where all of it is."""
@@ -33,26 +55,33 @@ class Left:
         terminal.notes(console, self.where)
 
 
-def leave(record: Document, folder: Path, also: Iterable[str] = ()) -> Left:
-    """Writes a record by the name of its kind, and what is made of it beside it.
+def leave(record: Document, report: Callable[[Document], Report], folder: Path, also: Iterable[str] = ()) -> Output:
+    """Writes a record by the name of its kind, and its report beside it.
 
     Args:
         record: of an experiment.
-        folder: is made if it is missing; what is there of an earlier one is replaced.
-        also: to be said of the folder.
+        report: makes one of the record, once that is safe on disk.
+        folder: is made if it is missing; files of an earlier record are replaced.
+        also: more lines about the folder.
 
     Raises:
         UsageError: the folder cannot be written.
     """
-    return beside(record, record.write_as(folder / f"{record.kind}.json"), also)
+    path = record.write_as(folder / f"{record.kind}.json")
+    return beside(path, report(record), also)
 
 
-def beside(record: Document, path: Path, also: Iterable[str] = ()) -> Left:
-    """Writes Markdown, a page and the pictures of a record beside its file.
+def beside(path: Path, report: Report, also: Iterable[str] = ()) -> Output:
+    """Writes a report as Markdown, as a page and as its pictures, beside the file of its record.
 
-    Arguments and errors are those of `leave`.
+    Args:
+        path: of the record.
+        report: of the record.
+        also: as `leave` has it.
+
+    Raises:
+        UsageError: the folder cannot be written.
     """
-    report = kinds.report(record)
     drawn = {}
     for each in report.pictures:
         _, svg = plots.save(each.draw(), path.with_name(picture_name(path, each)))
@@ -61,7 +90,7 @@ def beside(record: Document, path: Path, also: Iterable[str] = ()) -> Left:
     write_whole(path.with_suffix(".html"), html.page(report, drawn))
     names = ", ".join(picture_name(path, each) for each in report.pictures)
     pictures = f"; {names} as .png and .svg" if names else ""
-    return Left(report, (f"written: {path}, and beside it: .md, .html{pictures}", *also))
+    return Output(report, (f"written: {path}, and beside it: .md, .html{pictures}", *also))
 
 
 def page(report: Report, path: Path) -> str:
@@ -70,5 +99,5 @@ def page(report: Report, path: Path) -> str:
 
 
 def picture_name(path: Path, picture: Picture) -> str:
-    """Of a picture's files beside that of its record, without their endings."""
+    """The name of a picture's files, beside that of its record, without their endings."""
     return f"{path.stem}-{picture.stem}"

@@ -1,20 +1,22 @@
-"""Reports, and frames by themselves, for docs."""
+"""Reports as Markdown, by themselves or as a part of someone's file between two lines that name it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from bench.errors import UsageError
 from bench.report.report import Report
 
 
 def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
-    """Its tables, under their titles where there are several, its notes, and its pictures.
+    """The tables of a report, under their titles where there are several, its notes, and its pictures.
 
     Args:
         report: what is to be shown.
-        pictures: where each is, as a page names it, by its stem; others are left out.
+        pictures: addresses of pictures by their stems; others are left out.
     """
     parts = [
         _titled(table.title, table.frame) if len(report.tables) > 1 else render(table.frame) for table in report.tables
@@ -37,9 +39,49 @@ def notes(lines: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """As it is read, of a text that may be a line of someone's program: no HTML, and no comment that ends a part."""
+    """A text that may be a line of someone's program, as it reads: no HTML, and no comment that ends a part."""
     return text.replace("<", "&lt;")
 
 
 def _titled(title: str, frame: pd.DataFrame) -> str:
     return f"### {title[0].upper()}{title[1:]}\n\n{render(frame)}"
+
+
+def markers(name: str) -> tuple[str, str]:
+    """The two lines around the part of a file that has this name; comments, which a page does not show."""
+    return f"<!-- loop-bench: begin {name} -->", f"<!-- loop-bench: end {name} -->"
+
+
+def replaced(text: str, name: str, content: str, where: str) -> str:
+    """A text with other content between two markers, and not a character changed anywhere else.
+
+    Args:
+        text: of a file; its ends of lines are kept.
+        name: of the part.
+        content: Markdown.
+        where: the file, for errors.
+
+    Raises:
+        UsageError: the lines are not both there, once and in their order.
+    """
+    begin, end = _found(text, name, where)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    inner = f"\n{content.rstrip()}\n".replace("\n", newline)
+    return f"{text[:begin]}{newline}{inner}{newline}{text[end:]}"
+
+
+def _found(text: str, name: str, where: str) -> tuple[int, int]:
+    """Where the content begins and ends."""
+    first, last = markers(name)
+    places = {}
+    for line in (first, last):
+        # On a line of its own: a page may also speak of it.
+        found = [*re.finditer(rf"^[ \t]*{re.escape(line)}[ \t]*\r?$", text, re.MULTILINE)]
+        if len(found) != 1:
+            times = f"is there {len(found)} times" if found else "is missing"
+            raise UsageError(f"{where}: {line} {times}; what is written goes between {first} and {last}")
+        places[line] = found[0].start() + found[0][0].index(line)
+    begin, end = places[first] + len(first), places[last]
+    if end < begin:
+        raise UsageError(f"{where}: {last} stands before {first}")
+    return begin, end

@@ -1,4 +1,4 @@
-"""What all pictures have in common: PNG and SVG, on a white ground, legible without colour and on a phone."""
+"""Plotting that all pictures share: PNG and SVG, on a white ground, legible without colour and on a phone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +26,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     NULL: {"color": "#666666", "marker": "^", "linestyle": ":"},
     ARMS[1]: {"color": "#1f5fa8", "marker": "o", "linestyle": "-"},
 }
-"""Of the timed loops: each differs from the others in shape as well as in colour."""
+"""Looks of the timed loops: each differs from the others in shape as well as in colour."""
 
 WIDTH = 6.0
 """Inches, of every figure: so wide, with no text below SMALL, it can be read on a phone."""
@@ -36,10 +38,12 @@ VERBATIM: dict[str, Any] = {"parse_math": False}
 """For texts with names or code of a user's in them: a dollar sign is no formula there."""
 
 _DPI = 150
+
 _ROUND = {1.2: (1, 2, 3, 5, 7), 2.5: (1, 2, 5), math.inf: (1,)}
 """First digits of the numbers at a logarithmic axis, by the most decades with room for them."""
 
 _LETTER = 0.075  # inches, of SMALL text, on average and a little more
+
 _KEY = 0.6  # inches, of a legend's line with what is around it
 
 
@@ -124,10 +128,53 @@ def svg(drawn: Figure) -> bytes:
 
 
 def _as(form: str, drawn: Figure, **how: Any) -> bytes:
-    """The same record, the same bytes: names of clip paths are drawn at random without a salt, and SVG has a date."""
+    """The same bytes for the same record: without a salt names of clip paths are random, and SVG has a date."""
     written = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}), warnings.catch_warnings():
         # A letter that the font has not, in a name or a line of code of a user's: a box in its place is no news.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         drawn.savefig(written, format=form, **how)
     return written.getvalue()
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def running_median(values: np.ndarray, width: int) -> np.ndarray:
+    """The median of `width` neighbours around each of values [n]; fewer at both ends."""
+    found = pd.Series(values).rolling(width, center=True, min_periods=1).median()
+    return found.to_numpy(float)
+
+
+def running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean of `width` neighbours around each of values [n]; NaN counts as missing, and stays where it is."""
+    series = pd.Series(values, dtype=float)
+    found = series.rolling(width, center=True, min_periods=1).mean().where(series.notna())
+    return found.to_numpy(float)
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """Values [n] with NaN for those beyond a float32, the infinite ones among them: no axis reaches so far."""
+    values = np.asarray(values, float)
+    return np.where(np.abs(values) <= _LARGEST, values, np.nan)
+
+
+def thinned(values: np.ndarray, most: int) -> np.ndarray:
+    """Indices, in order, of about `most` of values [n] that look like all of them in a line.
+
+    Of each stretch the lowest and the highest, so that no spike is lost, and the first and the last of all. A stretch
+    of nothing but NaN keeps its first, so that the line has its gap.
+    """
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    stretches = np.array_split(np.arange(count), max(1, most // 2))
+    kept = [index for stretch in stretches for index in _outermost(values, stretch)]
+    return np.unique([0, *kept, count - 1])
+
+
+def _outermost(values: np.ndarray, stretch: np.ndarray) -> list[int]:
+    known = stretch[~np.isnan(values[stretch])]
+    if not known.size:
+        return [int(stretch[0])]
+    return [int(known[np.argmin(values[known])]), int(known[np.argmax(values[known])])]

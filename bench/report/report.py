@@ -1,22 +1,55 @@
-"""What there is to show of a record, whatever it is of and whatever it is shown in."""
+"""A report: what there is to show of any record, in any format."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.errors import UsageError
+from bench.statistics import Interval, Spread
 
-NUMBERS = ["figure", "loop", "unit", "value", "low", "high", "interval"]
-"""Columns of a report's numbers; `interval` says what low and high are: `quartiles`, `95%` (its confidence),
-`5% to 95%` (of the samples), or nothing."""
 
-Number = tuple[str, str, str, float, float | None, float | None, str]
-"""A row of them."""
+class Number(NamedTuple):
+    """A figure of a table as a plain number; what was not measured makes none."""
+
+    figure: str
+    loop: str
+    unit: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""  # what low and high are: quartiles, 95% (its confidence), 5% to 95% (of the samples), or nothing
+
+    @classmethod
+    def plain(cls, figure: str, loop: str, unit: str, value: float | None) -> Self | None:
+        """A number without an interval."""
+        return None if value is None else cls(figure, loop, unit, float(value))
+
+    @classmethod
+    def median(cls, figure: str, loop: str, unit: str, value: Spread | None) -> Self | None:
+        """A median with its quartiles."""
+        return None if value is None else cls(figure, loop, unit, *value, "quartiles")
+
+    @classmethod
+    def mean(cls, figure: str, loop: str, unit: str, value: tuple[float, float, float] | None) -> Self | None:
+        """A mean with the 5th and the 95th percentile of its samples."""
+        return None if value is None else cls(figure, loop, unit, *value, "5% to 95%")
+
+    @classmethod
+    def estimate(cls, figure: str, loop: str, unit: str, value: Interval | None) -> Self | None:
+        """An estimate with its 95% interval; without one where there were too few samples for it."""
+        if value is None or not math.isfinite(value.high):
+            return cls.plain(figure, loop, unit, value and value.estimate)
+        return cls(figure, loop, unit, *value, "95%")
+
+
+NUMBERS = list(Number._fields)
+"""Columns of a report's numbers."""
 
 
 class Table(NamedTuple):
@@ -46,7 +79,7 @@ class Report:
     pictures: tuple[Picture, ...] = ()
 
     def only(self, titles: Iterable[str]) -> Report:
-        """The same with some of its tables, and no pictures.
+        """A report of some of these tables, without pictures.
 
         Raises:
             UsageError: there is no table whose title begins so.
@@ -68,9 +101,10 @@ class Report:
         title: str,
         tables: Iterable[tuple[str, pd.DataFrame]],
         notes: Iterable[str],
-        numbers: Iterable[Number] = (),
+        numbers: Iterable[Number | None] = (),
         pictures: Iterable[Picture] = (),
     ) -> Report:
-        """One of parts; tables without rows are left out."""
+        """A report of its parts, without tables that have no rows and numbers that were not measured."""
         kept = tuple(Table(name, frame) for name, frame in tables if len(frame))
-        return cls(title, kept, tuple(notes), pd.DataFrame(list(numbers), columns=NUMBERS), tuple(pictures))
+        known = pd.DataFrame([number for number in numbers if number], columns=NUMBERS)
+        return cls(title, kept, tuple(notes), known, tuple(pictures))

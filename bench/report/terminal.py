@@ -1,4 +1,4 @@
-"""Frames for a terminal."""
+"""Reports and tables for a terminal."""
 
 from __future__ import annotations
 

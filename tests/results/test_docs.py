@@ -30,7 +30,7 @@ def docs(script, tmp_path, monkeypatch):
     record(settings=BUILT_IN).write_as(results / "machine" / "tiny.json")
     record().write_as(results / "machine" / "reference-tiny.json")
     record().write_as(results / "runs" / "mine.json")
-    markers = [line for name in ("run", "claims") for line in module.markers.lines(name)]
+    markers = [line for name in ("run", "claims") for line in module.markdown.markers(name)]
     readme.write_text("\n".join(markers), encoding="utf-8")
     monkeypatch.setattr(module, "RESULTS", results)
     monkeypatch.setattr(module, "README", readme)
@@ -83,5 +83,5 @@ def test_the_readme_names_every_part_that_is_made(script):
     text = script.README.read_text(encoding="utf-8")
     assert {*script.IN_README} >= {"run", "ladder", "convergence"}
     for name in (*script.IN_README, "claims"):
-        for line in script.markers.lines(name):
+        for line in script.markdown.markers(name):
             assert text.count(line) == 1

@@ -16,7 +16,7 @@ _MORE: tuple[dict[str, Any], ...] = (
     {"color": "#3a7d44", "marker": "^", "linestyle": "-."},
     {"color": "#6b4c9a", "marker": "D", "linestyle": ":"},
 )
-"""Of loops that are no arms: each differs from the others in shape as well as in colour."""
+"""Looks of loops that are no arms: each differs from the others in shape as well as in colour."""
 
 _MARKED = 7
 """Points of a line that have a marker: enough to tell lines apart, too few to hide them."""

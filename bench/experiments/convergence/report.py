@@ -1,4 +1,4 @@
-"""What an experiment on convergence found: curves, verdicts, and what must be known to believe them."""
+"""The report of convergence: curves, verdicts, and what must be known to believe them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from bench.experiments.convergence.figures import (
 )
 from bench.experiments.convergence.record import ConvergenceRecord
 from bench.experiments.convergence.trial import Course
-from bench.experiments.run import wording
 from bench.machine import environment
-from bench.report import numbers
+from bench.report import wording
 from bench.report.report import Number, Picture, Report
 from bench.statistics import Interval
 
@@ -40,7 +39,7 @@ _CAPTION = (
 
 
 def report(record: ConvergenceRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     figures, loops = ConvergenceFigures.of(record), list(record.plan.loops)
     titled = [
         ("what came of it", verdicts(figures.comparisons)),
@@ -97,31 +96,31 @@ def flaws(figures: ConvergenceFigures) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["loop", "seed", "why"])
 
 
-def _numbers(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[Number]:
+def _numbers(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[Number | None]:
     """All curves whole, the differences, temperatures, and seconds of training."""
     yield from _of_curves(figures)
     yield from _of_differences(figures)
     for loop, found in figures.temperatures.items():
         for batch, value in found.items():
-            yield from numbers.plain(f"temperature after {batch} batches", loop, "1", value)
+            yield Number.plain(f"temperature after {batch} batches", loop, "1", value)
     for loop, runs in record.courses.items():
         for run in runs:
             seconds = run.moments[-1].seconds if run.moments else None
-            yield from numbers.plain(f"training, seed {run.seed}", loop, "s", seconds)
+            yield Number.plain(f"training, seed {run.seed}", loop, "s", seconds)
 
 
-def _of_curves(figures: ConvergenceFigures) -> Iterator[Number]:
+def _of_curves(figures: ConvergenceFigures) -> Iterator[Number | None]:
     for metric, found in figures.curves.items():
         for loop, curve in found.items():
             for batch, mean in zip(curve.batches, curve.means, strict=True):
-                yield from numbers.interval(f"{metric}, after {batch} batches", loop, _unit(metric), mean)
+                yield Number.estimate(f"{metric}, after {batch} batches", loop, _unit(metric), mean)
 
 
-def _of_differences(figures: ConvergenceFigures) -> Iterator[Number]:
+def _of_differences(figures: ConvergenceFigures) -> Iterator[Number | None]:
     for each in figures.comparisons:
         for what, effect in (("final value", each.final), ("mean over the curve", each.mean)):
             figure = f"{each.metric}, {what}, less that of {each.pair.reference}"
-            yield from numbers.interval(figure, each.pair.changed, _unit(each.metric), effect.difference)
+            yield Number.estimate(figure, each.pair.changed, _unit(each.metric), effect.difference)
 
 
 def _unit(metric: str) -> str:

@@ -12,46 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from bench.experiments.equivalence.figures import problem, rounding
 from bench.experiments.equivalence.lockstep import lockstep, unequal
-from bench.experiments.equivalence.record import Equivalence, Flip, Lockstep
+from bench.experiments.equivalence.record import Equivalence, Flip
 from bench.loop import TrainingLoop, history, lines
 from bench.timing import work
 
 BATCHES = 60
 """Of each loop by itself, and as many from the same state: more than an epoch of 100 together."""
-
-METRIC_TOLERANCE = 1e-5
-"""Largest difference of a metric in a batch from one state, as a share of its size.
-
-A float32 is known to 6e-8 of its size, and the sum of n of them in another order differs by that times something like
-the square root of log n to that of n (Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 4). The
-built-in pair shows up to 6e-7.
-"""
-
-UPDATE_TOLERANCE = 1e-3
-"""Largest difference of a variable's update in a batch from one state, as a share of the update.
-
-More than a metric's, for a gradient may be the small difference of large terms, and Adam divides each element by its
-own size: one whose gradient is all rounding moves as far as any other. The built-in pair shows up to 4e-4.
-"""
-
-MUST_AGREE = 0.9
-"""Share of stretches in which every metric agrees. Not in all, for a count jumps: a probability that rounding has moved
-to the other side of one half changes an accuracy by a whole line."""
-
-LARGEST_JUMP = 0.05
-"""And by no more than this share of its size may a metric differ in any of them."""
-
-MOST_FLIPPED = 0.05
-"""Largest share of lines in which rounding may flip a draw.
-
-A draw by inversion falls between two of V sums, each known to about 6e-8 of the whole: it is another one in V x 6e-8 of
-all cases, and somewhere in a line of T tokens in T times as many. That is 0.6% at preset `paper` (measured: 0.3% and
-0.6%) and 2.4% at `script`; another sampler draws another line nearly always.
-"""
-
-FEWEST = 5
-"""Stretches without a flipped draw: in the others, there is nothing that would have to agree."""
 
 
 def equivalence(
@@ -88,8 +56,8 @@ def equivalence(
     stepped = lockstep(before, after, _stretches(batches))
     if stepped is None:
         return found(False, "not bit for bit the same, and with other variables, so that no batch can be compared")
-    problem = _problem(stepped)
-    return found(problem is None, problem or _rounding(stepped, flip), flip=flip, lockstep=stepped)
+    too_far = problem(stepped)
+    return found(too_far is None, too_far or rounding(stepped, flip), flip=flip, lockstep=stepped)
 
 
 def _stretches(batches: int) -> list[int]:
@@ -120,43 +88,3 @@ def _first_flip(before: TrainingLoop, after: TrainingLoop) -> Flip | None:
     batch, line, place = (int(index) for index in np.argwhere(drawn[0] != drawn[1])[0])
     one, other = (int(each[batch, line, place]) for each in drawn)
     return Flip(batch=batch, line=line, place=place, before=one, after=other)
-
-
-def _problem(stepped: Lockstep) -> str | None:
-    """Why stretches from the same state differ by more than rounding; None if they do not."""
-    known, alike = stepped.other_lines is not None, np.array(stepped.drew_alike)
-    share = sum(stepped.other_lines or ()) / max(1, stepped.lines * stepped.batches)
-    if share > MOST_FLIPPED:
-        return f"from the same state, {share:.2%} of the lines are others"
-    if np.sum(alike) < FEWEST:
-        return f"not known: rounding flips a draw in {np.sum(~alike)} of {len(alike)} stretches; --batches takes more"
-    # What rounding does to a batch, it does to each of a stretch.
-    lengths = np.array(stepped.lengths or [1] * len(alike))
-    updates, metrics = np.array(stepped.updates), np.array(stepped.metrics)
-    may_differ = (1 - MUST_AGREE) * np.sum(alike)
-    astray = np.flatnonzero(alike & ~(updates <= UPDATE_TOLERANCE * lengths))
-    if len(astray) > (0 if known else may_differ):
-        return f"from the same state, updates differ by {updates[astray[0]]:.2g} of their size in stretch {astray[0]}"
-    off = np.flatnonzero(alike & ~(metrics <= METRIC_TOLERANCE * lengths))
-    if len(off) > may_differ or np.any(metrics[off] > LARGEST_JUMP):
-        worst = np.max(metrics[off])
-        count = f"{len(off)} of {np.sum(alike)} stretches"
-        return f"from the same state, metrics differ in {count}, by up to {worst:.2g} of their size"
-    return None
-
-
-def _rounding(stepped: Lockstep, flip: Flip | None) -> str:
-    alike = np.array(stepped.drew_alike)
-    metric, update = (np.max(np.array(values)[alike]) for values in (stepped.metrics, stepped.updates))
-    flipped, rest = sum(stepped.other_lines or ()), stepped.batches - stepped.batches_alike
-    flips = f"; in the other {rest}, rounding has flipped a draw in {flipped} lines" if flipped else ""
-    alone = ""
-    if flip is not None:
-        place = f"line {flip.line}, token {flip.place}: {flip.before} and {flip.after}"
-        alone = f"; by themselves, they drew the same tokens until batch {flip.batch} ({place})"
-    elif stepped.other_lines is not None:
-        alone = "; by themselves, they drew the same tokens throughout"
-    return (
-        f"the same up to rounding: in {stepped.batches_alike} of {stepped.batches} batches from the same state, "
-        f"metrics differ by at most {metric:.1g} and updates by at most {update:.1g} of their size{flips}{alone}"
-    )

@@ -1,29 +1,28 @@
-"""Which loops compute the same, as a report."""
+"""The report of equivalence: which loops compute the same thing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
-from bench.experiments.equivalence.check import (
+from bench.experiments.equivalence.figures import (
     LARGEST_JUMP,
     METRIC_TOLERANCE,
     MOST_FLIPPED,
     MUST_AGREE,
     UPDATE_TOLERANCE,
+    largest,
 )
 from bench.experiments.equivalence.record import AgreementRecord, Equivalence, Lockstep
 from bench.machine import environment
-from bench.report import numbers
 from bench.report.report import Number, Report
 
 TITLE = "does it compute what the loop before computes"
 
 
 def report(record: AgreementRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     return Report.of("equivalence", [(TITLE, table(record))], footer(record), _numbers(record))
 
 
@@ -64,17 +63,17 @@ def footer(record: AgreementRecord) -> list[str]:
     ]
 
 
-def _numbers(record: AgreementRecord) -> Iterator[Number]:
+def _numbers(record: AgreementRecord) -> Iterator[Number | None]:
     for name, found in record.found.items():
-        yield from numbers.plain("the same", name, "1 or 0", found.equal)
-        yield from numbers.plain("bit for bit", name, "1 or 0", found.bit_for_bit)
+        yield Number.plain("the same", name, "1 or 0", found.equal)
+        yield Number.plain("bit for bit", name, "1 or 0", found.bit_for_bit)
         stepped = found.lockstep
         if stepped and any(stepped.drew_alike):
-            yield from numbers.plain("metrics differ by", name, "share", _largest(stepped, "metrics"))
-            yield from numbers.plain("updates differ by", name, "share", _largest(stepped, "updates"))
+            yield Number.plain("metrics differ by", name, "share", largest(stepped, "metrics"))
+            yield Number.plain("updates differ by", name, "share", largest(stepped, "updates"))
         if stepped and stepped.other_lines is not None:
-            yield from numbers.plain("lines with a flipped draw", name, "lines", sum(stepped.other_lines))
-            yield from numbers.plain("lines compared", name, "lines", stepped.lines * stepped.batches)
+            yield Number.plain("lines with a flipped draw", name, "lines", sum(stepped.other_lines))
+            yield Number.plain("lines compared", name, "lines", stepped.lines * stepped.batches)
 
 
 def _verdict(found: Equivalence) -> str:
@@ -86,12 +85,7 @@ def _verdict(found: Equivalence) -> str:
 def _most(stepped: Lockstep | None, what: str) -> str:
     if stepped is None or not any(stepped.drew_alike):
         return ""
-    return f"{_largest(stepped, what):.1g}"
-
-
-def _largest(stepped: Lockstep, what: str) -> float:
-    """Where all draws are the same: elsewhere the loops have learned from other lines."""
-    return float(np.max(np.array(getattr(stepped, what))[np.array(stepped.drew_alike)]))
+    return f"{largest(stepped, what):.1g}"
 
 
 def _flipped(stepped: Lockstep | None) -> str:

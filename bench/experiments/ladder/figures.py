@@ -32,6 +32,11 @@ class RungFigures:
     over_baseline: Interval | None  # time of the baseline / time of this rung
     ms_from_reference: Interval | None  # this rung's ms/batch as `over_reference` has it, from the reference's median
 
+    @property
+    def unknown(self) -> str:
+        """Why nothing is known of the change of a valid rung, in words."""
+        return f"change not known: {self.reference} has no valid time"
+
 
 @dataclasses.dataclass(frozen=True)
 class LadderFigures:

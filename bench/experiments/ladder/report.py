@@ -1,4 +1,4 @@
-"""What a ladder found, as a report."""
+"""The report of a ladder: what each change brings, and what leaving it out costs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from bench.experiments.ladder import plots
 from bench.experiments.ladder.figures import LadderFigures, RungFigures
 from bench.experiments.ladder.record import LadderRecord
-from bench.experiments.run import wording
-from bench.experiments.run.wording import NOT_MEASURED
 from bench.machine import environment
-from bench.report import numbers
+from bench.report import wording
 from bench.report.report import Number, Report
+from bench.report.wording import NOT_MEASURED
 from bench.statistics import Interval
 
 _MEMORY = {
@@ -23,15 +23,13 @@ _MEMORY = {
 
 
 def report(record: LadderRecord) -> Report:
-    """What there is to show."""
-    from bench.experiments.ladder import waterfall  # which takes the words beside its bars from here
-
+    """The report of a record."""
     figures = LadderFigures.of(record)
     titled = [
         ("one change after the other", steps(figures)),
         ("the full set, without one of its changes", left_out(figures)),
     ]
-    return Report.of("ladder", titled, footer(record), _numbers(figures), waterfall.pictures(record))
+    return Report.of("ladder", titled, footer(record), _numbers(figures), plots.pictures(record))
 
 
 def steps(figures: LadderFigures) -> pd.DataFrame:
@@ -85,21 +83,12 @@ def speed_up(found: RungFigures, figures: LadderFigures) -> str:
     if not found.reference:
         return ""
     if found.over_reference is None:
-        return _unknown(found)
+        return found.unknown
     return _ratio(found.over_reference, figures)
 
 
-def in_short(found: RungFigures, figures: LadderFigures) -> str:
-    """The same for a picture: without interval and reason."""
-    effect = figures.effect(found)
-    if found.over_reference and effect in ("faster", "slower"):
-        ratio = found.over_reference if effect == "faster" else found.over_reference.reciprocal
-        return f"{ratio.estimate:.2f}× {effect}"
-    return {"none": "", "invalid": _why_not(found)}.get(effect, effect)
-
-
 def over_baseline(found: RungFigures, figures: LadderFigures) -> str:
-    """The same against the baseline; the reason why there is none stands in `speed_up`."""
+    """What a rung makes of the baseline's time; why that is not known stands in `speed_up`."""
     if found.invalid:
         return "invalid"
     if not found.reference:
@@ -127,21 +116,21 @@ def footer(record: LadderRecord) -> list[str]:
     ]
 
 
-def _numbers(figures: LadderFigures) -> Iterator[Number]:
+def _numbers(figures: LadderFigures) -> Iterator[Number | None]:
     for each in figures.rungs:
         name, found = each.rung.name, each.finding
-        yield from numbers.spread("time a batch", name, "ms", each.ms_per_batch)
-        yield from numbers.interval("speed-up over the reference", name, "ratio", each.over_reference)
-        yield from numbers.interval("speed-up over the baseline", name, "ratio", each.over_baseline)
-        yield from numbers.plain("time to first batch", name, "s", found.start.seconds if found.start else None)
+        yield Number.median("time a batch", name, "ms", each.ms_per_batch)
+        yield Number.estimate("speed-up over the reference", name, "ratio", each.over_reference)
+        yield Number.estimate("speed-up over the baseline", name, "ratio", each.over_baseline)
+        yield Number.plain("time to first batch", name, "s", found.start.seconds if found.start else None)
         syncs = found.host_syncs.reads_per_batch if found.host_syncs else None
-        yield from numbers.plain("host syncs", name, "a batch", syncs)
-        yield from numbers.plain("peak memory", name, "MiB", found.memory.nbytes / 2**20 if found.memory else None)
-    yield from numbers.interval("baseline over itself", "null arm", "ratio", figures.null)
+        yield Number.plain("host syncs", name, "a batch", syncs)
+        yield Number.plain("peak memory", name, "MiB", found.memory.nbytes / 2**20 if found.memory else None)
+    yield Number.estimate("baseline over itself", "null arm", "ratio", figures.null)
 
 
 def _ratio(ratio: Interval, figures: LadderFigures) -> str:
-    """In few words: that the baseline differs from itself by as much stands in the footer."""
+    """A ratio in few words: that the baseline differs from itself by as much stands in the footer."""
     if math.isinf(ratio.high):
         return wording.speed_up(ratio)
     if not figures.measurable(ratio):
@@ -149,17 +138,6 @@ def _ratio(ratio: Interval, figures: LadderFigures) -> str:
     faster = ratio if ratio.estimate > 1 else ratio.reciprocal
     than = "faster" if ratio.estimate > 1 else "slower"
     return f"{faster.estimate:.2f}× {than} ({faster.low:.2f} to {faster.high:.2f})"
-
-
-def _why_not(found: RungFigures) -> str:
-    """In a word or two, why nothing is known of a change."""
-    if found.stopped:
-        return found.stopped.partition(":")[0]
-    return "invalid" if found.invalid else _unknown(found)
-
-
-def _unknown(found: RungFigures) -> str:
-    return f"change not known: {found.reference} has no valid time"
 
 
 def _costs(found: RungFigures) -> dict[str, str]:

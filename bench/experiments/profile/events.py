@@ -29,12 +29,11 @@ named `CUPTI overhead` is the profiler's own time, and is left out.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bench.experiments.profile.record import Device
+from bench.experiments.profile.figures import OpEvent, Traced
 from bench.hostsync import profiler
 from bench.hostsync.errors import ProfilerError
 
@@ -54,29 +53,6 @@ _ENCLOSING: Final = {
     *("StatelessIf", "Case", "StatelessCase"),
 }
 """Kinds that run other ops, which have events of their own."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class OpEvent:
-    """One run of one op; times are whole picoseconds, counted from the start of the trace."""
-
-    name: str
-    kind: str
-    thread: int  # or stream, by a number that is its own
-    begin: int
-    left: int  # when its thread was through with it
-    end: int  # when it was complete; not before `left`
-
-
-@dataclasses.dataclass(frozen=True)
-class Traced:
-    """What a trace shows of a stretch."""
-
-    device: Device
-    ops: tuple[OpEvent, ...]  # that began in it
-    begin: int  # of the stretch, in ps
-    end: int
-    problems: tuple[str, ...]  # that the trace says it has
 
 
 def traced(space: Any) -> Traced:

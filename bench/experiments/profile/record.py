@@ -1,27 +1,20 @@
-"""What a profile has found: immutable, checked when it is made, JSON on disk."""
+"""The result of profiling two loops: immutable, checked when it is made, JSON on disk."""
 
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, model_validator
 
 from bench.document import Count, Document, Frozen, NotNegative, Seconds
-from bench.experiments.profile import timeline
 from bench.settings import ARMS, Settings
-
-if TYPE_CHECKING:  # it reads traces by means of TensorFlow, which reading a record should not wait for
-    from bench.experiments.profile.events import Traced
 
 SCHEMA: Final = 2
 
 Device = Literal["CPU", "GPU"]
 """Whose ops a trace shows."""
-
-_PS: Final = 1e-12
 
 
 class OpTime(Frozen):
@@ -63,41 +56,9 @@ class Profile(Frozen):
     kinds: tuple[OpTime, ...]  # the same ops by kind
     problems: tuple[str, ...] = ()  # that the trace says it has
 
-    @classmethod
-    def of(cls, factory: str, found: Traced, traced: Timed, untraced: tuple[Timed, ...]) -> Self:
-        """The summary of a trace.
-
-        Args:
-            factory: of the loop.
-            found: in the trace.
-            traced: by the clock.
-            untraced: beside it.
-        """
-        spent = timeline.account(found.ops, found.begin, found.end)
-        frame = pd.DataFrame(
-            {
-                "name": [op.name for op in found.ops],
-                "kind": [op.kind for op in found.ops],
-                "in_flight": spent.in_flight * _PS,
-                "apportioned": spent.apportioned * _PS,
-            }
-        )
-        return cls(
-            factory=factory,
-            device=found.device,
-            untraced=untraced,
-            traced=traced,
-            stretch=(found.end - found.begin) * _PS,
-            busy=spent.busy * _PS,
-            gaps=Gaps(count=len(spent.gaps), longest=spent.gaps.max(initial=0.0) * _PS, seconds=spent.gaps.sum() * _PS),
-            ops=_grouped(frame, "name"),
-            kinds=_grouped(frame.assign(name=frame["kind"]), "kind"),
-            problems=found.problems,
-        )
-
     @property
     def busy_share(self) -> float:
-        """Of the traced stretch, with an op in flight."""
+        """Share of the traced stretch with an op in flight."""
         return self.busy / self.stretch
 
     @property
@@ -117,7 +78,7 @@ class Profile(Frozen):
 
 
 class ProfileRecord(Document):
-    """Both loops."""
+    """Profiles of both loops."""
 
     title: ClassVar[str] = "profile record"
 
@@ -134,16 +95,3 @@ class ProfileRecord(Document):
         if sorted(self.arms) != sorted(ARMS):
             raise ValueError(f"a profile is of {' and '.join(ARMS)}, not of {', '.join(self.arms)}")
         return self
-
-
-def _grouped(frame: pd.DataFrame, by: str) -> tuple[OpTime, ...]:
-    """The ops together that have the same name or kind, the most of the stretch first."""
-    groups = frame.groupby(by, sort=True)
-    summed = groups.agg(
-        name=("name", "first"),
-        kind=("kind", "first"),
-        count=("name", "size"),
-        in_flight=("in_flight", "sum"),
-        apportioned=("apportioned", "sum"),
-    ).sort_values("apportioned", ascending=False, kind="stable")
-    return tuple(OpTime(**{str(key): value for key, value in row.items()}) for row in summed.to_dict("records"))

@@ -1,4 +1,4 @@
-"""What a profile found, as a report."""
+"""The report of a profile: where the time goes, and which ops take most of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pandas as pd
 
 from bench.experiments.profile.record import OpTime, Profile, ProfileRecord
 from bench.machine import environment
-from bench.report import numbers
 from bench.report.report import Number, Report
 from bench.settings import ARMS
 
@@ -22,7 +21,7 @@ _IDLE = {"CPU": "no op in flight", "GPU": "device idle"}
 
 
 def report(record: ProfileRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     titled = [("where the time goes", both(record))]
     for arm in ARMS:
         found = record.arms[arm]
@@ -34,7 +33,7 @@ def report(record: ProfileRecord) -> Report:
 
 
 def both(record: ProfileRecord) -> pd.DataFrame:
-    """A row for each thing that is known of both stretches.
+    """A row for each figure of the traced and untraced stretches.
 
     Returns:
         Texts in the columns "", and one an arm.
@@ -105,18 +104,18 @@ def footer(record: ProfileRecord) -> list[str]:
     ]
 
 
-def _numbers(record: ProfileRecord) -> Iterator[Number]:
+def _numbers(record: ProfileRecord) -> Iterator[Number | None]:
     batches = record.settings.batches
     for arm in ARMS:
         found = record.arms[arm]
         for each in found.untraced:
-            yield from numbers.plain("time a batch, not traced", arm, "ms", 1e3 * each.seconds / batches)
-        yield from numbers.plain("time a batch, traced", arm, "ms", 1e3 * found.traced.seconds / batches)
-        yield from numbers.plain("CPUs busy, not traced", arm, "CPUs", found.cores)
-        yield from numbers.plain(f"{found.device} busy, traced", arm, "share of time", found.busy_share)
-        yield from numbers.plain(f"{found.device} idle, traced", arm, "ms a batch", 1e3 * found.gaps.seconds / batches)
+            yield Number.plain("time a batch, not traced", arm, "ms", 1e3 * each.seconds / batches)
+        yield Number.plain("time a batch, traced", arm, "ms", 1e3 * found.traced.seconds / batches)
+        yield Number.plain("CPUs busy, not traced", arm, "CPUs", found.cores)
+        yield Number.plain(f"{found.device} busy, traced", arm, "share of time", found.busy_share)
+        yield Number.plain(f"{found.device} idle, traced", arm, "ms a batch", 1e3 * found.gaps.seconds / batches)
         for op in found.ops:
-            yield from numbers.plain(f"op {op.name}", arm, "ms a batch", 1e3 * op.apportioned / batches)
+            yield Number.plain(f"op {op.name}", arm, "ms a batch", 1e3 * op.apportioned / batches)
 
 
 def _of_cpu(record: ProfileRecord) -> list[str]:
@@ -150,7 +149,7 @@ def _untraced(found: Profile, batches: int) -> str:
 
 
 def _overhead(found: Profile) -> str:
-    """In words that take no difference for one when the two stretches beside it differ by more."""
+    """What tracing costs, in words: not measurable where the two untraced stretches differ by more."""
     seconds = [each.seconds for each in found.untraced]
     if min(seconds) <= found.traced.seconds <= max(seconds):
         return "no measurable overhead"

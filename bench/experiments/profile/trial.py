@@ -1,4 +1,4 @@
-"""Profiling both loops from beginning to end: a trace of each, and what it says."""
+"""Profiling both loops from beginning to end: a trace of each, and its summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bench.errors import UsageError
 from bench.experiments.profile import events
-from bench.experiments.profile.events import Traced
+from bench.experiments.profile.figures import Traced, summary
 from bench.experiments.profile.record import Profile, ProfileRecord, Timed
 from bench.hostsync import profiler
 from bench.hostsync.errors import ProfilerError
@@ -26,8 +26,7 @@ from bench.timing import clock
 from bench.timing.clock import start, warm_up_tensorflow
 
 BATCHES = 50
-"""Of a stretch: a whole window of loops that train several batches in one call."""
-
+"""In a stretch: a whole window of loops that train several batches in one call."""
 
 _WARM_UP = 2  # stretches
 _RUNS = Path("plugins", "profile")  # where TensorBoard looks, below a folder of its --logdir
@@ -35,7 +34,7 @@ _RUNS = Path("plugins", "profile")  # where TensorBoard looks, below a folder of
 _NO_GPU = "TensorFlow has a GPU, and the trace shows nothing of it; these are the CPU's ops"
 
 Tell = Callable[[str, float], None]
-"""Is told what begins, and the share of all the work that is done."""
+"""Called with what begins, and the share of all the work that is done."""
 
 
 def profile(
@@ -105,11 +104,11 @@ def profile_loop(
     tell("reading the trace", 0.9)
     if found.device == "CPU" and tf.config.list_physical_devices("GPU"):
         found = dataclasses.replace(found, problems=(*found.problems, _NO_GPU))
-    return Profile.of(name, found, traced, (untraced, untraced_too))
+    return summary(name, found, traced, (untraced, untraced_too))
 
 
 def timed(loop: TrainingLoop, batches: int) -> Timed:
-    """Has a loop train so many batches."""
+    """Times so many batches of a loop."""
     clock.fence()
     before = time.process_time()
     seconds = clock.seconds_for(loop, batches)
@@ -117,7 +116,7 @@ def timed(loop: TrainingLoop, batches: int) -> Timed:
 
 
 def trace(loop: TrainingLoop, batches: int, folder: Path, every_op: bool = False) -> tuple[Traced, Timed]:
-    """The same with the profiler, whose trace is in the folder afterwards, whole, beside those that were there.
+    """Times a stretch under the profiler; its trace is added to those in the folder, whole or not at all.
 
     Raises:
         UsageError: the folder cannot be written, or there is no trace to be had.
@@ -144,7 +143,7 @@ def traces(folder: Path) -> str:
 
 
 def run_traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) -> Timed:
-    """Has a loop train so many batches under the profiler, whose trace, with the stretch marked, is in a folder then.
+    """Times so many batches of a loop under the profiler, which writes its trace, with the stretch marked, to a folder.
 
     Raises:
         ProfilerError: a profiler is running in this program already, or the program has stopped this one.

@@ -9,17 +9,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.experiments.run.frames import MOST_SITES
-from bench.experiments.run.wording import NOT_MEASURED
 from bench.experiments.syncs.record import HostSyncs
 from bench.report import plots
+from bench.report.wording import NOT_MEASURED
 from bench.settings import ARMS
+
+MOST_SITES = 12
+"""Lines of code that are shown of each loop; the record has all of them."""
 
 _BARS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"facecolor": "#f4b896", "edgecolor": "#b3541e", "hatch": "////"},
     ARMS[1]: {"facecolor": "#9dc3e6", "edgecolor": "#1f5fa8"},
 }
-"""Of the arms: they differ in hatching as well as in colour."""
+"""Looks of the arms' bars: they differ in hatching as well as in colour."""
 
 _FAR_APART = 20.0
 """The most reads over the least, from where a linear axis would hide the least."""
@@ -29,8 +31,8 @@ _LINE, _BAR = 0.15, 0.13
 _MONOSPACED = 0.068  # inches, of a letter
 
 
-class Row(NamedTuple):
-    """What is drawn of a line of code; a heading where nothing is counted."""
+class ReadLine(NamedTuple):
+    """A line of code as it is drawn; a heading where nothing is counted."""
 
     arm: str
     title: str
@@ -57,20 +59,22 @@ def reads(found: Mapping[str, HostSyncs | None]) -> Figure:
     return drawn
 
 
-def _rows(arm: str, syncs: HostSyncs | None) -> list[Row]:
+def _rows(arm: str, syncs: HostSyncs | None) -> list[ReadLine]:
     """A heading, the lines that read most, and one for the rest of them."""
     if syncs is None:
-        return [Row(arm, f"{arm}: {NOT_MEASURED}")]
+        return [ReadLine(arm, f"{arm}: {NOT_MEASURED}")]
     if not syncs.sites:
-        return [Row(arm, f"{arm}: no reads in {syncs.batches} batches")]
-    rows = [Row(arm, f"{arm}: {syncs.reads_per_batch:.3g} reads a batch")]
+        return [ReadLine(arm, f"{arm}: no reads in {syncs.batches} batches")]
+    rows = [ReadLine(arm, f"{arm}: {syncs.reads_per_batch:.3g} reads a batch")]
     for site in syncs.sites[:MOST_SITES]:
         where = f"{_end_of(site.file)}:{site.line} {site.route}"
         rows.append(
-            Row(arm, where, plots.cut(site.source, int((plots.WIDTH - 0.5) / _MONOSPACED)), site.reads / syncs.batches)
+            ReadLine(
+                arm, where, plots.cut(site.source, int((plots.WIDTH - 0.5) / _MONOSPACED)), site.reads / syncs.batches
+            )
         )
     if left := syncs.sites[MOST_SITES:]:
-        rows.append(Row(arm, f"{len(left)} more lines", "", sum(site.reads for site in left) / syncs.batches))
+        rows.append(ReadLine(arm, f"{len(left)} more lines", "", sum(site.reads for site in left) / syncs.batches))
     return rows
 
 
@@ -94,7 +98,7 @@ def _scale(axes: Axes, counts: Sequence[float]) -> float:
     return left
 
 
-def _draw(axes: Axes, row: Row, top: float, left: float) -> None:
+def _draw(axes: Axes, row: ReadLine, top: float, left: float) -> None:
     if row.reads is None:
         _write(axes, row.title, top + _HEADING - 0.04, fontsize=10, weight="bold")
         return

@@ -1,47 +1,175 @@
-"""What a run of the harness found, as a report."""
+"""The report of a run: the comparison of both loops, a row a metric, and what a reader must know to believe it."""
 
 from __future__ import annotations
 
+import collections
+import functools
 from collections.abc import Iterator
+from typing import Any
 
-from bench.experiments.run import frames, plots
-from bench.experiments.run.figures import ArmFigures, Comparison
+from bench.experiments.run import plots
+from bench.experiments.run.figures import ArmFigures, Comparison, Timing
+from bench.experiments.run.read_plots import MOST_SITES
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
-from bench.experiments.survival.record import ALIVE
-from bench.experiments.telemetry import report as utilisation
-from bench.report import numbers
+from bench.experiments.survival.fault import Fault
+from bench.experiments.survival.figures import Rate, outcome
+from bench.experiments.syncs.record import HostSyncs
+from bench.experiments.telemetry import report as telemetry
+from bench.machine import environment
+from bench.report import rows
 from bench.report.report import Number, Report
+from bench.report.rows import Row, number
+from bench.report.wording import NULL_ARM, few, speed_up, spread
 from bench.settings import ARMS
 
 TITLE = "before / after"
 
-_NULL = "null arm"  # not `null`, which pandas reads as nothing
+Arms = tuple[ArmFigures, ArmFigures]
 
 
 def report(record: Record) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     found = Comparison.of(record)
-    table, notes = frames.comparison(found), frames.footer(record, found, Verdict.of(record, found))
-    return Report.of("run", [(TITLE, table)], notes, _numbers(found), plots.pictures(record))
+    stated, notes = list(comparison(found)), footer(record, found, Verdict.of(record, found))
+    return Report.of("run", [(TITLE, rows.table(stated))], notes, rows.numbers(stated), plots.pictures(record))
 
 
-def _numbers(found: Comparison) -> Iterator[Number]:
-    for name in ARMS:
-        yield from _of_arm(name, getattr(found, name))
-    if found.timing:
-        yield from numbers.spread("time a batch", _NULL, "ms", found.timing.null_ms_per_batch)
-        yield from numbers.interval("speed-up", ARMS[1], "ratio", found.timing.speed_up)
-        yield from numbers.interval("speed-up", _NULL, "ratio", found.timing.null)
+def comparison(found: Comparison) -> Iterator[Row]:
+    """A row for each metric, in the order of the table; what the record does not hold is said to be not measured."""
+    arms = found.before, found.after
+    yield from _times(arms, found.timing)
+    yield from _host_syncs(arms)
+    yield from telemetry.rows(found.before.telemetry, found.after.telemetry)
+    if any(arm.temperature for arm in arms):
+        yield Row.of("temperature, start → end", arms, lambda arm: arm.temperature, _from_to, otherwise="")
+    for fault in dict.fromkeys(fault for arm in arms for fault in arm.survivals):
+        yield _fault(fault, arms)
 
 
-def _of_arm(name: str, arm: ArmFigures) -> Iterator[Number]:
-    yield from numbers.spread("time a batch", name, "ms", arm.ms_per_batch)
-    yield from numbers.spread("time to first batch", name, "s", arm.start_seconds)
-    yield from numbers.plain("host syncs", name, "a batch", arm.host_syncs_per_batch)
-    yield from numbers.plain("host syncs", name, "an epoch", arm.host_syncs_per_epoch)
-    yield from numbers.plain("bytes read", name, "a batch", arm.nbytes_per_batch)
-    yield from utilisation.figures(name, arm.telemetry)
-    for fault, survivals in arm.survivals.items():
-        alive = sum(each.outcome in ALIVE for each in survivals)
-        yield from numbers.plain(f"alive after {fault}", name, f"of {len(survivals)} runs", alive)
+def footer(record: Record, found: Comparison, verdict: Verdict) -> list[str]:
+    """What a reader must know to believe the table."""
+    settings = record.settings
+    options = f", {_options(settings.options)}" if settings.options else ""
+    lines = [
+        f"verdict: {verdict.kind}: {verdict.reason}",
+        *(f"suspicious: {why}" for why in [verdict.suspicious] if why),
+        *(f"doubt: {doubt}" for doubt in verdict.doubts),
+        f"before: {settings.before}, after: {settings.after}",
+        f"preset {settings.preset}, seed {settings.seed}{options}; {_length(record, found.timing)}",
+        *(f"equivalence: {each.reason} ({_options(each.options)})" for each in [record.equivalence] if each),
+        environment.machine(record.environment),
+    ]
+    if not record.environment["gpus"]:
+        lines.append("Without a GPU a host sync costs hardly anything: it does not have to wait for queued work.")
+    return lines
+
+
+def _options(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
+
+
+def _length(record: Record, timing: Timing | None) -> str:
+    settings, ended = record.settings, record.rounds_ended
+    if ended is None or timing is None:
+        return "nothing was timed"
+    why = {
+        "precise": f"until the interval of the ratio was narrower than {settings.precision:.1%}",
+        "out of time": f"the time of {settings.max_time:g} s was over",
+        "as many as asked for": "as many as were asked for",
+    }[ended]
+    return (
+        f"{len(record.rounds)} interleaved rounds of {settings.batches} batches a loop, {why}; "
+        f"time between blocks: {timing.overhead:.1%} of measured time"
+    )
+
+
+def _times(arms: Arms, timing: Timing | None) -> Iterator[Row]:
+    yield Row.of(
+        "ms/batch, median (quartiles)", arms, lambda arm: arm.ms_per_batch, spread,
+        number("time a batch", "ms", Number.median),
+        change=lambda before, after: speed_up(timing.speed_up) if timing else "",
+        changes=[Number.estimate("speed-up", ARMS[1], "ratio", timing.speed_up if timing else None)],
+    )  # fmt: skip
+    if timing:
+        yield Row(
+            "the same of before against itself (null arm)",
+            (spread(arms[0].ms_per_batch), spread(timing.null_ms_per_batch), speed_up(timing.null)),
+            (Number.median("time a batch", NULL_ARM, "ms", timing.null_ms_per_batch),),
+            (Number.estimate("speed-up", NULL_ARM, "ratio", timing.null),),
+        )
+    yield Row.of(
+        "time to first batch, s, median (quartiles)", arms, lambda arm: arm.start_seconds, spread,
+        number("time to first batch", "s", Number.median),
+        change=lambda before, after: _change(before.median, after.median, "shorter", "longer"),
+    )  # fmt: skip
+
+
+def _host_syncs(arms: Arms) -> Iterator[Row]:
+    fewer = functools.partial(_change, less="fewer", more="more")
+    yield Row.of(
+        "host syncs a batch", arms, lambda arm: arm.host_syncs_per_batch, few,
+        number("host syncs", "a batch"), change=fewer,
+    )  # fmt: skip
+    if lengths := {arm.batches_per_epoch for arm in arms if arm.batches_per_epoch}:
+        yield Row.of(
+            f"host syncs an epoch of {' or '.join(map(str, sorted(lengths)))} batches", arms,
+            lambda arm: arm.host_syncs_per_epoch, few, number("host syncs", "an epoch"), change=fewer,
+        )  # fmt: skip
+    for name, arm in zip(ARMS, arms, strict=True):
+        if arm.host_syncs:
+            yield from _sites(name, arm.host_syncs)
+    if any(arm.host_syncs and arm.host_syncs.in_graphs for arm in arms):
+        yield Row.of("host ops in graphs, not counted above", arms, lambda arm: arm.host_syncs, _in_graphs)
+    if any(arm.host_syncs and arm.host_syncs.copies for arm in arms):
+        yield Row.of("copies from the device a batch that no read explains", arms, _unexplained, few, change=fewer)
+    yield Row.of(
+        "bytes read from the device a batch", arms, lambda arm: arm.nbytes_per_batch, few,
+        number("bytes read", "a batch"), change=fewer,
+    )  # fmt: skip
+
+
+def _sites(name: str, syncs: HostSyncs) -> Iterator[Row]:
+    """A row for each line of code that reads, those that read most often first."""
+    for site in syncs.sites[:MOST_SITES]:
+        title = f"… by {site.route} at {site.file}:{site.line}"
+        yield _of_one(name, title, few(site.reads / syncs.batches), site.source)
+    if left := syncs.sites[MOST_SITES:]:
+        reads = sum(site.reads for site in left)
+        yield _of_one(name, f"… at {len(left)} more lines", few(reads / syncs.batches), "")
+
+
+def _of_one(name: str, title: str, count: str, remark: str) -> Row:
+    return Row(title, (count, "", remark) if name == ARMS[0] else ("", count, remark))
+
+
+def _in_graphs(syncs: HostSyncs) -> str:
+    counts: collections.Counter[str] = collections.Counter()
+    for found in syncs.in_graphs:
+        counts[found.kind] += found.ops
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
+
+
+def _unexplained(arm: ArmFigures) -> float | None:
+    """Copies a batch that the device made and no read explains; None where no device was traced."""
+    syncs = arm.host_syncs
+    return syncs.copies.unexplained / syncs.batches if syncs and syncs.copies else None
+
+
+def _from_to(pair: tuple[float, float]) -> str:
+    return f"{pair[0]:.2f} → {pair[1]:.2f}"
+
+
+def _fault(fault: str, arms: Arms) -> Row:
+    return Row.of(
+        Fault.parse(fault).describe(), arms, lambda arm: arm.survivals.get(fault), outcome,
+        lambda loop, runs: Number.plain(f"alive after {fault}", loop, f"of {len(runs)} runs", Rate.of(runs).alive),
+    )  # fmt: skip
+
+
+def _change(before: float, after: float, less: str, more: str) -> str:
+    if before == after:
+        return "same"
+    if not before or not after:
+        return less if after < before else more
+    return f"{before / after:.3g}× {less}" if after < before else f"{after / before:.3g}× {more}"

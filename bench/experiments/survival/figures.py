@@ -1,14 +1,15 @@
-"""How many runs of a loop came through a fault."""
+"""How many runs of a loop came through a fault, in numbers and in words."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.record import ALIVE, Outcome, Survival, Undisturbed
+from bench.report.wording import NOT_MEASURED
 from bench.statistics import Interval, wilson_interval
 
 
@@ -70,3 +71,40 @@ def died(runs: Iterable[Undisturbed]) -> tuple[int, int, Interval | None]:
     ended = [run for run in runs if run.ended in ("whole", "crashed")]
     dead = sum(run.died for run in ended)
     return dead, len(ended), wilson_interval(dead, len(ended)) if ended else None
+
+
+def outcome(survivals: Sequence[Survival]) -> str:
+    """How runs with one fault came out: a single one with its reason, several as `rate` says it."""
+    if not survivals:
+        return NOT_MEASURED
+    if len(survivals) == 1:
+        return f"{survivals[0].outcome}: {survivals[0].reason}"
+    return rate(Rate.of(survivals))
+
+
+def outcomes(survivals: Sequence[Survival]) -> str:
+    """How runs with one fault came out, in a word each: `frozen`, or `9 skipped, 1 crashed`."""
+    counts = Rate.of(survivals)
+    told = [*counts.outcomes.items(), *([("not tested", counts.untested)] if counts.untested else [])]
+    return told[0][0] if len(survivals) == 1 else ", ".join(f"{count} {each}" for each, count in told)
+
+
+def rate(found: Rate) -> str:
+    """`10 of 10 alive (72% to 100%): 10 skipped; back after 0 batches`; the interval is Wilson's, 95%."""
+    untested = f"{found.untested} not tested" if found.untested else ""
+    if found.share is None:
+        return untested or NOT_MEASURED
+    counts = [f"{count} {each}" for each, count in found.outcomes.items()]
+    share = f"{found.share.low:.0%} to {found.share.high:.0%}"
+    told = f"{found.alive} of {found.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"
+    return f"{told}; {back(found.recoveries)}" if found.alive else told
+
+
+def back(recoveries: Sequence[int | None]) -> str:
+    """`back after 0 to 12 batches, 3 not back`, of runs that are alive."""
+    known = [each for each in recoveries if each is not None]
+    never = f"{len(recoveries) - len(known)} not back" if len(known) < len(recoveries) else ""
+    if not known:
+        return never
+    range_ = str(min(known)) if min(known) == max(known) else f"{min(known)} to {max(known)}"
+    return ", ".join(filter(None, [f"back after {range_} batches", never]))

@@ -27,7 +27,7 @@ _DRAWN_METRICS = 2
 
 
 def pictures(record: SurvivalRecord) -> tuple[Picture, ...]:
-    """What there is to see in a record; none of what it does not hold."""
+    """The pictures of a record; none of what it does not hold."""
     return tuple(_pictures(record))
 
 

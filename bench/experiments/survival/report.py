@@ -1,4 +1,4 @@
-"""What a survival experiment found, as a report."""
+"""The report of a survival experiment: who lives, who dies, and how."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from bench.experiments.run import wording
 from bench.experiments.survival import figures, plots
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.figures import Rate
 from bench.experiments.survival.record import ALIVE, SurvivalRecord
 from bench.machine import environment
-from bench.report import numbers
 from bench.report.report import Number, Report
 from bench.settings import ARMS
 
 
 def report(record: SurvivalRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     rungs = [loop for loop in record.plan.loops if loop not in ARMS]
     titled = [
         ("one batch of gradients gone wrong", by_magnitude(record)),
@@ -38,7 +36,7 @@ def by_magnitude(record: SurvivalRecord) -> pd.DataFrame:
     """
     found = {arm: figures.by_magnitude(record.survivals[arm]) for arm in ARMS}
     each = dict.fromkeys(magnitude for arm in ARMS for magnitude in found[arm])
-    rows = [(*name, *(wording.rate(found[arm].get(name, Rate.of(()))) for arm in ARMS)) for name in each]
+    rows = [(*name, *(figures.rate(found[arm].get(name, Rate.of(()))) for arm in ARMS)) for name in each]
     return pd.DataFrame(rows, columns=["network", "gradients", *ARMS])
 
 
@@ -57,7 +55,7 @@ def by_fault(record: SurvivalRecord, loops: Sequence[str], faults: Iterable[str]
     rows = [
         (
             Fault.parse(text).describe(),
-            *(wording.rate(Rate.of(each for each in record.survivals[loop] if each.fault == text)) for loop in loops),
+            *(figures.rate(Rate.of(each for each in record.survivals[loop] if each.fault == text)) for loop in loops),
         )
         for text in (texts if faults is None else faults)
     ]
@@ -115,17 +113,17 @@ def footer(record: SurvivalRecord) -> list[str]:
     ]
 
 
-def _numbers(record: SurvivalRecord) -> Iterator[Number]:
+def _numbers(record: SurvivalRecord) -> Iterator[Number | None]:
     for loop, runs in record.survivals.items():
         for fault in dict.fromkeys(each.fault for each in runs):
             rate = Rate.of(each for each in runs if each.fault == fault)
-            yield from numbers.interval(f"alive after {fault}", loop, "share of runs", rate.share)
-            yield from numbers.plain(f"runs with {fault}", loop, "runs", rate.runs)
+            yield Number.estimate(f"alive after {fault}", loop, "share of runs", rate.share)
+            yield Number.plain(f"runs with {fault}", loop, "runs", rate.runs)
     for loop, long in record.undisturbed.items():
         dead, ended, share = figures.died(long)
-        yield from numbers.interval("died without a fault", loop, "share of runs", share)
-        yield from numbers.plain("died without a fault", loop, "runs", dead)
-        yield from numbers.plain("runs without a fault", loop, "runs", ended)
+        yield Number.estimate("died without a fault", loop, "share of runs", share)
+        yield Number.plain("died without a fault", loop, "runs", dead)
+        yield Number.plain("runs without a fault", loop, "runs", ended)
 
 
 _EMPTY = pd.DataFrame()

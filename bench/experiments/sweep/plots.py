@@ -21,7 +21,7 @@ _UNMEASURED = "not measured"
 
 
 def pictures(record: SweepRecord) -> tuple[Picture, ...]:
-    """What there is to see in a record; nothing where nothing was measured."""
+    """The pictures of a record; none where nothing was measured."""
     found = figures.of(record)
     if not any(point.arms for axis in found for point in axis.points):
         return ()

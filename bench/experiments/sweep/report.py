@@ -1,4 +1,4 @@
-"""What a sweep found, as a report: a table an axis."""
+"""The report of a sweep: a table an axis."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.experiments.run import wording
 from bench.experiments.run.verdict import Kind
-from bench.experiments.run.wording import NOT_MEASURED
 from bench.experiments.sweep import figures, plots
 from bench.experiments.sweep.figures import AxisFigures, PointFigures
 from bench.experiments.sweep.record import SweepRecord
 from bench.machine import environment
-from bench.report import numbers
+from bench.report import wording
 from bench.report.report import Number, Report
+from bench.report.wording import NOT_MEASURED
 from bench.settings import ARMS
 from bench.statistics import Spread
 
 
 def report(record: SweepRecord) -> Report:
-    """What there is to show."""
+    """The report of a record."""
     found = figures.of(record)
     titled = [(f"cost as {axis.name} grows", table(axis)) for axis in found]
     return Report.of("sweep", titled, footer(record), _numbers(found), plots.pictures(record))
@@ -67,19 +66,19 @@ def footer(record: SweepRecord) -> list[str]:
     ]
 
 
-def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number]:
+def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number | None]:
     for axis in found:
         for point in axis.points:
             at = f"{axis.name}={point.value}"
             for arm, cost in point.arms.items():
-                yield from numbers.spread(f"time a batch at {at}", arm, "ms", cost.ms_per_batch)
-                yield from numbers.spread(f"throughput at {at}", arm, f"{axis.unit}/s", cost.per_second)
-            yield from numbers.interval(f"speed-up at {at}", ARMS[1], "ratio", point.speed_up)
-            yield from numbers.interval(f"speed-up at {at}", "null arm", "ratio", point.null)
+                yield Number.median(f"time a batch at {at}", arm, "ms", cost.ms_per_batch)
+                yield Number.median(f"throughput at {at}", arm, f"{axis.unit}/s", cost.per_second)
+            yield Number.estimate(f"speed-up at {at}", ARMS[1], "ratio", point.speed_up)
+            yield Number.estimate(f"speed-up at {at}", "null arm", "ratio", point.null)
 
 
 def _ratio(point: PointFigures) -> str:
-    """What came of comparing both; a difference only where the verdict says that there is one."""
+    """The comparison of both loops at one size; a difference only where the verdict says that there is one."""
     if point.verdict is None or point.speed_up is None:
         return point.why_not
     if point.verdict.kind in (Kind.FASTER, Kind.SLOWER):
@@ -93,7 +92,7 @@ def _rate(point: PointFigures, arm: str) -> str:
 
 
 def _not_known(record: SweepRecord) -> list[str]:
-    """Of loops that are someone else's it is not known what an option does."""
+    """A note where it is not known what an option does, as with loops that are someone else's."""
     points = record.sweep.distinct().values()
     names = " and ".join(axis.name for axis in record.sweep.axes)
     return [f"{names}: handed to the loops as options; what they make of them is theirs"] * any(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.experiments.profile import events, timeline, trial
+from bench.experiments.profile import events, figures, trial
 from bench.experiments.telemetry.record import Copies, CopyKind, TracedStretch
 from bench.hostsync import copies, profiler
 from bench.hostsync.copies import Copy
@@ -118,7 +118,7 @@ def of_trace(space: Any, batches: int) -> TracedStretch:
         ProfilerError: no stretch is marked.
     """
     marked = events.traced(space)
-    spent = timeline.account(marked.ops, marked.begin, marked.end)
+    spent = figures.account(marked.ops, marked.begin, marked.end)
     origin = copies.trace_started(space) * 1e-9
     begin, end = (origin + moment * _PS for moment in (marked.begin, marked.end))
     return TracedStretch(

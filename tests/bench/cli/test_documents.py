@@ -7,9 +7,9 @@ from ladders import ladder_record
 from records import record
 
 from bench.experiments import kinds
-from bench.report import markers
+from bench.report import markdown
 
-FIRST, LAST = markers.lines("run")
+FIRST, LAST = markdown.markers("run")
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_into_a_page_of_which_nothing_else_changes(run, path, page):
 
 
 def test_into_a_part_of_another_name(run, path, tmp_path):
-    page, (first, last) = tmp_path / "page.md", markers.lines("my cpu")
+    page, (first, last) = tmp_path / "page.md", markdown.markers("my cpu")
     page.write_text(f"{FIRST}\n{LAST}\n{first}\n{last}\n")
     assert run("report", path, "--into", page, "--name", "my cpu")[0] == 0
     assert page.read_text().startswith(f"{FIRST}\n{LAST}\n{first}\n\n| metric")

@@ -86,7 +86,7 @@ def test_a_run_is_read_without_what_makes_the_others(tmp_path):
     )
     script = f"""
 import pathlib, sys
-from bench.report import kinds
+from bench.experiments import kinds
 assert kinds.report(kinds.read(pathlib.Path({str(path)!r}))).title == "run"
 assert not [name for name in {others} if name in sys.modules]
 """

@@ -1,6 +1,7 @@
 import io
 import re
 
+import pandas as pd
 import pytest
 from everykind import RECORDS
 from ladders import ladder_record
@@ -8,7 +9,9 @@ from rich.console import Console
 
 from bench.errors import UsageError
 from bench.experiments import kinds
-from bench.report import files
+from bench.report import files, html, markdown
+from bench.report.report import Number, Report
+from bench.statistics import Interval
 
 
 def shown(left):
@@ -24,7 +27,7 @@ def names(folder):
 @pytest.mark.parametrize("kind", kinds.KINDS)
 def test_a_record_by_the_name_of_its_kind_and_what_is_made_of_it(kind, tmp_path):
     record = RECORDS[kind]()
-    left = files.leave(record, tmp_path / "new")
+    left = files.leave(record, kinds.report, tmp_path / "new")
     stems = [f"{kind}-{each.stem}" for each in left.report.pictures]
     pictures = [f"{stem}{suffix}" for stem in stems for suffix in (".png", ".svg")]
     assert names(tmp_path / "new") == sorted([f"{kind}.json", f"{kind}.md", f"{kind}.html", *pictures])
@@ -36,30 +39,30 @@ def test_a_record_by_the_name_of_its_kind_and_what_is_made_of_it(kind, tmp_path)
 
 def test_the_same_record_leaves_the_same_bytes(tmp_path):
     for folder in ("one", "two"):
-        files.leave(ladder_record(), tmp_path / folder)
+        files.leave(ladder_record(), kinds.report, tmp_path / folder)
     assert names(tmp_path / "one") == names(tmp_path / "two")
     for name in names(tmp_path / "one"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_what_an_earlier_one_left_is_replaced(tmp_path):
-    files.leave(ladder_record(rounds=(), rounds_ended=None), tmp_path)
+    files.leave(ladder_record(rounds=(), rounds_ended=None), kinds.report, tmp_path)
     assert "nothing was timed" in (tmp_path / "ladder.md").read_text()
-    files.leave(ladder_record(), tmp_path)
+    files.leave(ladder_record(), kinds.report, tmp_path)
     assert "nothing was timed" not in (tmp_path / "ladder.md").read_text()
 
 
 def test_beside_a_file_of_any_name(tmp_path):
     record = ladder_record()
     path = record.write_as(tmp_path / "v1.2 of mine.json")
-    files.beside(record, path)
+    files.beside(path, kinds.report(record))
     assert names(tmp_path) == [
         f"v1.2 of mine{end}" for end in ("-waterfall.png", "-waterfall.svg", ".html", ".json", ".md")
     ]
 
 
 def test_shows_the_tables_and_last_of_all_where_they_are(tmp_path):
-    told = shown(files.leave(ladder_record(), tmp_path, ["also: this"]))
+    told = shown(files.leave(ladder_record(), kinds.report, tmp_path, ["also: this"]))
     assert "one change after the other" in told
     assert told.index("2 cores of a CPU") < told.index("written: ")
     *_, where, also = told.splitlines()
@@ -69,13 +72,55 @@ def test_shows_the_tables_and_last_of_all_where_they_are(tmp_path):
 
 def test_of_a_record_that_is_not_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    told = shown(files.Left.nowhere(ladder_record(), "written: nothing: no room"))
+    told = shown(files.Output(kinds.report(ladder_record()), ("written: nothing: no room",)))
     assert told.splitlines()[-1] == "written: nothing: no room"
-    assert "written" not in shown(files.Left.nowhere(ladder_record()))
+    assert "written" not in shown(files.Output(kinds.report(ladder_record())))
     assert names(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"folder .*file: cannot be written"):
-        files.leave(ladder_record(), tmp_path / "file")
+        files.leave(ladder_record(), kinds.report, tmp_path / "file")
+
+
+def read(text):
+    found = pd.read_csv(io.StringIO(text), comment="#")
+    return found.assign(interval=found["interval"].astype(object).fillna(""))
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_numbers_come_back_from_csv(kind):
+    made = kinds.report(RECORDS[kind]())
+    found = read(files.comma_separated(made))
+    expected = made.numbers.astype({"value": float, "low": float, "high": float})
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-5)
+
+
+def test_what_must_be_known_is_a_comment():
+    found = [Number.estimate("speed-up", "after", "ratio", Interval(2.0, 1.5, 2.5))]
+    text = files.comma_separated(Report.of("run", [], ["2 cores", "of two\nlines"], found))
+    assert text.splitlines() == [
+        '"figure","loop","unit","value","low","high","interval"',
+        '"speed-up","after","ratio",2.0,1.5,2.5,"95%"',
+        "# 2 cores",
+        "# of two",
+        "# lines",
+    ]
+
+
+def test_names_may_hold_anything():
+    names = ["op a#1", 'of "x", y', "é\ntwo"]
+    rows = [Number.plain(name, "before", "ms", 1.0) for name in names]
+    assert list(read(files.comma_separated(Report.of("profile", [], [], rows)))["figure"]) == names
+
+
+def test_without_numbers_there_are_the_texts_of_the_tables():
+    frame = pd.DataFrame([["a # b", 'says "c"']], columns=["claim", "why"])
+    shown = Report.of("claims", [("what was said", frame)], ["a note"])
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(files.comma_separated(shown)), comment="#"), frame)
+
+
+def test_by_name_and_by_the_ending_of_a_file():
+    assert {"markdown": markdown.page, "csv": files.comma_separated, "html": html.page} == files.FORMATS
+    assert {*files.SUFFIXES.values()} == {*files.FORMATS}

@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 from matplotlib.lines import Line2D
 from pictures import assert_legible
@@ -79,3 +80,43 @@ def test_pictures_are_saved_whole_and_the_same_again(tmp_path):
     assert paths[0].read_bytes() == paths[2].read_bytes()
     assert paths[1].read_bytes() == paths[3].read_bytes()
     assert "漢字 $ and $" in paths[1].read_text(encoding="utf-8")
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def test_the_running_median_leaves_an_outlier_out():
+    found = plots.running_median(np.array([1.0, 1.0, 90.0, 1.0, 2.0]), 3)
+    assert found.tolist() == [1.0, 1.0, 1.0, 2.0, 1.5]  # of two at the ends
+
+
+def test_the_running_mean_is_of_what_is_known_and_has_the_same_gaps():
+    found = plots.running_mean(np.array([1.0, 3.0, NAN, 5.0]), 3)
+    np.testing.assert_allclose(found, [2.0, 2.0, NAN, 5.0])
+    assert plots.running_mean(np.array([]), 3).size == 0
+
+
+def test_what_no_axis_can_hold_is_missing():
+    found = plots.finite(np.array([1.0, INF, -INF, NAN, 1e300, -1e30]))
+    np.testing.assert_array_equal(found, [1.0, NAN, NAN, NAN, NAN, -1e30])
+
+
+def test_a_thinned_line_has_its_ends_and_its_spikes():
+    values = np.zeros(10_000)
+    values[[1234, 5678]] = 9.0, -9.0
+    found = plots.thinned(values, 100)
+    assert {0, 1234, 5678, 9999} <= set(found.tolist())
+    assert 50 <= len(found) <= 102
+    assert np.all(np.diff(found) > 0)
+
+
+def test_a_thinned_line_has_its_gap():
+    values = np.arange(1000.0)
+    values[300:600] = NAN
+    kept = values[plots.thinned(values, 100)]
+    assert 14 <= np.isnan(kept).sum() <= 16
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100])
+def test_a_short_line_stays_as_it_is(count):
+    assert plots.thinned(np.zeros(count), 100).tolist() == list(range(count))

@@ -1,10 +1,12 @@
+import math
+
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from bench.errors import UsageError
-from bench.report import numbers
-from bench.report.report import NUMBERS, Picture, Report
+from bench.report.report import NUMBERS, Number, Picture, Report
+from bench.statistics import Interval, Spread
 
 ROW = pd.DataFrame([["x", "1 ms"]], columns=["loop", "cost"])
 
@@ -12,7 +14,7 @@ ROW = pd.DataFrame([["x", "1 ms"]], columns=["loop", "cost"])
 @pytest.fixture
 def made():
     titled = [("cost as batch grows", ROW), ("nothing", ROW[:0]), ("cost as tokens grows", ROW), ("other", ROW)]
-    found = [*numbers.plain("cost", "x", "ms", 1), *numbers.plain("cost", "y", "ms", None)]
+    found = [Number.plain("cost", "x", "ms", 1), Number.plain("cost", "y", "ms", None)]
     return Report.of("sweep", titled, iter(["a note"]), found, [Picture("costs", "Costs.", Figure)])
 
 
@@ -49,3 +51,34 @@ def test_a_title_that_none_has_is_one_line_with_those_there_are(made):
     assert str(caught.value) == (
         "no table is called 'costs'; there are 'cost as batch grows', 'cost as tokens grows', 'other'"
     )
+
+
+def test_a_number_alone():
+    assert Number.plain("syncs", "after", "a batch", 3) == ("syncs", "after", "a batch", 3.0, None, None, "")
+
+
+def test_a_median_with_its_quartiles():
+    assert Number.median("time", "after", "ms", Spread(2.0, 1.0, 4.0)) == (
+        *("time", "after", "ms", 2.0, 1.0, 4.0, "quartiles"),
+    )
+
+
+def test_an_estimate_with_its_interval():
+    assert Number.estimate("speed-up", "after", "ratio", Interval(2.0, 1.5, 2.5)) == (
+        *("speed-up", "after", "ratio", 2.0, 1.5, 2.5, "95%"),
+    )
+
+
+def test_of_a_few_samples_there_is_no_interval():
+    assert Number.estimate("speed-up", "after", "ratio", Interval(2.0, 0.0, math.inf)) == (
+        *("speed-up", "after", "ratio", 2.0, None, None, ""),
+    )
+
+
+@pytest.mark.parametrize("make", [Number.plain, Number.median, Number.estimate])
+def test_what_was_not_measured_makes_no_row(make):
+    assert make("figure", "loop", "unit", None) is None
+
+
+def test_none_at_all_is_a_number():
+    assert Number.plain("syncs", "after", "a batch", 0) == ("syncs", "after", "a batch", 0.0, None, None, "")

@@ -5,7 +5,8 @@ import toys
 
 from bench import builtin
 from bench.experiments.equivalence import check
-from bench.experiments.equivalence.check import BATCHES, METRIC_TOLERANCE, UPDATE_TOLERANCE
+from bench.experiments.equivalence.check import BATCHES
+from bench.experiments.equivalence.figures import METRIC_TOLERANCE, UPDATE_TOLERANCE
 from bench.experiments.run.measurement import Measurement
 from bench.settings import Settings
 

@@ -94,23 +94,6 @@ def test_what_leaving_out_costs():
     assert nothing.startswith("no measurable difference")
 
 
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("baseline", ""),
-        ("deferred metrics", "no measurable difference"),
-        ("guarded clipping", "1.09× slower"),
-        ("fused step", "invalid"),
-        ("everything", "change not known: fused step has no valid time"),
-        ("no fused step", "crashed"),
-    ],
-)
-def test_in_short(name, says):
-    record = ladder_record(findings=WRONG, stopped={"no fused step": "crashed: of something"})
-    figures = LadderFigures.of(record)
-    assert report.in_short(figures.rung(name), figures) == says
-
-
 def test_without_anything_left_out_there_is_one_table():
     groups = {name: group for name, group in GROUPS.items() if group != "left out"}
     record = ladder_record()

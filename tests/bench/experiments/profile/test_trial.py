@@ -5,6 +5,7 @@ import tensorflow as tf
 import toys
 
 from bench.errors import UsageError
+from bench.experiments import kinds
 from bench.experiments.profile import trial
 from bench.experiments.profile.record import ProfileRecord
 from bench.hostsync import profiler
@@ -69,7 +70,7 @@ def test_progress_is_told_in_order(traced):
 
 def test_leaves_record_and_tables(traced, tmp_path):
     found, *_ = traced
-    left = files.leave(found, tmp_path, [trial.traces(tmp_path)])
+    left = files.leave(found, kinds.report, tmp_path, [trial.traces(tmp_path)])
     assert ProfileRecord.read(tmp_path / "profile.json").model_dump_json() == found.model_dump_json()
     assert "### Where the time goes" in (tmp_path / "profile.md").read_text()
     assert f"tensorboard --logdir {tmp_path}" in left.where[-1]

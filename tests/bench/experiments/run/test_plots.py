@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,8 +6,11 @@ from pictures import assert_legible, texts
 from records import arm, record, rounds
 
 from bench.experiments.run import plots
+from bench.experiments.run.figures import Comparison
 from bench.experiments.run.record import Arm
 from bench.experiments.syncs.record import HostSyncs, ReadSite
+from bench.report.plots import LOOKS
+from bench.settings import TIMED
 
 HISTORY = {"loss": (3.0, 2.0, 1.0)}
 
@@ -80,14 +84,22 @@ def test_the_title_is_the_verdict(changes, title):
 
 
 names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=120)
+
+
 sites = st.builds(
     ReadSite, route=st.just("numpy"), file=names, line=st.integers(0, 10**6), source=names,
     reads=st.integers(1, 10**6), nbytes=st.just(4), seconds=st.just(0.1), waits=st.just(0), waited=st.just(0.0),
 )  # fmt: skip
+
+
 syncs = st.none() | st.builds(
     HostSyncs, batches=st.integers(1, 1000), sites=st.lists(sites, max_size=15).map(tuple)
 )  # fmt: skip
+
+
 histories = st.dictionaries(names, st.lists(st.floats(), max_size=20).map(tuple), max_size=3)
+
+
 arms = st.builds(Arm, factory=names, host_syncs=syncs, history=histories)
 
 
@@ -103,3 +115,194 @@ def test_odd_records_can_be_drawn(before, after, count, factor, factory, noise):
     )  # fmt: skip
     for picture in plots.pictures(found):
         picture.draw().canvas.draw()
+
+
+def times(**shape):
+    made = record(**shape)
+    return plots.times(made.rounds, Comparison.of(made), "a title")
+
+
+def ratios(**shape):
+    made = record(**shape)
+    return plots.ratios(made.rounds, Comparison.of(made).timing, "a title")
+
+
+def dots(axes):
+    """Of each loop, by its marker."""
+    return {
+        line.get_marker(): np.asarray(line.get_ydata(), float)
+        for line in axes.get_lines()
+        if line.get_linestyle() == "None" and len(line.get_xdata())
+    }
+
+
+def lines(axes):
+    """Of each loop, by its dashes."""
+    return {
+        line.get_linestyle(): np.asarray(line.get_ydata(), float)
+        for line in axes.get_lines()
+        if line.get_linestyle() != "None" and len(line.get_xdata()) > 2
+    }
+
+
+def test_every_round_is_a_dot_and_the_median_runs_through_them():
+    figure = times(before=0.060, null=0.061, after=0.030, noise=0.01, count=40)
+    over, _ = figure.axes
+    for name, middle in zip(TIMED, (60, 61, 30), strict=True):
+        looks = LOOKS[name]
+        assert len(dots(over)[looks["marker"]]) == 40
+        assert dots(over)[looks["marker"]] == pytest.approx(middle, rel=0.05)
+        assert lines(over)[looks["linestyle"]] == pytest.approx(middle, rel=0.02)
+        assert np.ptp(lines(over)[looks["linestyle"]]) < np.ptp(dots(over)[looks["marker"]])
+    assert (over.get_xlabel(), over.get_ylabel()) == ("round", "ms/batch")
+    assert_legible(figure)
+
+
+def test_distributions_stand_beside_with_their_medians():
+    over, beside = times(before=0.060, after=0.030, noise=0).axes
+    names = [label.get_text() for label in beside.get_xticklabels()]
+    assert names == ["before\n60 ms", "before\nagain\n60 ms", "after\n30 ms"]
+    assert beside.get_ylim() == over.get_ylim()
+    medians = [line for line in beside.get_lines() if line.get_linewidth() > 2]
+    assert [line.get_ydata()[0] for line in medians] == pytest.approx([60, 60, 30])
+
+
+def test_the_legend_has_each_loop_in_its_order():
+    (legend,) = times().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["before", "before again", "after"]
+    assert [line.get_marker() for line in legend.get_lines()] == [LOOKS[name]["marker"] for name in TIMED]
+
+
+@pytest.mark.parametrize(("after", "scale"), [(0.030, "linear"), (0.003, "log")])
+def test_loops_that_are_far_apart_are_on_a_logarithmic_axis(after, scale):
+    figure = times(after=after)
+    assert {axes.get_yscale() for axes in figure.axes} == {scale}
+
+
+@pytest.mark.parametrize("count", [1, 2, plots.SMOOTHED - 1])
+def test_of_a_few_rounds_there_are_only_dots(count):
+    for figure in (times(count=count), ratios(count=count)):
+        assert lines(figure.axes[0]) == {}
+        assert_legible(figure)
+
+
+def test_of_many_rounds_dots_are_smaller_and_an_image():
+    made = [record(count=count) for count in (20, 1001)]
+    found = Comparison.of(made[0])  # of the other it takes long
+    few, many = (plots.times(each.rounds, found, "").axes[0] for each in made)
+    sizes = [axes.get_lines()[0].get_markersize() for axes in (few, many)]
+    assert sizes[1] < sizes[0]
+    assert not few.get_lines()[0].get_rasterized()
+    assert many.get_lines()[0].get_rasterized()
+
+
+def test_ratios_have_their_estimate_and_its_band():
+    figure = ratios(before=0.060, after=0.020, noise=0.03)
+    for axes, expected in zip(figure.axes, (3.0, 1.0), strict=True):
+        (cloud,) = dots(axes).values()
+        assert np.median(cloud) == pytest.approx(expected, rel=0.02)
+        (band,) = axes.patches
+        low, high = band.get_y(), band.get_y() + band.get_height()
+        assert low < expected < high
+        assert high / low < 1.03
+        (estimate,) = (line for line in axes.get_lines() if line.get_label() == "estimate")
+        assert low < estimate.get_ydata()[0] < high
+    assert_legible(figure)
+
+
+def test_without_enough_rounds_there_is_no_band():
+    for axes in ratios(count=9).axes:
+        assert len(axes.patches) == 0
+
+
+def test_the_null_arm_has_the_same_relative_scale():
+    figure = ratios(before=0.060, after=0.020, noise=0.03)
+    spans = [np.log(axes.get_ylim()[1] / axes.get_ylim()[0]) for axes in figure.axes]
+    assert spans[0] == pytest.approx(spans[1])
+    assert [axes.get_ylabel() for axes in figure.axes] == ["before / after", "before / before again"]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0] == "a title"
+    assert titles[1].startswith("no measurable difference")
+
+
+def test_rounds_far_off_make_the_axis_logarithmic():
+    assert {axes.get_yscale() for axes in ratios(noise=0.02).axes} == {"linear"}
+    assert {axes.get_yscale() for axes in ratios(noise=0.9).axes} == {"log"}
+
+
+def test_a_title_with_dollars_is_no_formula():
+    made = record()
+    figure = plots.times(made.rounds, Comparison.of(made), "invalid: loss $x_{$")
+    assert "invalid: loss $x_{$" in [text.get_text() for text in texts(figure)]
+    assert_legible(figure)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def draw(before, after):
+    figure = plots.history({"before": before, "after": after})
+    assert_legible(figure)
+    return figure
+
+
+def labelled(axes, label):
+    return [np.asarray(line.get_ydata(), float) for line in axes.get_lines() if line.get_label() == label]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_each_metric_has_a_panel_with_both_arms():
+    series = np.sin(np.arange(200.0))
+    figure = draw({"loss": series, "accuracy": series}, {"loss": series + 5, "accuracy": series})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
+    loss = figure.axes[0]
+    (before,), (after,) = (labelled(loss, f"{arm}, running mean") for arm in ("before", "after"))
+    assert np.ptp(before) < np.ptp(series)
+    assert after - before == pytest.approx(5.0)
+    raw = [line for line in loss.get_lines() if line.get_linewidth() < 1]
+    np.testing.assert_array_equal(raw[1].get_ydata(), series)
+    assert legend(figure) == ["before, running mean", "after, running mean"]
+
+
+def test_arms_differ_without_colour():
+    (axes,) = draw({"loss": [1.0, 2.0]}, {"loss": [1.0, 2.0]}).axes
+    assert len({line.get_linestyle() for line in axes.get_lines() if line.get_linewidth() > 1}) == 2
+
+
+def test_what_is_not_finite_is_a_gap_and_a_cross():
+    (axes,) = draw({"loss": [1.0] * 10 + [NAN, INF, 1e300] + [1.0] * 10}, {"loss": [2.0]}).axes
+    (mean,) = labelled(axes, "before, running mean")
+    assert np.flatnonzero(np.isnan(mean)).tolist() == [10, 11, 12]
+    (crosses,) = (line for line in axes.get_lines() if line.get_label() == "before, not finite")
+    assert crosses.get_xdata().tolist() == [10, 11, 12]
+    assert crosses.get_marker() == "x"
+    assert labelled(axes, "after, not finite") == []
+
+
+def test_a_long_history_is_thinned_and_keeps_its_spikes():
+    series = np.zeros(100_000)
+    series[77_777] = 9.0
+    (axes,) = draw({"loss": series}, {}).axes
+    raw = axes.get_lines()[0]
+    assert len(raw.get_xdata()) < 3000
+    assert max(raw.get_ydata()) == 9.0
+
+
+def test_metrics_of_one_arm_come_after_those_of_both():
+    histories = {"before": {"mine": [1.0], "loss": [1.0]}, "after": {"loss": [1.0], "yours": [1.0]}}
+    assert plots.metrics(histories) == ["loss", "mine", "yours"]
+
+
+def test_what_has_no_finite_value_is_not_drawn():
+    assert plots.metrics({"before": {"a": [], "b": [NAN]}, "after": {"a": [INF], "c": [NAN, 1.0]}}) == ["c"]
+
+
+def test_of_too_many_metrics_the_first_are_drawn():
+    history = {f"a metric of ${i} with a name as long as a name can be": [float(i), 2.0] for i in range(30)}
+    figure = draw(history, {})
+    assert len(figure.axes) == plots.MOST_METRICS
+    assert figure.axes[0].get_ylabel().startswith("a metric of $0")
+    assert legend(figure) == ["before, running mean"]

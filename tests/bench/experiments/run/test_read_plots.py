@@ -1,7 +1,7 @@
 import pytest
 from pictures import assert_legible, texts
 
-from bench.experiments.run import frames, read_plots
+from bench.experiments.run import read_plots
 from bench.experiments.syncs.record import HostSyncs, ReadSite
 
 
@@ -64,9 +64,9 @@ def test_an_arm_without_reads_says_why(after, said):
 
 def test_of_many_lines_the_rest_is_one():
     axes = draw(syncs(*range(60, 20, -1)), None)
-    assert len(axes.patches) == frames.MOST_SITES + 1
+    assert len(axes.patches) == read_plots.MOST_SITES + 1
     assert "28 more lines" in written(axes)
-    assert ends(axes)[-1] == pytest.approx(sum(range(60 - frames.MOST_SITES, 20, -1)) / 100)
+    assert ends(axes)[-1] == pytest.approx(sum(range(60 - read_plots.MOST_SITES, 20, -1)) / 100)
 
 
 def test_long_names_and_code_stay_in_the_picture():

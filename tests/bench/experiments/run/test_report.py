@@ -1,9 +1,129 @@
 import pytest
 from everykind import run_record
-from records import arm, record
+from records import ENVIRONMENT, arm, record, survival
+from telemetries import on_cpu
 
-from bench.experiments.run import report
+from bench.experiments.equivalence.record import Equivalence
+from bench.experiments.run import read_plots, report
+from bench.experiments.run.figures import Comparison
+from bench.experiments.run.record import Arm
+from bench.experiments.run.verdict import Verdict
+from bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
 from bench.timing.samples import Start
+
+
+def whole(factory, reads, temperature, outcome):
+    return arm(
+        factory,
+        reads,
+        described_first={"temperature": temperature, "batches_per_epoch": 50},
+        described_last={"temperature": temperature / 2},
+        starts=(Start(build_seconds=1.0, first_batch_seconds=2.0), Start(build_seconds=1.0, first_batch_seconds=4.0)),
+        survivals=(survival(outcome, "scale=1e8,target=generator"),),
+    )  # fmt: skip
+
+
+ARMS = {"before": whole("a:b", 44, 0.8, "frozen"), "after": whole("c:d", 1, 2.0, "survived")}
+
+
+def rows(found):
+    return {row.title: row.texts for row in report.comparison(Comparison.of(found))}
+
+
+def test_one_row_a_metric():
+    assert rows(record(noise=0, arms=ARMS)) == {
+        "ms/batch, median (quartiles)": (
+            "60.00 (60.00 to 60.00)", "30.00 (30.00 to 30.00)", "2.00× faster (95%: 2.00 to 2.00)",
+        ),
+        "the same of before against itself (null arm)": (
+            "60.00 (60.00 to 60.00)", "60.00 (60.00 to 60.00)",
+            "no measurable difference (95% interval of the ratio 1.000 to 1.000)",
+        ),
+        "time to first batch, s, median (quartiles)": ("4.00 (3.50 to 4.50)", "4.00 (3.50 to 4.50)", "same"),
+        "host syncs a batch": ("4.4", "0.1", "44× fewer"),
+        "host syncs an epoch of 50 batches": ("220", "5", "44× fewer"),
+        "… by numpy at f.py:1": ("", "0.1", "x.numpy()"),
+        "bytes read from the device a batch": ("17.6", "0.4", "44× fewer"),
+        "temperature, start → end": ("0.80 → 0.40", "2.00 → 1.00", ""),
+        "gradients × 1e+08, generator": ("frozen: because", "survived: because", ""),
+    }  # fmt: skip
+
+
+def with_syncs(**found):
+    site = ARMS["before"].host_syncs.sites[0]
+    sites = tuple(site.model_copy(update={"line": line, "reads": 20 - line}) for line in range(1, 16))
+    syncs = HostSyncs(batches=10, sites=sites, **found)
+    return record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", reads=1)})
+
+
+def test_each_line_that_reads_has_a_row_and_the_rest_one_together():
+    found = rows(with_syncs())
+    lines = {metric: row for metric, row in found.items() if metric.startswith("…")}
+    assert len(lines) == read_plots.MOST_SITES + 1 + 0
+    assert lines["… by numpy at f.py:2"] == ("1.8", "", "x.numpy()")
+    assert lines["… at 3 more lines"] == ("1.8", "", "")
+
+
+def test_ops_of_the_host_in_graphs_have_a_row():
+    op = GraphHostOps(kind="print", function="step", file="f.py", line=1, ops=2)
+    found = rows(with_syncs(in_graphs=(op, op.model_copy(update={"line": 2}), op.model_copy(update={"kind": "text"}))))
+    assert found["host ops in graphs, not counted above"] == ("4 print, 2 text", "none", "")
+    assert "host ops in graphs, not counted above" not in rows(with_syncs())
+
+
+def test_copies_that_no_read_explains_have_a_row():
+    copies = TracedCopies(matched=3, unexplained=20, unexplained_nbytes=80, python_only=0, uncopied=0)
+    row = rows(with_syncs(copies=copies))["copies from the device a batch that no read explains"]
+    assert row == ("2", "not measured", "")
+
+
+def test_what_was_watched_has_rows():
+    found = rows(record(arms={"before": arm("a:b", telemetry=on_cpu())}))
+    assert found["CPUs busy, mean"] == ("1.50", "not measured", "")
+    assert "CPUs busy, mean" not in rows(record())
+
+
+def test_what_is_not_there_is_not_made_up():
+    empty = {name: Arm(factory="a:b") for name in ARMS}
+    found = rows(record(arms=empty, rounds=(), rounds_ended=None))
+    assert len(found) == 4
+    assert set(found.values()) == {("not measured", "not measured", "")}
+
+
+def footer(found):
+    return report.footer(found, Comparison.of(found), Verdict.of(found))
+
+
+def test_footer_gives_the_verdict_first_then_loops_work_and_machine():
+    lines = footer(record(settings={"options": {"script": "x.csv"}}, noise=0, rounds_seconds=153.0))
+    assert lines[0].startswith("verdict: faster: 2.0")
+    assert lines[1:4] == [
+        "before: a:b, after: c:d",
+        "preset tiny, seed 0, script=x.csv; 100 interleaved rounds of 10 batches a loop, until the interval of the "
+        "ratio was narrower than 3.0%; time between blocks: 2.0% of measured time",
+        "2 cores of a CPU; TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7",
+    ]
+    assert lines[4].startswith("Without a GPU a host sync costs hardly anything")
+    gpu = {**ENVIRONMENT, "gpus": ["H100"], "gpu_driver": "580"}
+    assert len(footer(record(environment=gpu))) == 4
+
+
+def test_footer_says_whether_both_compute_the_same():
+    same = Equivalence(batches=5, options={"clip": 9, "xla": False}, equal=True, reason="bit for bit the same")
+    assert footer(record(equivalence=same))[3] == "equivalence: bit for bit the same (clip=9, xla=False)"
+
+
+def test_footer_says_why_the_rounds_ended():
+    assert "the time of 120 s was over" in footer(record(rounds_ended="out of time"))[2]
+    assert "as many as were asked for" in footer(record(rounds_ended="as many as asked for"))[2]
+    assert "nothing was timed" in footer(record(rounds=(), rounds_ended=None))[2]
+
+
+def test_footer_keeps_no_doubt_back():
+    arms = {"after": arm("c:d", touch_seconds=0.04)}
+    lines = footer(record(null=0.063, arms=arms))
+    assert lines[1].startswith("suspicious: after takes 30 ms")
+    assert lines[2].startswith("doubt: the loop before and a second instance of it differ")
 
 
 def by_name(made):
@@ -33,9 +153,9 @@ def test_its_numbers_are_those_of_the_table():
 
 
 def test_what_was_not_measured_is_no_number():
-    bare = {"before": arm("a:b", host_syncs=None), "after": arm("c:d", host_syncs=None)}
-    nothing = record(arms=bare, rounds=(), rounds_ended=None)
+    without = {"before": arm("a:b", host_syncs=None), "after": arm("c:d", host_syncs=None)}
+    nothing = record(arms=without, rounds=(), rounds_ended=None)
     assert report.report(nothing).numbers.empty
-    started = {**bare, "after": arm("c:d", host_syncs=None, starts=(Start(build_seconds=1, first_batch_seconds=2),))}
+    started = {**without, "after": arm("c:d", host_syncs=None, starts=(Start(build_seconds=1, first_batch_seconds=2),))}
     ((figure, loop, unit),) = by_name(report.report(record(arms=started, rounds=(), rounds_ended=None))).index
     assert (figure, loop, unit) == ("time to first batch", "after", "s")

@@ -3,9 +3,10 @@ import typing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from records import survival as one_survival
 
 from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.figures import Rate, by_magnitude, died, magnitude_of
+from bench.experiments.survival.figures import Rate, back, by_magnitude, died, magnitude_of, outcome, outcomes, rate
 from bench.experiments.survival.record import Outcome, Survival, Undisturbed
 from bench.statistics import wilson_interval
 
@@ -31,12 +32,12 @@ def survival(outcome, fault="nan", recovery=None):
     )
 
 
-def rate(*outcomes):
+def rated(*outcomes):
     return Rate.of(survival(outcome) for outcome in outcomes)
 
 
 def test_counts_the_most_frequent_first():
-    found = rate("skipped", "crashed", "poisoned weights", "crashed", "survived", "crashed", "poisoned weights")
+    found = rated("skipped", "crashed", "poisoned weights", "crashed", "survived", "crashed", "poisoned weights")
     assert list(found.outcomes.items()) == [
         ("crashed", 3),
         ("poisoned weights", 2),
@@ -47,7 +48,7 @@ def test_counts_the_most_frequent_first():
 
 
 def test_each_outcome_is_alive_or_not_or_no_run():
-    found = {outcome: (rate(outcome).alive, rate(outcome).runs, rate(outcome).untested) for outcome in OUTCOMES}
+    found = {outcome: (rated(outcome).alive, rated(outcome).runs, rated(outcome).untested) for outcome in OUTCOMES}
     dead = ("frozen", "diverged", "poisoned state", "poisoned weights", "crashed", "timed out")
     assert found == {
         "skipped": (1, 1, 0),
@@ -58,22 +59,22 @@ def test_each_outcome_is_alive_or_not_or_no_run():
 
 
 def test_what_was_not_tested_is_left_out():
-    found = rate("not tested", "survived", "not tested", "frozen")
+    found = rated("not tested", "survived", "not tested", "frozen")
     assert found.outcomes == {"survived": 1, "frozen": 1}
     assert (found.runs, found.untested) == (2, 2)
     assert found.share == wilson_interval(1, 2)
 
 
 def test_of_nothing_there_is_no_share():
-    assert rate().share is None
-    found = rate("not tested", "not tested")
+    assert rated().share is None
+    found = rated("not tested", "not tested")
     assert (found.outcomes, found.runs, found.alive, found.untested, found.share) == ({}, 0, 0, 2, None)
 
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(OUTCOMES)))
 def test_the_share_is_of_those_alive_with_its_interval(outcomes):
-    found = rate(*outcomes)
+    found = rated(*outcomes)
     alive = sum(outcome in ("skipped", "survived") for outcome in outcomes)
     runs = sum(outcome != "not tested" for outcome in outcomes)
     assert (found.alive, found.runs, found.untested) == (alive, runs, len(outcomes) - runs)
@@ -150,3 +151,33 @@ def test_of_long_runs_those_count_that_came_to_an_end_of_their_own():
     assert died(each for each in runs) == died(runs)
     assert died([undisturbed("timed out"), undisturbed("not tested", 3)]) == (0, 0, None)
     assert died([]) == (0, 0, None)
+
+
+def test_outcomes():
+    one, many = [one_survival("frozen")], [one_survival("skipped"), one_survival("crashed"), one_survival("skipped")]
+    untested = one_survival("not tested")
+    assert outcome(one) == "frozen: because"
+    assert outcome(many) == "2 of 3 alive (21% to 94%): 2 skipped, 1 crashed; back after 0 batches"
+    assert outcome([*many, untested]).endswith("2 skipped, 1 crashed, 1 not tested; back after 0 batches")
+    assert outcome(one * 2) == "0 of 2 alive (0% to 66%): 2 frozen"  # and what is not is not back
+    assert outcome([untested] * 2) == "2 not tested"
+    assert outcome([]) == "not measured"
+    assert outcomes(one) == "frozen"
+    assert outcomes([untested]) == "not tested"
+    assert outcomes([*many, untested]) == "2 skipped, 1 crashed, 1 not tested"
+
+
+@pytest.mark.parametrize(
+    ("recoveries", "says"),
+    [
+        ([0], "back after 0 batches"),
+        ([12, 0, 3], "back after 0 to 12 batches"),
+        ([4, 4, None], "back after 4 batches, 1 not back"),
+        ([12, None, 0, None, None], "back after 0 to 12 batches, 3 not back"),
+        ([None, None], "2 not back"),
+    ],
+)
+def test_how_long_until_they_were_back(recoveries, says):
+    assert back(recoveries) == says
+    found = rate(Rate.of(one_survival("survived", recovery=each) for each in recoveries))
+    assert found.endswith(f" survived; {says}")

@@ -5,7 +5,7 @@ from bench.experiments.telemetry.record import Telemetry
 
 
 def rows(before, after):
-    return {title: cells for title, *cells in report.rows(before, after)}
+    return {row.title: [*row.texts] for row in report.rows(before, after)}
 
 
 def test_nothing_is_shown_that_was_not_measured():

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from traces import op
+from traces import SECOND, op, profile
 
-from bench.experiments.profile.timeline import account, own_parts
+from bench.experiments.profile.figures import account, own_parts
 
 
 def test_nothing_is_one_gap():
@@ -81,3 +81,32 @@ def test_busy_time_and_gaps_make_up_the_stretch(ops):
 def test_busy_is_every_moment_with_an_op_in_flight(ops):
     moments = {moment for each in ops for moment in range(each.begin, each.end)}
     assert account(ops, 10, 60).busy == len(moments & set(range(10, 60)))
+
+
+def test_a_summary_of_a_stretch():
+    found = profile()
+    assert (found.device, found.stretch, found.busy, found.busy_share) == ("CPU", 2.0, 1.0, 0.5)
+    assert found.gaps.model_dump() == {"count": 1, "longest": 1.0, "seconds": 1.0}
+    assert found.overlap == 1.5
+    assert found.overhead == pytest.approx(2 / 1.25 - 1)
+    assert found.cores == 2.0
+
+
+def test_ops_together_by_name_and_by_kind_with_most_first():
+    runs = [op(0, 1), op(2, 7, name="MatMul.1", kind="MatMul"), op(8, 11, name="MatMul.2", kind="MatMul"), op(12, 13)]
+    found = profile(
+        ops=[op(each.begin * SECOND // 10, each.end * SECOND // 10, None, each.name, each.kind) for each in runs]
+    )
+    assert [(each.name, each.kind, each.count) for each in found.ops] == [
+        ("MatMul.1", "MatMul", 1),
+        ("MatMul.2", "MatMul", 1),
+        ("a", "a", 2),
+    ]
+    assert [(each.name, each.kind, each.count) for each in found.kinds] == [("MatMul", "MatMul", 2), ("a", "a", 2)]
+    assert [each.apportioned for each in found.kinds] == pytest.approx([0.8, 0.2])
+    assert [each.in_flight for each in found.ops] == pytest.approx([0.5, 0.3, 0.2])
+
+
+def test_an_idle_device_has_no_overlap():
+    found = profile(ops=[])
+    assert (found.busy, found.overlap, found.gaps.count, found.ops, found.kinds) == (0.0, None, 1, (), ())

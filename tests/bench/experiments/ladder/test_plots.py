@@ -3,12 +3,12 @@ from ladders import GROUPS, MS, dead, equivalence, finding, ladder, ladder_recor
 from matplotlib.container import ErrorbarContainer
 from pictures import assert_legible, assert_whole
 
-from bench.experiments.ladder import waterfall
+from bench.experiments.ladder import plots
 from bench.experiments.ladder.figures import LadderFigures
 
 
 def draw(**changes):
-    return waterfall.waterfall(LadderFigures.of(ladder_record(**changes)))
+    return plots.waterfall(LadderFigures.of(ladder_record(**changes)))
 
 
 def bars(axes):
@@ -30,7 +30,7 @@ def says(axes):
 
 
 def test_there_is_a_picture_of_a_ladder():
-    (picture,) = waterfall.pictures(ladder_record())
+    (picture,) = plots.pictures(ladder_record())
     assert picture.stem == "waterfall"
     assert_whole(picture)
 
@@ -111,11 +111,11 @@ def test_of_a_few_rounds_there_are_bars_without_intervals():
 def test_without_anything_left_out_there_is_one_panel():
     groups = {name: group for name, group in GROUPS.items() if group != "left out"}
     record = ladder_record().model_copy(update={"ladder": ladder(groups=groups)})
-    assert len(waterfall.waterfall(LadderFigures.of(record)).axes) == 1
+    assert len(plots.waterfall(LadderFigures.of(record)).axes) == 1
 
 
 def test_the_picture_says_what_is_to_be_seen():
-    (picture,) = waterfall.pictures(ladder_record())
+    (picture,) = plots.pictures(ladder_record())
     assert picture.caption.startswith("Milliseconds a batch from baseline down to the full set")
     assert_legible(picture.draw())
 
@@ -130,9 +130,29 @@ def test_long_names_and_reasons_have_room():
             "rounds": without("guarded clipping"),
         }
     )
-    (picture,) = waterfall.pictures(record)
+    (picture,) = plots.pictures(record)
     assert_legible(picture.draw())
 
 
 def test_nothing_to_draw():
-    assert waterfall.pictures(ladder_record(rounds=())) == ()
+    assert plots.pictures(ladder_record(rounds=())) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("baseline", ""),
+        ("deferred metrics", "no measurable difference"),
+        ("guarded clipping", "1.09× slower"),
+        ("fused step", "invalid"),
+        ("everything", "change not known: fused step has no valid time"),
+        ("no fused step", "crashed"),
+    ],
+)
+def test_in_short(name, says):
+    record = ladder_record(
+        findings={"fused step": finding(equal=equivalence(False, "g_loss is 1 and 2 in batch 0"))},
+        stopped={"no fused step": "crashed: of something"},
+    )
+    figures = LadderFigures.of(record)
+    assert plots.in_short(figures.rung(name), figures) == says

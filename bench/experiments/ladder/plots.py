@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bench.experiments.ladder import report
 from bench.experiments.ladder.figures import LadderFigures, RungFigures
 from bench.experiments.ladder.record import LadderRecord
 from bench.report import plots
@@ -28,7 +27,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
                                  "label": "no measurable difference"},
     "too few rounds": {"facecolor": "white", "edgecolor": "#333333", "linestyle": "--", "label": "too few rounds"},
 }  # fmt: skip
-"""Of bars, by the effect that they show: each differs from the others in its hatching as well as in colour."""
+"""Looks of bars, by the effect that they show: they differ in hatching as well as in colour."""
 
 _HEIGHT = 0.62
 _FULL = "the full set"
@@ -38,7 +37,7 @@ _ROOM = 0.4  # of the axis, for what is said beside the longest bar
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """What is drawn of a rung, in ms a batch."""
+    """A rung as it is drawn, in ms a batch."""
 
     name: str
     says: str  # beside it
@@ -49,7 +48,7 @@ class Bar:
 
 
 def pictures(record: LadderRecord) -> tuple[Picture, ...]:
-    """What there is to see in a record; nothing where nothing was timed."""
+    """The pictures of a record; none where nothing was timed."""
     figures = LadderFigures.of(record)
     if not any(each.ms_per_batch for each in figures.rungs):
         return ()
@@ -98,7 +97,7 @@ def _left_out(figures: LadderFigures) -> list[Bar]:
 
 def _step(found: RungFigures, figures: LadderFigures) -> Bar:
     """A bar from the time of the rung's reference to its own; from zero where there is none, as for the baseline."""
-    says = report.in_short(found, figures)
+    says = in_short(found, figures)
     if found.invalid or not found.ms_per_batch:
         return Bar(found.rung.name, says, "invalid")
     ms = found.ms_per_batch.median
@@ -110,9 +109,25 @@ def _step(found: RungFigures, figures: LadderFigures) -> Bar:
     return Bar(found.rung.name, says, figures.effect(found), reference.median, ms, interval)
 
 
+def in_short(found: RungFigures, figures: LadderFigures) -> str:
+    """What one change makes of the time, without interval and reason: `1.30× faster`."""
+    effect = figures.effect(found)
+    if found.over_reference and effect in ("faster", "slower"):
+        ratio = found.over_reference if effect == "faster" else found.over_reference.reciprocal
+        return f"{ratio.estimate:.2f}× {effect}"
+    return {"none": "", "invalid": _why_not(found)}.get(effect, effect)
+
+
+def _why_not(found: RungFigures) -> str:
+    """In a word or two, why nothing is known of a change."""
+    if found.stopped:
+        return found.stopped.partition(":")[0]
+    return "invalid" if found.invalid else found.unknown
+
+
 def _whole(found: RungFigures, name: str, figures: LadderFigures) -> Bar:
     if found.invalid or not found.ms_per_batch:
-        return Bar(name, report.in_short(found, figures), "invalid")
+        return Bar(name, in_short(found, figures), "invalid")
     return Bar(name, f"{found.ms_per_batch.median:.3g} ms", "none", 0.0, found.ms_per_batch.median)
 
 

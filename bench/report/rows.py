@@ -1,0 +1,97 @@
+"""Rows of a before/after table: each is one statement, from which its texts and its numbers are made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from bench.report.report import Number
+from bench.report.wording import NOT_MEASURED, NULL_ARM
+from bench.settings import ARMS
+
+COLUMNS = ["metric", *ARMS, "change"]
+
+_ORDER = (*ARMS, NULL_ARM)
+
+Source = TypeVar("Source")
+Value = TypeVar("Value")
+
+Numbered = Callable[[str, Any], Number | None]
+"""Makes a number of a loop's name and its value."""
+
+
+def number(
+    figure: str,
+    unit: str,
+    make: Callable[[str, str, str, Any], Number | None] = Number.plain,
+    of: Callable[[Any], Any] = lambda value: value,
+) -> Numbered:
+    """How a row's value becomes a number.
+
+    Args:
+        figure: its name.
+        unit: its unit.
+        make: the kind of number: `Number.plain`, `median`, `mean` or `estimate`.
+        of: the part of the value that it is.
+    """
+    return lambda loop, value: make(figure, loop, unit, of(value))
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One quantity of both loops, as texts and as numbers."""
+
+    title: str  # with its unit
+    texts: tuple[str, str, str]  # before, after, and how it changed
+    numbers: tuple[Number | None, ...] = ()  # of the loops; None for what was not measured
+    changes: tuple[Number | None, ...] = ()  # of how it changed
+    is_known: bool = True  # of one of the loops
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        loops: Sequence[Source | None],
+        value: Callable[[Source], Value | None],
+        say: Callable[[Value], str],
+        *numbered: Numbered,
+        change: Callable[[Value, Value], str] = lambda before, after: "",
+        changes: Iterable[Number | None] = (),
+        otherwise: str = NOT_MEASURED,
+    ) -> Row:
+        """States a row.
+
+        Args:
+            title: of the row, with the unit.
+            loops: what is known of before and of after; None for nothing.
+            value: of the row, from what is known of a loop; None where it was not measured.
+            say: a value as a text.
+            numbered: a value as numbers, see `number`.
+            change: how the value changed, in words, where it is known of both.
+            changes: how the value changed, as numbers.
+            otherwise: the text for a value that was not measured.
+        """
+        before, after = (None if loop is None else value(loop) for loop in loops)
+        known = {arm: each for arm, each in zip(ARMS, (before, after), strict=True) if each is not None}
+        texts = (
+            otherwise if before is None else say(before),
+            otherwise if after is None else say(after),
+            "" if before is None or after is None else change(before, after),
+        )
+        made = [make(arm, each) for arm, each in known.items() for make in numbered]
+        return cls(title, texts, tuple(made), tuple(changes), bool(known))
+
+
+def table(rows: Iterable[Row]) -> pd.DataFrame:
+    """Rows as texts in the columns metric, before, after, change."""
+    return pd.DataFrame([(row.title, *row.texts) for row in rows], columns=COLUMNS)
+
+
+def numbers(rows: Sequence[Row]) -> list[Number]:
+    """Numbers of rows: of one loop after the other, and then of the changes."""
+    measured = [each for row in rows for each in row.numbers if each]
+    changes = [each for row in rows for each in row.changes if each]
+    return [*sorted(measured, key=lambda each: _ORDER.index(each.loop)), *changes]

@@ -1,0 +1,57 @@
+from bench.report import rows
+from bench.report.report import Number
+from bench.report.rows import Row, number
+from bench.report.wording import NULL_ARM
+from bench.statistics import Spread
+
+
+def syncs(before, after, **more):
+    return Row.of("syncs a batch", (before, after), lambda loop: loop["syncs"], str, number("syncs", "a batch"), **more)
+
+
+def test_a_statement_is_texts_and_numbers():
+    row = syncs({"syncs": 4}, {"syncs": 2}, change=lambda before, after: f"{before / after:g}x fewer")
+    assert (row.title, row.texts, row.is_known) == ("syncs a batch", ("4", "2", "2x fewer"), True)
+    assert row.numbers == (
+        Number("syncs", "before", "a batch", 4.0),
+        Number("syncs", "after", "a batch", 2.0),
+    )
+
+
+def test_what_was_not_measured_is_said_and_is_no_number():
+    row = syncs(None, {"syncs": 0}, change=lambda before, after: "never")
+    assert (row.texts, row.is_known) == (("not measured", "0", ""), True)
+    assert row.numbers == (Number("syncs", "after", "a batch", 0.0),)
+    nothing = syncs(None, {"syncs": None}, otherwise="nothing")
+    assert (nothing.texts, nothing.numbers, nothing.is_known) == (("nothing", "nothing", ""), (), False)
+
+
+def test_a_value_may_be_several_numbers_of_any_kind():
+    spread = Spread(2.0, 1.0, 3.0)
+    row = Row.of(
+        "time", (spread, None), lambda loop: loop, str,
+        number("time", "ms", Number.median), number("longest", "ms", of=lambda found: found.high),
+    )  # fmt: skip
+    assert row.numbers == (
+        Number("time", "before", "ms", 2.0, 1.0, 3.0, "quartiles"),
+        Number("longest", "before", "ms", 3.0),
+    )
+
+
+def test_a_table_has_a_line_for_each_row():
+    found = rows.table([syncs({"syncs": 4}, {"syncs": 2}), Row("remark", ("", "x", ""))])
+    assert list(found.columns) == ["metric", "before", "after", "change"]
+    assert found.to_numpy().tolist() == [["syncs a batch", "4", "2", ""], ["remark", "", "x", ""]]
+    assert list(rows.table([]).columns) == list(found.columns)
+
+
+def test_numbers_are_those_of_one_loop_after_the_other_and_then_the_changes():
+    null = Row(
+        "null", ("", "", ""), (Number("time", NULL_ARM, "ms", 1.0), None), (Number("ratio", NULL_ARM, "1", 1.0),)
+    )
+    one = syncs({"syncs": 4}, {"syncs": 2}, changes=[Number("ratio", "after", "1", 2.0), None])
+    found = [(each.figure, each.loop) for each in rows.numbers([one, null, one])]
+    assert found == [
+        *[("syncs", "before")] * 2, *[("syncs", "after")] * 2, ("time", NULL_ARM),
+        ("ratio", "after"), ("ratio", NULL_ARM), ("ratio", "after"),
+    ]  # fmt: skip
