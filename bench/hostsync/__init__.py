@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bench.hostsync.errors import HostSyncError, HostSyncWarning
     from bench.hostsync.graphs import HostOp
     from bench.hostsync.guards import guard, limit
-    from bench.hostsync.read import Log, Read
+    from bench.hostsync.log import Log, Read
     from bench.hostsync.recorder import record
     from bench.hostsync.sites import Site, by_site
 
@@ -32,8 +32,8 @@ _HOMES = {
     "HostOp": "graphs",
     "HostSyncError": "errors",
     "HostSyncWarning": "errors",
-    "Log": "read",
-    "Read": "read",
+    "Log": "log",
+    "Read": "log",
     "Site": "sites",
     "allow": "allowed",
     "by_site": "sites",

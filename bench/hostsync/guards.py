@@ -14,7 +14,7 @@ from bench.hostsync.callsite import CallSite, call_site, call_stack, reader, sho
 from bench.hostsync.context import Context
 from bench.hostsync.errors import HostSyncError, HostSyncWarning
 from bench.hostsync.graphs import HostOp
-from bench.hostsync.read import Log, Read
+from bench.hostsync.log import Log, Read
 from bench.hostsync.recorder import record
 from bench.hostsync.sites import by_site
 from bench.hostsync.watching import observed, short_device

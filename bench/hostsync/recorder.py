@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.hostsync.errors import HostSyncWarning
 from bench.hostsync.graphs import HostOp
-from bench.hostsync.read import Log, Read
+from bench.hostsync.log import Log, Read
 from bench.hostsync.watching import observed, unseen
 
 

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from bench.hostsync.callsite import Frame, reader, source_line
-from bench.hostsync.read import Read
+from bench.hostsync.log import Read
 
 
 @dataclasses.dataclass(frozen=True)

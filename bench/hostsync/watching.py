@@ -13,7 +13,7 @@ from bench.hostsync.allowed import reason
 from bench.hostsync.callsite import call_site, call_stack
 from bench.hostsync.graphs import HostOp
 from bench.hostsync.hooks import Hooks
-from bench.hostsync.read import Read
+from bench.hostsync.log import Read
 from bench.hostsync.waiting import is_asynchronous
 
 

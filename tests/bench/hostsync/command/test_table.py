@@ -2,10 +2,10 @@ import dataclasses
 
 from bench.hostsync import HostOp, Site
 from bench.hostsync.callsite import Frame
-from bench.hostsync.command import report
+from bench.hostsync.command import table
 from bench.hostsync.command.syncs import Syncs
-from bench.hostsync.copies import Copy
 from bench.hostsync.reconcile import Reconciled
+from bench.hostsync.trace import Copy
 
 PLAIN = {"exit_code": 0, "seconds": 2.0, "refused": 0, "has_gpu": False, "has_children": False, "unseen": ()}
 SITE = Site("gone.py", 9, "float", 30, 120, 0.5, 10, 0.4, 2, ("MainThread",))
@@ -16,7 +16,7 @@ FOUND = Syncs(
 
 
 def test_a_row_a_line():
-    (row,) = report.sites(FOUND).to_dict("records")
+    (row,) = table.sites(FOUND).to_dict("records")
     assert row == {
         "call site": "gone.py:9", "route": "float\n2 allowed", "reads": "30", "reads/s": "15", "bytes": "120",
         "blocked": "500 ms", "ready": "20", "had to wait": "10 for 400 ms",
@@ -28,13 +28,13 @@ def test_the_source_and_the_readers_stand_below(tmp_path, monkeypatch):
     (tmp_path / "train.py").write_text("\nmodel.fit(x)\n")
     frames = (Frame("logs.py", 7, "convert"), Frame("logs.py", 9, "on_end"))
     site = dataclasses.replace(SITE, file=str(tmp_path / "train.py"), line=2, readers=((frames, 4),))
-    (row,) = report.sites(dataclasses.replace(FOUND, sites=(site,))).to_dict("records")
+    (row,) = table.sites(dataclasses.replace(FOUND, sites=(site,))).to_dict("records")
     assert row["call site"].splitlines() == ["train.py:2", "model.fit(x)", "4 × convert ← on_end (logs.py:7)"]
 
 
 def test_what_the_device_says_is_in_the_table():
     copies = Reconciled(5, (Copy("GPU:0", 8, 0.0, 0.1), Copy("GPU:0", 4, 0.0, 0.1)), 7, 1)
-    rows = report.sites(dataclasses.replace(FOUND, copies=copies)).to_dict("records")[1:]
+    rows = table.sites(dataclasses.replace(FOUND, copies=copies)).to_dict("records")[1:]
     assert [(row["call site"].split(" ")[0], row["reads"], row["bytes"]) for row in rows] == [
         ("copies", "5", ""), ("copies", "2", "12"), ("reads", "7", ""), ("reads", "1", ""),
     ]  # fmt: skip
@@ -42,28 +42,28 @@ def test_what_the_device_says_is_in_the_table():
 
 
 def test_ops_in_graphs_are_gathered():
-    assert report.in_graphs(FOUND).to_numpy().tolist() == [["train.py:5", "print (PrintV2)", "step", "2"]]
+    assert table.in_graphs(FOUND).to_numpy().tolist() == [["train.py:5", "print (PrintV2)", "step", "2"]]
 
 
 def test_empty_tables_are_left_out():
     nothing = dataclasses.replace(FOUND, sites=(), host_ops=())
-    assert report.tables(nothing) == []
-    assert len(report.tables(FOUND)) == 2
-    assert report.footer(nothing)[0] == "0 host syncs in 2.00 s of train.py"
+    assert table.tables(nothing) == []
+    assert len(table.tables(FOUND)) == 2
+    assert table.footer(nothing)[0] == "0 host syncs in 2.00 s of train.py"
 
 
 def test_the_footer_says_what_waiting_means_and_what_was_not_recorded():
-    lines = report.footer(dataclasses.replace(FOUND, unseen=("the buffer protocol: why",)))
+    lines = table.footer(dataclasses.replace(FOUND, unseen=("the buffer protocol: why",)))
     assert lines[0].endswith("500 ms blocked in them, 400 ms of it before the value was ready")
     assert any("work that was queued" in line for line in lines)
     assert lines[-1] == "not recorded: the buffer protocol: why"
     ready = dataclasses.replace(FOUND, sites=(dataclasses.replace(SITE, waits=0, waited=0.0, seconds=1e-5),))
-    assert not any("work that was queued" in line for line in report.footer(ready))
-    assert "10 µs blocked" in report.footer(ready)[0]
+    assert not any("work that was queued" in line for line in table.footer(ready))
+    assert "10 µs blocked" in table.footer(ready)[0]
 
 
 def test_markdown_has_both_tables():
-    text = report.markdown(FOUND)
+    text = table.markdown(FOUND)
     assert "| gone.py:9" in text
     assert "float<br>2 allowed" in text
     assert "| print (PrintV2)" in text
@@ -72,20 +72,20 @@ def test_markdown_has_both_tables():
 
 def test_the_footer_speaks_of_a_cpu_only_where_it_is_one():
     ready = dataclasses.replace(FOUND, sites=(dataclasses.replace(SITE, waits=0, waited=0.0, reads=1),))
-    assert report.footer(ready)[0].startswith("1 host sync in ")
-    assert report.footer(ready)[1].startswith("On a CPU")
-    assert len(report.footer(dataclasses.replace(ready, has_gpu=True))) == 1
-    assert not any("On a CPU" in line for line in report.footer(FOUND))
+    assert table.footer(ready)[0].startswith("1 host sync in ")
+    assert table.footer(ready)[1].startswith("On a CPU")
+    assert len(table.footer(dataclasses.replace(ready, has_gpu=True))) == 1
+    assert not any("On a CPU" in line for line in table.footer(FOUND))
 
 
 def test_the_footer_says_what_was_refused_and_what_was_not_looked_into():
-    lines = report.footer(dataclasses.replace(FOUND, refused=2, has_children=True))
+    lines = table.footer(dataclasses.replace(FOUND, refused=2, has_children=True))
     assert "2 host syncs refused" in lines
     assert lines[-1].startswith("It has started other processes.")
 
 
 def test_a_narrow_terminal_has_fewer_columns():
-    (_, wide), _ = report.tables(FOUND, 100)
-    (_, narrow), _ = report.tables(FOUND, 99)
+    (_, wide), _ = table.tables(FOUND, 100)
+    (_, narrow), _ = table.tables(FOUND, 99)
     assert list(narrow.columns) == ["call site", "route", "reads", "bytes", "had to wait"]
     assert set(narrow.columns) < set(wide.columns)

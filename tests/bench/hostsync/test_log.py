@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bench.hostsync import waiting
 from bench.hostsync.callsite import Frame
-from bench.hostsync.read import Read
+from bench.hostsync.log import Read
 from bench.hostsync.sites import by_site
 
 A_READ = Read("float", "train.py", 7, (), "float32", 4, "GPU:0", 0.002, True, "MainThread")

@@ -9,9 +9,9 @@ from tensorflow.tsl.profiler.protobuf import profiler_options_pb2, xplane_pb2
 from traces import number_of
 
 from bench import hostsync
-from bench.hostsync import copies, waiting
-from bench.hostsync.copies import Copy, device_to_host, of_kinds, trace_copies
+from bench.hostsync import trace, waiting
 from bench.hostsync.reconcile import reconcile
+from bench.hostsync.trace import Copy, device_to_host, of_kinds, trace_copies
 
 STARTED = 1_700_000_000_000_000_000  # Unix time in ns of every trace below
 DETAILS = "kind_src:device kind_dst:pageable size:{} dest:0 async:1"
@@ -205,7 +205,7 @@ def traces(monkeypatch):
         add_event(plane, plane.lines.add(name="Stream #1(MemcpyD2H)"), "MemcpyD2H", DETAILS.format(4))
         return device_to_host(space)
 
-    monkeypatch.setattr(copies, "device_to_host", planted)
+    monkeypatch.setattr(trace, "device_to_host", planted)
     return seen
 
 
@@ -298,7 +298,7 @@ def test_a_trace_that_is_not_whole_warns_and_is_used(folders, monkeypatch):
         space.warnings.append("2 events dropped")
         return [Copy("GPU:0", 4, 0.0, 0.0)]
 
-    monkeypatch.setattr(copies, "device_to_host", broken)
+    monkeypatch.setattr(trace, "device_to_host", broken)
     with pytest.warns(hostsync.HostSyncWarning) as warned, trace_copies() as found:
         pass
     assert [str(each.message).partition(": ")[2] for each in warned] == ["CUPTI needs root access", "2 events dropped"]
