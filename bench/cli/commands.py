@@ -188,10 +188,9 @@ def syncs(
         raise UsageError("--json and --markdown: one of them")
     wanted = Program(program or [], module)
     from bench.hostsync.command import table  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.hostsync.command.syncs import Syncs
 
     with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
-        found = Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
+        found = table.Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
     if as_json:
         print(json.dumps(found.plain(), indent=1))
     elif as_markdown:

@@ -11,12 +11,11 @@ import linecache
 import os
 import sys
 import sysconfig
+import tempfile
 import textwrap
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import NamedTuple
-
-from bench.hostsync import autograph
+from typing import Any, NamedTuple
 
 # Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
 # before it imports Keras.
@@ -31,6 +30,8 @@ _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as syscon
 _WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
 # Methods that are no way to read by themselves; what the source calls tells more.
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
+_GENERATED = str(Path(tempfile.gettempdir()) / "__autograph_generated_file")
+_API = "tensorflow.python.autograph.impl.api"
 
 
 class Frame(NamedTuple):
@@ -167,9 +168,40 @@ def _is_library(file: str) -> bool:
 def _written(frame: FrameType) -> Frame:
     """The frame as its author wrote it."""
     file, line, function = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-    if autograph.is_generated(file) and (found := autograph.written(file, line)):
-        return Frame(found.file, found.line, found.function)
+    if _is_generated(file) and (found := _copied_from(file, line)):
+        return found
     return Frame(file, line, function)
+
+
+def _is_generated(file: str) -> bool:
+    """Whether AutoGraph has made the file: it runs a copy of a function from a temporary one."""
+    return file.startswith(_GENERATED)
+
+
+def _copied_from(file: str, line: int) -> Frame | None:
+    """What a line of a generated file was made from; None where TensorFlow does not say."""
+    lines = _lines(file)
+    # Not every generated line stands for one of its own; then the one before it does.
+    nearest = max((number for number in lines if number <= line), default=None)
+    return None if nearest is None else lines[nearest]
+
+
+@functools.lru_cache(maxsize=1024)
+def _lines(file: str) -> dict[int, Frame]:
+    """The lines of a generated file that are known, from the maps that AutoGraph keeps beside the functions it made."""
+    transpiler: Any = getattr(sys.modules.get(_API), "_TRANSPILER", None)
+    try:
+        factories = [made for cached in list(transpiler._cache._cache.values()) for made in list(cached.values())]
+    except AttributeError:  # another version of TensorFlow
+        return {}
+    for factory in factories:
+        if factory.module is not None and factory.module.__file__ == file:
+            return {
+                location.lineno: Frame(origin.loc.filename, origin.loc.lineno, origin.function_name)
+                for location, origin in factory.source_map.items()
+                if location.filename == file
+            }
+    return {}
 
 
 def _route(entry: str, code: CodeType, instruction: int) -> str | None:
@@ -182,7 +214,7 @@ def _route(entry: str, code: CodeType, instruction: int) -> str | None:
     """
     if entry.startswith("__") and entry not in _SAYS_LITTLE:
         return entry.strip("_")  # float, bool, index, str, format, ...
-    called = None if autograph.is_generated(code.co_filename) else _called(code, instruction)
+    called = None if _is_generated(code.co_filename) else _called(code, instruction)
     return called or entry.strip("_") or None
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.hostsync.errors import HostSyncWarning
+from bench.errors import HostSyncWarning
 from bench.hostsync.log import Log, Read
 from bench.hostsync.recorder import record
 from bench.hostsync.trace import Copy, trace_copies

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from bench.experiments.profile import events, timeline, trial
 from bench.experiments.telemetry.record import Copies, CopyKind, TracedStretch
-from bench.hostsync import profiler
+from bench.hostsync import trace as profiler
 from bench.hostsync.trace import Copy, of_kinds, trace_started
 from bench.loop import TrainingLoop
 from bench.machine import gpu, memory
