@@ -11,11 +11,12 @@ import linecache
 import os
 import sys
 import sysconfig
-import tempfile
 import textwrap
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from bench.hostsync.tensorflow_private import AUTOGRAPH, WRAPPERS, generated_lines, is_generated
 
 # Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
 # before it imports Keras.
@@ -26,12 +27,8 @@ _PACKAGES = (
 _TENSORS = ("tensorflow", "numpy")
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
-# What TensorFlow puts around its public functions: no name that a user has written.
-_WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
 # Methods that are no way to read by themselves; what the source calls tells more.
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
-_GENERATED = str(Path(tempfile.gettempdir()) / "__autograph_generated_file")
-_API = "tensorflow.python.autograph.impl.api"
 
 
 class Frame(NamedTuple):
@@ -74,7 +71,7 @@ def call_site() -> CallSite:
         if not _is_library(code.co_filename):
             here = _written(frame)
             return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti))
-        if code.co_name not in _WRAPPERS and _is_entry(code.co_filename):
+        if code.co_name not in WRAPPERS and _is_entry(code.co_filename):
             entry = code.co_name
         frame = frame.f_back
     # A thread that a library has started for itself.
@@ -102,7 +99,7 @@ def reader(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
     """
     folders = tuple(folder for name, folder in _folders().items() if name not in _TENSORS)
     inside = itertools.takewhile(lambda frame: _is_library(frame.file), stack)
-    readers = (each for each in inside if each.file.startswith(folders) and each.function not in _WRAPPERS)
+    readers = (each for each in inside if each.file.startswith(folders) and each.function not in WRAPPERS)
     return tuple(itertools.islice(readers, 3))
 
 
@@ -144,7 +141,7 @@ def _tensors() -> tuple[str, ...]:
 @functools.cache
 def _is_entry(file: str) -> bool:
     """Whether a library's function in this file says how a line reads: not AutoGraph's machinery, nor threading's."""
-    machinery = str(Path(_folders()["tensorflow"]) / "python" / "autograph")
+    machinery = str(Path(_folders()["tensorflow"]) / AUTOGRAPH)
     return file.startswith(tuple(_folders().values())) and not file.startswith(machinery)
 
 
@@ -168,40 +165,17 @@ def _is_library(file: str) -> bool:
 def _written(frame: FrameType) -> Frame:
     """The frame as its author wrote it."""
     file, line, function = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-    if _is_generated(file) and (found := _copied_from(file, line)):
+    if is_generated(file) and (found := _copied_from(file, line)):
         return found
     return Frame(file, line, function)
 
 
-def _is_generated(file: str) -> bool:
-    """Whether AutoGraph has made the file: it runs a copy of a function from a temporary one."""
-    return file.startswith(_GENERATED)
-
-
 def _copied_from(file: str, line: int) -> Frame | None:
     """What a line of a generated file was made from; None where TensorFlow does not say."""
-    lines = _lines(file)
+    lines = generated_lines(file)
     # Not every generated line stands for one of its own; then the one before it does.
     nearest = max((number for number in lines if number <= line), default=None)
-    return None if nearest is None else lines[nearest]
-
-
-@functools.lru_cache(maxsize=1024)
-def _lines(file: str) -> dict[int, Frame]:
-    """The lines of a generated file that are known, from the maps that AutoGraph keeps beside the functions it made."""
-    transpiler: Any = getattr(sys.modules.get(_API), "_TRANSPILER", None)
-    try:
-        factories = [made for cached in list(transpiler._cache._cache.values()) for made in list(cached.values())]
-    except AttributeError:  # another version of TensorFlow
-        return {}
-    for factory in factories:
-        if factory.module is not None and factory.module.__file__ == file:
-            return {
-                location.lineno: Frame(origin.loc.filename, origin.loc.lineno, origin.function_name)
-                for location, origin in factory.source_map.items()
-                if location.filename == file
-            }
-    return {}
+    return None if nearest is None else Frame(*lines[nearest])
 
 
 def _route(entry: str, code: CodeType, instruction: int) -> str | None:
@@ -214,7 +188,7 @@ def _route(entry: str, code: CodeType, instruction: int) -> str | None:
     """
     if entry.startswith("__") and entry not in _SAYS_LITTLE:
         return entry.strip("_")  # float, bool, index, str, format, ...
-    called = None if _is_generated(code.co_filename) else _called(code, instruction)
+    called = None if is_generated(code.co_filename) else _called(code, instruction)
     return called or entry.strip("_") or None
 
 

@@ -16,6 +16,7 @@ from bench.hostsync.callsite import call_site, call_stack
 from bench.hostsync.graphs import HostOp, Tracing
 from bench.hostsync.hooks import Hooks
 from bench.hostsync.log import Log, Read, is_asynchronous
+from bench.hostsync.tensorflow_private import shape_of
 
 ALLOWED: Final[contextvars.ContextVar[str | None]] = contextvars.ContextVar("allowed host syncs", default=None)
 """Why reads are meant right now, as `guards.allow` sets it; None where they are not marked."""
@@ -136,7 +137,7 @@ class _Hub:
             route=route or site.route or "unknown",
             file=site.file,
             line=site.line,
-            shape=tuple(tensor._shape_tuple()),
+            shape=shape_of(tensor),
             dtype=tensor.dtype.name,
             nbytes=nbytes,
             device=device,

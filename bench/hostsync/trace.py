@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import tensorflow as tf
-from tensorflow.python.profiler import profiler_v2
 
 from bench.errors import HostSyncWarning, ProfilerError
+from bench.hostsync.tensorflow_private import empty_trace, running_profiler
 
 Session = weakref.ref[Any]
 """Only a weak reference: TensorFlow has no other profiler as long as somebody holds the session of one."""
@@ -69,7 +69,7 @@ def start(folder: Path, host_level: int) -> Session:
             "a profiler is running in this program already, such as the TensorBoard callback's, and there can be only "
             "one"
         ) from error
-    return weakref.ref(profiler_v2._profiler)
+    return weakref.ref(running_profiler())
 
 
 def stop(session: Session) -> None:
@@ -79,7 +79,7 @@ def stop(session: Session) -> None:
         ProfilerError: the program has stopped it.
     """
     # Another one is the program's own, and stop() would end it as readily.
-    if session() is None or session() is not profiler_v2._profiler:
+    if session() is None or session() is not running_profiler():
         raise ProfilerError("the program has stopped the profiler that traced it")
     tf.profiler.experimental.stop()
 
@@ -90,9 +90,7 @@ def read(folder: Path) -> Any:
     Raises:
         ProfilerError: there is none.
     """
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2  # only a program that traces needs it
-
-    space = xplane_pb2.XSpace()
+    space = empty_trace()
     for file in folder.rglob("*.xplane.pb"):
         space.MergeFromString(file.read_bytes())
     if not space.planes:  # TensorFlow reports success for one of 2 GiB too, which no protocol buffer can hold
