@@ -13,3 +13,15 @@ class InvalidRecordError(UsageError):
 
     A gate must not take it for wrong use: a run that was killed leaves such a file.
     """
+
+
+class HostSyncError(RuntimeError):
+    """The host reads a tensor where it must not, or more often than it may."""
+
+
+class ProfilerError(RuntimeError):
+    """TensorFlow's profiler cannot be had, or has left no trace."""
+
+
+class HostSyncWarning(RuntimeWarning):
+    """The host reads a tensor where it should not, or reads cannot all be seen."""

@@ -187,20 +187,19 @@ def syncs(
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: one of them")
     wanted = Program(program or [], module)
-    from bench.hostsync.command import report  # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.hostsync.command.syncs import Syncs
+    from bench.hostsync.command import table  # TensorFlow, which wrong arguments and `--help` should not wait for
 
     with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
-        found = Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
+        found = table.Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
     if as_json:
         print(json.dumps(found.plain(), indent=1))
     elif as_markdown:
-        print(report.markdown(found), end="")
+        print(table.markdown(found), end="")
     else:
         console = terminal.console(in_a_pipe=160)
-        for title, frame in report.tables(found, console.width):
+        for title, frame in table.tables(found, console.width):
             terminal.show(console, frame, [], title)
-        terminal.notes(console, report.footer(found))
+        terminal.notes(console, table.footer(found))
     raise typer.Exit(found.exit_code)
 
 

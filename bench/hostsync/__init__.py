@@ -20,26 +20,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.hostsync.allowed import allow
-    from bench.hostsync.errors import HostSyncError, HostSyncWarning
+    from bench.errors import HostSyncError, HostSyncWarning
     from bench.hostsync.graphs import HostOp
-    from bench.hostsync.guards import guard, limit
-    from bench.hostsync.read import Log, Read
+    from bench.hostsync.guards import allow, guard, limit
+    from bench.hostsync.log import Log, Read, Site, by_site
     from bench.hostsync.recorder import record
-    from bench.hostsync.sites import Site, by_site
 
 _HOMES = {
-    "HostOp": "graphs",
-    "HostSyncError": "errors",
-    "HostSyncWarning": "errors",
-    "Log": "read",
-    "Read": "read",
-    "Site": "sites",
-    "allow": "allowed",
-    "by_site": "sites",
-    "guard": "guards",
-    "limit": "guards",
-    "record": "recorder",
+    "HostOp": "bench.hostsync.graphs",
+    "HostSyncError": "bench.errors",
+    "HostSyncWarning": "bench.errors",
+    "Log": "bench.hostsync.log",
+    "Read": "bench.hostsync.log",
+    "Site": "bench.hostsync.log",
+    "allow": "bench.hostsync.guards",
+    "by_site": "bench.hostsync.log",
+    "guard": "bench.hostsync.guards",
+    "limit": "bench.hostsync.guards",
+    "record": "bench.hostsync.recorder",
 }
 """Where each name lives. It is imported when it is used: some import TensorFlow, which takes seconds."""
 
@@ -61,4 +59,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from bench.hostsync import autograph
+from bench.hostsync.tensorflow_private import AUTOGRAPH, WRAPPERS, generated_lines, is_generated
 
 # Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
 # before it imports Keras.
@@ -27,8 +27,6 @@ _PACKAGES = (
 _TENSORS = ("tensorflow", "numpy")
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 _KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
-# What TensorFlow puts around its public functions: no name that a user has written.
-_WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
 # Methods that are no way to read by themselves; what the source calls tells more.
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
 
@@ -73,7 +71,7 @@ def call_site() -> CallSite:
         if not _is_library(code.co_filename):
             here = _written(frame)
             return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti))
-        if code.co_name not in _WRAPPERS and _is_entry(code.co_filename):
+        if code.co_name not in WRAPPERS and _is_entry(code.co_filename):
             entry = code.co_name
         frame = frame.f_back
     # A thread that a library has started for itself.
@@ -101,7 +99,7 @@ def reader(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
     """
     folders = tuple(folder for name, folder in _folders().items() if name not in _TENSORS)
     inside = itertools.takewhile(lambda frame: _is_library(frame.file), stack)
-    readers = (each for each in inside if each.file.startswith(folders) and each.function not in _WRAPPERS)
+    readers = (each for each in inside if each.file.startswith(folders) and each.function not in WRAPPERS)
     return tuple(itertools.islice(readers, 3))
 
 
@@ -143,7 +141,7 @@ def _tensors() -> tuple[str, ...]:
 @functools.cache
 def _is_entry(file: str) -> bool:
     """Whether a library's function in this file says how a line reads: not AutoGraph's machinery, nor threading's."""
-    machinery = str(Path(_folders()["tensorflow"]) / "python" / "autograph")
+    machinery = str(Path(_folders()["tensorflow"]) / AUTOGRAPH)
     return file.startswith(tuple(_folders().values())) and not file.startswith(machinery)
 
 
@@ -167,9 +165,17 @@ def _is_library(file: str) -> bool:
 def _written(frame: FrameType) -> Frame:
     """The frame as its author wrote it."""
     file, line, function = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-    if autograph.is_generated(file) and (found := autograph.written(file, line)):
-        return Frame(found.file, found.line, found.function)
+    if is_generated(file) and (found := _copied_from(file, line)):
+        return found
     return Frame(file, line, function)
+
+
+def _copied_from(file: str, line: int) -> Frame | None:
+    """What a line of a generated file was made from; None where TensorFlow does not say."""
+    lines = generated_lines(file)
+    # Not every generated line stands for one of its own; then the one before it does.
+    nearest = max((number for number in lines if number <= line), default=None)
+    return None if nearest is None else Frame(*lines[nearest])
 
 
 def _route(entry: str, code: CodeType, instruction: int) -> str | None:
@@ -182,7 +188,7 @@ def _route(entry: str, code: CodeType, instruction: int) -> str | None:
     """
     if entry.startswith("__") and entry not in _SAYS_LITTLE:
         return entry.strip("_")  # float, bool, index, str, format, ...
-    called = None if autograph.is_generated(code.co_filename) else _called(code, instruction)
+    called = None if is_generated(code.co_filename) else _called(code, instruction)
     return called or entry.strip("_") or None
 
 

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tensorflow.python.framework import func_graph
-
 from bench.hostsync.callsite import is_users
+from bench.hostsync.tensorflow_private import TRACE, function_of, graph_in
 
 KINDS: Final[dict[str, str]] = {
     op: kind
@@ -79,19 +78,19 @@ class Tracing:
 
     def install(self) -> None:
         """From here on."""
-        self._original = original = func_graph.func_graph_from_py_func
+        self._original = original = getattr(*TRACE)
 
         def traced_and_read(*args: Any, **kwargs: Any) -> Any:
             graph = original(*args, **kwargs)
-            if not _function(graph).startswith(_SCRATCH) and (found := host_ops(graph)):
+            if not function_of(graph).startswith(_SCRATCH) and (found := host_ops(graph)):
                 self._tell(found)
             return graph
 
-        func_graph.func_graph_from_py_func = traced_and_read
+        setattr(*TRACE, traced_and_read)
 
     def restore(self) -> None:
         """TensorFlow is as it was."""
-        func_graph.func_graph_from_py_func = self._original
+        setattr(*TRACE, self._original)
 
 
 def host_ops(graph: Any) -> list[HostOp]:
@@ -111,7 +110,7 @@ def host_ops(graph: Any) -> list[HostOp]:
         if kind is None or (kind == "control flow" and _decided_on_the_host(op)):
             continue
         file, line = _made_at(op)
-        found.append(HostOp(kind, op.type, op.name, _function(graph), file, line))
+        found.append(HostOp(kind, op.type, op.name, function_of(graph), file, line))
     return found
 
 
@@ -136,7 +135,7 @@ class _Loop:
 
     def __init__(self, op: Any) -> None:
         self._op = op
-        self._cond, self._body = (op.graph._get_function(op.get_attr(name).name).graph for name in ("cond", "body"))
+        self._cond, self._body = graph_in(op, "cond"), graph_in(op, "body")
         self._known: dict[int, bool] = {}  # of the loop's variables, by number
 
     def decided_on_the_host(self) -> bool:
@@ -181,11 +180,3 @@ def _made_at(op: Any) -> tuple[str, int]:
         if is_users(frame.filename):
             return frame.filename, int(frame.lineno)
     return "<unknown>", 0
-
-
-def _function(graph: Any) -> str:
-    names = []
-    while isinstance(graph, func_graph.FuncGraph):
-        names.append(str(graph.name))
-        graph = graph.outer_graph
-    return "/".join(reversed(names))

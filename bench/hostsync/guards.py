@@ -1,25 +1,30 @@
-"""No host sync unnoticed: raise at the first one, warn of each line, or hold a budget."""
+"""No host sync unnoticed: raise at the first one, warn of each line, or hold a budget; and let pass what is meant."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, get_args
 
-from bench.hostsync.allowed import reason
+from bench.errors import HostSyncError, HostSyncWarning
 from bench.hostsync.callsite import CallSite, call_site, call_stack, reader, shorter
-from bench.hostsync.context import Context
-from bench.hostsync.errors import HostSyncError, HostSyncWarning
 from bench.hostsync.graphs import HostOp
-from bench.hostsync.read import Log, Read
-from bench.hostsync.recorder import record
-from bench.hostsync.sites import by_site
-from bench.hostsync.watching import observed, short_device
+from bench.hostsync.log import Log, Read, by_site
+from bench.hostsync.recorder import ALLOWED, observed, record, short_device
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Mode = Literal["allow", "log", "disallow"]
+
+_guards: list[Guard] = []
 
 
 def guard(mode: Mode) -> Context[Guard]:
@@ -81,7 +86,7 @@ class Guard:
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
         """Objects, if it is this guard that decides here."""
-        if self is not _deciding() or self._mode == "allow" or reason() is not None:
+        if self is not _deciding() or self._mode == "allow" or ALLOWED.get() is not None:
             return
         attempt = threading.get_ident(), id(tensor)
         try:
@@ -172,4 +177,68 @@ def over(log: Log, reads: int) -> str | None:
     return "\n  ".join([f"{made}, where {reads} {'is' if reads == 1 else 'are'} fine", *lines])
 
 
-_guards: list[Guard] = []
+def allow(reason: str) -> Context[None]:
+    """Marks the reads inside as meant: a guard lets them pass, a limit does not count them, a record names the reason.
+
+    It holds for the thread (and the asyncio task) that enters it. Also a decorator.
+
+    Args:
+        reason: why the host must know the value here, such as "early stopping looks at the loss".
+
+    Raises:
+        ValueError: no reason is given.
+    """
+    if not isinstance(reason, str) or not reason.strip():
+        raise ValueError(f"allow({reason!r}): wants a reason, such as 'early stopping looks at the loss'")
+    return Context(lambda: _allowed(reason))
+
+
+@contextlib.contextmanager
+def _allowed(reason: str) -> Iterator[None]:
+    token = ALLOWED.set(reason)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # a generator that another context has ended
+            ALLOWED.reset(token)
+
+
+class Context(Generic[T]):
+    """A context that can be entered again, also inside itself, and that decorates functions.
+
+    Args:
+        make: a context for each time that it is entered.
+    """
+
+    def __init__(self, make: Callable[[], AbstractContextManager[T]]) -> None:
+        self._make = make
+        self._entered: dict[int, list[AbstractContextManager[T]]] = {}  # by thread
+
+    def __enter__(self) -> T:
+        context = self._make()
+        value = context.__enter__()
+        self._entered.setdefault(threading.get_ident(), []).append(context)
+        return value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return self._entered[threading.get_ident()].pop().__exit__(kind, error, traceback)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function inside the context.
+
+        Raises:
+            TypeError: it is async or a generator: what it does happens after the call, outside of the context.
+        """
+        for later in (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction):
+            if later(function):
+                name = getattr(function, "__qualname__", repr(function))
+                raise TypeError(f"{name} runs after it was called: use the context inside it, not as its decorator")
+
+        @functools.wraps(function)
+        def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+            with self._make():
+                return function(*args, **kwargs)
+
+        return inside

@@ -16,18 +16,12 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import numpy as np
-from tensorflow.python import pywrap_tfe
-from tensorflow.python.framework import dtypes, ops
+import tensorflow as tf
 
 from bench.hostsync.bufferslot import BufferSlot, Memory
+from bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, TENSOR, shape_of
 
-# Not type(tf.constant(0)): making a tensor would start TensorFlow's devices, before a program can configure them.
-TENSOR: type = ops.EagerTensor
-_METHOD, _COPY, _DLPACK = "_numpy_internal", "_copy_to_device", "TFE_ToDlpackCapsule"
-
-_STRING = dtypes.string
-
-READ: Final[Callable[[Any], Any]] = getattr(TENSOR, _METHOD)
+READ: Final[Callable[[Any], Any]] = getattr(*NUMPY)
 """Reads a tensor and tells nobody."""
 
 
@@ -61,9 +55,9 @@ class Hooks:
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self._places: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
-            (TENSOR, _METHOD, self._reading_method),
-            (TENSOR, _COPY, self._reading_copy),
-            (pywrap_tfe, _DLPACK, self._exporting),
+            (*NUMPY, self._reading_method),
+            (*COPY, self._reading_copy),
+            (*DLPACK, self._exporting),
         )
         self._theirs: list[Any] = []  # what was in those places
         self._slot: BufferSlot | None = None
@@ -140,12 +134,12 @@ class Hooks:
         seconds = time.perf_counter() - started
         if memory:
             # The buffer of strings is one of pointers to Python's bytes.
-            nbytes = sum(map(len, memory.objects())) if tensor.dtype == _STRING else memory.nbytes
+            nbytes = sum(map(len, memory.objects())) if tensor.dtype == tf.string else memory.nbytes
             self._watcher.after(tensor, None, nbytes, seconds)
 
 
 def _bytes_of(tensor: Any) -> int:
-    return int((tensor.dtype.size or 0) * math.prod(tensor._shape_tuple()))
+    return int((tensor.dtype.size or 0) * math.prod(shape_of(tensor)))
 
 
 def _size_of(value: Any) -> int:

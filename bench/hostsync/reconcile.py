@@ -8,10 +8,10 @@ import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.hostsync.copies import Copy, trace_copies
-from bench.hostsync.errors import HostSyncWarning
-from bench.hostsync.read import Log, Read
+from bench.errors import HostSyncWarning
+from bench.hostsync.log import Log, Read
 from bench.hostsync.recorder import record
+from bench.hostsync.trace import Copy, trace_copies
 
 
 @dataclasses.dataclass(frozen=True)

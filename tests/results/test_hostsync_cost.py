@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.hostsync import watching
+from bench.hostsync import recorder
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def test_every_pair_has_a_block_with_a_recorder_and_one_without(cost):
     seen = []
 
     def block(count):
-        seen.append((count, bool(watching._hub._observers)))
+        seen.append((count, bool(recorder._hub._observers)))
 
     without, recorded = cost.blocks(block, 3, 40, "test")
     assert without.shape == recorded.shape == (40,)

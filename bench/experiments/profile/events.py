@@ -23,7 +23,7 @@ What TensorFlow 2.21.0 writes on a CPU was found by looking at traces of toys an
   loop before, and no more than level 2 to the one after, which XLA compiles. (On two cores that others used as well.)
 
 A GPU's trace has a plane `/device:GPU:n` for each GPU with a line `Stream #…` for each stream, on which kernels, copies
-and fills are the events. That was read in its source (see `bench.hostsync.profiler`) and **not tried on a GPU**. A line
+and fills are the events. That was read in its source (see `bench.hostsync.trace`) and **not tried on a GPU**. A line
 named `CUPTI overhead` is the profiler's own time, and is left out.
 """
 
@@ -33,9 +33,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from bench.errors import ProfilerError
 from bench.experiments.profile.figures import OpEvent, Traced
-from bench.hostsync import profiler
-from bench.hostsync.errors import ProfilerError
+from bench.hostsync import trace
 
 EXPENSIVE: Final = 2
 EVERY: Final = 3
@@ -65,7 +65,7 @@ def traced(space: Any) -> Traced:
         ProfilerError: no stretch is marked.
     """
     begin, end = _stretch(space)
-    gpus = [plane for _, plane in profiler.gpus(space)]
+    gpus = [plane for _, plane in trace.gpus(space)]
     found = _of_gpus(gpus) if gpus else _of_cpu(space)
     ops = tuple(op for op in found if begin <= op.begin < end)
     return Traced("GPU" if gpus else "CPU", ops, begin, end, (*space.errors, *space.warnings))

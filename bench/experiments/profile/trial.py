@@ -13,12 +13,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from bench.errors import UsageError
+from bench.errors import ProfilerError, UsageError
 from bench.experiments.profile import events
 from bench.experiments.profile.figures import Traced, summary
 from bench.experiments.profile.record import Profile, ProfileRecord, Timed
-from bench.hostsync import profiler
-from bench.hostsync.errors import ProfilerError
+from bench.hostsync import trace as profiler
 from bench.loop import LoopSpec, TrainingLoop, load
 from bench.machine.environment import environment
 from bench.settings import ARMS, Settings

@@ -13,8 +13,8 @@ from typing import Any, get_args
 
 from bench.experiments.profile import events, figures, trial
 from bench.experiments.telemetry.record import Copies, CopyKind, TracedStretch
-from bench.hostsync import copies, profiler
-from bench.hostsync.copies import Copy
+from bench.hostsync import trace as profiler
+from bench.hostsync.trace import Copy, of_kinds, trace_started
 from bench.loop import TrainingLoop
 from bench.machine import gpu, memory
 from bench.timing import clock
@@ -119,7 +119,7 @@ def of_trace(space: Any, batches: int) -> TracedStretch:
     """
     marked = events.traced(space)
     spent = figures.account(marked.ops, marked.begin, marked.end)
-    origin = copies.trace_started(space) * 1e-9
+    origin = trace_started(space) * 1e-9
     begin, end = (origin + moment * _PS for moment in (marked.begin, marked.end))
     return TracedStretch(
         device=marked.device,
@@ -127,7 +127,7 @@ def of_trace(space: Any, batches: int) -> TracedStretch:
         seconds=(marked.end - marked.begin) * _PS,
         busy=spent.busy * _PS,
         longest_gap=float(spent.gaps.max(initial=0.0)) * _PS,
-        copies=by_kind(copy for copy in copies.of_kinds(space, *get_args(CopyKind)) if begin <= copy.started < end),
+        copies=by_kind(copy for copy in of_kinds(space, *get_args(CopyKind)) if begin <= copy.started < end),
         problems=marked.problems,
     )
 

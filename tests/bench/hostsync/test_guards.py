@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from bench import hostsync
 from bench.hostsync import guards
+from bench.hostsync.guards import Context, allow
+from bench.hostsync.recorder import ALLOWED
 
 vector, scalar = tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
 
@@ -225,3 +227,117 @@ def test_a_limit_decorates():
     for _ in range(2):
         with pytest.raises(hostsync.HostSyncError):
             step()
+
+
+entered = []
+
+
+@contextlib.contextmanager
+def noting(value):
+    entered.append(value)
+    try:
+        yield value
+    finally:
+        entered.remove(value)
+
+
+@pytest.fixture
+def context():
+    entered.clear()
+    yield Context(lambda: noting("it"))
+    assert entered == []
+
+
+def test_it_can_be_entered_again_and_inside_itself(context):
+    for _ in range(2):
+        with context as value, context:
+            assert value == "it"
+            assert entered == ["it", "it"]
+
+
+def test_an_exception_passes(context):
+    with pytest.raises(KeyError), context:
+        raise KeyError
+
+
+def test_it_decorates_functions_and_methods(context):
+    class Loop:
+        @context
+        def step(self, x, *, y=1):
+            """Trains."""
+            assert entered
+            return self, x, y
+
+    loop = Loop()
+    assert loop.step(2, y=3) == (loop, 2, 3)
+    assert Loop.step.__doc__ == "Trains."
+
+
+def test_threads_leave_what_they_have_entered(context):
+    inside, leave = threading.Event(), threading.Event()
+
+    def work():
+        with context:
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=work)
+    with context:
+        thread.start()
+        inside.wait(10)
+    assert entered == ["it"]
+    leave.set()
+    thread.join()
+
+
+def test_what_runs_later_is_refused(context):
+    async def coroutine():
+        pass
+
+    def generator():
+        yield
+
+    async def both():
+        yield
+
+    for function in (coroutine, generator, both):
+        with pytest.raises(TypeError, match=f"{function.__name__} runs after it was called"):
+            context(function)
+
+
+def test_a_reason_holds_inside():
+    assert ALLOWED.get() is None
+    with allow("outer"):
+        with allow("inner"):
+            assert ALLOWED.get() == "inner"
+        assert ALLOWED.get() == "outer"
+    assert ALLOWED.get() is None
+
+
+def test_it_ends_with_an_exception_too():
+    with pytest.raises(KeyError), allow("why"):
+        raise KeyError
+    assert ALLOWED.get() is None
+
+
+def test_it_holds_for_its_own_thread():
+    found = []
+    with allow("mine"):
+        thread = threading.Thread(target=lambda: found.append(ALLOWED.get()))
+        thread.start()
+        thread.join()
+    assert found == [None]
+
+
+def test_it_decorates():
+    @allow("why")
+    def step():
+        return ALLOWED.get()
+
+    assert [step(), step(), ALLOWED.get()] == ["why", "why", None]
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", 5, None])
+def test_it_wants_a_reason(nothing):
+    with pytest.raises(ValueError, match="wants a reason"), allow(nothing):
+        pass

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import hostsync
-from bench.hostsync.copies import Copy
-from bench.hostsync.read import Read
+from bench.hostsync.log import Read
 from bench.hostsync.reconcile import Reconciled, reconcile, reconciled
+from bench.hostsync.trace import Copy
 
 
 def read(device="GPU:0", nbytes=4):

@@ -7,14 +7,14 @@ from tensorflow.python import pywrap_tfe
 from tensorflow.python.framework import func_graph
 
 from bench import hostsync
-from bench.hostsync import recorder, watching
+from bench.hostsync import recorder
 
 vector, scalar = tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
 
 
 def hooks():
     """Everything that recording replaces."""
-    tensor = watching._hub.hooks
+    tensor = recorder._hub.hooks
     return (
         type(vector).__dict__["_numpy_internal"],
         type(vector).__dict__["_copy_to_device"],
@@ -50,7 +50,7 @@ def test_the_stack_is_there_on_request():
     assert "__float__" in names[:start]
     assert names[start : start + 3] == ["inner", "outer", "test_the_stack_is_there_on_request"]
     assert (log.reads[0].file, log.reads[0].line) == log.reads[0].stack[start][:2]
-    assert not [frame for frame in log.reads[0].stack if "hostsync/watching" in frame.file]
+    assert not [frame for frame in log.reads[0].stack if "hostsync/recorder" in frame.file]
 
 
 def test_an_inner_recorder_does_not_give_its_stack_away():
@@ -164,7 +164,7 @@ def test_says_on_entry_what_cannot_be_seen(monkeypatch):
 
 
 def test_everything_can_be_seen_here():
-    assert watching.unseen() == ()
+    assert recorder.unseen() == ()
 
 
 def test_starting_to_record_does_not_start_the_devices(run_python):

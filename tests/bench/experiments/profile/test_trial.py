@@ -8,7 +8,7 @@ from bench.errors import UsageError
 from bench.experiments import kinds
 from bench.experiments.profile import trial
 from bench.experiments.profile.record import ProfileRecord
-from bench.hostsync import profiler
+from bench.hostsync import trace as profiler
 from bench.report import files
 from bench.settings import Settings
 

@@ -1,10 +1,9 @@
 import pytest
 from telemetries import sample, stretch, traced
 
-from bench.errors import UsageError
+from bench.errors import ProfilerError, UsageError
 from bench.experiments.telemetry import training, watching
 from bench.experiments.telemetry.training import Trained
-from bench.hostsync.errors import ProfilerError
 from bench.loop import LoopSpec
 
 SPEC = LoopSpec("tiny", 3)

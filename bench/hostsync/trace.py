@@ -1,14 +1,16 @@
-"""Copies, above all from device to host, as a profiler's trace shows them, whether or not Python took part in them.
+"""A session of TensorFlow's profiler, and the copies in its trace, whether or not Python took part in them.
 
 What is looked for in the trace was read in openxla/xla, which TensorFlow 2.21 is built from, and found again in the
 strings of TensorFlow 2.21.0's libraries:
 
-- `xla/tsl/profiler/utils/xplane_schema.cc`: the stat `memcpy_details`;
+- `xla/tsl/profiler/utils/xplane_schema.cc`: a GPU's plane is named `/device:GPU:<number>`; the stat `memcpy_details`;
 - `xla/backends/profiler/gpu/cupti_buffer_events.cc`, AddMemcpyActivityEvent: the event is named `MemcpyD2H`, or
   of another kind;
 - `xla/backends/profiler/gpu/cupti_collector.cc`, CreateXEvent: the stat refers to a text such as
   `kind_src:device kind_dst:pageable size:4 dest:0 async:1`; GetDeviceXLineName: a stream's line is named
-  `Stream #<number>(<types of its events>)`, and `CUPTI overhead` where one of its events is such.
+  `Stream #<number>(<types of its events>)`, and `CUPTI overhead` where one of its events is such;
+- `xla/tsl/profiler/convert/post_process_single_host_xplane.cc`: lines begin so many nanoseconds after the trace did,
+  whose Unix time is the stat `profile_start_time` of `Task Environment`.
 """
 
 from __future__ import annotations
@@ -19,17 +21,91 @@ import operator
 import re
 import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from bench.hostsync import profiler
-from bench.hostsync.errors import HostSyncWarning, ProfilerError
+import tensorflow as tf
 
+from bench.errors import HostSyncWarning, ProfilerError
+from bench.hostsync.tensorflow_private import empty_trace, running_profiler
+
+Session = weakref.ref[Any]
+"""Only a weak reference: TensorFlow has no other profiler as long as somebody holds the session of one."""
+
+_GPU_PLANE: Final = re.compile(r"/device:(GPU:\d+)")
 # Other lines of a GPU's plane (`Steps`, `Framework Ops`, `XLA Ops`) are derived from these and show an event again.
 _STREAM_LINE: Final = re.compile(r"Stream #\d+|CUPTI overhead")
 _COPY: Final = re.compile(r"Memcpy(\w+)")
 _SIZE: Final = re.compile(r"\bsize:(\d+)")
+
+
+class _Level:
+    """A number that is no int: TensorFlow 2.21 tries each option as a bool first, takes an int for one and ignores it.
+
+    (pybind11 reads as a bool whatever has `__bool__`, and as an int whatever has `__index__`.)
+    """
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __index__(self) -> int:
+        return self._value
+
+
+def start(folder: Path, host_level: int) -> Session:
+    """Starts the profiler: the GPUs are traced, the host up to a level (0: not at all), Python's calls are not.
+
+    Raises:
+        ProfilerError: a profiler is running in this program already.
+    """
+    levels = {"host_tracer_level": host_level, "python_tracer_level": 0, "device_tracer_level": 1, "delay_ms": 0}
+    options = tf.profiler.experimental.ProfilerOptions(**{name: _Level(level) for name, level in levels.items()})
+    try:
+        tf.profiler.experimental.start(str(folder), options)
+    except tf.errors.AlreadyExistsError as error:
+        raise ProfilerError(
+            "a profiler is running in this program already, such as the TensorBoard callback's, and there can be only "
+            "one"
+        ) from error
+    return weakref.ref(running_profiler())
+
+
+def stop(session: Session) -> None:
+    """Stops the profiler, which writes its trace, if this session is still the one that runs.
+
+    Raises:
+        ProfilerError: the program has stopped it.
+    """
+    # Another one is the program's own, and stop() would end it as readily.
+    if session() is None or session() is not running_profiler():
+        raise ProfilerError("the program has stopped the profiler that traced it")
+    tf.profiler.experimental.stop()
+
+
+def read(folder: Path) -> Any:
+    """The trace (an `XSpace`) that a profiler has written somewhere below a folder.
+
+    Raises:
+        ProfilerError: there is none.
+    """
+    space = empty_trace()
+    for file in folder.rglob("*.xplane.pb"):
+        space.MergeFromString(file.read_bytes())
+    if not space.planes:  # TensorFlow reports success for one of 2 GiB too, which no protocol buffer can hold
+        raise ProfilerError("the profiler wrote no trace, as happens with one that is too large: trace less")
+    return space
+
+
+def gpus(space: Any) -> Iterator[tuple[str, Any]]:
+    """The planes of a trace that are GPUs', each with its name: `GPU:n` as CUDA counts.
+
+    That is TensorFlow's n, too, unless tf.config hides GPUs or splits one.
+    """
+    for plane in space.planes:
+        if gpu := _GPU_PLANE.fullmatch(plane.name):
+            yield gpu[1], plane
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,13 +135,13 @@ def trace_copies() -> Iterator[list[Copy]]:
     copies: list[Copy] = []
     with tempfile.TemporaryDirectory(prefix="hostsync-trace-") as folder:
         with _hint():
-            session = profiler.start(Path(folder), host_level=0)
+            session = start(Path(folder), host_level=0)
         try:
             yield copies
         finally:
             with _hint():
-                profiler.stop(session)
-            space = profiler.read(Path(folder))
+                stop(session)
+            space = read(Path(folder))
             copies += device_to_host(space)
             for problem in (*space.errors, *space.warnings):
                 warnings.warn(f"the trace of copies is not whole: {problem}", HostSyncWarning, stacklevel=3)
@@ -89,7 +165,7 @@ def device_to_host(space: Any) -> list[Copy]:
 
 
 def of_kinds(space: Any, *wanted: str) -> list[Copy]:
-    """The same of copies of any of the kinds that are named.
+    """The copies of the wanted kinds, of all GPUs in a trace, in the order in which they started.
 
     Args:
         space: a `tensorflow.tsl.profiler.protobuf.xplane_pb2.XSpace`.
@@ -97,7 +173,7 @@ def of_kinds(space: Any, *wanted: str) -> list[Copy]:
     """
     started_at = trace_started(space)  # ns
     found = []
-    for gpu, plane in profiler.gpus(space):
+    for gpu, plane in gpus(space):
         names = {number: _COPY.match(each.name) for number, each in plane.event_metadata.items()}
         kinds = {number: match[1] for number, match in names.items() if match and match[1] in wanted}
         texts = {number: text.name for number, text in plane.stat_metadata.items()}

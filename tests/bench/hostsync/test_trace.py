@@ -9,9 +9,11 @@ from tensorflow.tsl.profiler.protobuf import profiler_options_pb2, xplane_pb2
 from traces import number_of
 
 from bench import hostsync
-from bench.hostsync import copies, waiting
-from bench.hostsync.copies import Copy, device_to_host, of_kinds, trace_copies
+from bench.errors import ProfilerError
+from bench.hostsync import trace
+from bench.hostsync.log import read_time
 from bench.hostsync.reconcile import reconcile
+from bench.hostsync.trace import Copy, device_to_host, of_kinds, trace_copies
 
 STARTED = 1_700_000_000_000_000_000  # Unix time in ns of every trace below
 DETAILS = "kind_src:device kind_dst:pageable size:{} dest:0 async:1"
@@ -172,9 +174,6 @@ def test_the_trace_is_not_changed(space, plane, line):
     assert space.SerializeToString(deterministic=True) == before
 
 
-# With TensorFlow's own profiler.
-
-
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     """Where temporary folders are made. A profiler that a failing test leaves behind is stopped."""
@@ -205,7 +204,7 @@ def traces(monkeypatch):
         add_event(plane, plane.lines.add(name="Stream #1(MemcpyD2H)"), "MemcpyD2H", DETAILS.format(4))
         return device_to_host(space)
 
-    monkeypatch.setattr(copies, "device_to_host", planted)
+    monkeypatch.setattr(trace, "device_to_host", planted)
     return seen
 
 
@@ -298,7 +297,7 @@ def test_a_trace_that_is_not_whole_warns_and_is_used(folders, monkeypatch):
         space.warnings.append("2 events dropped")
         return [Copy("GPU:0", 4, 0.0, 0.0)]
 
-    monkeypatch.setattr(copies, "device_to_host", broken)
+    monkeypatch.setattr(trace, "device_to_host", broken)
     with pytest.warns(hostsync.HostSyncWarning) as warned, trace_copies() as found:
         pass
     assert [str(each.message).partition(": ")[2] for each in warned] == ["CUPTI needs root access", "2 events dropped"]
@@ -325,7 +324,7 @@ def test_a_trace_that_is_not_written_is_no_trace_without_copies(folders, monkeyp
 def test_a_read_of_a_gpus_value_is_one_copy_of_its_bytes():
     with tf.device("GPU:0"):
         values = [tf.random.uniform([3001]) for _ in range(2)]  # TensorFlow may keep a copy of one that was read
-    waiting.read_time("GPU:0")  # it reads, too
+    read_time("GPU:0")  # it reads, too
     before = time.time()
     with trace_copies() as found, hostsync.record() as log:
         for value in values:
@@ -334,3 +333,47 @@ def test_a_read_of_a_gpus_value_is_one_copy_of_its_bytes():
     assert [copy.device for copy in copied] == ["GPU:0", "GPU:0"]
     assert all(before - 1 < copy.started < time.time() + 1 and 0 < copy.seconds < 1 for copy in copied)
     assert (reconcile(log.reads, found).matched, reconcile(log.reads, found).uncopied) == (2, 0)
+
+
+def levels(space):
+    environment = next(plane for plane in space.planes if plane.name == "Task Environment")
+    written = next(stat.bytes_value for stat in environment.stats if stat.bytes_value)
+    options = profiler_options_pb2.ProfileOptions.FromString(written)
+    return options.host_tracer_level, options.python_tracer_level, options.device_tracer_level
+
+
+@pytest.mark.parametrize("host_level", [0, 2, 3])
+def test_traces_the_host_up_to_a_level(tmp_path, host_level):
+    session = trace.start(tmp_path, host_level)
+    with tf.profiler.experimental.Trace("here"):
+        pass
+    trace.stop(session)
+    space = trace.read(tmp_path)
+    assert levels(space) == (host_level, 0, 1)
+    names = {event.name for plane in space.planes for event in plane.event_metadata.values()}
+    assert ("here" in names) == (host_level > 0)
+
+
+def test_one_at_a_time(tmp_path):
+    session = trace.start(tmp_path, 0)
+    with pytest.raises(ProfilerError, match="a profiler is running in this program already"):
+        trace.start(tmp_path, 0)
+    assert session() is profiler_v2._profiler
+    trace.stop(session)
+    with pytest.raises(ProfilerError, match="has stopped the profiler"):
+        trace.stop(session)
+
+
+def test_no_trace_is_no_empty_one(tmp_path):
+    with pytest.raises(ProfilerError, match="wrote no trace"):
+        trace.read(tmp_path)
+
+
+def test_planes_of_gpus():
+    space = xplane_pb2.XSpace()
+    for name in ("/host:CPU", "/device:GPU:0", "/device:GPU:", "/device:TPU:0", "/device:GPU:12", "x/device:GPU:0"):
+        space.planes.add(name=name)
+    assert [(name, plane.name) for name, plane in trace.gpus(space)] == [
+        ("GPU:0", "/device:GPU:0"),
+        ("GPU:12", "/device:GPU:12"),
+    ]
