@@ -12,11 +12,10 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.experiments.convergence.plan import ConvergencePlan, Learning, convergence_plan
-from bench.experiments.equivalence.plan import Candidate, loop_after
+from bench.experiments.equivalence.record import Candidate, loop_after
 from bench.experiments.ladder.plan import Changes, Ladder, ladder
 from bench.experiments.survival.plan import Faults, SurvivalPlan, shown, survival_plan
-from bench.experiments.sweep.axis import Axis
-from bench.experiments.sweep.plan import TIME_LIMIT, Axes, Sweep, sweep_plan
+from bench.experiments.sweep.plan import TIME_LIMIT, Axes, Axis, Sweep, sweep_plan
 from bench.settings import ARMS, Settings
 
 DECLARED = "PAIRS"

@@ -4,8 +4,7 @@ import datetime
 
 from records import ENVIRONMENT, record
 
-from bench.experiments.sweep.axis import Axis
-from bench.experiments.sweep.plan import Size, Sweep
+from bench.experiments.sweep.plan import Axis, Size, Sweep
 from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured
 from bench.settings import Settings

@@ -1,22 +1,49 @@
-"""The end of a run: its record, verdict and table, and what the gate says of it."""
+"""The end of a run: its record, verdict and table, and what the gate says of it, to GitHub Actions too."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 from rich.console import Console
 
-from bench.cli import github
 from bench.errors import UsageError
 from bench.experiments import kinds
 from bench.experiments.run.record import Record
-from bench.records import gate, references
+from bench.records import gate, references, report
 from bench.records.gate import Decision, Limits, Outcome
-from bench.report import files, terminal
+from bench.report import files, markdown, terminal
 from bench.report.files import Output
+
+_LEVELS = {Outcome.FAILED: "error", Outcome.INVALID: "error", Outcome.INCONCLUSIVE: "warning"}
+
+
+def publish(decision: Decision, log: TextIO, environment: Mapping[str, str] = os.environ) -> None:
+    """Does nothing outside of GitHub Actions.
+
+    Args:
+        decision: of a gate.
+        log: where the step's output goes: GitHub looks for annotations in it.
+        environment: of the process.
+    """
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return
+    if level := _LEVELS.get(decision.outcome):
+        print(f"::{level} title=loop-bench gate::{_escape(decision.line)}", file=log, flush=True)
+    if summary := environment.get("GITHUB_STEP_SUMMARY"):
+        text = f"{markdown.render(report.checks(decision))}\nloop-bench gate: {decision.outcome.name.lower()}\n"
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
+
+def _escape(text: str) -> str:
+    for character in "%\r\n":  # the percent sign first, or it would be escaped twice
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
 
 
 @dataclasses.dataclass
@@ -45,7 +72,7 @@ class Closing:
         """
         if limits:
             self.decision = self._decide(*limits)
-            github.publish(self.decision, sys.stderr)
+            publish(self.decision, sys.stderr)
         if self.failed:
             return 2
         if self.decision:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import documents, experiments, github, percent
+from bench.cli import closing, documents, experiments, options
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict, invalid
@@ -110,7 +110,7 @@ def gate(
 
     Example: python -m bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
     """
-    limits = Limits(percent.parse("--max-slowdown", max_slowdown), max_syncs, min_speedup)
+    limits = Limits(options.percentage("--max-slowdown", max_slowdown), max_syncs, min_speedup)
     try:
         judged = Record.read(record)
         held_against = None if reference is None else references.find(judged, reference)
@@ -118,7 +118,7 @@ def gate(
     except InvalidRecordError as error:
         decision = Decision.invalid(str(error))
     print(json.dumps(records.plain(decision), indent=1) if as_json else decision.line)
-    github.publish(decision, sys.stderr)
+    closing.publish(decision, sys.stderr)
     raise typer.Exit(decision.outcome)
 
 

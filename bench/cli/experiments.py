@@ -10,15 +10,14 @@ import typer
 from rich.console import Console
 
 from bench import builtin
-from bench.cli import percent
+from bench.cli.options import percentage
 from bench.cli.progress import ProgressDisplay, TrialsDisplay
 from bench.errors import UsageError
 from bench.experiments import kinds
 from bench.experiments.convergence import plan as convergence
 from bench.experiments.ladder.record import LadderLimits
 from bench.experiments.survival.plan import canonical
-from bench.experiments.sweep.axis import parse
-from bench.experiments.sweep.plan import TIME_LIMIT
+from bench.experiments.sweep.plan import TIME_LIMIT, parse_axes
 from bench.machine import gpu
 from bench.records.gate import Outcome
 from bench.report import files, terminal
@@ -242,9 +241,9 @@ def sweep(
     python -m bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
     """
     pair = builtin.find(before, after)
-    over = parse(axes or [], tuple(pair.axes.options) if pair.axes else None)
+    over = parse_axes(axes or [], tuple(pair.axes.options) if pair.axes else None)
     options = _options(script)
-    share = percent.parse("--precision", precision)
+    share = percentage("--precision", precision)
     pair.check(preset, seed, options)
     if preset is None:
         builtin.start_tensorflow()
@@ -354,7 +353,7 @@ def equivalence(
     pair.check(preset, seed, options)
     builtin.start_tensorflow()
     # TensorFlow, which wrong arguments and `--help` should not wait for
-    from bench.experiments.equivalence import trial as agreement
+    from bench.experiments.equivalence import check as agreement
 
     chosen = preset or builtin.default_preset()
     settings = Settings(before=before, after=after, preset=chosen, seed=seed, batches=1, options=options)

@@ -9,20 +9,39 @@ from pathlib import Path
 import pytest
 
 from bench import builtin
-from bench.cli import percent
 from bench.cli.progress import STARTING
 from bench.errors import UsageError
 from bench.experiments.convergence.plan import EPOCHS
 from bench.experiments.ladder.record import LadderLimits
 from bench.experiments.run.record import Record
-from bench.experiments.sweep.axis import Axis, parse
+from bench.experiments.sweep.plan import Axis, parse_axes
 from bench.pair import Pair
 from bench.records.gate import MAX_SLOWDOWN, Limits
 from bench.settings import Settings
 
+
+def percentage(option: str, text: str) -> float:
+    """The share that a text such as `5%` or `2.5%` stands for.
+
+    The sign is wanted: whether a bare 5 or 0.05 is meant as 5% nobody can know.
+
+    Raises:
+        UsageError: it is no percentage, or not above zero; it names the option.
+    """
+    number, sign, rest = text.strip().partition("%")
+    try:
+        share = float(number) / 100
+    except ValueError:
+        share = float("nan")
+    if not sign or rest or not 0 < share < float("inf"):
+        raise UsageError(f"{option} {text!r}: must be a percentage above zero with its sign, such as 5%")
+    return share
+
+
 _SURVIVAL = ("short", "full", "none")
 
 _UTILISATION = 5.0
+
 _UTILISATION_OF = {"tiny": 1.0}
 """Seconds of undisturbed training, unless asked for otherwise; by preset where it is not the first."""
 
@@ -118,7 +137,7 @@ def check(config: pytest.Config) -> None:
     _number(config, "max_time")
     survival(config)
     utilisation(config, "")
-    percent.parse("--precision", config.getoption("precision"))
+    percentage("--precision", config.getoption("precision"))
     gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
         raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
@@ -146,7 +165,7 @@ def _settings(config: pytest.Config, preset: str) -> Settings:
         seed=int(config.getoption("seed")),
         batches=int(config.getoption("batches")),
         rounds=None if config.getoption("rounds") is None else int(config.getoption("rounds")),
-        precision=percent.parse("--precision", config.getoption("precision")),
+        precision=percentage("--precision", config.getoption("precision")),
         max_time=_number(config, "max_time"),
         options=_loop_options(config),
     )
@@ -193,7 +212,7 @@ def sweep(config: pytest.Config) -> tuple[Axis, ...]:
     if not texts:
         return ()
     axes = pair(config).axes
-    return parse(texts, tuple(axes.options) if axes else None)
+    return parse_axes(texts, tuple(axes.options) if axes else None)
 
 
 def is_gated(config: pytest.Config) -> bool:
@@ -215,7 +234,7 @@ def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
         Record.read(reference)
     slowdown = option("max_slowdown")
     limits = Limits(
-        MAX_SLOWDOWN if slowdown is None else percent.parse("--max-slowdown", slowdown),
+        MAX_SLOWDOWN if slowdown is None else percentage("--max-slowdown", slowdown),
         None if option("max_syncs") is None else _number(config, "max_syncs", zero=True),
         None if option("min_speedup") is None else _number(config, "min_speedup"),
     )

@@ -14,7 +14,7 @@ from bench.experiments.survival import figures
 from bench.records.change import Change
 from bench.records.gate import Decision
 from bench.records.history import History
-from bench.report.wording import NOT_MEASURED, change, few, interval, spread
+from bench.report.rows import NOT_MEASURED, change, few, interval, spread
 from bench.settings import ARMS
 from bench.statistics import Interval
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-import tensorflow as tf
-
 from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build
 from bench.timing.samples import Start
 
 
 def fence() -> None:
     """Returns when every device has done all that was queued on it."""
+    import tensorflow as tf  # only here: what is read of records may know this module
+
     tf.test.experimental.sync_devices()
 
 
@@ -29,6 +29,8 @@ def seconds_for(loop: TrainingLoop, batches: int) -> float:
 
 def warm_up_tensorflow() -> None:
     """Has TensorFlow do what it does once in a process: start its threads, its graphs and its compiler."""
+    import tensorflow as tf
+
     for compiled in (False, True):
         step = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)), jit_compile=compiled)
         step(tf.ones([64, 64])).numpy()

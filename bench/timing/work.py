@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from bench.loop import TrainingLoop, describe, history, variable_name
 from bench.timing import clock
@@ -142,6 +141,8 @@ def touch_seconds(loop: TrainingLoop, before: Snapshot) -> float | None:
     Returns:
         The time of touching all of them once; None if there is none that has moved as a whole.
     """
+    import tensorflow as tf  # only here: whoever times rungs may know this module before TensorFlow has to start
+
     now = weights(loop)
     dense = [name for name, value in now.items() if np.mean(value != before[name]) > DENSE]
     if not dense:

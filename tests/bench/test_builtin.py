@@ -7,7 +7,7 @@ from bench import builtin
 from bench.errors import UsageError
 from bench.experiments.survival import Fault
 from bench.experiments.survival.plan import SHORT, canonical
-from bench.experiments.sweep.axis import parse
+from bench.experiments.sweep.plan import parse_axes
 from bench.loop import load
 from bench.settings import ARMS, Settings
 from seqgan.config import Config
@@ -114,7 +114,7 @@ def test_wrong_options_are_found_before_anything_slow(script):
 def swept(*texts, **changes):
     run = settings(**changes)
     pair = builtin.find(run.before, run.after)
-    return pair.sweep(run, parse(texts, tuple(pair.axes.options) if pair.axes else None))
+    return pair.sweep(run, parse_axes(texts, tuple(pair.axes.options) if pair.axes else None))
 
 
 def options_at(plan, axis):

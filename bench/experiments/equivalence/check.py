@@ -7,15 +7,18 @@ rounding flips in a run of its own is named. Or not the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bench.experiments.equivalence.figures import problem, rounding
 from bench.experiments.equivalence.lockstep import lockstep, unequal
-from bench.experiments.equivalence.record import Equivalence, Flip
-from bench.loop import TrainingLoop, history, lines
+from bench.experiments.equivalence.record import AgreementRecord, Candidate, Equivalence, Flip
+from bench.loop import LoopSpec, TrainingLoop, build, history, lines, load
+from bench.machine.environment import environment
+from bench.settings import Settings
 from bench.timing import work
 
 BATCHES = 60
@@ -88,3 +91,39 @@ def _first_flip(before: TrainingLoop, after: TrainingLoop) -> Flip | None:
     batch, line, place = (int(index) for index in np.argwhere(drawn[0] != drawn[1])[0])
     one, other = (int(each[batch, line, place]) for each in drawn)
     return Flip(batch=batch, line=line, place=place, before=one, after=other)
+
+
+def agreement(
+    settings: Settings,
+    candidates: Sequence[Candidate],
+    batches: int = BATCHES,
+    tell: Callable[[str], None] = lambda title: None,
+) -> AgreementRecord:
+    """Compares loops with the one before.
+
+    Args:
+        settings: from what seed, with which loop before.
+        candidates: the loops.
+        batches: of each loop by itself, and as many from the same state.
+        tell: is told what has been compared.
+
+    Raises:
+        UsageError: a loop that cannot be built.
+    """
+    found, here = {}, environment()
+    for each in candidates:
+        # Options of someone else's loops are theirs: nothing is known that would make the two alike.
+        options = dict(each.equivalent or {})
+        before = _build(settings, settings.before, {**settings.options, **options})
+        after = _build(settings, each.factory, {**each.options, **options})
+        same = equivalence(before, after, options, batches)
+        why = each.inexact(same, here)
+        found[each.name] = same.model_copy(update={"equal": False, "reason": why}) if why else same
+        tell(each.name)
+    return AgreementRecord(
+        created=datetime.datetime.now(datetime.UTC), environment=here, settings=settings, found=found
+    )
+
+
+def _build(settings: Settings, factory: str, options: dict[str, Any]) -> TrainingLoop:
+    return build(factory, load(factory), LoopSpec(settings.preset, settings.seed, options))

@@ -1,21 +1,79 @@
-"""A ladder from beginning to end: looking at each rung, timing all of them, and what it leaves."""
+"""A ladder from beginning to end: each rung examined by itself, all timed in turns, and the record."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bench.experiments.ladder.plan import Ladder
-from bench.experiments.ladder.record import LadderLimits, LadderRecord
+from bench.experiments.ladder.plan import Ladder, Rung
+from bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
 from bench.experiments.ladder.trial import RungTrial, finding
 from bench.jobs.gather import Run, gather, in_processes
+from bench.loop import LoopSpec, TrainingLoop, build, error_line, load
 from bench.machine.environment import environment, state
-from bench.timing import stopping
+from bench.settings import NULL
+from bench.timing import stopping, work
+from bench.timing.clock import warm_up_tensorflow
+from bench.timing.rounds import Interleaver
 
-if TYPE_CHECKING:  # it imports TensorFlow, which wrong arguments should not wait for
-    pass
+
+class Turns:
+    """The loops of all rungs, warm and ready to be timed in turns.
+
+    A second instance of the baseline takes part: what a run finds between the two is its own noise.
+
+    Args:
+        ladder: of the loops.
+        dead: rungs that are not to be tried, since they end their process; each with what it died of.
+        progress: is told of each rung when its loop is built, or has failed.
+
+    Attributes:
+        timed: the loops that take part.
+        stopped: why a rung takes no part any more, by its name.
+    """
+
+    def __init__(
+        self, ladder: Ladder, dead: Mapping[str, str], progress: Callable[[str], None] = lambda name: None
+    ) -> None:
+        self.stopped = dict(dead)
+        self._ladder = ladder
+        self._witnesses: dict[str, work.Witness] = {}
+        warm_up_tensorflow()
+        loops = {}
+        for name, rung in {**{rung.name: rung for rung in ladder.rungs}, NULL: ladder.baseline}.items():
+            if rung.name not in dead:
+                try:
+                    loops[name] = self._begin(name, rung)
+                except Exception as error:  # as when the loops that are there already have left too little memory
+                    self._stop(name, error)
+            progress(name)
+        self.timed = Interleaver(loops, ladder.batches, self._stop)  # warms them up
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The complete rounds, as a record keeps them."""
+        return tuple(Turn(order=done.order, seconds=done.seconds) for done in self.timed.rounds)
+
+    def problems(self) -> dict[str, tuple[str, ...]]:
+        """What speaks against rungs having done the work that they were timed for; nothing of those without."""
+        done = {name: self._witnesses[name].work(self.timed.trained[name]) for name in self.timed.loops}
+        baseline, found = self._ladder.baseline.name, {}
+        for name, its in done.items():
+            than = work.unequal(done[baseline], its, (baseline, name)) if baseline in done else []
+            found[name] = (*its.problems(), *than)
+        return {name: problems for name, problems in found.items() if problems}
+
+    def _begin(self, name: str, rung: Rung) -> TrainingLoop:
+        spec = LoopSpec(self._ladder.preset, self._ladder.seed, rung.options)
+        loop = build(rung.factory, load(rung.factory), spec)
+        loop.run(1)  # traces and compiles
+        self._witnesses[name] = work.Witness(loop)
+        return loop
+
+    def _stop(self, name: str, error: Exception) -> None:
+        self.stopped[name] = f"crashed while the rungs were timed: {error_line(error)}"
+
 
 _LOOKING, _BUILDING, _BATCH = 30.0, 8.0, 0.05
 """Rough seconds for a rung's process, to build and warm up a loop, and for a batch, at preset paper on two cores."""
@@ -61,7 +119,6 @@ def climb(
         run=run,
     )
     findings = {name: finding(results[trial.key]) for name, trial in trials.items()}
-    from bench.experiments.ladder.turns import Turns
 
     building = "building all rungs: tracing, compiling, warming up"
     tell(building, "", 0.0)

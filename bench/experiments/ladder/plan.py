@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bench.document import Count, Frozen
-from bench.experiments.equivalence.plan import Candidate
+from bench.experiments.equivalence.record import Candidate
 from bench.settings import NULL, Settings
 
 Group = Literal["baseline", "step", "left out"]

@@ -11,9 +11,9 @@ from bench.experiments.ladder import plots
 from bench.experiments.ladder.figures import LadderFigures, RungFigures
 from bench.experiments.ladder.record import LadderRecord
 from bench.machine import environment
-from bench.report import wording
+from bench.report import rows as wording
 from bench.report.report import Number, Report
-from bench.report.wording import NOT_MEASURED
+from bench.report.rows import NOT_MEASURED
 from bench.statistics import Interval
 
 _MEMORY = {

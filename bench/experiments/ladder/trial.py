@@ -1,21 +1,28 @@
-"""The examination of one rung, in a process of its own."""
+"""The examination of one rung, in a process of its own: what it costs beside its time a batch, and what it computes."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
+from bench import hostsync
+from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import Finding
 from bench.jobs.trial import Result, Trial
+from bench.loop import LoopSpec, TrainingLoop, build, load
+from bench.machine import gpu
+from bench.machine.memory import Gauge
+from bench.timing.clock import start, warm_up_tensorflow
 
 
 class RungTrial(Trial[Finding]):
     """A rung, and the baseline that it is compared with."""
 
-    work: ClassVar = "bench.experiments.ladder.examination:examine_trial"
+    work: ClassVar = "bench.experiments.ladder.trial:examine_trial"
     finding: ClassVar = Finding
 
     rung: Rung
@@ -29,6 +36,14 @@ class RungTrial(Trial[Finding]):
         """The trial of a rung of a ladder."""
         return cls(rung=rung, baseline=ladder.baseline, preset=ladder.preset, seed=ladder.seed)
 
+    @classmethod
+    def preload(cls) -> tuple[str, ...]:
+        return (
+            *super().preload(),
+            "bench.experiments.equivalence.check",
+            "bench.experiments.syncs.counting",
+        )
+
     @property
     def title(self) -> str:
         return self.rung.name
@@ -41,3 +56,54 @@ class RungTrial(Trial[Finding]):
 def finding(result: Result[Finding]) -> Finding:
     """What is known of a rung; only what its process died of, if it did."""
     return result.found or Finding(died=result.died)
+
+
+BATCHES = 100
+"""In which reads are counted: enough for what happens once in ten batches."""
+
+
+def examine_trial(trial: RungTrial) -> Finding:
+    """Does the work of a trial."""
+    return examine(trial.rung, trial.baseline, LoopSpec(trial.preset, trial.seed))
+
+
+def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
+    """Starts the rung's loop, trains it for BATCHES, and compares a fresh one with the baseline's.
+
+    For a process that does nothing else: memory is that of the process.
+
+    Args:
+        rung: to be looked at.
+        baseline: the first one; it is not compared with itself.
+        spec: preset and seed; the options are those of the rungs.
+
+    Raises:
+        UsageError: a factory is wrong, or its loop does not keep the contract.
+    """
+    from bench.experiments.syncs import counting  # it starts TensorFlow
+
+    warm_up_tensorflow()
+    factory, gauge = load(rung.factory), Gauge()
+    with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
+        loop, took = start(rung.factory, factory, _spec(rung, spec))
+    syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(gpu.states()))
+    memory = gauge.peak()
+    del loop
+    return Finding(start=took, host_syncs=syncs, memory=memory, equivalence=_compared(rung, baseline, spec))
+
+
+def _compared(rung: Rung, baseline: Rung, spec: LoopSpec) -> Equivalence | None:
+    from bench.experiments.equivalence.check import equivalence  # it starts TensorFlow
+
+    if rung == baseline or rung.equivalent_options is None:
+        return None
+    options = rung.equivalent_options
+
+    def made(one: Rung) -> TrainingLoop:
+        return build(one.factory, load(one.factory), _spec(one, spec, **options))
+
+    return equivalence(made(baseline), made(rung), options)
+
+
+def _spec(rung: Rung, spec: LoopSpec, **more: object) -> LoopSpec:
+    return dataclasses.replace(spec, options={**rung.options, **more})

@@ -17,7 +17,7 @@ from bench.experiments.run import read_plots
 from bench.experiments.run.figures import Comparison, Timing
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
-from bench.report import plots, wording
+from bench.report import plots, rows
 from bench.report.plots import finite, running_mean, running_median, thinned
 from bench.report.report import Picture
 from bench.settings import ARMS, NULL, TIMED
@@ -156,7 +156,7 @@ def ratios(done: Sequence[Round], timing: Timing, title: str) -> Figure:
         if reach > math.log(_FAR_APART):
             plots.logarithmic(axes, "y")
         axes.set_ylabel(f"before / {NAMES[name]}")
-        axes.set_title({ARMS[1]: title, NULL: wording.speed_up(found[name])}[name], fontsize=9, **plots.VERBATIM)
+        axes.set_title({ARMS[1]: title, NULL: rows.speed_up(found[name])}[name], fontsize=9, **plots.VERBATIM)
     _label_rounds(axes)
     return drawn
 

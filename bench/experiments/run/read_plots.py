@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.experiments.syncs.record import HostSyncs
 from bench.report import plots
-from bench.report.wording import NOT_MEASURED
+from bench.report.rows import NOT_MEASURED
 from bench.settings import ARMS
 
 MOST_SITES = 12

@@ -19,8 +19,7 @@ from bench.experiments.telemetry import report as telemetry
 from bench.machine import environment
 from bench.report import rows
 from bench.report.report import Number, Report
-from bench.report.rows import Row, number
-from bench.report.wording import NULL_ARM, few, speed_up, spread
+from bench.report.rows import NULL_ARM, Row, few, number, speed_up, spread
 from bench.settings import ARMS
 
 TITLE = "before / after"

@@ -9,7 +9,7 @@ from typing import Self
 
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.record import ALIVE, Outcome, Survival, Undisturbed
-from bench.report.wording import NOT_MEASURED
+from bench.report.rows import NOT_MEASURED
 from bench.statistics import Interval, wilson_interval
 
 

@@ -7,8 +7,7 @@ import dataclasses
 from bench.experiments.run.figures import Comparison
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict
-from bench.experiments.sweep.axis import Axis
-from bench.experiments.sweep.plan import Sweep
+from bench.experiments.sweep.plan import Axis, Sweep
 from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured
 from bench.settings import ARMS

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from bench.experiments.telemetry.record import Telemetry
+from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
+from bench.experiments.telemetry.sampling import Sampler
 from bench.jobs.gather import Run, gather, in_processes
 from bench.jobs.trial import Trial
+from bench.loop import LoopSpec, TrainingLoop, error_line, load
 from bench.machine.environment import environment
 from bench.settings import ARMS, Settings
+from bench.timing.clock import start, warm_up_tensorflow
+
+if TYPE_CHECKING:
+    from bench.experiments.telemetry.training import Trained
 
 PATIENCE = 1200.0
 """Seconds that a process may take besides three times its stretch; what takes longer hangs."""
@@ -21,7 +27,7 @@ PATIENCE = 1200.0
 class TelemetryTrial(Trial[Telemetry]):
     """A stretch of undisturbed training of one loop."""
 
-    work: ClassVar = "bench.experiments.telemetry.watching:watch_trial"
+    work: ClassVar = "bench.experiments.telemetry.trial:watch_trial"
     finding: ClassVar = Telemetry
 
     name: str  # of the arm
@@ -46,6 +52,10 @@ class TelemetryTrial(Trial[Telemetry]):
             time_limit=PATIENCE + 3 * seconds,
         )
 
+    @classmethod
+    def preload(cls) -> tuple[str, ...]:
+        return (*super().preload(), "bench.experiments.telemetry.training")
+
     @property
     def title(self) -> str:
         return self.name
@@ -53,6 +63,67 @@ class TelemetryTrial(Trial[Telemetry]):
     @property
     def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         return ((self.factory, self.options),)
+
+
+def watch_trial(trial: TelemetryTrial) -> Telemetry:
+    """Does the work of a trial."""
+    spec = LoopSpec(trial.preset, trial.seed, trial.options)
+    return look(trial.factory, spec, trial.batches, trial.seconds)
+
+
+def look(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemetry:
+    """Starts a loop and trains it, while another process looks on; then once more under the profiler, on a GPU.
+
+    Args:
+        factory: as module:factory.
+        spec: preset, seed and options.
+        batches: of a block.
+        seconds: that the stretch is to take, roughly.
+
+    Raises:
+        UsageError: the factory cannot be loaded.
+    """
+    from bench.experiments.telemetry import training  # it starts TensorFlow
+
+    make = load(factory)
+    with Sampler() as sampler:
+        warm_up_tensorflow()
+        loop, _ = start(factory, make, spec)
+        trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
+        samples, problem = sampler.samples(), sampler.problem()
+    found = stretch(trained, samples, sampler.began_in_time)
+    traced, why = (None, "") if found.tf_peak_bytes is None else _traced(loop, batches, found, seconds)
+    return Telemetry(stretch=found, trace=traced, problems=tuple(filter(None, [problem, why])))
+
+
+def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool) -> Stretch:
+    """What is known of a stretch, with those of the samples that were taken in it, and the one before the loop."""
+    inside = [each for each in samples if trained.began <= each.at <= trained.ended]
+    return Stretch(
+        batches=trained.batches,
+        seconds=trained.ended - trained.began,
+        cpu_seconds=trained.cpu_seconds,
+        peak_resident_bytes=trained.peak_resident_bytes,
+        tf_peak_bytes=trained.tf_peak_bytes,
+        used_gpus=trained.used_gpus,
+        before=samples[0].since(trained.began) if first_is_before else None,
+        samples=tuple(each.since(trained.began) for each in inside),
+    )
+
+
+def _traced(loop: TrainingLoop, batches: int, found: Stretch, seconds: float) -> tuple[TracedStretch | None, str]:
+    """A short stretch under the profiler; or why there is none."""
+    from bench.experiments.telemetry import training
+
+    wanted = 1e3 * min(TRACED_SECONDS, seconds / 5)
+    blocks = max(1, round(wanted / (batches * found.ms_per_batch)))
+    try:
+        traced = training.trace(loop, blocks * batches)
+    except Exception as error:  # the profiler's, or the loop's under it; what was seen without it is not lost for that
+        return None, f"not traced: {error_line(error)}"
+    if traced.device == "CPU" or not traced.busy:  # a plane may be there, and empty, where CUPTI is refused
+        return None, "not traced: TensorFlow has a GPU, and the trace shows nothing of it"
+    return traced, ""
 
 
 def watch(
@@ -78,3 +149,7 @@ def watch(
     results = gather(trials.values(), folder, environment=environment(), progress=progress, run=run)
     found = {arm: results[trial.key] for arm, trial in trials.items()}
     return {arm: result.found or Telemetry(died=result.died) for arm, result in found.items()}
+
+
+TRACED_SECONDS = 1.0
+"""Of training under the profiler, at most; of a short stretch its fifth part."""

@@ -550,7 +550,7 @@ def test_ladder_help_teaches(run):
 @pytest.fixture
 def agreed(monkeypatch):
     """Has no loop compared; gives what was asked for."""
-    from bench.experiments.equivalence import trial as agreement
+    from bench.experiments.equivalence import check as agreement
     from bench.experiments.equivalence.record import Equivalence
 
     asked = {"equal": True}

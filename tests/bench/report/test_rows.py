@@ -1,8 +1,11 @@
+import math
+
+import pytest
+
 from bench.report import rows
 from bench.report.report import Number
-from bench.report.rows import Row, number
-from bench.report.wording import NULL_ARM
-from bench.statistics import Spread
+from bench.report.rows import NULL_ARM, Row, number
+from bench.statistics import Interval, Spread
 
 
 def syncs(before, after, **more):
@@ -55,3 +58,24 @@ def test_numbers_are_those_of_one_loop_after_the_other_and_then_the_changes():
         *[("syncs", "before")] * 2, *[("syncs", "after")] * 2, ("time", NULL_ARM),
         ("ratio", "after"), ("ratio", NULL_ARM), ("ratio", "after"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("interval", "says"),
+    [
+        (Interval(2.0, 1.9, 2.1), "2.00× faster (95%: 1.90 to 2.10)"),
+        (Interval(0.5, 0.4, 0.8), "2.00× slower (95%: 1.25 to 2.50)"),
+        (Interval(1.02, 0.99, 1.05), "no measurable difference (95% interval of the ratio 0.990 to 1.050)"),
+        (Interval(2.0, 0.0, math.inf), "2.00× (an interval needs 10 rounds)"),
+    ],
+)
+def test_speed_up(interval, says):
+    assert rows.speed_up(interval) == says
+
+
+def test_numbers():
+    assert rows.change(Interval(1.031, 1.01, 1.053)) == "+3.1% (95%: +1.0% to +5.3%)"
+    assert rows.interval(Interval(2.25, 2.2, 2.3)) == "2.25 (2.20 to 2.30)"
+    assert rows.spread(Spread(2.0, 1.5, 2.25)) == "2.00 (1.50 to 2.25)"
+    assert [rows.few(value) for value in (4.0, 4.4, 0.02, None)] == ["4", "4.4", "0.02", "not measured"]
+    assert rows.spread(None) == "not measured"

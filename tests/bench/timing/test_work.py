@@ -118,7 +118,7 @@ def test_what_moves_in_part_or_is_not_trained_is_not_counted(monkeypatch):
     still = {name: 0 * value for name, value in work.weights(loop).items()}
     copied = []
     variable = tf.Variable
-    monkeypatch.setattr(touch.tf, "Variable", lambda value: copied.append(value.shape) or variable(value))
+    monkeypatch.setattr(tf, "Variable", lambda value: copied.append(value.shape) or variable(value))
     assert touch.touch_seconds(loop, still) > 0
     assert copied == [[10]]
     assert touch.touch_seconds(loop, work.weights(loop)) is None

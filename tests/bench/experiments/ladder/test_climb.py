@@ -4,8 +4,8 @@ from records import ENVIRONMENT
 from trials import Door, died
 
 from bench.experiments import kinds
+from bench.experiments.ladder import climb
 from bench.experiments.ladder import climb as module
-from bench.experiments.ladder import turns
 from bench.experiments.ladder.record import LadderLimits
 from bench.report import files
 from bench.settings import NULL
@@ -25,7 +25,7 @@ def door(found):
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     monkeypatch.setattr(module, "environment", lambda: ENVIRONMENT)
-    monkeypatch.setattr(turns, "warm_up_tensorflow", lambda: None)
+    monkeypatch.setattr(climb, "warm_up_tensorflow", lambda: None)
 
 
 def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):

@@ -2,9 +2,9 @@ import pytest
 import toys
 from ladders import ladder
 
-from bench.experiments.ladder import turns as module
+from bench.experiments.ladder import climb as module
+from bench.experiments.ladder.climb import Turns
 from bench.experiments.ladder.plan import Ladder, Rung
-from bench.experiments.ladder.turns import Turns
 from bench.settings import NULL
 
 
