@@ -4,7 +4,7 @@ import datetime
 
 import numpy as np
 
-from bench.experiments.run.record import Arm, Record
+from bench.experiments.run.record import ArmRecord, Record
 from bench.experiments.survival.record import Survival
 from bench.experiments.syncs.record import HostSyncs, ReadSite
 from bench.settings import Settings
@@ -20,7 +20,7 @@ ENVIRONMENT = {
 def arm(factory, reads=44, **changes):
     site = ReadSite(route="numpy", file="f.py", line=1, source="x.numpy()", reads=reads, nbytes=4 * reads,
                     seconds=0.1, waits=0, waited=0.0)  # fmt: skip
-    return Arm(**{"factory": factory, "host_syncs": HostSyncs(batches=10, sites=(site,)), **changes})
+    return ArmRecord(**{"factory": factory, "host_syncs": HostSyncs(batches=10, sites=(site,)), **changes})
 
 
 def survival(outcome, fault="nan", seed=0, **changes):

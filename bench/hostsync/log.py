@@ -130,7 +130,7 @@ class ReadTime:
     per_byte: float  # seconds
 
     def waited(self, seconds: float, nbytes: int) -> float:
-        """Of the seconds that a read took, those that it waited; 0 where it may as well not have waited at all."""
+        """Seconds that a read waited, of those that it took; 0 where it may as well not have waited at all."""
         own = self.fixed + self.per_byte * nbytes
         return seconds - own if seconds > _SLACK_FACTOR * own + _SLACK_SECONDS else 0.0
 

@@ -169,7 +169,7 @@ class _Running:
 
 
 def _last_line(output: IO[bytes]) -> str:
-    """Of what a process has printed."""
+    """The last line of what a process has printed."""
     output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST))
     lines = [line for line in output.read(_LAST).decode(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else ""

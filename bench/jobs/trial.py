@@ -71,7 +71,7 @@ class Trial(Frozen, Generic[Found]):
 
 
 def _sorted(value: Any) -> Any:
-    """The same value with the keys of every mapping in order; fields of values stay where they are."""
+    """A value with the keys of every mapping in order; fields of values stay where they are."""
     if isinstance(value, Frozen):
         return value.model_copy(update={name: _sorted(each) for name, each in value})
     if isinstance(value, dict):

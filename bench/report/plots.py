@@ -128,7 +128,7 @@ def svg(drawn: Figure) -> bytes:
 
 
 def _as(form: str, drawn: Figure, **how: Any) -> bytes:
-    """The same bytes for the same record: without a salt names of clip paths are random, and SVG has a date."""
+    """Equal bytes for equal records: without a salt names of clip paths are random, and SVG has a date."""
     written = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}), warnings.catch_warnings():
         # A letter that the font has not, in a name or a line of code of a user's: a box in its place is no news.

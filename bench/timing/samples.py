@@ -43,7 +43,7 @@ class Round(Frozen):
 
 
 def milliseconds(rounds: Sequence[Round], name: str) -> np.ndarray:
-    """Of one of the timed loops, ms a batch [rounds]."""
+    """Milliseconds a batch of one of the timed loops, [rounds]."""
     return np.array([1e3 * done.seconds[name] / done.batches for done in rounds])
 
 

@@ -35,7 +35,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from bench.experiments.run.record import Arm, Record
+from bench.experiments.run.record import ArmRecord, Record
 from bench.records import gate
 from bench.records.change import MACHINE
 from bench.report import markdown
@@ -265,7 +265,7 @@ def _record(process: dict[str, Any], before: str, after: str) -> Record:
         created=process["created"],
         settings=SETTINGS,
         environment=process["environment"],
-        arms={arm: Arm(factory=FACTORY) for arm in ARMS},
+        arms={arm: ArmRecord(factory=FACTORY) for arm in ARMS},
         rounds=tuple(made),
         rounds_ended=ended or "out of time",
         rounds_seconds=ratios.seconds(made),

@@ -48,8 +48,8 @@ class Reached:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Of a pair in one metric, over the seeds in which both came to their end."""
+class MetricComparison:
+    """Effects of one change on one metric, over the seeds in which both loops came to their end."""
 
     pair: Question
     metric: str
@@ -65,7 +65,7 @@ class ConvergenceFigures:
 
     metrics: tuple[str, ...]
     curves: dict[str, dict[str, Curve]]  # by metric and loop; none of loops without a whole run
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[MetricComparison, ...]
     temperatures: dict[str, dict[int, float]]  # by loop and batch, of loops that say
     flaws: dict[str, tuple[tuple[int, str], ...]]  # by loop: seed, and what kept it from being whole
     alike: bool  # whether all loops began with the same weights, bit for bit, from every seed
@@ -98,8 +98,8 @@ def sign(metric: str) -> int:
     return {"↑": 1, "↓": -1}.get(metric[-1:], 0)
 
 
-def summary(comparisons: Sequence[Comparison]) -> str:
-    """What came of a pair over all metrics: a gain in one that is paid for in another is named as that."""
+def summary(comparisons: Sequence[MetricComparison]) -> str:
+    """The verdict on a change over all metrics: a gain in one that is paid for in another is named as that."""
     verdicts = {effect.verdict for each in comparisons for effect in (each.final, each.mean)}
     if {"better", "worse"} <= verdicts:
         return "better in one respect, worse in another"
@@ -116,7 +116,7 @@ def _curve(runs: Sequence[Course], metric: str) -> Curve | None:
     return Curve(batches, tuple(mean_interval(column) for column in values.T), len(values))
 
 
-def _compare(whole: dict[str, list[Course]], pair: Question, metric: str) -> Comparison | None:
+def _compare(whole: dict[str, list[Course]], pair: Question, metric: str) -> MetricComparison | None:
     """None where no seed has two runs that can be compared."""
     changed, reference = ({run.seed: run for run in whole[loop]} for loop in (pair.changed, pair.reference))
     both = [
@@ -131,7 +131,7 @@ def _compare(whole: dict[str, list[Course]], pair: Question, metric: str) -> Com
     values = np.array([[_values(run, metric) for run in runs] for runs in both])  # [seeds, 2, evaluations]
     differences = values[:, 0] - values[:, 1]
     area = np.trapezoid(differences, batches, axis=1) / np.ptp(batches)
-    return Comparison(
+    return MetricComparison(
         pair=pair,
         metric=metric,
         final=_effect(differences[:, -1], metric),
@@ -152,7 +152,7 @@ def _effect(differences: np.ndarray, metric: str) -> Effect:
 
 
 def _reached(values: np.ndarray, batches: np.ndarray) -> Reached:
-    """Of values [seeds, 2, evaluations] that are better the higher."""
+    """When loops were as good as the reference ever became; values [seeds, 2, evaluations] are better the higher."""
     changed, reference = values[:, 0], values[:, 1]
     there = changed >= np.max(reference, axis=1, keepdims=True)
     first = batches[np.argmax(there, axis=1)][np.any(there, axis=1)]
@@ -160,7 +160,7 @@ def _reached(values: np.ndarray, batches: np.ndarray) -> Reached:
 
 
 def _temperatures(runs: Sequence[Course]) -> dict[int, float]:
-    """Of the first run: they are the same from every seed."""
+    """Temperatures by batch of the first run: they are the same from every seed."""
     moments = runs[0].moments if runs else ()
     return {moment.batch: moment.temperature for moment in moments if moment.temperature is not None}
 

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from bench.experiments.convergence.figures import (
     TOO_FEW,
-    Comparison,
     ConvergenceFigures,
     Curve,
     Effect,
+    MetricComparison,
     Reached,
     summary,
 )
@@ -54,7 +54,7 @@ def report(record: ConvergenceRecord) -> Report:
     return Report.of("convergence", titled, notes, found, pictures if figures.metrics else ())
 
 
-def verdicts(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+def verdicts(comparisons: Iterable[MetricComparison]) -> pd.DataFrame:
     """A row for each pair and metric.
 
     Returns:
@@ -178,7 +178,7 @@ def _seeds(count: int) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
-def _verdict(found: Comparison) -> str:
+def _verdict(found: MetricComparison) -> str:
     if found.final.verdict == found.mean.verdict:
         return found.final.verdict
     return f"at the end {found.final.verdict}, over the curve {found.mean.verdict}"

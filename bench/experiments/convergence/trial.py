@@ -134,7 +134,7 @@ def _epoch_of(loop: TrainingLoop) -> int:
 
 
 def _digest(loop: TrainingLoop) -> str:
-    """Of the weights, bit for bit, with their names; those of an optimizer that has not begun need not be there."""
+    """A digest of the weights, bit for bit, with their names; an optimizer that has not begun may have none."""
     digest = hashlib.sha256()
     for variable in loop.variables:
         if variable.trainable:

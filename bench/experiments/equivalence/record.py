@@ -38,7 +38,7 @@ class Lockstep(Frozen):
 
     @property
     def drew_alike(self) -> tuple[bool, ...]:
-        """Of each stretch, whether all draws are the same, as far as is known."""
+        """Whether all draws of each stretch are the same, as far as is known."""
         return tuple(not count for count in self.other_lines or (0,) * len(self.metrics))
 
     @property

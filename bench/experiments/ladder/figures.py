@@ -20,7 +20,7 @@ Effect = Literal["none", "faster", "slower", "no measurable difference", "too fe
 
 @dataclasses.dataclass(frozen=True)
 class RungFigures:
-    """Of one rung; None is what was not measured, or is not valid."""
+    """Figures of one rung; None: not measured, or not valid."""
 
     rung: Rung
     finding: Finding
@@ -40,7 +40,7 @@ class RungFigures:
 
 @dataclasses.dataclass(frozen=True)
 class LadderFigures:
-    """Of all of them."""
+    """Figures of a whole ladder."""
 
     rungs: tuple[RungFigures, ...]  # in the ladder's order
     null: Interval | None  # time of the baseline / time of its second instance
@@ -53,7 +53,7 @@ class LadderFigures:
 
     @property
     def full(self) -> RungFigures:
-        """Those of all the changes together."""
+        """Figures of all the changes together."""
         return [each for each in self.rungs if each.rung.group == "step"][-1]
 
     @property
@@ -80,7 +80,7 @@ class LadderFigures:
         return "faster" if found.over_reference.estimate > 1 else "slower"
 
     def rung(self, name: str) -> RungFigures:
-        """Those of a rung."""
+        """Figures of the rung with a name."""
         return next(each for each in self.rungs if each.rung.name == name)
 
 
@@ -137,7 +137,7 @@ def _times(record: LadderRecord, reference: Rung | None, over: Interval | None) 
 
 
 def _milliseconds(record: LadderRecord, rung: str) -> np.ndarray:
-    """Of a rung, ms a batch, [rounds] in which it was timed."""
+    """Milliseconds a batch of a rung, [rounds] in which it was timed."""
     return np.array(
         [1e3 * turn.seconds[rung] / record.ladder.batches for turn in record.rounds if rung in turn.seconds]
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import statistics
 from bench import statistics as stability
-from bench.experiments.run.record import Arm, Record
+from bench.experiments.run.record import ArmRecord, Record
 from bench.experiments.survival.record import Survival
 from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry.record import Telemetry
@@ -18,7 +18,7 @@ from bench.timing import samples as rounds
 
 @dataclasses.dataclass(frozen=True)
 class ArmFigures:
-    """Of one loop; None is what was not measured."""
+    """Figures of one loop; None: not measured."""
 
     ms_per_batch: Spread | None
     start_seconds: Spread | None  # from calling the factory to the end of the first batch
@@ -35,7 +35,7 @@ class ArmFigures:
 
     @property
     def host_syncs_per_epoch(self) -> float | None:
-        """The same in as many batches as the loop calls an epoch."""
+        """Reads of the device by the host in as many batches as the loop calls an epoch."""
         if self.host_syncs is None or self.batches_per_epoch is None:
             return None
         return self.host_syncs.reads_per_batch * self.batches_per_epoch
@@ -48,7 +48,7 @@ class ArmFigures:
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Of the rounds of a run."""
+    """Figures of the rounds of a run."""
 
     speed_up: Interval  # time before / time after
     null: Interval  # the same of `before` against a second instance of itself
@@ -62,7 +62,7 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Of both loops."""
+    """Figures of both loops."""
 
     before: ArmFigures
     after: ArmFigures
@@ -75,7 +75,7 @@ class Comparison:
 
 
 def _figures(record: Record, name: str) -> ArmFigures:
-    arm: Arm = record.arms[name]
+    arm: ArmRecord = record.arms[name]
     starts = np.array([start.seconds for start in arm.starts])
     epoch = arm.described_first.get("batches_per_epoch")
     first, last = arm.described_first.get("temperature"), arm.described_last.get("temperature")

@@ -12,7 +12,7 @@ from typing import Any
 from bench import hostsync
 from bench.experiments.equivalence import check
 from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.run.record import Arm, Record
+from bench.experiments.run.record import ArmRecord, Record
 from bench.experiments.survival.experiment import survive
 from bench.experiments.survival.plan import SurvivalPlan
 from bench.experiments.survival.record import SurvivalRecord
@@ -46,7 +46,7 @@ class Measurement:
         self._names = {"before": settings.before, "after": settings.after}
         self._factories = {arm: load(name) for arm, name in self._names.items()}
         self._spec = LoopSpec(settings.preset, settings.seed, settings.options)
-        self._found = {arm: Arm(factory=name) for arm, name in self._names.items()}
+        self._found = {arm: ArmRecord(factory=name) for arm, name in self._names.items()}
         self._witnesses: dict[str, work.Witness] = {}  # of the timed loops after their first batch
         self._ended: Ended | None = None
         self._rounds_seconds = 0.0
@@ -174,7 +174,7 @@ class Measurement:
         return loop
 
     def _add(self, arm: str, **found: object) -> None:
-        self._found[arm] = Arm(**{**dict(self._found[arm]), **found})
+        self._found[arm] = ArmRecord(**{**dict(self._found[arm]), **found})
 
 
 def _arm(name: str) -> str:

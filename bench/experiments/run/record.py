@@ -20,7 +20,7 @@ from bench.timing.samples import Ended, Round, Start
 SCHEMA: Final = 6
 
 
-class Arm(Frozen):
+class ArmRecord(Frozen):
     """One of the loops and what was found out about it."""
 
     factory: str
@@ -44,7 +44,7 @@ class Record(Document):
     created: datetime.datetime
     settings: Settings
     environment: dict[str, Any]
-    arms: dict[str, Arm]
+    arms: dict[str, ArmRecord]
     rounds: tuple[Round, ...]
     rounds_ended: Ended | None = None  # None when nothing was timed
     rounds_seconds: float = 0.0  # wall clock from the first round to the last, with all that is done between them

@@ -19,7 +19,7 @@ RARE_COSTS = 0.05
 
 
 class Kind(enum.StrEnum):
-    """Of verdicts."""
+    """What a verdict can be."""
 
     FASTER = enum.auto()
     SLOWER = enum.auto()

@@ -15,7 +15,7 @@ from bench.statistics import Interval, wilson_interval
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """Of the runs in which a fault could be made to happen."""
+    """How often a loop survived, of the runs in which a fault could be made to happen."""
 
     outcomes: dict[Outcome, int]  # the most frequent first
     untested: int  # runs that tell nothing
@@ -37,12 +37,12 @@ class Rate:
 
     @property
     def alive(self) -> int:
-        """Those that have finite numbers and go on learning."""
+        """Runs that have finite numbers and go on learning."""
         return sum(self.outcomes.get(outcome, 0) for outcome in ALIVE)
 
     @property
     def share(self) -> Interval | None:
-        """Of those alive, with its Wilson interval; None without any run that tells something."""
+        """Share of runs alive, with its Wilson interval; None without any run that tells something."""
         return wilson_interval(self.alive, self.runs) if self.runs else None
 
 
@@ -51,7 +51,7 @@ Magnitude = tuple[str, str]
 
 
 def by_magnitude(survivals: Iterable[Survival]) -> dict[Magnitude, Rate]:
-    """Of runs in which all gradients of one batch went wrong, by network and size; other faults are left out."""
+    """Rates of runs in which all gradients of one batch went wrong, by network and size; other faults are left out."""
     groups: dict[Magnitude, list[Survival]] = {}
     for each in survivals:
         if magnitude := magnitude_of(Fault.parse(each.fault)):
@@ -67,7 +67,7 @@ def magnitude_of(fault: Fault) -> Magnitude | None:
 
 
 def died(runs: Iterable[Undisturbed]) -> tuple[int, int, Interval | None]:
-    """Of long runs without a fault that came to an end of their own: how many died, of how many, and the share."""
+    """Long runs without a fault that ended by themselves: how many died, of how many, and the share."""
     ended = [run for run in runs if run.ended in ("whole", "crashed")]
     dead = sum(run.died for run in ended)
     return dead, len(ended), wilson_interval(dead, len(ended)) if ended else None

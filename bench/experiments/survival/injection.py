@@ -318,7 +318,7 @@ def _faulty(values: np.ndarray, kind: str, strength: float) -> np.ndarray:
 
 
 def _name(source: Any) -> str:
-    """Of a variable; a plain tensor that a tape watches has none in eager mode."""
+    """The name of a variable; a plain tensor that a tape watches has none in eager mode."""
     try:
         return variable_name(source)
     except AttributeError:

@@ -86,7 +86,7 @@ class SurvivalPlan(Frozen):
         return self._trial(loop, seed, epochs=self.epochs, time_limit=self.time_limit * max(1, self.epochs))
 
     def only(self, faults: tuple[str, ...], loops: Iterable[str]) -> Self:
-        """The same with these faults of these loops, and no others."""
+        """A plan with these faults of these loops, and no others."""
         chosen = {name: self.loops[name].model_copy(update={"faults": faults}) for name in loops}
         return self.model_copy(update={"loops": chosen})
 

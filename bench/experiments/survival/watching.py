@@ -179,7 +179,7 @@ class _Watch:
         return self._way.why_not()
 
     def _history_after_all(self) -> dict[str, np.ndarray]:
-        """Of a loop that has died, which need not be able to say anything more."""
+        """The history of a loop that has died, if it can still say anything."""
         try:
             return history(self._loop)
         except Exception:

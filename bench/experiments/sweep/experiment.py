@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.errors import UsageError
 from bench.experiments.sweep.plan import Sweep
 from bench.experiments.sweep.record import SweepRecord
-from bench.experiments.sweep.trial import Measured, PointTrial, Timed
+from bench.experiments.sweep.trial import Measured, PointTrial, TimedPoint
 from bench.jobs.gather import Run, gather, in_processes
 from bench.jobs.trial import CrashError
 from bench.machine import gpu
@@ -55,7 +55,7 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder / POINTS, ignore_errors=True)
 
 
-def measure_trial(trial: PointTrial) -> Timed:
+def measure_trial(trial: PointTrial) -> TimedPoint:
     """Times both loops and the null arm in turns, in this process."""
     from bench.experiments.run.measurement import Measurement  # it starts TensorFlow
     from bench.timing import stopping
@@ -74,4 +74,4 @@ def measure_trial(trial: PointTrial) -> Timed:
     record = measurement.record()
     # The histories have been looked at, and are longer than all the rest.
     arms = {arm: record.arms[arm].model_copy(update={"history": {}}) for arm in ARMS}
-    return Timed(record=record.model_copy(update={"arms": arms}), samples=measurement.samples_per_batch)
+    return TimedPoint(record=record.model_copy(update={"arms": arms}), samples=measurement.samples_per_batch)

@@ -17,7 +17,7 @@ from bench.timing import samples as rounds
 
 @dataclasses.dataclass(frozen=True)
 class ArmCost:
-    """Of one loop at one size."""
+    """Cost of a batch to one loop at one size."""
 
     ms_per_batch: Spread
     per_second: Spread | None  # tokens, or samples where those are not known; None: the loop does not say how many
@@ -25,7 +25,7 @@ class ArmCost:
 
 @dataclasses.dataclass(frozen=True)
 class PointFigures:
-    """Of both loops at one size."""
+    """Figures of both loops at one size."""
 
     value: int  # on the axis
     own: bool  # whether it is the size without any axis

@@ -120,7 +120,7 @@ class Sweep(Frozen):
         return {point.key: point for axis in self.axes for point in self.points[axis.name]}
 
     def titles(self) -> dict[str, str]:
-        """The same points as a person calls them: `batch 64`, or `batch 64 = tokens 20`."""
+        """Titles of the points by key, as a person calls them: `batch 64`, or `batch 64 = tokens 20`."""
         found: dict[str, list[str]] = {}
         for axis in self.axes:
             for value, point in zip(axis.values, self.points[axis.name], strict=True):

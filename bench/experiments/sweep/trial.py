@@ -26,18 +26,18 @@ class Point(Frozen):
         return PointTrial.of(self).key
 
 
-class Timed(Frozen):
+class TimedPoint(Frozen):
     """Both loops and the null arm, timed in turns."""
 
     record: Record  # of the rounds, without the loops' histories
     samples: dict[str, float]  # a batch, of the arms that say so
 
 
-class PointTrial(Trial[Timed]):
+class PointTrial(Trial[TimedPoint]):
     """The measurement of a point."""
 
     work: ClassVar = "bench.experiments.sweep.experiment:measure_trial"
-    finding: ClassVar = Timed
+    finding: ClassVar = TimedPoint
 
     settings: Settings
     tokens: int | None
@@ -78,7 +78,7 @@ class Measured(Frozen):
         return self
 
     @classmethod
-    def of(cls, point: Point, result: Result[Timed]) -> Self:
+    def of(cls, point: Point, result: Result[TimedPoint]) -> Self:
         """The result of a point's trial."""
         if result.found is not None:
             record, samples = result.found.record, result.found.samples

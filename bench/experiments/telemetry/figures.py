@@ -15,7 +15,7 @@ MIB = 2**20
 
 
 class Range(NamedTuple):
-    """Of the samples of a stretch."""
+    """Mean and range of the samples of a stretch."""
 
     mean: float
     low: float  # the 5th percentile
@@ -32,7 +32,7 @@ class Throttled:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceFigures:
-    """Of the GPUs that the loop used; None is what was not measured.
+    """Figures of the GPUs that the loop used; None: not measured.
 
     Of several, utilisation is their mean, power and memory are their sums, the clock is the lowest, and one that is
     throttled is enough.
@@ -51,7 +51,7 @@ class DeviceFigures:
 
 @dataclasses.dataclass(frozen=True)
 class Utilisation:
-    """Of one loop."""
+    """Figures of one loop's telemetry."""
 
     ms_per_batch: float
     cpus: float  # kept busy on average

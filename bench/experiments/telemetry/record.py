@@ -38,7 +38,7 @@ class Sample(Frozen):
     gpus: tuple[GpuSample, ...] = ()  # all that NVML sees
 
     def since(self, moment: float) -> Self:
-        """The same, with its time counted from a moment."""
+        """This sample with its time counted from a moment."""
         return self.model_copy(update={"at": self.at - moment})
 
 
@@ -82,7 +82,7 @@ class TracedStretch(Frozen):
 
     @property
     def busy_share(self) -> float:
-        """Of its time, with an op in flight."""
+        """Share of its time with an op in flight."""
         return self.busy / self.seconds
 
     @property
@@ -98,7 +98,7 @@ class TracedStretch(Frozen):
 
 
 class Telemetry(Frozen):
-    """Of one loop."""
+    """Telemetry of one loop."""
 
     stretch: Stretch | None = None  # None when its process did not live to say it
     trace: TracedStretch | None = None  # of the device; None on a CPU

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from bench import statistics
-from bench.experiments.convergence.figures import NO_DIFFERENCE, Comparison, ConvergenceFigures, sign
+from bench.experiments.convergence.figures import NO_DIFFERENCE, ConvergenceFigures, MetricComparison, sign
 from bench.experiments.survival.record import Undisturbed
 from bench.records.claims.evidence import Answer, Claim, Evidence
 from bench.settings import ARMS
@@ -90,7 +90,7 @@ def _decides(metric: str) -> bool:
     return bool(sign(metric)) and not metric.lower().startswith("self-bleu")
 
 
-def _mean(compared: Comparison) -> str:
+def _mean(compared: MetricComparison) -> str:
     estimate, low, high = compared.mean.difference
     return f"{compared.metric} {estimate:+.3g} (95%: {low:+.3g} to {high:+.3g})"
 

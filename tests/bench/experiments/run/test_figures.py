@@ -2,7 +2,7 @@ import pytest
 from records import arm, record
 
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Arm
+from bench.experiments.run.record import ArmRecord
 from bench.timing.samples import Start
 
 
@@ -41,7 +41,7 @@ def test_overhead_is_what_was_not_measured():
 
 
 def test_what_was_not_measured_is_none():
-    found = Comparison.of(record(arms={"before": Arm(factory="a:b")}, rounds=(), rounds_ended=None))
+    found = Comparison.of(record(arms={"before": ArmRecord(factory="a:b")}, rounds=(), rounds_ended=None))
     assert found.timing is None
     assert found.before.ms_per_batch is found.before.start_seconds is found.before.host_syncs_per_batch is None
     assert found.before.temperature is None

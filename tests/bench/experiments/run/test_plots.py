@@ -7,7 +7,7 @@ from records import arm, record, rounds
 
 from bench.experiments.run import plots
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Arm
+from bench.experiments.run.record import ArmRecord
 from bench.experiments.syncs.record import HostSyncs, ReadSite
 from bench.report.plots import LOOKS
 from bench.settings import TIMED
@@ -33,10 +33,10 @@ def test_a_whole_record_has_four_pictures():
 
 
 def test_what_a_record_does_not_hold_is_no_picture():
-    bare = {name: Arm(factory="a:b") for name in ("before", "after")}
+    bare = {name: ArmRecord(factory="a:b") for name in ("before", "after")}
     assert stems(record(arms=bare)) == ["times", "ratios"]
     assert stems(record(arms=bare, rounds=(), rounds_ended=None)) == []
-    none = {name: Arm(factory="a:b", host_syncs=HostSyncs(batches=1, sites=())) for name in bare}
+    none = {name: ArmRecord(factory="a:b", host_syncs=HostSyncs(batches=1, sites=())) for name in bare}
     assert stems(record(arms=none, rounds=())) == []
     assert stems(record(arms={**bare, "after": arm("c:d")}, rounds=())) == ["host-syncs"]
 
@@ -100,7 +100,7 @@ syncs = st.none() | st.builds(
 histories = st.dictionaries(names, st.lists(st.floats(), max_size=20).map(tuple), max_size=3)
 
 
-arms = st.builds(Arm, factory=names, host_syncs=syncs, history=histories)
+arms = st.builds(ArmRecord, factory=names, host_syncs=syncs, history=histories)
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)

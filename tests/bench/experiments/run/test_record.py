@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bench.errors import InvalidRecordError
-from bench.experiments.run.record import Arm, Record
+from bench.experiments.run.record import ArmRecord, Record
 from bench.experiments.survival.record import Survival
 from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
 from bench.settings import ARMS, TIMED, Settings
@@ -46,7 +46,7 @@ survivals = st.builds(
     **dict.fromkeys(("recovery", "first_bad"), st.none() | st.integers(0, 9)),
 )
 found_arms = st.builds(
-    Arm,
+    ArmRecord,
     factory=names,
     described_first=st.dictionaries(names, st.one_of(st.integers(), names, st.none())),
     described_last=st.just({}),
@@ -88,7 +88,7 @@ def make(**changes):
         created=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
         settings=Settings(before="a:b", after="c:d", preset="tiny", seed=0, batches=2, rounds=1),
         environment={},
-        arms={arm: Arm(factory="x:y") for arm in ARMS},
+        arms={arm: ArmRecord(factory="x:y") for arm in ARMS},
         rounds=(),
         **changes,
     )
@@ -104,7 +104,7 @@ def test_json_brings_back_every_bit(record):
 
 
 def test_not_a_number_stays_not_a_number(tmp_path):
-    arm = Arm(factory="x:y", history={"loss": (math.nan, math.inf, 1.0)})
+    arm = ArmRecord(factory="x:y", history={"loss": (math.nan, math.inf, 1.0)})
     path = make().model_copy(update={"arms": {"before": arm, "after": arm}}).write(tmp_path)
     found = Record.read(path).arms["before"].history["loss"]
     assert math.isnan(found[0])
@@ -125,8 +125,8 @@ def test_is_immutable():
         lambda: Round(batches=1, order=TIMED, seconds=dict.fromkeys(ARMS, 1.0)),
         lambda: Round(batches=1, order=("before", "before", "after"), seconds=dict.fromkeys(TIMED, 1.0)),
         lambda: Round(batches=1, order=TIMED, seconds=dict.fromkeys(TIMED, math.inf)),
-        lambda: Arm(factory="x:y", surprise=1),
-        lambda: Record(**{**make().model_dump(), "arms": {"before": Arm(factory="x:y")}}),
+        lambda: ArmRecord(factory="x:y", surprise=1),
+        lambda: Record(**{**make().model_dump(), "arms": {"before": ArmRecord(factory="x:y")}}),
         lambda: Record(**{**make().model_dump(), "schema_version": 5}),
     ],
 )

@@ -6,7 +6,7 @@ from telemetries import on_cpu
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run import read_plots, report
 from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Arm
+from bench.experiments.run.record import ArmRecord
 from bench.experiments.run.verdict import Verdict
 from bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
 from bench.timing.samples import Start
@@ -84,7 +84,7 @@ def test_what_was_watched_has_rows():
 
 
 def test_what_is_not_there_is_not_made_up():
-    empty = {name: Arm(factory="a:b") for name in ARMS}
+    empty = {name: ArmRecord(factory="a:b") for name in ARMS}
     found = rows(record(arms=empty, rounds=(), rounds_ended=None))
     assert len(found) == 4
     assert set(found.values()) == {("not measured", "not measured", "")}

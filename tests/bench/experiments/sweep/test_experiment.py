@@ -7,7 +7,7 @@ from trials import Door, died
 from bench.errors import UsageError
 from bench.experiments.sweep import experiment
 from bench.experiments.sweep.experiment import LEAST_ROUNDS, forget, measure_trial
-from bench.experiments.sweep.trial import Point, PointTrial, Timed
+from bench.experiments.sweep.trial import Point, PointTrial, TimedPoint
 from bench.jobs.trial import attempt
 from bench.settings import Settings
 
@@ -17,7 +17,7 @@ TITLES = ["batch 16", "batch 64 = tokens 20", "batch 256", "tokens 40"]
 @pytest.fixture
 def door(monkeypatch):
     monkeypatch.setattr(experiment, "environment", lambda: ENVIRONMENT)
-    return Door(lambda trial: Timed(record=record(), samples={"before": 64, "after": 64}))
+    return Door(lambda trial: TimedPoint(record=record(), samples={"before": 64, "after": 64}))
 
 
 def test_each_point_is_measured_once_and_none_beside_another(door, tmp_path):
@@ -77,7 +77,7 @@ def test_both_loops_and_the_null_arm_are_timed_in_turns():
     assert {arm.factory for arm in found.record.arms.values()} == {"toys:plain", "toys:reading"}
     assert all(arm.starts and not arm.history for arm in found.record.arms.values())
     assert found.samples == {}  # toys do not say
-    assert Timed.model_validate_json(found.model_dump_json()) == found
+    assert TimedPoint.model_validate_json(found.model_dump_json()) == found
 
 
 def test_there_are_rounds_enough_for_an_interval_however_little_time_there_is():

@@ -3,7 +3,7 @@ import trials
 from records import record
 from sweeps import SETTINGS, measured, sweep
 
-from bench.experiments.sweep.trial import Measured, Point, PointTrial, Timed
+from bench.experiments.sweep.trial import Measured, Point, PointTrial, TimedPoint
 
 
 def points(*options, time_limit=60.0):
@@ -33,7 +33,7 @@ def test_a_trial_measures_the_point():
 
 def test_of_a_point_that_was_measured_there_is_a_record():
     (point,) = points({"a": 1})
-    found = Timed(record=record(), samples={"before": 1.0})
+    found = TimedPoint(record=record(), samples={"before": 1.0})
     made = Measured.of(point, trials.found(PointTrial.of(point), found, seconds=9.0))
     assert (made.ended, made.record, made.samples, made.seconds) == ("measured", found.record, found.samples, 9.0)
 
