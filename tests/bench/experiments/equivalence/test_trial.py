@@ -2,7 +2,7 @@ import pytest
 
 from bench import builtin
 from bench.errors import InvalidRecordError, UsageError
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.experiments.equivalence import trial
 from bench.experiments.equivalence.plan import Candidate
 from bench.experiments.equivalence.record import AgreementRecord, Equivalence
@@ -64,7 +64,7 @@ def test_what_only_moves_reads_must_be_the_same_bit_for_bit_on_a_cpu(monkeypatch
 
 def test_leaves_a_record_and_a_table(tmp_path):
     found = trial.agreement(settings(), candidates(settings()), batches=10)
-    files.leave(found, kinds.report, tmp_path)
+    files.leave(found, registry.report, tmp_path)
     names = ["equivalence.html", "equivalence.json", "equivalence.md"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     path = tmp_path / "equivalence.json"

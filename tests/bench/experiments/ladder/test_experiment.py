@@ -3,8 +3,8 @@ from ladders import dead, finding, ladder
 from records import ENVIRONMENT
 from trials import Door, died
 
-from bench.experiments import kinds
-from bench.experiments.ladder import climb as module
+from bench.experiments import registry
+from bench.experiments.ladder import experiment as module
 from bench.experiments.ladder import turns
 from bench.experiments.ladder.record import LadderLimits
 from bench.report import files
@@ -57,7 +57,7 @@ def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
     found.update(dict.fromkeys(found, dead("crashed: of something")))
     record = module.climb(ladder(), LadderLimits(rounds=4), tmp_path, run=door)
     assert (record.rounds, record.rounds_ended) == ((), None)
-    files.leave(record, kinds.report, tmp_path / "out")
+    files.leave(record, registry.report, tmp_path / "out")
     names = ["ladder.html", "ladder.json", "ladder.md"]  # and no picture
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
