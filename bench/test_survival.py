@@ -8,7 +8,7 @@ import pytest
 
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.experiments.run.measurement import Measurement
 from bench.report import files
 
@@ -28,7 +28,7 @@ def test_survival(
     counted: None,
 ) -> None:
     """Records what became of the loops; a loop that dies is a result and no failure of the test."""
-    wanted = options.survival(pytestconfig)
+    wanted = options.asked(pytestconfig)["survival"]
     if wanted == "none":
         pytest.skip("--survival none")
     whole = wanted == "full"
@@ -45,7 +45,7 @@ def test_survival(
     progress.stage(_STAGE)
     found = measurement.survive(plan, folder, pair.shown(plan), tell)
     if whole:
-        files.leave(found, kinds.report, folder)
+        files.leave(found, registry.report, folder)
     if pair.faults.must_happen:  # other loops need have no tape
         untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
         assert not untested, untested[0]

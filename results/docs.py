@@ -17,7 +17,7 @@ import typer
 
 from bench import builtin
 from bench.document import Document, write_whole
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.records.claims import report as claims
 from bench.records.claims.evidence import Evidence
 from bench.report import files, markdown, plots
@@ -46,7 +46,7 @@ def records() -> dict[Path, Document]:
     """Every record of these folders."""
     runs = RESULTS / "runs"  # a user's own
     found = (path for path in sorted(RESULTS.rglob("*.json")) if runs not in path.parents)
-    return {path: kinds.read(path) for path in found if not path.name.startswith("reference-")}
+    return {path: registry.read(path) for path in found if not path.name.startswith("reference-")}
 
 
 def pages(found: dict[Path, Document], reports: dict[Path, Report]) -> Iterator[tuple[Path, str]]:
@@ -78,7 +78,7 @@ def main(
 ) -> None:
     """Make the tables and pictures of the docs anew from their records."""
     found = records()
-    reports = {path: kinds.report(record) for path, record in found.items()}
+    reports = {path: registry.report(record) for path, record in found.items()}
     stale = [
         (path, text) for path, text in pages(found, reports) if not path.exists() or path.read_text("utf-8") != text
     ]

@@ -19,8 +19,11 @@ MAY_KNOW = {
     **dict.fromkeys(("timing", "report"), (*BASE, "loop", "machine", "settings", "jobs")),
     "hostsync": ("errors",),
     "hostsync.command": ("errors", "hostsync", "machine", "report"),
-    **{name: (*LOWER, *ALL_EXPERIMENTS[:place]) for place, name in enumerate(ALL_EXPERIMENTS)},
-    "experiments": (*LOWER, *ALL_EXPERIMENTS),
+    "experiments.experiment": LOWER,
+    **{
+        name: (*LOWER, "experiments.experiment", *ALL_EXPERIMENTS[:place]) for place, name in enumerate(ALL_EXPERIMENTS)
+    },
+    "experiments": (*LOWER, "experiments.experiment", *ALL_EXPERIMENTS),
     "pair": (*LOWER, "experiments"),
     "builtin": (*LOWER, "experiments", "pair", "seqgan", "baseline"),
     "records": (*LOWER, "experiments"),

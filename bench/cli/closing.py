@@ -12,7 +12,7 @@ from typing import Self, TextIO
 from rich.console import Console
 
 from bench.errors import UsageError
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.experiments.run.record import Record
 from bench.records import gate, references, report
 from bench.records.gate import Decision, Limits, Outcome
@@ -60,9 +60,9 @@ class Closing:
         """Leaves the record in a folder before anything else, and then what is made of it."""
         try:
             path = record.write(results)
-            return cls(record, files.beside(path, kinds.report(record)))
+            return cls(record, files.beside(path, registry.report(record)))
         except UsageError as error:
-            return cls(record, Output(kinds.report(record), (f"written: nothing: {error}",)), failed=True)
+            return cls(record, Output(registry.report(record), (f"written: nothing: {error}",)), failed=True)
 
     def judge(self, limits: tuple[Limits, Path | None] | None) -> int:
         """The exit code of the run; tells GitHub Actions of what the gate decides.

@@ -12,8 +12,10 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import closing, documents, experiments, options
+from bench.cli import closing, documents, options
+from bench.cli.experiments import command
 from bench.errors import InvalidRecordError, UsageError
+from bench.experiments import registry
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict, invalid
 from bench.hostsync.command.program import Program, output_to_stderr
@@ -33,6 +35,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+MAX_SLOWDOWN = options.MAX_SLOWDOWN_OPTION.but(default=f"{gates.MAX_SLOWDOWN:.0%}")
 
 RecordFile = Annotated[Path, typer.Argument(metavar="RECORD", help="A record: the .json of a run.")]
 
@@ -84,20 +88,10 @@ def history(
 @app.command()
 def gate(
     record: RecordFile,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            help="What ms/batch is held against: a record, or a folder in which `accept` has left one for this "
-            "machine. Default: the loop before, in the record itself."
-        ),
-    ] = None,
-    max_slowdown: Annotated[
-        str, typer.Option(metavar="PERCENT", help="More ms/batch than this is too much.")
-    ] = f"{gates.MAX_SLOWDOWN:.0%}",
-    max_syncs: Annotated[
-        float | None, typer.Option(min=0, help="Host syncs a batch allowed to the loop after.")
-    ] = None,
-    min_speedup: Annotated[float | None, typer.Option(min=0, help="Time before / time after that is wanted.")] = None,
+    reference: Annotated[Path | None, options.typed(options.REFERENCE)] = None,
+    max_slowdown: Annotated[str, options.typed(MAX_SLOWDOWN)] = MAX_SLOWDOWN.default,
+    max_syncs: Annotated[float | None, options.typed(options.MAX_SYNCS)] = None,
+    min_speedup: Annotated[float | None, options.typed(options.MIN_SPEEDUP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
     """Decide whether a record may pass; the exit code says it, and one line why.
@@ -110,7 +104,7 @@ def gate(
 
     Example: python -m bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
     """
-    limits = Limits(options.percentage("--max-slowdown", max_slowdown), max_syncs, min_speedup)
+    limits = Limits(MAX_SLOWDOWN.read(max_slowdown), max_syncs, min_speedup)
     try:
         judged = Record.read(record)
         held_against = None if reference is None else references.find(judged, reference)
@@ -203,8 +197,10 @@ def syncs(
     raise typer.Exit(found.exit_code)
 
 
-for command in (*documents.COMMANDS, *experiments.COMMANDS):
-    app.command()(command)
+for each in documents.COMMANDS:
+    app.command()(each)
+for experiment in registry.experiments():
+    app.command(experiment.command)(command(experiment))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,7 +13,7 @@ import typer
 
 from bench.document import write_whole
 from bench.errors import UsageError
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.report import markdown, terminal
 from bench.report.files import FORMATS, SUFFIXES
 from bench.report.report import Report
@@ -66,7 +66,7 @@ def report(
 
     python -m bench report results/runs/RECORD.json --into README.md --check
     """
-    found = kinds.report(kinds.read(record))
+    found = registry.report(registry.read(record))
     publish(found.only(table) if table else found, format, into, name, check)
 
 
@@ -89,7 +89,7 @@ def claims(
     from bench.records.claims import report as of_claims
     from bench.records.claims.evidence import Evidence
 
-    evidence = Evidence.of(map(kinds.read, records), (builtin.BEFORE, builtin.AFTER), builtin.FIXED)
+    evidence = Evidence.of(map(registry.read, records), (builtin.BEFORE, builtin.AFTER), builtin.FIXED)
     publish(of_claims.report(evidence), format, into, name, check)
 
 

@@ -1,129 +1,187 @@
-"""The options of `pytest bench/`, and what they must be."""
+"""The table of options: `pytest bench/` and the commands of `python -m bench` declare theirs from it."""
 
 from __future__ import annotations
 
-import math
+import inspect
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+import typer
 
 from bench import builtin
-from bench.cli.progress import STARTING
 from bench.errors import UsageError
-from bench.experiments.convergence.plan import EPOCHS
-from bench.experiments.ladder.record import LadderLimits
+from bench.experiments import registry
+from bench.experiments.experiment import (
+    STARTING,
+    Asked,
+    Choice,
+    ExistingFile,
+    Experiment,
+    Flag,
+    Folder,
+    Number,
+    Option,
+    Percent,
+    WholeNumber,
+)
 from bench.experiments.run.record import Record
-from bench.experiments.sweep.plan import Axis, parse_axes
 from bench.pair import Pair
 from bench.records.gate import MAX_SLOWDOWN, Limits
 from bench.settings import Settings
 
-
-def percentage(option: str, text: str) -> float:
-    """The share that a text such as `5%` or `2.5%` stands for.
-
-    The sign is wanted: whether a bare 5 or 0.05 is meant as 5% nobody can know.
-
-    Raises:
-        UsageError: it is no percentage, or not above zero; it names the option.
-    """
-    number, sign, rest = text.strip().partition("%")
-    try:
-        share = float(number) / 100
-    except ValueError:
-        share = float("nan")
-    if not sign or rest or not 0 < share < float("inf"):
-        raise UsageError(f"{option} {text!r}: must be a percentage above zero with its sign, such as 5%")
-    return share
-
-
-_SURVIVAL = ("short", "full", "none")
-
 _UTILISATION = 5.0
-
 _UTILISATION_OF = {"tiny": 1.0}
 """Seconds of undisturbed training, unless asked for otherwise; by preset where it is not the first."""
 
+DEFAULT_RESULTS = "results/runs"
+
+COMMON = (
+    Option("--preset", "size of the work: {presets}", default_words="by the device"),
+    Option("--batches", "batches of each loop in a round", WholeNumber(1), "10"),
+    Option(
+        "--precision",
+        "rounds go on until the interval of before/after is narrower than this",
+        Percent(),
+        "3%",
+        command_metavar="PERCENT",
+    ),
+    Option("--max-time", "or until so many seconds of rounds are over", Number(least=1), "120"),
+    Option("--rounds", "exactly so many rounds instead", WholeNumber(1)),
+    Option("--seed", "of weights, data and draws", WholeNumber(0), "0"),
+    Option("--script", "train on this script, CSV or JSON Lines, instead of synthetic lines", ExistingFile()),
+    Option("--before", "module:factory of the loop before", default=builtin.BEFORE, command_metavar="MODULE:FACTORY"),
+    Option("--after", "module:factory of the loop after", default=builtin.AFTER, command_metavar="MODULE:FACTORY"),
+)
+"""Options of the run and of commands."""
+
+OF_COMMANDS = (
+    Option("--workers", "processes at a time", WholeNumber(1), default_words="one a core; on a GPU, one"),
+    Option("--time-limit", "seconds for a run; one that takes longer is ended", Number(least=1)),
+)
+"""Options of several commands."""
+
+SURVIVAL = Option(
+    "--survival",
+    "faults that the loops are put through: short (a few, from one seed), none, or full: the whole matrix of faults, "
+    "seeds and protections, into RESULTS/survival-PRESET, where an interrupted one is gone on with",
+    Choice("short", "full", "none"),
+    "short",
+)
+
+UTILISATION = Option(
+    "--utilisation",
+    "watch each loop train for so long in a process of its own: utilisation, memory, power, clocks and copies of a "
+    "GPU, CPU time and memory without one; 0: do not",
+    Number(zero=True),
+    default_words=f"{_UTILISATION:g}; "
+    + ", ".join(f"{value:g} at preset {name}" for name, value in _UTILISATION_OF.items()),
+    metavar="SECONDS",
+)
+
+REQUIRE_GPU = Option(
+    "--require-gpu",
+    "end at once, with exit code 2, unless TensorFlow computes on a GPU: for runners that should have one",
+    Flag(),
+)
+
+RESULTS = Option("--results", "folder for records", Folder(), DEFAULT_RESULTS)
+
+REFERENCE = Option(
+    "--reference",
+    "hold ms/batch against this record, or the one that `accept` has left in this folder for this machine",
+    Folder(),
+    default_words="the loop before, of the same run",
+)
+MAX_SLOWDOWN_OPTION = Option(
+    "--max-slowdown",
+    "more ms/batch than this is too much",
+    Percent(),
+    default_words=f"{MAX_SLOWDOWN:.0%} in any gate",
+    command_metavar="PERCENT",
+)
+MAX_SYNCS = Option("--max-syncs", "host syncs a batch allowed to the loop after", Number(zero=True))
+MIN_SPEEDUP = Option("--min-speedup", "time before / time after that is wanted", Number())
+
+GATE = (REFERENCE, MAX_SLOWDOWN_OPTION, MAX_SYNCS, MIN_SPEEDUP)
+"""Limits for a run."""
+
 _PAIR: pytest.StashKey[Pair] = pytest.StashKey()
 
-DEFAULT_RESULTS = "results/runs"
+
+def of_run() -> tuple[Option, ...]:
+    """The options of `pytest bench/`, in order, without the gate's."""
+    switches = (each.switch.option for each in registry.experiments() if each.switch)
+    return (*COMMON, SURVIVAL, UTILISATION, *switches, REQUIRE_GPU, RESULTS)
+
+
+def of_command(experiment: Experiment) -> tuple[Option, ...]:
+    """The options of an experiment's command, in order."""
+    table, found = {option.name: option for option in (*COMMON, *OF_COMMANDS)}, []
+    for each in experiment.options:
+        name, changes = each if isinstance(each, tuple) else (each, {})
+        found.append(name if isinstance(name, Option) else table[name].but(**changes))
+    return tuple(found)
+
+
+def words(option: Option) -> str:
+    """An option's help, filled in."""
+    return option.help.format(presets=", ".join(builtin.PRESETS), axes=", ".join(builtin.AXES))
+
+
+# For pytest
 
 
 def add(parser: pytest.Parser) -> None:
     """Declares the options. All are texts: what is wrong with one is said by `check`, in one line."""
     group = parser.getgroup("bench", "comparing two training loops")
-    group.addoption("--preset", help=f"size of the work: {', '.join(builtin.PRESETS)} (default: by the device)")
-    group.addoption("--batches", default="10", help="batches of each loop in a round (default: 10)")
-    group.addoption(
-        "--precision",
-        default="3%",
-        help="rounds go on until the interval of before/after is narrower than this (default: 3%%)",
-    )
-    group.addoption("--max-time", default="120", help="or until so many seconds of rounds are over (default: 120)")
-    group.addoption("--rounds", help="exactly so many rounds instead")
-    group.addoption("--seed", default="0", help="of weights, data and draws (default: 0)")
-    group.addoption("--script", help="train on this script, CSV or JSON Lines, instead of synthetic lines")
-    group.addoption(
-        "--before", default=builtin.BEFORE, help=f"module:factory of the loop before (default: {builtin.BEFORE})"
-    )
-    group.addoption(
-        "--after", default=builtin.AFTER, help=f"module:factory of the loop after (default: {builtin.AFTER})"
-    )
-    group.addoption(
-        "--survival",
-        default="short",
-        help="faults that the loops are put through: short (a few, from one seed), none, or full: the whole matrix of "
-        "faults, seeds and protections, into RESULTS/survival-PRESET, where an interrupted one is gone on with "
-        "(default: short)",
-    )
-    group.addoption(
-        "--utilisation",
-        metavar="SECONDS",
-        help="watch each loop train for so long in a process of its own: utilisation, memory, power, clocks and copies "
-        f"of a GPU, CPU time and memory without one; 0: do not (default: {_UTILISATION:g}; "
-        f"{', '.join(f'{value:g} at preset {name}' for name, value in _UTILISATION_OF.items())})",
-    )
-    group.addoption(
-        "--profile",
-        action="store_true",
-        help="trace a stretch of each loop, for TensorBoard, and say where its time goes, into RESULTS/profile-PRESET",
-    )
-    group.addoption(
-        "--sweep",
-        action="append",
-        metavar="AXIS=VALUES",
-        help=f"measure both loops at these sizes as well, such as batch=16,64,256; may be repeated, one axis each "
-        f"({', '.join(builtin.AXES)}; of other loops, an option of theirs), the rounds of all sizes taking --max-time "
-        "seconds together; into RESULTS/sweep-PRESET, where an interrupted one is gone on with",
-    )
-    group.addoption(
-        "--ladder",
-        action="store_true",
-        help="time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
-        "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
-    )
-    group.addoption(
-        "--convergence",
-        metavar="SEEDS",
-        help=f"train both loops for {EPOCHS} epochs from so many seeds as well, and see which learns better, into "
-        "RESULTS/convergence-PRESET, where an interrupted one is gone on with",
-    )
-    group.addoption(
-        "--require-gpu",
-        action="store_true",
-        help="end at once, with exit code 2, unless TensorFlow computes on a GPU: for runners that should have one",
-    )
-    group.addoption("--results", default=DEFAULT_RESULTS, help=f"folder for records (default: {DEFAULT_RESULTS})")
-    gate = parser.getgroup(
+    for option in of_run():
+        _declare(group, option)
+    gate_group = parser.getgroup(
         "bench gate",
         "a limit for the run; the exit code says whether it was kept: "
         "0 yes, 1 no, 2 wrong use, 3 the run cannot tell, 4 the run is invalid",
     )
-    gate.addoption("--reference", help="hold ms/batch against this record, or this folder's record for this machine")
-    gate.addoption("--max-slowdown", help="more ms/batch than this is too much (default, in any gate: 5%%)")
-    gate.addoption("--max-syncs", help="host syncs a batch allowed to the loop after")
-    gate.addoption("--min-speedup", help="time before / time after that is wanted")
+    for option in GATE:
+        _declare(gate_group, option)
+
+
+def _declare(group: Any, option: Option) -> None:
+    default = option.default_words if option.default is None else option.default
+    said = f" (default: {default})" if default else ""
+    how: dict[str, Any] = {"help": (words(option) + said).replace("%", "%%")}
+    if isinstance(option.kind, Flag):
+        how["action"] = "store_true"
+    else:
+        how["default"] = option.default
+        if option.repeated:
+            how["action"] = "append"
+        if option.metavar:
+            how["metavar"] = option.metavar
+    group.addoption(option.name, **how)
+
+
+def asked(config: pytest.Config) -> Asked:
+    """The values of all options of a run, by their keys.
+
+    Raises:
+        UsageError: a text stands for none.
+    """
+    return {option.key: option.read(config.getoption(option.key)) for option in (*of_run(), *GATE)}
+
+
+def asked_of(config: pytest.Config, experiment: Experiment) -> Asked | None:
+    """The values of an experiment's options in a run; None where it is not asked for.
+
+    What the run and the experiment's command both have is as the run has it.
+    """
+    found = asked(config)
+    value = found[experiment.switch.option.key] if experiment.switch else None
+    if not value:
+        return None
+    return {**defaults(experiment), **found, **experiment.in_run(value)}
 
 
 def check(config: pytest.Config) -> None:
@@ -132,43 +190,19 @@ def check(config: pytest.Config) -> None:
     Raises:
         UsageError: an option is wrong; it says which and how.
     """
-    for name, least in (("batches", 1), ("rounds", 1), ("seed", 0), ("convergence", 1)):
-        _whole_number(config, name, least)
-    _number(config, "max_time")
-    survival(config)
-    utilisation(config, "")
-    percentage("--precision", config.getoption("precision"))
+    found = asked(config)
     gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
         raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
-    option, script = config.getoption, config.getoption("script")
-    if script and not Path(script).is_file():
-        raise UsageError(f"script {script}: no such file")
-    loops = pair(config)
-    loops.check(option("preset"), int(option("seed")), _loop_options(config))
-    if axes := sweep(config):
-        loops.sweep(_settings(config, option("preset") or "paper"), axes)
-    _writable(results(config))
+    loops, options = pair(config), loop_options(found)
+    loops.check(found["preset"], found["seed"], options)
+    for experiment in registry.experiments():
+        wanted = asked_of(config, experiment)
+        if wanted is not None:
+            experiment.check(loops, wanted, options)
+            experiment.prepare(loops, settings_of(wanted, found["preset"] or "paper"), wanted)
+    _writable(found["results"])
     _has_gpu(config)
-
-
-def settings(config: pytest.Config) -> Settings:
-    """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
-    return _settings(config, config.getoption("preset") or builtin.default_preset())
-
-
-def _settings(config: pytest.Config, preset: str) -> Settings:
-    return Settings(
-        before=config.getoption("before"),
-        after=config.getoption("after"),
-        preset=preset,
-        seed=int(config.getoption("seed")),
-        batches=int(config.getoption("batches")),
-        rounds=None if config.getoption("rounds") is None else int(config.getoption("rounds")),
-        precision=percentage("--precision", config.getoption("precision")),
-        max_time=_number(config, "max_time"),
-        options=_loop_options(config),
-    )
 
 
 def pair(config: pytest.Config) -> Pair:
@@ -179,16 +213,10 @@ def pair(config: pytest.Config) -> Pair:
     return found
 
 
-def survival(config: pytest.Config) -> str:
-    """Which faults: `short`, `full` or `none`.
-
-    Raises:
-        UsageError: none of them.
-    """
-    wanted = str(config.getoption("survival"))
-    if wanted not in _SURVIVAL:
-        raise UsageError(f"--survival {wanted!r}: must be one of {', '.join(_SURVIVAL)}")
-    return wanted
+def settings(config: pytest.Config) -> Settings:
+    """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
+    found = asked(config)
+    return settings_of(found, found["preset"] or builtin.default_preset())
 
 
 def utilisation(config: pytest.Config, preset: str) -> float:
@@ -197,28 +225,13 @@ def utilisation(config: pytest.Config, preset: str) -> float:
     Raises:
         UsageError: not a number, or a negative one.
     """
-    if config.getoption("utilisation") is None:
-        return _UTILISATION_OF.get(preset, _UTILISATION)
-    return _number(config, "utilisation", zero=True)
-
-
-def sweep(config: pytest.Config) -> tuple[Axis, ...]:
-    """Which sizes of the work both loops are measured at; none unless asked for.
-
-    Raises:
-        UsageError: a text is no axis and its values.
-    """
-    texts = config.getoption("sweep")
-    if not texts:
-        return ()
-    axes = pair(config).axes
-    return parse_axes(texts, tuple(axes.options) if axes else None)
+    value = UTILISATION.read(config.getoption("utilisation"))
+    return _UTILISATION_OF.get(preset, _UTILISATION) if value is None else float(value)
 
 
 def is_gated(config: pytest.Config) -> bool:
     """Whether the run must keep to anything."""
-    names = ("reference", "max_slowdown", "max_syncs", "min_speedup")
-    return any(config.getoption(name) is not None for name in names)
+    return any(config.getoption(option.key) is not None for option in GATE)
 
 
 def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
@@ -228,71 +241,10 @@ def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
         UsageError: an option is wrong.
         InvalidRecordError: the reference is a file without a whole record.
     """
-    option = config.getoption
-    reference = None if option("reference") is None else Path(option("reference"))
+    reference, slowdown, syncs, speedup = (option.read(config.getoption(option.key)) for option in GATE)
     if reference is not None and not reference.is_dir():
         Record.read(reference)
-    slowdown = option("max_slowdown")
-    limits = Limits(
-        MAX_SLOWDOWN if slowdown is None else percentage("--max-slowdown", slowdown),
-        None if option("max_syncs") is None else _number(config, "max_syncs", zero=True),
-        None if option("min_speedup") is None else _number(config, "min_speedup"),
-    )
-    return limits, reference
-
-
-def timing_seconds(config: pytest.Config, a_batch: float) -> float:
-    """Roughly how long the rounds will take, when one batch of all loops takes `a_batch`."""
-    rounds = config.getoption("rounds")
-    return _number(config, "max_time") if rounds is None else int(rounds) * int(config.getoption("batches")) * a_batch
-
-
-def survival_seconds(config: pytest.Config) -> float:
-    """Roughly how long the runs with faults will take, on two cores at preset tiny."""
-    return {"short": 40.0, "none": 0.0, "full": 3600.0}[survival(config)]
-
-
-def utilisation_seconds(config: pytest.Config) -> float:
-    """Roughly how long that will take, starting the processes and warming the loops up with it."""
-    seconds = utilisation(config, config.getoption("preset") or "")
-    return 2 * (STARTING + 1.5 * seconds) if seconds else 0.0
-
-
-def is_profiled(config: pytest.Config) -> bool:
-    """Whether stretches of the loops are traced."""
-    return bool(config.getoption("profile"))
-
-
-def profile_seconds(config: pytest.Config) -> float:
-    """Roughly how long that will take, at preset paper on two cores."""
-    return 60.0 if is_profiled(config) else 0.0
-
-
-def sweep_seconds(config: pytest.Config) -> float:
-    """Roughly how long the sizes of a sweep will take: rounds, and starting a process for each."""
-    points = sum(len(axis.values) for axis in sweep(config))
-    return (points * STARTING + _number(config, "max_time")) if points else 0.0
-
-
-def convergence_seeds(config: pytest.Config) -> int:
-    """From how many seeds both loops are trained to see how well they learn; none unless asked for."""
-    return int(config.getoption("convergence") or 0)
-
-
-def convergence_seconds(config: pytest.Config) -> float:
-    """Roughly how long that will take, on two cores at preset tiny."""
-    return 60.0 * convergence_seeds(config)
-
-
-def ladder_limits(config: pytest.Config) -> LadderLimits:
-    """How long the rungs of the ladder are timed."""
-    rounds = config.getoption("rounds")
-    return LadderLimits(rounds=None if rounds is None else int(rounds), max_time=_number(config, "max_time"))
-
-
-def ladder_seconds(config: pytest.Config) -> float:
-    """Roughly how long the ladder will take, on two cores at preset paper."""
-    return 800.0 + timing_seconds(config, 1.0) if config.getoption("ladder") else 0.0
+    return Limits(MAX_SLOWDOWN if slowdown is None else slowdown, syncs, speedup), reference
 
 
 def results(config: pytest.Config) -> Path:
@@ -300,28 +252,22 @@ def results(config: pytest.Config) -> Path:
     return Path(config.getoption("results"))
 
 
-def _loop_options(config: pytest.Config) -> dict[str, str]:
-    """What a factory finds in the options of its LoopSpec."""
-    script = config.getoption("script")
-    return {"script": script} if script else {}
+def timing_seconds(config: pytest.Config, a_batch: float) -> float:
+    """Roughly how long the rounds will take, when one batch of all loops takes `a_batch`."""
+    found = asked(config)
+    rounds = found["rounds"]
+    return float(found["max_time"] if rounds is None else rounds * found["batches"] * a_batch)
 
 
-def _whole_number(config: pytest.Config, name: str, least: int) -> None:
-    text = config.getoption(name)
-    if text is not None and (not text.isdecimal() or int(text) < least):
-        raise UsageError(f"--{name} {text!r}: must be a whole number of at least {least}")
+def survival_seconds(config: pytest.Config) -> float:
+    """Roughly how long the runs with faults will take, on two cores at preset tiny."""
+    return {"short": 40.0, "none": 0.0, "full": 3600.0}[asked(config)["survival"]]
 
 
-def _number(config: pytest.Config, name: str, zero: bool = False) -> float:
-    text = config.getoption(name)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (value > 0 or (zero and value == 0)) or math.isinf(value):
-        least = "of at least zero" if zero else "above zero"
-        raise UsageError(f"--{name.replace('_', '-')} {text!r}: must be a number {least}")
-    return value
+def utilisation_seconds(config: pytest.Config) -> float:
+    """Roughly how long that will take, starting the processes and warming the loops up with it."""
+    seconds = utilisation(config, config.getoption("preset") or "")
+    return 2 * (STARTING + 1.5 * seconds) if seconds else 0.0
 
 
 def _has_gpu(config: pytest.Config) -> None:
@@ -340,3 +286,69 @@ def _writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise UsageError(f"--results {folder}: cannot be written ({error.strerror})") from None
+
+
+# For commands
+
+
+def typed(option: Option) -> Any:
+    """An option as Typer has it in an annotation."""
+    said = words(option)
+    said = f"{said[0].upper()}{said[1:]}."
+    if option.default is None and option.default_words:
+        said = f"{said} Default: {option.default_words}."
+    how: dict[str, Any] = {"help": said, "metavar": option.command_metavar or option.metavar}
+    if isinstance(option.kind, WholeNumber | Number):
+        how["min"] = option.kind.least
+    return typer.Option(option.name, *option.also, **how)
+
+
+def signature(options: Iterable[Option]) -> inspect.Signature:
+    """The signature of a command with some options, from which Typer makes its interface."""
+    return inspect.Signature([_parameter(option) for option in options])
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    kind: Any = {WholeNumber: int, Number: float, Flag: bool, Folder: Path, ExistingFile: Path}.get(
+        type(option.kind), str
+    )
+    default: Any = option.default
+    if isinstance(option.kind, Flag):
+        default = False
+    elif option.repeated:
+        kind = list[str] | None
+    elif default is None:
+        kind = kind | None
+    return inspect.Parameter(
+        option.key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typed(option)]
+    )
+
+
+def defaults(experiment: Experiment) -> dict[str, Any]:
+    """The values of an experiment's options where none is given."""
+    return {
+        option.key: False if isinstance(option.kind, Flag) else option.read(option.default)
+        for option in of_command(experiment)
+    }
+
+
+# For both
+
+
+def loop_options(found: Mapping[str, Any]) -> dict[str, str]:
+    """What a factory finds in the options of its LoopSpec."""
+    return {"script": found["script"]} if found["script"] else {}
+
+
+def settings_of(found: Asked, preset: str) -> Settings:
+    """The settings that values of options stand for; what there is no option of has its default."""
+    names = ("rounds", "precision", "max_time")
+    return Settings(
+        before=found["before"],
+        after=found["after"],
+        preset=preset,
+        seed=found.get("seed", 0),
+        batches=found.get("batches", 1),
+        options=loop_options(found),
+        **{name: found[name] for name in names if found.get(name) is not None},
+    )

@@ -21,8 +21,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-# Rough seconds at preset paper on two cores, by which the display shares out the work.
-STARTING, BATCH_OF_ALL = 9.0, 0.15
+BATCH_OF_ALL = 0.15
+"""Rough seconds for a batch of all timed loops at preset paper on two cores: the display shares out the work by it."""
 
 
 class Stopwatch:

@@ -14,8 +14,10 @@ import pytest
 from rich.console import Console
 
 from bench.cli import options
-from bench.cli.progress import BATCH_OF_ALL, STARTING, ProgressDisplay
+from bench.cli.progress import BATCH_OF_ALL, ProgressDisplay
 from bench.errors import InvalidRecordError, UsageError
+from bench.experiments import registry
+from bench.experiments.experiment import STARTING
 from bench.machine import gpu
 
 if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
@@ -62,8 +64,6 @@ Show = Callable[[Console], None]
 
 AtEnd = Callable[[Show], None]
 
-_NO_SIZES = "no --sweep: it names an axis and its values, such as --sweep batch=16,64,256"
-
 _SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
 
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
@@ -88,10 +88,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "watches_loops: a test of which --utilisation says whether it runs and for how long"
     )
-    config.addinivalue_line("markers", "is_profile: a test that takes time with --profile only")
-    config.addinivalue_line("markers", "has_seeds: a test that takes time with --convergence only")
-    config.addinivalue_line("markers", "has_sizes: a test of which --sweep says whether it runs and for how long")
-    config.addinivalue_line("markers", "climbs_ladder: a test whose length --ladder says")
+    config.addinivalue_line(
+        "markers", "is_experiment(name): a test of which the experiment's option says whether it runs and for how long"
+    )
     config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
 
 
@@ -103,31 +102,40 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         _exit(error)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Says how long what depends on options will take; all of the timing is in the first test that reports it.
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Has `-k` know the test of an experiment as `test_NAME` too."""
+    if mark := item.get_closest_marker("is_experiment"):
+        item.extra_keyword_matches.add(f"test_{mark.args[0]}")
 
-    The ladder comes last: it fills the process with loops, beside which the comparison should not be timed.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("climbs_ladder") is not None)
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Says how long what depends on options will take; all of the timing is in the first test that reports it."""
+    items.sort(key=_place)
     for item in items:
         if item.get_closest_marker("has_faults"):
             item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
         if item.get_closest_marker("watches_loops"):
             item.add_marker(pytest.mark.takes(options.utilisation_seconds(config)))
             item.add_marker(pytest.mark.skipif(not options.utilisation_seconds(config), reason="--utilisation 0"))
-        if item.get_closest_marker("is_profile"):
-            item.add_marker(pytest.mark.takes(options.profile_seconds(config)))
-        if item.get_closest_marker("has_seeds"):
-            item.add_marker(pytest.mark.takes(options.convergence_seconds(config)))
-        if item.get_closest_marker("has_sizes"):
-            item.add_marker(pytest.mark.takes(options.sweep_seconds(config)))
-            item.add_marker(pytest.mark.skipif(not options.sweep(config), reason=_NO_SIZES))
-        if item.get_closest_marker("climbs_ladder"):
-            item.add_marker(pytest.mark.takes(options.ladder_seconds(config)))
+        if mark := item.get_closest_marker("is_experiment"):
+            experiment = registry.experiment(mark.args[0])
+            asked = options.asked_of(config, experiment)
+            if asked is not None:
+                item.add_marker(pytest.mark.takes(experiment.seconds(asked)))
+            elif experiment.switch:
+                item.add_marker(pytest.mark.skip(reason=experiment.switch.without))
     for item in items:
         if item.get_closest_marker("reports_rounds"):
             item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
             break
+
+
+def _place(item: pytest.Item) -> int:
+    """Where a test must come among the others; see Switch."""
+    mark = item.get_closest_marker("is_experiment")
+    switch = registry.experiment(mark.args[0]).switch if mark else None
+    return switch.place if switch else 0
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

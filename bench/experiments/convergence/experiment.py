@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench.experiments.convergence.plan import ConvergencePlan
+from bench.experiments.convergence.plan import EPOCHS, TIME_LIMIT, ConvergencePlan
 from bench.experiments.convergence.record import ConvergenceRecord
+from bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, Switch, WholeNumber
+from bench.jobs import pool
 from bench.jobs.gather import Run, gather, in_processes
 from bench.machine.environment import environment
+from bench.settings import ARMS, Settings
 
 
 def converge(
@@ -33,3 +37,78 @@ def converge(
     here = environment()
     results = gather(plan.trials(), folder / "trials", environment=here, workers=workers, progress=progress, run=run)
     return ConvergenceRecord.of(plan, results, here)
+
+
+class ConvergenceExperiment(Experiment):
+    """Train both loops from several seeds, and see which learns better: quality over the batches, with a verdict.
+
+    A loop says how good it is in evaluate() -> {name: number}, ↓ or ↑ at the end of a name for the better way. The
+    built-in loops begin with the same pre-trained networks, and are rated at one temperature whatever they train at:
+    by the oracle's NLL of generated lines, or on a script by BLEU and self-BLEU, and by the NLL of held-out lines.
+    A third, the loop after at a fixed temperature, tells what annealing does from what all the rest does.
+
+    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
+    command goes on with the rest.
+
+    Examples: python -m bench converge --seeds 10
+
+    python -m bench converge --preset paper --script hamlet.csv --seeds 5 --out runs/hamlet
+
+    python -m bench converge --before my.old:make --after my.new:make --every 100
+    """
+
+    name = "convergence"
+    command = "converge"
+    options = (
+        "--before",
+        "--after",
+        ("--preset", {"default": "tiny"}),
+        "--script",
+        Option("--seeds", "runs of each loop; an interval needs 2, and is wide below 5", WholeNumber(1), "5"),
+        Option("--epochs", "to train; quality is looked at after each", WholeNumber(1), str(EPOCHS)),
+        Option("--every", "batches of an epoch", WholeNumber(1), default_words="what the loop says in describe()"),
+        Option("--seed", "the first one", WholeNumber(0), "0"),
+        Option(
+            "--out",
+            "folder for the runs, the record, tables and plot",
+            Folder(),
+            default_words="results/runs/convergence-PRESET",
+        ),
+        "--workers",
+        ("--time-limit", {"default": str(TIME_LIMIT)}),
+    )
+    shares_gpu = True
+    stage = "both loops from several seeds, each in a process of its own"
+    switch = Switch(
+        Option(
+            "--convergence",
+            f"train both loops for {EPOCHS} epochs from so many seeds as well, and see which learns better, into "
+            "RESULTS/convergence-PRESET, where an interrupted one is gone on with",
+            WholeNumber(1),
+            metavar="SEEDS",
+        ),
+        without="takes long: --convergence was not given",
+    )
+
+    def in_run(self, value: int) -> dict[str, Any]:
+        """See Experiment."""
+        return {"seeds": value}
+
+    def seconds(self, asked: Asked) -> float:
+        """At preset tiny."""
+        return 60.0 * float(asked["seeds"])
+
+    def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Parts:
+        """See Experiment."""
+        plan = pair.convergence(settings, asked["seeds"], asked["epochs"], asked["every"])
+        plan = plan.model_copy(update={"time_limit": asked["time_limit"]})
+        checks = {arm.factory: arm.check for arm in pair.arms}
+        for loop in plan.loops.values():
+            if check := checks.get(loop.factory):
+                check(plan.preset, settings.seed, loop.options)
+        workers = asked["workers"]
+        return Parts(len(plan.trials()), lambda folder, done: converge(plan, folder, workers or pool.workers(), done))
+
+    def flaw(self, record: ConvergenceRecord) -> str:
+        """See Experiment."""
+        return f"no run came to its end: {record.courses[ARMS[0]][0].flaw}" if record.is_empty else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +22,6 @@ from bench.machine.environment import environment
 from bench.settings import ARMS, Settings
 from bench.timing import clock
 from bench.timing.clock import start, warm_up_tensorflow
-
-BATCHES = 50
-"""In a stretch: a whole window of loops that train several batches in one call."""
 
 _WARM_UP = 2  # stretches
 _RUNS = Path("plugins", "profile")  # where TensorBoard looks, below a folder of its --logdir
@@ -134,11 +130,6 @@ def trace(loop: TrainingLoop, batches: int, folder: Path, every_op: bool = False
             for run in (Path(unfinished.name) / _RUNS).iterdir():
                 run.replace(folder / _RUNS / run.name)
     return found, took
-
-
-def traces(folder: Path) -> str:
-    """How to look at the traces in a folder."""
-    return f"traces: tensorboard --logdir {shlex.quote(str(folder))}   (its page Profile needs: pip install xprof)"
 
 
 def run_traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) -> Timed:

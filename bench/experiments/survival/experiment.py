@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, WholeNumber
 from bench.experiments.survival import outcome
-from bench.experiments.survival.plan import SurvivalPlan
+from bench.experiments.survival.plan import SurvivalPlan, canonical
 from bench.experiments.survival.record import SurvivalRecord
+from bench.jobs import pool
 from bench.jobs.gather import Run, gather, in_processes
 from bench.machine.environment import environment
+from bench.settings import ARMS, Settings
 
 
 def survive(
@@ -36,3 +40,51 @@ def survive(
     here = environment()
     results = gather(plan.trials(), folder / "trials", environment=here, workers=workers, progress=progress, run=run)
     return outcome.record(plan, results, here, shown)
+
+
+class SurvivalExperiment(Experiment):
+    """Put both loops through gradients that explode, and through worse, and tabulate which lives.
+
+    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
+    command goes on with the rest.
+
+    A fault is nan, inf or scale=FACTOR, and what differs from the defaults of: in=gradients (or weights,
+    learning_rate, module:function(argument), or method(argument) of the loop), target=all (or part of the variables'
+    names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0.
+
+    Examples: python -m bench survive --out runs/survival
+
+    python -m bench survive --before my.old:make --after my.new:make --fault nan --fault scale=1e4,target=encoder
+    """
+
+    name = "survival"
+    command = "survive"
+    options = (
+        "--before",
+        "--after",
+        ("--preset", {"default": "tiny"}),
+        "--script",
+        Option("--seeds", "runs of each loop with each fault", WholeNumber(1), "10"),
+        Option(
+            "--fault",
+            "this fault and no others; may be repeated",
+            default_words="the matrix",
+            metavar="FAULT",
+            repeated=True,
+        ),
+        Option("--epochs", "and so many epochs of each loop without any fault", WholeNumber(0), "0"),
+        Option("--out", "folder for the trials, the record, tables and plots", Folder(), "results/runs/survival"),
+        "--workers",
+        ("--time-limit", {"default": "300"}),
+    )
+
+    def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Parts:
+        """See Experiment."""
+        plan = pair.survival(settings, asked["seeds"], asked["epochs"])
+        plan = plan.model_copy(update={"time_limit": asked["time_limit"]})
+        if asked["fault"]:
+            plan = plan.only(canonical(asked["fault"]), ARMS)
+        workers, shown = asked["workers"], pair.shown(plan)
+        return Parts(
+            len(plan.trials()), lambda folder, done: survive(plan, folder, workers or pool.workers(), shown, done)
+        )

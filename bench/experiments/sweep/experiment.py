@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UsageError
-from bench.experiments.sweep.plan import Sweep
+from bench.experiments.experiment import STARTING, Asked, Experiment, Folder, Number, Option, Parts, Switch
+from bench.experiments.sweep.plan import TIME_LIMIT, Axis, Sweep, parse_axes
 from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured, PointTrial, TimedPoint
 from bench.jobs.gather import Run, gather, in_processes
 from bench.jobs.trial import CrashError
 from bench.machine import gpu
 from bench.machine.environment import environment
-from bench.settings import ARMS
+from bench.settings import ARMS, Settings
 
 POINTS = "points"
 
@@ -75,3 +77,96 @@ def measure_trial(trial: PointTrial) -> TimedPoint:
     # The histories have been looked at, and are longer than all the rest.
     arms = {arm: record.arms[arm].model_copy(update={"history": {}}) for arm in ARMS}
     return TimedPoint(record=record.model_copy(update={"arms": arms}), samples=measurement.samples_per_batch)
+
+
+class SweepExperiment(Experiment):
+    """Measure what a batch costs both loops as the work grows: ms/batch and tokens a second.
+
+    Each axis is varied alone, with all else as the preset has it. Each point is a process of its own, so that one
+    that runs out of memory is a result, and at least twelve interleaved rounds of both loops and the null arm. Ctrl-C
+    loses the point in hand: the same command goes on with the rest. Exit code 1: no point could be measured.
+
+    Axes of the built-in loops: batch, tokens (a line), vocabulary, hidden (units of the LSTM), d_steps (discriminator
+    updates a batch). For other loops, the name of an option: a factory finds it in its LoopSpec's options.
+
+    Examples: python -m bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
+
+    python -m bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
+    """
+
+    name = command = "sweep"
+    _axes = Option(
+        "--sweep",
+        "an axis and the values that it takes, such as batch=16,64,256; may be repeated, one axis each",
+        metavar="AXIS=VALUES",
+        repeated=True,
+        also=("--axis",),
+    )
+    options = (
+        _axes,
+        "--before",
+        "--after",
+        "--preset",
+        "--script",
+        "--seed",
+        "--batches",
+        ("--rounds", {"help": "exactly so many rounds of each point"}),
+        "--precision",
+        Option(
+            "--max-time", "or until so many seconds of rounds are over, all points together", Number(least=1), "600"
+        ),
+        Option(
+            "--time-limit",
+            "seconds for a point with all that it takes; a longer one is ended",
+            Number(least=1),
+            str(TIME_LIMIT),
+        ),
+        Option("--out", "folder for the points, the record, tables and plots", Folder(), "results/runs/sweep"),
+    )
+    stage = "both loops at several sizes, each in a process of its own"
+    parts = "points"
+    redraws = 1.0
+    switch = Switch(
+        _axes.but(
+            help="measure both loops at these sizes as well, such as batch=16,64,256; may be repeated, one axis each "
+            "({axes}; of other loops, an option of theirs), the rounds of all sizes taking --max-time seconds "
+            "together; into RESULTS/sweep-PRESET, where an interrupted one is gone on with",
+            also=(),
+        ),
+        without="no --sweep: it names an axis and its values, such as --sweep batch=16,64,256",
+        place=1,
+        with_run=True,
+    )
+
+    def seconds(self, asked: Asked) -> float:
+        """Rounds, and starting a process for each point."""
+        points = sum(len(axis.values) for axis in parse_axes(asked["sweep"], None))
+        return float(points * STARTING + asked["max_time"])
+
+    def check(self, pair: Any, asked: Asked, options: Mapping[str, Any]) -> None:
+        """See Experiment."""
+        _along(pair, asked)
+        super().check(pair, asked, options)
+
+    def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Parts:
+        """See Experiment."""
+        plan = pair.sweep(settings, _along(pair, asked), asked["time_limit"])
+        return Parts(len(plan.distinct()), lambda folder, done: sweep(plan, folder, done))
+
+    def titled(self, title: str) -> tuple[str, str]:
+        """See Experiment."""
+        return f"{self.stage}; measured: {title}", ""
+
+    def tidy(self, folder: Path) -> None:
+        """See Experiment."""
+        forget(folder)
+
+    def flaw(self, record: SweepRecord) -> str:
+        """See Experiment."""
+        failed = [found.why for found in record.measured.values() if found.record is None]
+        return f"no size could be measured: {failed[0]}" if len(failed) == len(record.measured) else ""
+
+
+def _along(pair: Any, asked: Asked) -> tuple[Axis, ...]:
+    """The axes that are asked for."""
+    return parse_axes(asked["sweep"] or (), tuple(pair.axes.options) if pair.axes else None)

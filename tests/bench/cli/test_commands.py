@@ -483,7 +483,7 @@ def test_sweep_refuses_in_one_line_and_before_anything_slow(run, swept, argument
 @pytest.fixture
 def climbed(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.ladder import climb
+    from bench.experiments.ladder import experiment
 
     asked = {}
 
@@ -495,7 +495,7 @@ def climbed(monkeypatch):
         return ladder_record()
 
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    monkeypatch.setattr(climb, "climb", pretend)
+    monkeypatch.setattr(experiment, "climb", pretend)
     return asked
 
 
@@ -555,8 +555,8 @@ def agreed(monkeypatch):
 
     asked = {"equal": True}
 
-    def pretend(settings, every_rung, batches, tell):
-        asked.update(settings=settings, every_rung=every_rung, batches=batches)
+    def pretend(settings, candidates, batches, tell):
+        asked.update(settings=settings, candidates=candidates, batches=batches)
         if asked.get("interrupt"):
             raise KeyboardInterrupt
         tell("after")
@@ -581,13 +581,13 @@ def test_equivalence_says_it_with_its_exit_code(run, agreed, tmp_path, equal, co
         "equivalence.json",
         "equivalence.md",
     ]
-    assert (agreed["settings"].seed, agreed["every_rung"], agreed["batches"]) == (2, False, 60)
+    assert (agreed["settings"].seed, len(agreed["candidates"]), agreed["batches"]) == (2, 1, 60)
 
 
 def test_equivalence_writes_only_where_it_is_told_to(run, agreed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = run("equivalence", "--preset", "tiny", "--every-rung")
-    assert (code, agreed["every_rung"]) == (0, True)
+    assert (code, len(agreed["candidates"])) == (0, 19)
     assert "written" not in out
     assert list(tmp_path.iterdir()) == []
 

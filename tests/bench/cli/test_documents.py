@@ -6,7 +6,7 @@ from everykind import RECORDS
 from ladders import ladder_record
 from records import record
 
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.report import markdown
 
 FIRST, LAST = markdown.markers("run")
@@ -26,7 +26,7 @@ def page(tmp_path):
     return page
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_a_record_of_any_kind_is_shown(run, tmp_path, kind):
     code, out, err = run("report", RECORDS[kind]().write_as(tmp_path / "r.json"))
     assert (code, err) == (0, "")

@@ -1,12 +1,10 @@
-"""The question of bench/test_convergence.py, asked as users ask it."""
+"""The question of bench/test_experiments.py, asked as users ask it."""
 
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
-from bench.cli import options
 from bench.experiments.convergence.record import ConvergenceRecord
 
 ROOT = Path(__file__).parents[3]
@@ -43,10 +41,3 @@ def test_wrong_or_no_seeds(tmp_path):
     assert wrong.returncode == 2
     assert "--convergence 'many': must be a whole number of at least 1" in wrong.stdout + wrong.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def test_it_takes_no_time_unless_it_is_asked_for():
-    def seconds(convergence):
-        return options.convergence_seconds(types.SimpleNamespace(getoption=lambda name: convergence))
-
-    assert (seconds(None), seconds("3")) == (0, 180.0)

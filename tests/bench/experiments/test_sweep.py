@@ -1,16 +1,12 @@
-"""The question of bench/test_sweep.py, asked as users ask it."""
+"""The question of bench/test_experiments.py, asked as users ask it."""
 
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
-from bench.cli import options
-from bench.cli.progress import STARTING
-from bench.errors import UsageError
 from bench.experiments.sweep.record import SweepRecord
 
 ROOT = Path(__file__).parents[3]
@@ -42,11 +38,6 @@ def test_a_sweep_from_end_to_end(tmp_path):
     assert "crashed: MemoryError: of size 2" in (folder / "sweep.md").read_text()
 
 
-def config(**given):
-    options = {"before": "toys:plain", "after": "toys:growing", "preset": "any", "sweep": None, "max_time": "60"}
-    return types.SimpleNamespace(getoption=lambda name: {**options, **given}[name])
-
-
 def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(tmp_path):
     done = bench("--results", tmp_path)
     assert "no --sweep: it names an axis and its values" in done.stdout
@@ -54,22 +45,10 @@ def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_options_of_a_run():
-    (axis,) = options.sweep(config(sweep=["size=1,2"]))
-    assert (axis.name, axis.values) == ("size", (1, 2))
-    assert options.sweep(config()) == ()
-    with pytest.raises(UsageError, match="axis 'size' is unknown"):  # to the built-in loops
-        options.sweep(config(sweep=["size=1,2"], before="baseline:make_loop"))
-
-
-def test_a_sweep_takes_its_rounds_and_a_start_for_each_point():
-    assert options.sweep_seconds(config(sweep=["size=1,2", "width=3"])) == 60 + 3 * STARTING
-    assert options.sweep_seconds(config()) == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--sweep", "size=1,2", "--before", "baseline:make_loop"], "axis 'size' is unknown"),  # to the built-in loops
         (["--sweep", "size"], "--sweep 'size': must be an axis and its values"),
         (["--sweep", "tokens=1", "--before", "baseline:make_loop", "--preset", "tiny"], "sequence_length=1 must be"),
     ],

@@ -12,7 +12,7 @@ from everykind import RECORDS, run_record
 from playwright.sync_api import sync_playwright
 from records import arm, record, survival
 
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.experiments.syncs.record import HostSyncs, ReadSite
 from bench.report import html
 
@@ -74,7 +74,7 @@ def browser():
 
 
 def of(record):
-    return html.page(kinds.report(record))
+    return html.page(registry.report(record))
 
 
 @functools.cache
@@ -106,7 +106,7 @@ def show(browser, tmp_path):
     assert complaints == []
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_on_a_phone_nothing_is_cut_off_and_every_cell_says_what_it_is(show, kind):
     page = show(page_of(kind))
     assert page.evaluate("innerWidth") == PHONE["width"]  # and not that of a desktop made small
@@ -121,7 +121,7 @@ def test_on_a_phone_nothing_is_cut_off_and_every_cell_says_what_it_is(show, kind
         assert not cell["column"] or (cell["display"] != "none" and cell["size"] >= 12)
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_on_a_desktop_tables_are_tables(show, kind):
     page = show(page_of(kind), DESKTOP)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -130,11 +130,11 @@ def test_on_a_desktop_tables_are_tables(show, kind):
     assert {cell["shown"] for cell in page.evaluate(CELLS)} == {"none"}
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_pictures_are_there_and_are_told(show, kind):
     page = show(page_of(kind))
     drawn = page.evaluate("[...document.images].map(each => [each.complete && each.naturalWidth, each.alt])")
-    captions = [each.caption for each in kinds.report(RECORDS[kind]()).pictures]
+    captions = [each.caption for each in registry.report(RECORDS[kind]()).pictures]
     assert [alt for _, alt in drawn] == captions
     assert all(width > 0 for width, _ in drawn)
     assert page.locator("figcaption").all_inner_texts() == captions
@@ -154,7 +154,7 @@ def test_what_a_reader_must_know_is_there(show):
     assert page.title() == "loop-bench: run"
     assert page.locator("h1").all_inner_texts() == ["loop-bench run"]
     assert page.locator("h2").all_inner_texts() == ["Before / after", "What to know of it"]
-    assert page.locator(".notes p").all_inner_texts() == list(kinds.report(run_record()).notes)
+    assert page.locator(".notes p").all_inner_texts() == list(registry.report(run_record()).notes)
 
 
 def that_says(text):

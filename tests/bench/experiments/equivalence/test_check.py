@@ -5,7 +5,7 @@ import toys
 
 from bench import builtin
 from bench.errors import InvalidRecordError, UsageError
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.experiments.equivalence import check
 from bench.experiments.equivalence.check import BATCHES
 from bench.experiments.equivalence.figures import METRIC_TOLERANCE, UPDATE_TOLERANCE
@@ -246,7 +246,7 @@ def test_what_only_moves_reads_must_be_the_same_bit_for_bit_on_a_cpu(monkeypatch
 
 def test_leaves_a_record_and_a_table(tmp_path):
     found = check.agreement(settings(), candidates(settings()), batches=10)
-    files.leave(found, kinds.report, tmp_path)
+    files.leave(found, registry.report, tmp_path)
     names = ["equivalence.html", "equivalence.json", "equivalence.md"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     path = tmp_path / "equivalence.json"

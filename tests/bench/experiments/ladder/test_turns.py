@@ -2,8 +2,8 @@ import pytest
 import toys
 from ladders import ladder
 
-from bench.experiments.ladder import climb as module
-from bench.experiments.ladder.climb import Turns
+from bench.experiments.ladder import experiment as module
+from bench.experiments.ladder.experiment import Turns
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.settings import NULL
 

@@ -5,8 +5,9 @@ import tensorflow as tf
 import toys
 
 from bench.errors import UsageError
-from bench.experiments import kinds
+from bench.experiments import registry
 from bench.experiments.profile import trial
+from bench.experiments.profile.experiment import traces
 from bench.experiments.profile.record import ProfileRecord
 from bench.hostsync import trace as profiler
 from bench.report import files
@@ -70,14 +71,14 @@ def test_progress_is_told_in_order(traced):
 
 def test_leaves_record_and_tables(traced, tmp_path):
     found, *_ = traced
-    left = files.leave(found, kinds.report, tmp_path, [trial.traces(tmp_path)])
+    left = files.leave(found, registry.report, tmp_path, [traces(tmp_path)])
     assert ProfileRecord.read(tmp_path / "profile.json").model_dump_json() == found.model_dump_json()
     assert "### Where the time goes" in (tmp_path / "profile.md").read_text()
     assert f"tensorboard --logdir {tmp_path}" in left.where[-1]
 
 
 def test_a_folder_with_a_space_in_its_name_is_one_word():
-    assert "tensorboard --logdir 'some where' " in trial.traces(Path("some where"))
+    assert "tensorboard --logdir 'some where' " in traces(Path("some where"))
 
 
 def test_ops_that_xla_compiled(tmp_path):

@@ -8,27 +8,27 @@ from everykind import RECORDS
 from records import record
 
 from bench.errors import InvalidRecordError, UsageError
-from bench.experiments import kinds
+from bench.experiments import registry
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_there_is_a_record_of_each():
-    assert {*kinds.KINDS} == {*RECORDS}
+    assert {*registry.KINDS} == {*RECORDS}
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_a_file_says_of_what_kind_it_is(kind, tmp_path):
     made = RECORDS[kind]()
-    found = kinds.read(made.write_as(tmp_path / "any.json"))
+    found = registry.read(made.write_as(tmp_path / "any.json"))
     assert type(found) is type(made)
     assert found.model_dump_json() == made.model_dump_json()  # text for text: NaN is not equal to itself
     assert json.loads(made.model_dump_json())["kind"] == kind
 
 
-@pytest.mark.parametrize("kind", kinds.KINDS)
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_each_has_a_report(kind):
-    made = kinds.report(RECORDS[kind]())
+    made = registry.report(RECORDS[kind]())
     assert made.title == kind
     assert made.tables
     for title, frame in made.tables:
@@ -55,8 +55,8 @@ def test_each_has_a_report(kind):
         ('"run"', "no whole record (no JSON object)"),
         ("7", "no whole record (no JSON object)"),
         ('{"schema_version": 5}', "does not say of what kind it is; run again for a new one"),
-        ('{"kind": "leap"}', f"is of kind 'leap'; there are {', '.join(kinds.KINDS)}"),
-        ('{"kind": ["run"]}', "is of kind ['run']; there are run, ladder"),
+        ('{"kind": "leap"}', f"is of kind 'leap'; there are {', '.join(registry.KINDS)}"),
+        ('{"kind": ["run"]}', f"is of kind ['run']; there are {', '.join(registry.KINDS)}"),
         ('{"kind": "ladder", "schema_version": 1}', "is of schema 1, and this version reads"),
         ('{"kind": "run", "schema_version": 6}', "no whole record (created: Field required)"),
     ],
@@ -65,14 +65,14 @@ def test_what_is_no_whole_record_is_one_line(tmp_path, content, says):
     path = tmp_path / "r.json"
     path.write_text(content)
     with pytest.raises(InvalidRecordError) as caught:
-        kinds.read(path)
+        registry.read(path)
     assert str(caught.value).startswith(f"record {path}: {says}")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_record_is_told_apart(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file") as caught:
-        kinds.read(tmp_path / "none.json")
+        registry.read(tmp_path / "none.json")
     assert not isinstance(caught.value, InvalidRecordError)
 
 
@@ -86,8 +86,8 @@ def test_a_run_is_read_without_what_makes_the_others(tmp_path):
     )
     script = f"""
 import pathlib, sys
-from bench.experiments import kinds
-assert kinds.report(kinds.read(pathlib.Path({str(path)!r}))).title == "run"
+from bench.experiments import registry
+assert registry.report(registry.read(pathlib.Path({str(path)!r}))).title == "run"
 assert not [name for name in {others} if name in sys.modules]
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

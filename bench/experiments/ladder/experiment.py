@@ -5,14 +5,27 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from bench.experiments.experiment import (
+    Asked,
+    Experiment,
+    Flag,
+    Folder,
+    Number,
+    Option,
+    Stages,
+    Switch,
+    Tell,
+    WholeNumber,
+)
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
 from bench.experiments.ladder.trial import RungTrial, finding
 from bench.jobs.gather import Run, gather, in_processes
 from bench.loop import LoopSpec, TrainingLoop, build, error_line, load
 from bench.machine.environment import environment, state
-from bench.settings import NULL
+from bench.settings import NULL, Settings
 from bench.timing import stopping, work
 from bench.timing.clock import warm_up_tensorflow
 from bench.timing.rounds import Interleaver
@@ -78,9 +91,6 @@ class Turns:
 _LOOKING, _BUILDING, _BATCH = 30.0, 8.0, 0.05
 """Rough seconds for a rung's process, to build and warm up a loop, and for a batch, at preset paper on two cores."""
 
-Tell = Callable[[str, str, float], None]
-"""Is told what is running, a detail of it, and the weight of what was done since it was told last."""
-
 
 def seconds(ladder: Ladder, limits: LadderLimits) -> float:
     """Roughly how long it takes to climb; the weights that `climb` tells add up to it."""
@@ -101,7 +111,7 @@ def climb(
         ladder: the rungs.
         limits: of the rounds.
         folder: for a folder `rungs` of results; an interrupted ladder resumes there.
-        tell: see `Tell`.
+        tell: see `bench.experiments.experiment.Tell`.
         run: where the trials of the rungs run.
 
     Raises:
@@ -149,3 +159,62 @@ def climb(
 def _seconds_of_rounds(ladder: Ladder, limits: LadderLimits) -> float:
     a_round = (len(ladder.rungs) + 1) * ladder.batches * _BATCH
     return limits.max_time if limits.rounds is None else limits.rounds * a_round
+
+
+class LadderExperiment(Experiment):
+    """Find out which change between the loops brings what: baseline, then one change at a time, then each left out.
+
+    First each rung runs in a process of its own, one at a time: time to first batch, host syncs, peak memory, and
+    whether it still computes what the baseline does; a speed-up of one that does not is invalid. Then all are timed in
+    turns in one process, in balanced order, so that drift of the machine hits all of them.
+
+    Ctrl-C loses the process in hand, and the rounds; the same command goes on with the rest. What differs by less
+    than the baseline does from a second instance of itself is no measurable difference.
+
+    A pair of your own has the rungs that its module declares (`PAIRS`, see bench/pair.py), else a single step.
+
+    Examples: python -m bench ladder --preset tiny --rounds 20
+
+    python -m bench ladder --preset paper --max-time 600 --out results/ladder-paper
+    """
+
+    name = command = "ladder"
+    options = (
+        "--before",
+        "--after",
+        "--preset",
+        "--script",
+        "--seed",
+        Option("--max-time", "seconds for the rounds in which all rungs are timed", Number(least=1), "300"),
+        Option("--rounds", "exactly so many rounds instead; an interval needs 10", WholeNumber(1)),
+        Option("--batches", "batches of each rung in a round", WholeNumber(1), "10"),
+        Option(
+            "--out",
+            "folder for record, tables, plot and what the rungs' processes found",
+            Folder(),
+            default_words="results/runs/ladder-PRESET",
+        ),
+    )
+    shares_gpu = True
+    interrupted = "the same command goes on after the rungs whose processes have come to an end"
+    switch = Switch(
+        Option(
+            "--ladder",
+            "time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
+            "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
+            Flag(),
+        ),
+        without="takes long: --ladder was not given",
+        place=2,  # it fills the process with loops, beside which the comparison should not be timed
+    )
+
+    def seconds(self, asked: Asked) -> float:
+        """At preset paper."""
+        rounds = asked["rounds"]
+        return 800.0 + float(asked["max_time"] if rounds is None else 1.0 * rounds * asked["batches"])
+
+    def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Stages:
+        """See Experiment."""
+        rungs = pair.ladder(settings)
+        limits = LadderLimits(rounds=asked["rounds"], max_time=asked["max_time"])
+        return Stages(seconds(rungs, limits), lambda folder, tell: climb(rungs, limits, folder, tell))

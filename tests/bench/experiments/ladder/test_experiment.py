@@ -3,9 +3,8 @@ from ladders import dead, finding, ladder
 from records import ENVIRONMENT
 from trials import Door, died
 
-from bench.experiments import kinds
-from bench.experiments.ladder import climb
-from bench.experiments.ladder import climb as module
+from bench.experiments import registry
+from bench.experiments.ladder import experiment as module
 from bench.experiments.ladder.record import LadderLimits
 from bench.report import files
 from bench.settings import NULL
@@ -25,7 +24,7 @@ def door(found):
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     monkeypatch.setattr(module, "environment", lambda: ENVIRONMENT)
-    monkeypatch.setattr(climb, "warm_up_tensorflow", lambda: None)
+    monkeypatch.setattr(module, "warm_up_tensorflow", lambda: None)
 
 
 def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
@@ -57,7 +56,7 @@ def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
     found.update(dict.fromkeys(found, dead("crashed: of something")))
     record = module.climb(ladder(), LadderLimits(rounds=4), tmp_path, run=door)
     assert (record.rounds, record.rounds_ended) == ((), None)
-    files.leave(record, kinds.report, tmp_path / "out")
+    files.leave(record, registry.report, tmp_path / "out")
     names = ["ladder.html", "ladder.json", "ladder.md"]  # and no picture
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 

@@ -1,0 +1,48 @@
+"""The experiments beside the comparison: each runs when its option is given, and has a record of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.cli import options
+from bench.cli.progress import ProgressDisplay
+from bench.cli.session import AtEnd
+from bench.experiments import registry
+from bench.experiments.experiment import Parts
+from bench.machine import gpu
+from bench.report import files
+
+NAMES = [each.name for each in registry.experiments() if each.switch]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.is_experiment(name)) for name in NAMES])
+def test_experiment(
+    name: str,
+    request: pytest.FixtureRequest,
+    progress: ProgressDisplay,
+    pytestconfig: pytest.Config,
+    at_end: AtEnd,
+    counted: None,
+) -> None:
+    """Leaves record, tables and plots; a loop that is slow, or dies, is a result and no failure of the test."""
+    experiment = registry.experiment(name)
+    asked = options.asked_of(pytestconfig, experiment)
+    assert asked is not None, "it is skipped then"
+    assert experiment.switch is not None
+    if experiment.switch.with_run:
+        request.getfixturevalue("measurement")
+    else:
+        progress.stage("starting TensorFlow")
+        gpu.share()
+    settings = options.settings(pytestconfig)
+    work = experiment.prepare(options.pair(pytestconfig), options.settings_of(asked, settings.preset), asked)
+    folder, scale = options.results(pytestconfig) / f"{name}-{settings.preset}", experiment.seconds(asked) / work.total
+    if isinstance(work, Parts):
+        progress.stage(experiment.stage)
+        record = work.run(folder, lambda title: progress.weighted(scale)(*experiment.titled(title), 1.0))
+    else:
+        record = work.run(folder, progress.weighted(scale))
+    at_end(files.leave(record, registry.report, folder, experiment.notes(folder)).show)
+    experiment.tidy(folder)
+    flaw = experiment.flaw(record)
+    assert not flaw, flaw
