@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def find(before: str, after: str, known: Iterable[Pair] = ()) -> Pair:
         known: pairs that are declared elsewhere than beside their factories.
 
     Returns:
-        The pair that is declared for them, or else one of which no more is known than of its arms.
+        The pair that is declared for them; one that is declared for both the other way round, or beside another loop
+        of its own, without what leads from one to the other; or else one of which no more is known than of its arms.
     """
     pairs = list(known)
     modules = {factory.partition(":")[0] for pair in pairs for factory in (pair.before.factory, pair.after.factory)}
@@ -122,22 +124,57 @@ def find(before: str, after: str, known: Iterable[Pair] = ()) -> Pair:
         if (pair.before.factory, pair.after.factory) == (before, after):
             return pair
     arms = {arm.factory: arm for pair in pairs for arm in pair.arms}
+    for pair in pairs:
+        if {before, after} <= {arm.factory for arm in pair.arms}:
+            return Pair(arms[before], arms[after], pair.faults, pair.equivalent)
     return Pair(arms.get(before) or Arm(before), arms.get(after) or Arm(after))
 
 
 def _declared_in(module: str) -> list[Pair]:
     """The pairs of a module; none of one that cannot be imported, which is said when its loop is to be built.
 
-    A module whose source does not name them is not imported: it may start TensorFlow, for which wrong arguments should
-    not wait.
+    A module whose source assigns none is not imported for it, nor are the packages around it: they may start
+    TensorFlow, for which wrong arguments should not wait.
     """
-    if (here := str(Path.cwd())) not in sys.path:  # as `bench.loop.load` looks for it
-        sys.path.insert(0, here)
+    if module not in sys.modules and DECLARED not in _assigned(module):
+        return []
     try:
-        source = importlib.util.find_spec(module)
-        if source is None or source.origin is None or DECLARED not in Path(source.origin).read_text(encoding="utf-8"):
-            return []
         found = getattr(importlib.import_module(module), DECLARED, ())
     except Exception:
         return []
     return [pair for pair in found if isinstance(pair, Pair)]
+
+
+def _assigned(module: str) -> set[str]:
+    """The names that a module's source assigns at its top level; none where no source can be read."""
+    spec = _spec(module)
+    if spec is None or not spec.origin or not spec.has_location:
+        return set()
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return set()
+    targets: list[ast.expr] = []
+    for node in tree.body:
+        targets += node.targets if isinstance(node, ast.Assign) else []
+        targets += [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Where a module is; unlike `importlib.util.find_spec`, it imports no package around it."""
+    if (here := str(Path.cwd())) not in sys.path:  # as `bench.loop.load` looks for it
+        sys.path.insert(0, here)
+    parts, spec = module.split("."), None
+    path: Sequence[str] | None = None
+    for end in range(1, len(parts) + 1):
+        name = ".".join(parts[:end])
+        try:
+            found = (finder.find_spec(name, path) for finder in sys.meta_path)
+            spec = next((each for each in found if each is not None), None)
+        except (ImportError, ValueError):
+            return None
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return spec

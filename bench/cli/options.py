@@ -337,7 +337,7 @@ def defaults(experiment: Experiment) -> dict[str, Any]:
 
 def loop_options(found: Mapping[str, Any]) -> dict[str, str]:
     """What a factory finds in the options of its LoopSpec."""
-    return {"script": found["script"]} if found["script"] else {}
+    return {"script": found["script"]} if found.get("script") else {}
 
 
 def settings_of(found: Asked, preset: str) -> Settings:

@@ -14,8 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.experiments.ladder.plan import Changes
-from bench.pair import Arm, Pair
+import bench
 
 BATCH, FEATURES, CLASSES = 32, 64, 10
 CAPACITY = 1_000_000  # batches whose losses can be kept
@@ -92,7 +91,7 @@ def keeping(spec: Any) -> FitLoop:
     return FitLoop(spec.seed, spec.options.get("batches_in_a_call", 10), callbacks)
 
 
-CHANGES = Changes(
+CHANGES = bench.Changes(
     steps={
         "no change yet": {"callback": True, "batches_in_a_call": 1},
         "no callback": {"batches_in_a_call": 1},
@@ -102,9 +101,9 @@ CHANGES = Changes(
 )
 
 PAIRS = [
-    Pair(
-        Arm("bench.examples.keras_fit:reading"),
-        Arm("bench.examples.keras_fit:keeping"),
+    bench.Pair(
+        bench.Arm("bench.examples.keras_fit:reading"),
+        bench.Arm("bench.examples.keras_fit:keeping"),
         equivalent={},  # nothing need be set for both to compute the same
         changes=CHANGES,
     )

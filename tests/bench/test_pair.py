@@ -40,12 +40,30 @@ def test_a_module_declares_its_pair(desk):
     settings = record(settings={"before": BEFORE, "after": AFTER}).settings
     assert [rung.name for rung in pair.ladder(settings).rungs] == ["baseline", "a", "b"]
     assert [each.name for each in pair.candidates(settings, every_rung=True)] == ["a", "b"]
-    assert find(AFTER, BEFORE).changes == Changes()  # only what is declared
+    for turned in (find(AFTER, BEFORE), find(AFTER, AFTER)):
+        assert turned.changes == Changes()  # only what is declared
+        assert turned.equivalent == {}
+    assert find(AFTER, BEFORE).after.factory == BEFORE
 
 
 def test_a_module_that_declares_nothing_is_not_imported(desk):
     (desk / "silent.py").write_text("raise SystemExit('imported')")
     assert find("silent:before", "silent:after") == Pair(Arm("silent:before"), Arm("silent:after"))
+    assert "silent" not in sys.modules
+
+
+@pytest.mark.parametrize("text", ["'PAIRS'", "# PAIRS", "def f():\n    PAIRS = []", "x.PAIRS = []"])
+def test_what_only_looks_like_a_declaration_is_none(desk, text):
+    (desk / "silent.py").write_text(f"raise SystemExit('imported')\n{text}")
+    find("silent:before", "silent:after")
+    assert "silent" not in sys.modules
+
+
+def test_packages_around_a_module_are_not_imported(desk):
+    (desk / "silent").mkdir()
+    (desk / "silent" / "__init__.py").write_text("raise SystemExit('imported')")
+    (desk / "silent" / "loops.py").touch()
+    find("silent.loops:before", "no.such.module:after")
     assert "silent" not in sys.modules
 
 

@@ -173,3 +173,8 @@ def test_of_a_repeated_option_all_texts_are_kept():
     assert option.read(None) is None
     assert options.signature([option]).parameters["fault"].default is None
     assert options.signature([option]).parameters["fault"].kind == inspect.Parameter.KEYWORD_ONLY
+
+
+def test_a_loop_is_told_of_a_script_only_where_there_is_one():
+    assert options.loop_options({"script": "a.csv"}) == {"script": "a.csv"}
+    assert options.loop_options({"script": None}) == options.loop_options({}) == {}

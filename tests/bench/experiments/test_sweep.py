@@ -48,7 +48,10 @@ def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--sweep", "size=1,2", "--before", "baseline:make_loop"], "axis 'size' is unknown"),  # to the built-in loops
+        (
+            ["--sweep", "size=1,2", "--before", "baseline:make_loop", "--preset", "tiny"],
+            "axis 'size' is unknown",
+        ),  # to the built-in loops
         (["--sweep", "size"], "--sweep 'size': must be an axis and its values"),
         (["--sweep", "tokens=1", "--before", "baseline:make_loop", "--preset", "tiny"], "sequence_length=1 must be"),
     ],
