@@ -22,9 +22,9 @@ from bench.experiments.experiment import (
     Experiment,
     Flag,
     Folder,
-    Number,
     Option,
     Percent,
+    RealNumber,
     WholeNumber,
 )
 from bench.experiments.run.record import Record
@@ -48,7 +48,7 @@ COMMON = (
         "3%",
         command_metavar="PERCENT",
     ),
-    Option("--max-time", "or until so many seconds of rounds are over", Number(least=1), "120"),
+    Option("--max-time", "or until so many seconds of rounds are over", RealNumber(least=1), "120"),
     Option("--rounds", "exactly so many rounds instead", WholeNumber(1)),
     Option("--seed", "of weights, data and draws", WholeNumber(0), "0"),
     Option("--script", "train on this script, CSV or JSON Lines, instead of synthetic lines", ExistingFile()),
@@ -59,7 +59,7 @@ COMMON = (
 
 OF_COMMANDS = (
     Option("--workers", "processes at a time", WholeNumber(1), default_words="one a core; on a GPU, one"),
-    Option("--time-limit", "seconds for a run; one that takes longer is ended", Number(least=1)),
+    Option("--time-limit", "seconds for a run; one that takes longer is ended", RealNumber(least=1)),
 )
 """Options of several commands."""
 
@@ -75,7 +75,7 @@ UTILISATION = Option(
     "--utilisation",
     "watch each loop train for so long in a process of its own: utilisation, memory, power, clocks and copies of a "
     "GPU, CPU time and memory without one; 0: do not",
-    Number(zero=True),
+    RealNumber(zero=True),
     default_words=f"{_UTILISATION:g}; "
     + ", ".join(f"{value:g} at preset {name}" for name, value in _UTILISATION_OF.items()),
     metavar="SECONDS",
@@ -102,8 +102,8 @@ MAX_SLOWDOWN_OPTION = Option(
     default_words=f"{MAX_SLOWDOWN:.0%} in any gate",
     command_metavar="PERCENT",
 )
-MAX_SYNCS = Option("--max-syncs", "host syncs a batch allowed to the loop after", Number(zero=True))
-MIN_SPEEDUP = Option("--min-speedup", "time before / time after that is wanted", Number())
+MAX_SYNCS = Option("--max-syncs", "host syncs a batch allowed to the loop after", RealNumber(zero=True))
+MIN_SPEEDUP = Option("--min-speedup", "time before / time after that is wanted", RealNumber())
 
 GATE = (REFERENCE, MAX_SLOWDOWN_OPTION, MAX_SYNCS, MIN_SPEEDUP)
 """Limits for a run."""
@@ -298,7 +298,7 @@ def typed(option: Option) -> Any:
     if option.default is None and option.default_words:
         said = f"{said} Default: {option.default_words}."
     how: dict[str, Any] = {"help": said, "metavar": option.command_metavar or option.metavar}
-    if isinstance(option.kind, WholeNumber | Number):
+    if isinstance(option.kind, WholeNumber | RealNumber):
         how["min"] = option.kind.least
     return typer.Option(option.name, *option.also, **how)
 
@@ -309,7 +309,7 @@ def signature(options: Iterable[Option]) -> inspect.Signature:
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    kind: Any = {WholeNumber: int, Number: float, Flag: bool, Folder: Path, ExistingFile: Path}.get(
+    kind: Any = {WholeNumber: int, RealNumber: float, Flag: bool, Folder: Path, ExistingFile: Path}.get(
         type(option.kind), str
     )
     default: Any = option.default

@@ -132,7 +132,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _place(item: pytest.Item) -> int:
-    """Where a test must come among the others; see Switch."""
+    """Where a test must come among the others; see RunSwitch."""
     mark = item.get_closest_marker("is_experiment")
     switch = registry.experiment(mark.args[0]).switch if mark else None
     return switch.place if switch else 0

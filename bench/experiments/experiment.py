@@ -20,7 +20,7 @@ STARTING = 9.0
 """Rough seconds for starting TensorFlow in a process, on two cores."""
 
 
-class Kind:
+class OptionKind:
     """What an option's text stands for: itself, unless a subclass says otherwise."""
 
     def parse(self, option: str, text: str) -> Any:
@@ -32,42 +32,42 @@ class Kind:
         return text
 
 
-class Flag(Kind):
+class Flag(OptionKind):
     """Given or not."""
 
 
-class Folder(Kind):
+class Folder(OptionKind):
     """A path."""
 
     def parse(self, option: str, text: str) -> Path:
-        """See Kind."""
+        """See OptionKind."""
         return Path(text)
 
 
-class ExistingFile(Kind):
+class ExistingFile(OptionKind):
     """The path of a file, as a text: it goes to the loops."""
 
     def parse(self, option: str, text: str) -> str:
-        """See Kind."""
+        """See OptionKind."""
         if not Path(text).is_file():
             raise UsageError(f"{option.removeprefix('--')} {text}: no such file")
         return text
 
 
-class WholeNumber(Kind):
+class WholeNumber(OptionKind):
     """A whole number of at least `least`."""
 
     def __init__(self, least: int) -> None:
         self.least = least
 
     def parse(self, option: str, text: str) -> int:
-        """See Kind."""
+        """See OptionKind."""
         if not text.isdecimal() or int(text) < self.least:
             raise UsageError(f"{option} {text!r}: must be a whole number of at least {self.least}")
         return int(text)
 
 
-class Number(Kind):
+class RealNumber(OptionKind):
     """A finite number above zero, or also zero; a command takes none below `least`."""
 
     def __init__(self, least: float = 0, zero: bool = False) -> None:
@@ -75,7 +75,7 @@ class Number(Kind):
         self.zero = zero
 
     def parse(self, option: str, text: str) -> float:
-        """See Kind."""
+        """See OptionKind."""
         try:
             value = float(text)
         except ValueError:
@@ -85,11 +85,11 @@ class Number(Kind):
         return value
 
 
-class Percent(Kind):
+class Percent(OptionKind):
     """A share, written as a percentage with its sign: whether a bare 5 or 0.05 is meant as 5% nobody can know."""
 
     def parse(self, option: str, text: str) -> float:
-        """See Kind."""
+        """See OptionKind."""
         number, sign, rest = text.strip().partition("%")
         try:
             share = float(number) / 100
@@ -100,14 +100,14 @@ class Percent(Kind):
         return share
 
 
-class Choice(Kind):
+class Choice(OptionKind):
     """One of some words."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
 
     def parse(self, option: str, text: str) -> str:
-        """See Kind."""
+        """See OptionKind."""
         if text not in self.words:
             raise UsageError(f"{option} {text!r}: must be one of {', '.join(self.words)}")
         return text
@@ -119,7 +119,7 @@ class Option:
 
     name: str  # with its dashes
     help: str  # begins small, without a full stop; {axes} and {presets} stand for those of the built-in loops
-    kind: Kind = dataclasses.field(default_factory=Kind)
+    kind: OptionKind = dataclasses.field(default_factory=OptionKind)
     default: Any = None  # as it would be written; None: there is no value
     default_words: str = ""  # what holds without a value, in words
     metavar: str | None = None
@@ -174,7 +174,7 @@ class Stages:
 
 
 @dataclasses.dataclass(frozen=True)
-class Switch:
+class RunSwitch:
     """How an experiment is asked for in `pytest bench/`."""
 
     option: Option
@@ -199,7 +199,7 @@ class Experiment(abc.ABC):
     parts: ClassVar[str] = "runs"  # what the parts are called
     redraws: ClassVar[float] = 10.0  # a second; seldom where parts are timed meanwhile
     interrupted: ClassVar[str] = "the same command goes on with what is left ({left} of {total})"
-    switch: ClassVar[Switch | None] = None  # None: not in `pytest bench/`
+    switch: ClassVar[RunSwitch | None] = None  # None: not in `pytest bench/`
 
     def in_run(self, value: Any) -> dict[str, Any]:
         """What a value of the switch asks for, by the keys of the command's options."""

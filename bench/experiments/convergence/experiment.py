@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.experiments.convergence.plan import EPOCHS, TIME_LIMIT, ConvergencePlan
 from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, Switch, WholeNumber
+from bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, RunSwitch, WholeNumber
 from bench.jobs import pool
 from bench.jobs.gather import Run, gather, in_processes
 from bench.machine.environment import environment
@@ -79,7 +79,7 @@ class ConvergenceExperiment(Experiment):
     )
     shares_gpu = True
     stage = "both loops from several seeds, each in a process of its own"
-    switch = Switch(
+    switch = RunSwitch(
         Option(
             "--convergence",
             f"train both loops for {EPOCHS} epochs from so many seeds as well, and see which learns better, into "

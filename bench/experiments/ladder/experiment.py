@@ -12,10 +12,10 @@ from bench.experiments.experiment import (
     Experiment,
     Flag,
     Folder,
-    Number,
     Option,
+    RealNumber,
+    RunSwitch,
     Stages,
-    Switch,
     Tell,
     WholeNumber,
 )
@@ -185,7 +185,7 @@ class LadderExperiment(Experiment):
         "--preset",
         "--script",
         "--seed",
-        Option("--max-time", "seconds for the rounds in which all rungs are timed", Number(least=1), "300"),
+        Option("--max-time", "seconds for the rounds in which all rungs are timed", RealNumber(least=1), "300"),
         Option("--rounds", "exactly so many rounds instead; an interval needs 10", WholeNumber(1)),
         Option("--batches", "batches of each rung in a round", WholeNumber(1), "10"),
         Option(
@@ -197,7 +197,7 @@ class LadderExperiment(Experiment):
     )
     shares_gpu = True
     interrupted = "the same command goes on after the rungs whose processes have come to an end"
-    switch = Switch(
+    switch = RunSwitch(
         Option(
             "--ladder",
             "time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "

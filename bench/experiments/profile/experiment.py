@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.experiment import Asked, Experiment, Flag, Folder, Option, Stages, Switch, Tell, WholeNumber
+from bench.experiments.experiment import Asked, Experiment, Flag, Folder, Option, RunSwitch, Stages, Tell, WholeNumber
 from bench.experiments.profile.record import ProfileRecord
 from bench.settings import Settings
 
@@ -50,7 +50,7 @@ class ProfileExperiment(Experiment):
         Option("--out", "folder for the traces and tables", Folder(), default_words="results/runs/profile-PRESET"),
     )
     interrupted = "traces that are whole are kept"
-    switch = Switch(
+    switch = RunSwitch(
         Option(
             "--profile",
             "trace a stretch of each loop, for TensorBoard, and say where its time goes, into RESULTS/profile-PRESET",

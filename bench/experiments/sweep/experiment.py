@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.experiments.experiment import STARTING, Asked, Experiment, Folder, Number, Option, Parts, Switch
+from bench.experiments.experiment import STARTING, Asked, Experiment, Folder, Option, Parts, RealNumber, RunSwitch
 from bench.experiments.sweep.plan import TIME_LIMIT, Axis, Sweep, parse_axes
 from bench.experiments.sweep.record import SweepRecord
 from bench.experiments.sweep.trial import Measured, PointTrial, TimedPoint
@@ -113,12 +113,12 @@ class SweepExperiment(Experiment):
         ("--rounds", {"help": "exactly so many rounds of each point"}),
         "--precision",
         Option(
-            "--max-time", "or until so many seconds of rounds are over, all points together", Number(least=1), "600"
+            "--max-time", "or until so many seconds of rounds are over, all points together", RealNumber(least=1), "600"
         ),
         Option(
             "--time-limit",
             "seconds for a point with all that it takes; a longer one is ended",
-            Number(least=1),
+            RealNumber(least=1),
             str(TIME_LIMIT),
         ),
         Option("--out", "folder for the points, the record, tables and plots", Folder(), "results/runs/sweep"),
@@ -126,7 +126,7 @@ class SweepExperiment(Experiment):
     stage = "both loops at several sizes, each in a process of its own"
     parts = "points"
     redraws = 1.0
-    switch = Switch(
+    switch = RunSwitch(
         _axes.but(
             help="measure both loops at these sizes as well, such as batch=16,64,256; may be repeated, one axis each "
             "({axes}; of other loops, an option of theirs), the rounds of all sizes taking --max-time seconds "

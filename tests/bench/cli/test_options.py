@@ -8,7 +8,7 @@ from bench.cli import options
 from bench.cli.commands import app
 from bench.errors import UsageError
 from bench.experiments import registry
-from bench.experiments.experiment import STARTING, Flag, Number, Option, Percent, WholeNumber
+from bench.experiments.experiment import STARTING, Flag, Option, Percent, RealNumber, WholeNumber
 
 NAMES = [each.name for each in registry.experiments()]
 
@@ -147,8 +147,8 @@ def test_a_time_must_be_one(text):
         (WholeNumber(1), "0", "must be a whole number of at least 1"),
         (WholeNumber(0), "-1", "must be a whole number of at least 0"),
         (WholeNumber(1), "many", "must be a whole number of at least 1"),
-        (Number(), "0", "must be a number above zero"),
-        (Number(zero=True), "few", "must be a number of at least zero"),
+        (RealNumber(), "0", "must be a number above zero"),
+        (RealNumber(zero=True), "few", "must be a number of at least zero"),
     ],
 )
 def test_a_wrong_text_is_refused_with_the_option_named(kind, text, says):
