@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.cli.session import ReplayedTimes
+from bench.cli.replay import ReplayedTimes
 from bench.experiments.run.measurement import Measurement
 from bench.settings import TIMED
 from bench.timing.samples import Round

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.session import ReplayedTimes
 from bench.experiments.ladder.record import LadderRecord
 from bench.experiments.profile.record import ProfileRecord
 from bench.experiments.run.record import SCHEMA, Record
@@ -365,21 +364,3 @@ def test_the_ladder_is_skipped_with_its_reason_otherwise(tmp_path):
     assert done.returncode == 0, done.stdout
     assert "takes long: --ladder was not given" in done.stdout
     assert list(tmp_path.iterdir()) == []
-
-
-def test_each_pair_of_readings_is_a_duration():
-    clock = ReplayedTimes()
-    clock.load([0.1, 3e-7, 5.0])
-    assert [-(clock() - clock()) for _ in range(3)] == [0.1, 3e-7, 5.0]  # exactly
-    assert clock.left == 0
-    with pytest.raises(IndexError):
-        clock()
-
-
-def test_loading_forgets_what_was_left():
-    clock = ReplayedTimes()
-    clock.load([1.0, 2.0])
-    clock()
-    clock.load([3.0])
-    assert clock.left == 2
-    assert (clock(), clock()) == (0.0, 3.0)
