@@ -100,8 +100,8 @@ def default_preset() -> str:
     return device.default_preset()
 
 
-def _check(preset: str | None, seed: int, options: Mapping[str, Any]) -> None:
-    """Raises UsageError unless the built-in loops can be made of this."""
+def _config(preset: str | None, seed: int, options: Mapping[str, Any]) -> config.Config:
+    """The config of the built-in loops; UsageError unless they can be made of this."""
     fields = dict(options)
     script = fields.pop("script", None)
     try:
@@ -110,13 +110,12 @@ def _check(preset: str | None, seed: int, options: Mapping[str, Any]) -> None:
             dataset.load(made, script)
     except InputError as error:
         raise UsageError(str(error)) from None
+    return made
 
 
 def _work(settings: Settings, options: Mapping[str, Any]) -> tuple[config.Config, int]:
     """The work that options stand for, and the tokens in a line."""
-    _check(settings.preset, settings.seed, options)
-    fields = {name: value for name, value in options.items() if name != "script"}
-    made = config.Config.preset(settings.preset, seed=settings.seed, **fields)
+    made = _config(settings.preset, settings.seed, options)
     return made, made.sequence_length
 
 
@@ -157,7 +156,7 @@ def _fixed_temperature() -> dict[str, Any]:
 def _arm(factory: str) -> Arm:
     # The temperature of ratings is the default, named so that the record says it.
     ready = {"pretrained": True, "held_out": HELD_OUT, "evaluation_temperature": _DEFAULTS.evaluation_temperature}
-    return Arm(factory, _check, Axes(AXES, _work), ready)
+    return Arm(factory, _config, Axes(AXES, _work), ready)
 
 
 def _pair(before: str, after: str) -> Pair:

@@ -57,6 +57,12 @@ class TrainingLoop(Protocol):
 LoopFactory = Callable[[LoopSpec], TrainingLoop]
 
 
+def look_in_current_folder() -> None:
+    """Has modules of factories found in the current folder too."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+
+
 def load(name: str) -> LoopFactory:
     """The factory called `module:factory`; modules are looked for in the current folder too.
 
@@ -66,8 +72,7 @@ def load(name: str) -> LoopFactory:
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise UsageError(f"factory {name!r}: must be module:factory, e.g. my_package.training:make_loop")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+    look_in_current_folder()
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:

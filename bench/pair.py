@@ -17,6 +17,7 @@ from bench.experiments.equivalence.record import Candidate, loop_after
 from bench.experiments.ladder.plan import Changes, Ladder, ladder
 from bench.experiments.survival.plan import Faults, SurvivalPlan, shown, survival_plan
 from bench.experiments.sweep.plan import TIME_LIMIT, Axes, Axis, Sweep, sweep_plan
+from bench.loop import look_in_current_folder
 from bench.settings import ARMS, Settings
 
 DECLARED = "PAIRS"
@@ -163,8 +164,7 @@ def _assigned(module: str) -> set[str]:
 
 def _spec(module: str) -> ModuleSpec | None:
     """Where a module is; unlike `importlib.util.find_spec`, it imports no package around it."""
-    if (here := str(Path.cwd())) not in sys.path:  # as `bench.loop.load` looks for it
-        sys.path.insert(0, here)
+    look_in_current_folder()
     parts, spec = module.split("."), None
     path: Sequence[str] | None = None
     for end in range(1, len(parts) + 1):

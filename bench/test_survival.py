@@ -36,14 +36,9 @@ def test_survival(
     pair = options.pair(pytestconfig)
     plan = pair.survival(settings, *((SEEDS, EPOCHS) if whole else ()))
     folder = options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
-    each = options.survival_seconds(pytestconfig) / len(plan.trials())
-
-    def tell(title: str) -> None:
-        progress.advance(each)
-        progress.stage(_STAGE, f": {title}")
-
+    tell = progress.weighted(options.survival_seconds(pytestconfig) / len(plan.trials()))
     progress.stage(_STAGE)
-    found = measurement.survive(plan, folder, pair.shown(plan), tell)
+    found = measurement.survive(plan, folder, pair.shown(plan), lambda title: tell(_STAGE, f": {title}", 1.0))
     if whole:
         files.leave(found, registry.report, folder)
     if pair.faults.must_happen:  # other loops need have no tape

@@ -24,12 +24,7 @@ def test_utilisation(
 ) -> None:
     """Records what was seen; a loop that dies is a result, and no failure of the test while the other lives."""
     seconds = options.utilisation(pytestconfig, measurement.settings.preset)
-    each = options.utilisation_seconds(pytestconfig) / len(ARMS)
-
-    def tell(arm: str) -> None:
-        progress.advance(each)
-        progress.stage(_STAGE, f": {arm} done")
-
+    tell = progress.weighted(options.utilisation_seconds(pytestconfig) / len(ARMS))
     progress.stage(_STAGE)
-    found = measurement.watch(seconds, tmp_path, tell)
+    found = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0))
     assert any(each.stretch for each in found.values()), found[ARMS[0]].died

@@ -20,7 +20,7 @@ from bench.report.report import Report
 
 
 class Format(enum.StrEnum):
-    """Of a report; those that are texts are in `bench.report.files`."""
+    """The format of a report; those that are texts are in `bench.report.files`."""
 
     TERMINAL = "terminal"
     MARKDOWN = "markdown"

@@ -9,7 +9,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from bench.document import write_whole
 from bench.errors import InvalidRecordError, UsageError
+from bench.loop import look_in_current_folder
 
 LOCK, CONDITIONS = ".lock", "environment.json"
 
@@ -103,8 +103,7 @@ def code(factories: Iterable[str]) -> dict[str, str]:
     Returns:
         Hexadecimal digests by the name of the package or module.
     """
-    if (here := str(Path.cwd())) not in sys.path:  # as `bench.loop.load` looks for them
-        sys.path.insert(0, here)
+    look_in_current_folder()
     roots = sorted({factory.partition(":")[0].partition(".")[0] for factory in factories})
     return {root: _digest(_files(root)) for root in roots}
 

@@ -86,21 +86,21 @@ def gather(
     made_of = folders.fingerprint([loop for trial in by_key.values() for loop in trial.loops])
     with folders.locked(folder) as locked:
         folders.same_conditions(folder, {**environment, **made_of})
-        left = [trial for trial in by_key.values() if not _is_done(trial, locked)]
-        for trial in by_key.values():
-            if trial not in left:
-                progress(trial.title)
+        results = {key: result for key, trial in by_key.items() if (result := _done(trial, locked.result(key)))}
+        for key in results:
+            progress(by_key[key].title)
+        left = [trial for key, trial in by_key.items() if key not in results]
         if left:
             run(left, locked, workers, lambda trial: progress(trial.title))
-        return {key: read(locked.result(key), trial) for key, trial in by_key.items()}
+        return {key: results.get(key) or read(locked.result(key), trial) for key, trial in by_key.items()}
 
 
-def _is_done(trial: Trial[Found], folder: LockedFolder) -> bool:
-    """Whether there is a result that counts; one that deserves a retry is removed."""
-    path = folder.result(trial.key)
+def _done(trial: Trial[Found], path: Path) -> Result[Found] | None:
+    """The result that is there, if it counts; one that deserves a retry is removed."""
     if not path.exists():
-        return False
-    if read(path, trial).deserves_retry(trial):
-        path.unlink()
-        return False
-    return True
+        return None
+    result = read(path, trial)
+    if not result.deserves_retry(trial):
+        return result
+    path.unlink()
+    return None

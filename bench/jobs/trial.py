@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from bench.document import Frozen, NotNegative
 from bench.errors import InvalidRecordError, UsageError
-from bench.loop import error_line, out_of_memory
+from bench.loop import LoopSpec, error_line, out_of_memory
 
 Ending = Literal["whole", "crashed", "timed out"]
 """How a trial ended: with what it was to find, or without."""
@@ -68,6 +68,29 @@ class Trial(Frozen, Generic[Found]):
         """Does the work in this process."""
         found: Found = pkgutil.resolve_name(self.work)(self)
         return found
+
+
+class LoopTrial(Trial[Found], Generic[Found]):
+    """A trial of one loop from one seed."""
+
+    loop: str  # what it is called among the loops of an experiment
+    factory: str  # as module:factory
+    preset: str
+    seed: int
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return f"{self.loop}, seed {self.seed}"
+
+    @property
+    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return ((self.factory, self.options),)
+
+    @property
+    def spec(self) -> LoopSpec:
+        """What the loop is to be built with."""
+        return LoopSpec(self.preset, self.seed, self.options)
 
 
 def _sorted(value: Any) -> Any:

@@ -15,7 +15,7 @@ from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid
 from bench.records.change import differing_loops, differing_work, same_machine
 from bench.statistics import Interval
-from bench.timing import samples as rounds
+from bench.timing import samples
 
 FEWEST_RECORDS = 8
 """Fewer do not tell their noise, by which a change is judged."""
@@ -71,9 +71,9 @@ def read(folder: Path) -> tuple[list[History], list[str]]:
 def of(records: dict[Path, Record]) -> History:
     """The history of records that are alike but for when they were made."""
     order = sorted(records, key=lambda path: records[path].created)
-    ratios = [rounds.speed_up(records[path].rounds) for path in order]
+    ratios = [samples.speed_up(records[path].rounds) for path in order]
     ms = [
-        {arm: float(np.median(rounds.milliseconds(records[path].rounds, arm))) for arm in ("before", "after")}
+        {arm: float(np.median(samples.milliseconds(records[path].rounds, arm))) for arm in ("before", "after")}
         for path in order
     ]
     changes = {

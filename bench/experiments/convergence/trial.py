@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from bench.document import Count, Frozen
 from bench.errors import UsageError
-from bench.jobs.trial import Ending, Result, Trial
+from bench.jobs.trial import Ending, LoopTrial, Result
 from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, error_line, evaluate, load, variable_name
 from bench.timing import clock
 
@@ -47,27 +47,14 @@ class Course(Frozen):
         return ""
 
 
-class ConvergenceTrial(Trial[Course]):
+class ConvergenceTrial(LoopTrial[Course]):
     """A run of one loop from one seed."""
 
     work: ClassVar = "bench.experiments.convergence.trial:follow_trial"
     finding: ClassVar = Course
 
-    loop: str  # what it is called among the loops of an experiment
-    factory: str
-    preset: str
-    seed: int
-    options: dict[str, Any] = Field(default_factory=dict)
     epochs: Annotated[int, Field(gt=0)]
     every: Annotated[int, Field(gt=0)] | None = None  # batches of an epoch; None: the loop's own
-
-    @property
-    def title(self) -> str:
-        return f"{self.loop}, seed {self.seed}"
-
-    @property
-    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        return ((self.factory, self.options),)
 
 
 def course(trial: ConvergenceTrial, result: Result[Course]) -> Course:
@@ -77,8 +64,7 @@ def course(trial: ConvergenceTrial, result: Result[Course]) -> Course:
 
 def follow_trial(trial: ConvergenceTrial) -> Course:
     """Does the work of a trial."""
-    spec = LoopSpec(trial.preset, trial.seed, trial.options)
-    return follow(trial.factory, load(trial.factory), spec, trial.epochs, trial.every)
+    return follow(trial.factory, load(trial.factory), trial.spec, trial.epochs, trial.every)
 
 
 def follow(name: str, factory: LoopFactory, spec: LoopSpec, epochs: int, every: int | None = None) -> Course:

@@ -7,13 +7,12 @@ import dataclasses
 import numpy as np
 
 from bench import statistics
-from bench import statistics as stability
 from bench.experiments.run.record import ArmRecord, Record
 from bench.experiments.survival.record import Survival
 from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry.record import Telemetry
 from bench.statistics import Autocorrelation, Drift, Interval, Spread
-from bench.timing import samples as rounds
+from bench.timing import samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _figures(record: Record, name: str) -> ArmFigures:
     epoch = arm.described_first.get("batches_per_epoch")
     first, last = arm.described_first.get("temperature"), arm.described_last.get("temperature")
     return ArmFigures(
-        ms_per_batch=statistics.spread(rounds.milliseconds(record.rounds, name)) if record.rounds else None,
+        ms_per_batch=statistics.spread(samples.milliseconds(record.rounds, name)) if record.rounds else None,
         start_seconds=statistics.spread(starts) if starts.size else None,
         host_syncs=arm.host_syncs,
         batches_per_epoch=epoch if isinstance(epoch, int) and epoch > 0 else None,
@@ -94,14 +93,14 @@ def _figures(record: Record, name: str) -> ArmFigures:
 
 
 def _timing(record: Record) -> Timing:
-    ratios = rounds.ratios(record.rounds)
+    ratios = samples.ratios(record.rounds)
     return Timing(
-        speed_up=rounds.speed_up(record.rounds),
-        null=rounds.null(record.rounds),
-        null_differs=not rounds.null(record.rounds, 1 - stability.SIGNIFICANT).holds(1.0),
-        null_ms_per_batch=statistics.spread(rounds.milliseconds(record.rounds, "null")),
-        speed_up_of_totals=rounds.speed_up_of_totals(record.rounds),
-        drift=stability.drift(ratios),
-        autocorrelation=stability.autocorrelation(ratios),
-        overhead=record.rounds_seconds / rounds.seconds(record.rounds) - 1.0,
+        speed_up=samples.speed_up(record.rounds),
+        null=samples.null(record.rounds),
+        null_differs=not samples.null(record.rounds, 1 - statistics.SIGNIFICANT).holds(1.0),
+        null_ms_per_batch=statistics.spread(samples.milliseconds(record.rounds, "null")),
+        speed_up_of_totals=samples.speed_up_of_totals(record.rounds),
+        drift=statistics.drift(ratios),
+        autocorrelation=statistics.autocorrelation(ratios),
+        overhead=record.rounds_seconds / samples.seconds(record.rounds) - 1.0,
     )

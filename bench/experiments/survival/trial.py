@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.document import Frozen
 from bench.experiments.survival.fault import Fault
-from bench.jobs.trial import Result, Trial
+from bench.jobs.trial import LoopTrial, Result
 
 SETTLING, WATCHED = 60, 10
 """Batches after a fault until the momentum of a spike is spent, and then watched for learning.
@@ -54,28 +53,19 @@ def horizon(fault: Fault) -> int:
     return fault.end + SETTLING + WATCHED
 
 
-class SurvivalTrial(Trial[Observation]):
+class SurvivalTrial(LoopTrial[Observation]):
     """A run of one loop from one seed, with a fault or without."""
 
     work: ClassVar = "bench.experiments.survival.watching:watch_trial"
     finding: ClassVar = Observation
 
-    loop: str  # what it is called among the loops of an experiment
-    factory: str
-    preset: str
-    seed: int
-    options: dict[str, Any] = Field(default_factory=dict)
     fault: str | None = None  # as Fault.parse takes it; None: a run without one, to compare with
     batches: Annotated[int, Field(gt=0)] | None = None  # to train; None: `epochs`
     epochs: Annotated[int, Field(gt=0)] | None = None  # to train, of as many batches as the loop says
 
     @property
     def title(self) -> str:
-        return f"{self.loop}, seed {self.seed}, {self.fault or 'no fault'}"
-
-    @property
-    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        return ((self.factory, self.options),)
+        return f"{super().title}, {self.fault or 'no fault'}"
 
     @classmethod
     def environment(cls, folder: Path) -> dict[str, str]:

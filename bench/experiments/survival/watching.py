@@ -18,9 +18,9 @@ from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, err
 
 def watch_trial(trial: SurvivalTrial) -> Observation:
     """Does the work of a trial."""
-    factory, spec = load(trial.factory), LoopSpec(trial.preset, trial.seed, trial.options)
+    factory = load(trial.factory)
     fault = None if trial.fault is None else Fault.parse(trial.fault)
-    return observe(trial.factory, factory, spec, fault, trial.batches, trial.epochs)
+    return observe(trial.factory, factory, trial.spec, fault, trial.batches, trial.epochs)
 
 
 def observe(

@@ -157,12 +157,13 @@ def sweep_plan(
     Raises:
         UsageError: a loop does not take a value.
     """
+    own = None if axes is None else axes.work(settings, settings.options)[0]
 
     def size(name: str, value: int) -> Size:
         if axes is None:
             return Size({**settings.options, name: value}, None)
         varied = {**settings.options, axes.options[name]: value}
-        (work, tokens), (own, _) = axes.work(settings, varied), axes.work(settings, settings.options)
+        work, tokens = axes.work(settings, varied)
         # The preset's own value, named or not, is the same work for loops that have the preset: it is measured once.
         return Size(dict(settings.options) if known_to_both and work == own else varied, tokens)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field
 
 from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
 from bench.experiments.telemetry.sampling import Sampler
 from bench.jobs.gather import Run, gather, in_processes
-from bench.jobs.trial import Trial
+from bench.jobs.trial import LoopTrial
 from bench.loop import LoopSpec, TrainingLoop, error_line, load
 from bench.machine.environment import environment
 from bench.settings import ARMS, Settings
@@ -24,17 +24,12 @@ PATIENCE = 1200.0
 """Seconds that a process may take besides three times its stretch; what takes longer hangs."""
 
 
-class TelemetryTrial(Trial[Telemetry]):
+class TelemetryTrial(LoopTrial[Telemetry]):
     """A stretch of undisturbed training of one loop."""
 
     work: ClassVar = "bench.experiments.telemetry.trial:watch_trial"
     finding: ClassVar = Telemetry
 
-    name: str  # of the arm
-    factory: str  # as module:factory
-    preset: str
-    seed: int
-    options: dict[str, Any] = Field(default_factory=dict)
     batches: Annotated[int, Field(gt=0)]  # of a block
     seconds: Annotated[float, Field(gt=0)]  # of the stretch, roughly
 
@@ -42,7 +37,7 @@ class TelemetryTrial(Trial[Telemetry]):
     def of(cls, settings: Settings, arm: str, seconds: float) -> Self:
         """The trial of an arm."""
         return cls(
-            name=arm,
+            loop=arm,
             factory=dict(zip(ARMS, (settings.before, settings.after), strict=True))[arm],
             preset=settings.preset,
             seed=settings.seed,
@@ -58,17 +53,12 @@ class TelemetryTrial(Trial[Telemetry]):
 
     @property
     def title(self) -> str:
-        return self.name
-
-    @property
-    def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        return ((self.factory, self.options),)
+        return self.loop
 
 
 def watch_trial(trial: TelemetryTrial) -> Telemetry:
     """Does the work of a trial."""
-    spec = LoopSpec(trial.preset, trial.seed, trial.options)
-    return look(trial.factory, spec, trial.batches, trial.seconds)
+    return look(trial.factory, trial.spec, trial.batches, trial.seconds)
 
 
 def look(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemetry:

@@ -5,7 +5,6 @@ import tensorflow as tf
 import toys
 
 from bench.timing import work
-from bench.timing import work as touch
 from bench.timing.work import Work
 
 
@@ -95,14 +94,14 @@ def test_touching_leaves_the_weights_alone():
     start = work.weights(loop)
     loop.run(3)
     before = [variable.numpy() for variable in loop.variables]
-    assert 0 < touch.touch_seconds(loop, start) < 1
+    assert 0 < work.touch_seconds(loop, start) < 1
     assert all((was == now.numpy()).all() for was, now in zip(before, loop.variables, strict=True))
 
 
 def test_more_weights_take_longer():
     def seconds(size):
         loop = Moved(tf.Variable(tf.ones([size])))
-        return touch.touch_seconds(loop, {name: 0 * value for name, value in work.weights(loop).items()})
+        return work.touch_seconds(loop, {name: 0 * value for name, value in work.weights(loop).items()})
 
     assert seconds(10_000_000) > 10 * seconds(10)
 
@@ -119,6 +118,6 @@ def test_what_moves_in_part_or_is_not_trained_is_not_counted(monkeypatch):
     copied = []
     variable = tf.Variable
     monkeypatch.setattr(tf, "Variable", lambda value: copied.append(value.shape) or variable(value))
-    assert touch.touch_seconds(loop, still) > 0
+    assert work.touch_seconds(loop, still) > 0
     assert copied == [[10]]
-    assert touch.touch_seconds(loop, work.weights(loop)) is None
+    assert work.touch_seconds(loop, work.weights(loop)) is None

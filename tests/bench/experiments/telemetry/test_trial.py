@@ -14,12 +14,12 @@ SETTINGS = Settings(before="toys:plain", after="toys:failing", preset="any", see
 
 
 def of(**changes):
-    values = {"name": "before", "factory": "toys:plain", "preset": "tiny", "seed": 3, "batches": 10, "seconds": 5.0}
+    values = {"loop": "before", "factory": "toys:plain", "preset": "tiny", "seed": 3, "batches": 10, "seconds": 5.0}
     return TelemetryTrial(**{**values, **changes})
 
 
 def test_whatever_makes_a_difference_makes_another_key():
-    made = [of(), of(name="after"), of(seed=4), of(preset="paper"), of(factory="a:b"), of(batches=9), of(seconds=1.0)]
+    made = [of(), of(loop="after"), of(seed=4), of(preset="paper"), of(factory="a:b"), of(batches=9), of(seconds=1.0)]
     assert len({each.key for each in made}) == len(made)  # the same loop twice, too, is watched twice
     assert of(time_limit=1.0).key == of().key
     assert of(options={"a": 1, "b": 2}).key == of(options={"b": 2, "a": 1}).key
@@ -37,7 +37,7 @@ def test_a_wrong_factory_is_no_result():
 
 
 def test_each_arm_has_its_trial_and_a_crash_is_a_result(tmp_path):
-    door, told = Door(lambda trial: died(trial) if trial.name == "after" else on_cpu()), []
+    door, told = Door(lambda trial: died(trial) if trial.loop == "after" else on_cpu()), []
     found = watch(SETTINGS, 2.5, tmp_path, told.append, door)
     assert told == ["before", "after"]
     assert door.workers == 1  # each is to have the machine to itself
