@@ -21,6 +21,9 @@ from seqgan.errors import InputError
 BEFORE = "baseline:make_loop"
 AFTER = "seqgan:make_loop"
 
+FAULTS_PRESET = "tiny"
+"""The size of the loops that are put through them: what became of both was the same at `paper` (results/)."""
+
 FAULTS = ("nan,target=generator", "inf,target=discriminator", "scale=1e4,target=generator")
 """What the built-in loops are put through in every run."""
 
@@ -166,6 +169,7 @@ def _pair(before: str, after: str) -> Pair:
         short=FAULTS,
         matrix=(*each, *shapes, "nan", *_ELSEWHERE),
         must_happen=True,
+        short_preset=FAULTS_PRESET,
         variants={f"{ARMS[1]}, {each}": Variant(AFTER, {"protection": each}) for each in config.PROTECTIONS[:-1]},
         variant_faults=tuple(f"{fault},target=generator" for fault in _OF_VARIANTS),
         variant_seeds=VARIANT_SEEDS,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
-from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.stages import Stage
+
+if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
+    from bench.experiments.run.measurement import Measurement
 
 
-@pytest.mark.takes(20.0)
+@pytest.mark.stage(Stage.EQUIVALENCE)
 def test_equivalence(
     measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config, counted: None
 ) -> None:

@@ -36,12 +36,13 @@ def test_experiment(
         gpu.share()
     settings = options.settings(pytestconfig)
     work = experiment.prepare(options.pair(pytestconfig), options.settings_of(asked, settings.preset), asked)
-    folder, scale = options.results(pytestconfig) / f"{name}-{settings.preset}", experiment.seconds(asked) / work.total
+    folder = options.results(pytestconfig) / f"{name}-{settings.preset}"
+    tell = progress.weighted(work.total)
     if isinstance(work, Parts):
         progress.stage(experiment.stage)
-        record = work.run(folder, lambda title: progress.weighted(scale)(*experiment.titled(title), 1.0))
+        record = work.run(folder, lambda title: tell(*experiment.titled(title), 1.0))
     else:
-        record = work.run(folder, progress.weighted(scale))
+        record = work.run(folder, tell)
     at_end(files.leave(record, registry.report, folder, experiment.notes(folder)).show)
     experiment.tidy(folder)
     flaw = experiment.flaw(record)

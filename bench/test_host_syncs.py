@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bench.cli.progress import ProgressDisplay
-from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.stages import Stage
+from bench.experiments.syncs.record import BATCHES
 from bench.settings import ARMS
 
-BATCHES = 100  # enough for what happens once in ten batches
+if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
+    from bench.experiments.run.measurement import Measurement
 
 
-@pytest.mark.takes(14.0)
+@pytest.mark.stage(Stage.SYNCS)
 @pytest.mark.parametrize("arm", ARMS)
 def test_host_syncs(arm: str, measurement: Measurement, progress: ProgressDisplay, counted: None) -> None:
     """Counts; what is too many is for a gate to say."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench.cli.replay import ReplayedTimes
-from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.stages import Stage
 from bench.settings import TIMED
 from bench.timing.samples import Round
+
+if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
+    from bench.experiments.run.measurement import Measurement
 
 TIMES = ReplayedTimes()
 
 
-@pytest.mark.reports_rounds
+@pytest.mark.stage(Stage.ROUNDS)
 @pytest.mark.benchmark(timer=TIMES, group="seconds a batch")
 @pytest.mark.parametrize("name", TIMED)
 def test_time_per_batch(name: str, rounds: Sequence[Round], measurement: Measurement, benchmark: Any) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
 from bench.experiments import registry
-from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.stages import Stage
+from bench.jobs.gather import Run
 from bench.report import files
+
+if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
+    from bench.experiments.run.measurement import Measurement
 
 SEEDS, EPOCHS = 10, 100
 """Of the whole experiment."""
@@ -19,26 +24,24 @@ SEEDS, EPOCHS = 10, 100
 _STAGE = "loops with faults, each in a process of its own"
 
 
-@pytest.mark.has_faults
+@pytest.mark.stage(Stage.SURVIVAL)
 def test_survival(
     measurement: Measurement,
     progress: ProgressDisplay,
     pytestconfig: pytest.Config,
+    processes: Run,
     tmp_path: Path,
     counted: None,
 ) -> None:
     """Records what became of the loops; a loop that dies is a result and no failure of the test."""
-    wanted = options.asked(pytestconfig)["survival"]
-    if wanted == "none":
-        pytest.skip("--survival none")
-    whole = wanted == "full"
+    whole = options.asked(pytestconfig)["survival"] == "full"
     settings = measurement.settings
     pair = options.pair(pytestconfig)
     plan = pair.survival(settings, *((SEEDS, EPOCHS) if whole else ()))
     folder = options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
-    tell = progress.weighted(options.survival_seconds(pytestconfig) / len(plan.trials()))
+    tell, shown = progress.weighted(len(plan.trials())), pair.shown(plan)
     progress.stage(_STAGE)
-    found = measurement.survive(plan, folder, pair.shown(plan), lambda title: tell(_STAGE, f": {title}", 1.0))
+    found = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), processes)
     if whole:
         files.leave(found, registry.report, folder)
     if pair.faults.must_happen:  # other loops need have no tape

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay
-from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.stages import Stage
+from bench.jobs.gather import Run
 from bench.settings import ARMS
+
+if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
+    from bench.experiments.run.measurement import Measurement
 
 _STAGE = "watching both loops, each in a process of its own"
 
 
-@pytest.mark.watches_loops
+@pytest.mark.stage(Stage.UTILISATION)
 def test_utilisation(
     measurement: Measurement,
     progress: ProgressDisplay,
     pytestconfig: pytest.Config,
+    processes: Run,
     tmp_path: Path,
     counted: None,
 ) -> None:
     """Records what was seen; a loop that dies is a result, and no failure of the test while the other lives."""
     seconds = options.utilisation(pytestconfig, measurement.settings.preset)
-    tell = progress.weighted(options.utilisation_seconds(pytestconfig) / len(ARMS))
+    tell = progress.weighted(len(ARMS))
     progress.stage(_STAGE)
-    found = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0))
+    found = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0), processes)
     assert any(each.stretch for each in found.values()), found[ARMS[0]].died

@@ -53,7 +53,7 @@ class OneCall:
         def train(stretch: Any, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
             return train_batch(*feed.batch(stretch, 0), temperature, first)
 
-        self._train = tf.function(train, jit_compile=compiled)
+        self._train = tf.function(train, jit_compile=compiled, autograph=False)
 
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
         """See `Calls`."""
@@ -69,10 +69,11 @@ class Window:
 
     def __init__(self, train_batch: TrainBatch, feed: Feed, window: int, compiled: bool) -> None:
         self.most = window
-        self._train_batch = tf.function(train_batch, jit_compile=compiled)
+        self._train_batch = tf.function(train_batch, jit_compile=compiled, autograph=False)
         self._feed = feed
         scalars = [tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)]
-        self._train = tf.function(self._train_batches, input_signature=[feed.spec, *scalars])
+        signature = [feed.spec, *scalars]
+        self._train = tf.function(self._train_batches, input_signature=signature, autograph=False)
 
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
         """See `Calls`."""
@@ -80,10 +81,13 @@ class Window:
 
     def _train_batches(self, stretch: Any, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
         count = tf.shape(tf.nest.flatten(stretch)[0])[0]
-        rows = tf.TensorArray(tf.float32, size=count)
-        for index in tf.range(count):
+
+        def body(index: tf.Tensor, rows: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             row = self._train_batch(*self._feed.batch(stretch, index), temperature, first + index)
-            rows = rows.write(index, row)
+            return index + 1, rows.write(index, row)
+
+        start = (tf.constant(0), tf.TensorArray(tf.float32, size=count))
+        _, rows = tf.while_loop(lambda index, rows: index < count, body, start)
         return rows.stack()
 
 

@@ -53,8 +53,8 @@ class Evaluation:
         self._config = config
         self._data = data
         self._generator = generator
-        self._generate = tf.function(generator.sample)
-        self._nll = tf.function(self._summed_nll)
+        self._generate = tf.function(generator.sample, autograph=False)
+        self._nll = tf.function(self._summed_nll, autograph=False)
 
     def now(self) -> dict[str, float]:
         """Ratings by name, with an arrow for the better direction.

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from seqgan.config import Config
 from seqgan.sampler import Sampler, draw_seed
+from seqgan.tracing import as_written
 from seqgan.vocabulary import END, PAD, Sizes
 
 START = 0  # fed before the first token; as in the SeqGAN paper, no id of its own
@@ -99,6 +100,7 @@ class Generator(keras.Model):
         inputs = tf.concat([self.token_embedding(shifted), tf.repeat(condition, self.length, axis=1)], axis=-1)
         return self.logits(self.unroll(inputs))
 
+    @as_written
     def sample(
         self,
         sampler: Sampler,

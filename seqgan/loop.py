@@ -9,6 +9,7 @@ is a field of the config and a class of its own, so that any of them can be meas
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,11 +57,13 @@ class OptimizedLoop:
         self._d_metrics = tf.Variable([0.0, 0.0], trainable=False, name="last_discriminator_metrics")
 
         compiled = config.jit_compile
-        self.generate_fake_samples = tf.function(self._generate_fake_samples, jit_compile=compiled)
-        self.train_discriminator_adversarial = tf.function(self._train_discriminator, jit_compile=compiled)
-        self.train_generator_adversarial = tf.function(self._train_generator, jit_compile=compiled)
+        # Without AutoGraph: there is nothing in here for it to convert, and that takes it seconds.
+        graph = functools.partial(tf.function, jit_compile=compiled, autograph=False)
+        self.generate_fake_samples = graph(self._generate_fake_samples)
+        self.train_discriminator_adversarial = graph(self._train_discriminator)
+        self.train_generator_adversarial = graph(self._train_generator)
         self._rollouts = rollout.Rollouts(self.networks, self._sampler, config, compiled)
-        self.rollout_rewards = tf.function(self._rollout_rewards)
+        self.rollout_rewards = tf.function(self._rollout_rewards, autograph=False)
         self._policy = self._choose_policy()
         # With rollouts, only the parts of a batch: the rollouts are the most of it, and need all threads of a CPU.
         self._train = calls.BY_NAME[config.calls](
@@ -188,12 +191,17 @@ class OptimizedLoop:
         draw = tf.convert_to_tensor(batch * (config.d_steps + config.g_steps))
         lines = self._policy.draw(character, scene, temperature, draw)
 
-        if config.d_train_interval == 1 or batch % config.d_train_interval == 0:
+        def train_discriminator() -> None:
             latest = self.train_discriminator_adversarial(real, lines.tokens)
             for step in range(1, config.d_steps):
                 fresh = self.generate_fake_samples(character, scene, temperature, draw + step)
                 latest = self.train_discriminator_adversarial(real, fresh)
             self._d_metrics.assign(tf.stack(latest))
+
+        if config.d_train_interval == 1:
+            train_discriminator()
+        else:
+            _when(batch % config.d_train_interval == 0, train_discriminator)
 
         g_loss, g_reward = self._policy.learn(lines, character, scene, temperature, draw)
         for step in range(1, config.g_steps):
@@ -261,3 +269,17 @@ class OptimizedLoop:
     ) -> tf.Tensor:
         """The reward of each token [B, T] of lines [B, T], by `config.rollouts` completions of each prefix."""
         return self._rollouts(sequences, char_cond, scene_cond, temperature, self._seed, draw)
+
+
+def _when(holds: tf.Tensor | bool, act: Callable[[], None]) -> None:
+    """Does something if a condition holds, which in a graph is known only when that runs."""
+
+    def acted() -> tf.Tensor:
+        act()
+        return tf.constant(True)
+
+    if isinstance(holds, bool):
+        if holds:
+            act()
+    else:
+        tf.cond(holds, acted, lambda: tf.constant(False))

@@ -113,7 +113,7 @@ def write_lines(
     checkpoint.restore(networks.weights)
     draw = _without_unknown if vocabulary.ends else sampler.inverse_cdf
     who, where = (tf.fill([count], index) for index in conditions)
-    generate = tf.function(networks.generator.sample)
+    generate = tf.function(networks.generator.sample, autograph=False)
     tokens = generate(draw, who, where, tf.constant(temperature, tf.float32), seed, tf.constant(0))
     return [vocabulary.decode(line) for line in np.asarray(tokens)]
 

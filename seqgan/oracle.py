@@ -67,10 +67,10 @@ class Oracle:
         ]
         return float(tf.reduce_mean(tf.concat(parts, axis=0)))
 
-    @tf.function(reduce_retracing=False)
+    @tf.function(reduce_retracing=False, autograph=False)
     def _sample(self, character: tf.Tensor, scene: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
         return self._network.sample(sampler.inverse_cdf, character, scene, tf.constant(1.0), self._seed, draw)
 
-    @tf.function(reduce_retracing=False)
+    @tf.function(reduce_retracing=False, autograph=False)
     def _token_nll(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> tf.Tensor:
         return objectives.token_nll(self._network(tokens, character, scene), tokens)

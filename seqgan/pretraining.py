@@ -47,9 +47,10 @@ class Pretraining:
         self._mle_update = GuardedUpdate(networks.mle_optimizer, *limits)
         # A name of its own, for the loop's guard of the same optimizer is in the same checkpoint.
         self._d_update = GuardedUpdate(networks.d_optimizer, *limits, f"{networks.d_optimizer.name}_pretraining")
-        self._generator_batch = tf.function(self._train_generator, jit_compile=config.jit_compile)
-        self._discriminator_batch = tf.function(self._train_discriminator, jit_compile=config.jit_compile)
-        self._generate = tf.function(self._generate_lines, jit_compile=config.jit_compile)
+        how: dict[str, bool] = {"jit_compile": config.jit_compile, "autograph": False}
+        self._generator_batch = tf.function(self._train_generator, **how)
+        self._discriminator_batch = tf.function(self._train_discriminator, **how)
+        self._generate = tf.function(self._generate_lines, **how)
 
     @property
     def variables(self) -> list[Any]:

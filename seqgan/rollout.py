@@ -20,6 +20,7 @@ from seqgan.config import Config
 from seqgan.generator import START
 from seqgan.networks import Networks
 from seqgan.sampler import Sampler, draw_seed
+from seqgan.tracing import as_written
 from seqgan.vocabulary import END, PAD
 
 CPU_BYTES = 2**23
@@ -61,8 +62,9 @@ class Rollouts:
         self._length = config.sequence_length
         self._pairs = config.sequence_length // 2  # of prefixes of p and of T - p tokens
         self._pair_bytes = 4 * config.batch_size * networks.generator.sizes.vocabulary  # of logits
-        self._judge = tf.function(self._complete_and_judge, jit_compile=compiled)
+        self._judge = tf.function(self._complete_and_judge, jit_compile=compiled, autograph=False)
 
+    @as_written
     def __call__(
         self,
         tokens: tf.Tensor,

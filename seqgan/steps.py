@@ -10,6 +10,7 @@ import tensorflow as tf
 from seqgan import objectives
 from seqgan.generator import Generator
 from seqgan.networks import Discriminator
+from seqgan.tracing import as_written
 
 Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
 """Changes variables by their gradients: `optimizer.apply`, or that of a `seqgan.protection.Update`."""
@@ -34,6 +35,7 @@ def existing(ids: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.where(exists, ids, 0), tf.reduce_all(exists)
 
 
+@as_written
 def mle_step(
     generator: Generator, apply: Apply, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor
 ) -> tf.Tensor:
@@ -44,6 +46,7 @@ def mle_step(
     return loss
 
 
+@as_written
 def discriminator_step(
     discriminator: Discriminator, apply: Apply, real: tf.Tensor, fake: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -55,6 +58,7 @@ def discriminator_step(
     return loss, objectives.discriminator_accuracy(p_real, p_fake)
 
 
+@as_written
 def policy_gradient_step(
     generator: Generator,
     discriminator: Discriminator,

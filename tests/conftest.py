@@ -6,6 +6,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+from forked import Python
 
 from seqgan import dataset
 from seqgan.config import Config
@@ -21,6 +22,13 @@ def tiny():
 def lines(tiny):
     """Synthetic lines for it."""
     return dataset.load(tiny)
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Runs programs in forks of a process that has imported TensorFlow."""
+    with Python() as run:
+        yield run
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A record of each kind, for tests of what is done with any."""
 
+import pytest
 from agreements import agreement_record
 from convergences import convergence_record
 from ladders import ladder_record
@@ -26,3 +27,6 @@ RECORDS = {
     "survival": survival_record,
 }
 """What makes one, by its kind."""
+
+KINDS = ["run", *(pytest.param(kind, marks=pytest.mark.slow) for kind in RECORDS if kind != "run")]
+"""All kinds, as parameters; what draws and renders a record does so for the largest in every run of the tests."""

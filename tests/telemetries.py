@@ -23,8 +23,8 @@ def stretch(**changes):
     return Stretch(**{**values, **changes})
 
 
-def on_cpu(**changes):
-    return Telemetry(stretch=stretch(**changes))
+def on_cpu(start=None, **changes):
+    return Telemetry(stretch=stretch(**changes), start=start)
 
 
 def on_gpu(samples=None, trace=None, problems=(), **changes):

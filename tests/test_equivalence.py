@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from baseline.loop import BaselineLoop
-from bench.experiments.equivalence.check import BATCHES, equivalence
+from bench.experiments.equivalence.check import equivalence
+from bench.experiments.equivalence.record import BATCHES
 from seqgan.loop import OptimizedLoop
 
 
@@ -29,12 +30,15 @@ def compare(lines, before, **changes):
     return equivalence(BaselineLoop(before, lines), OptimizedLoop(dataclasses.replace(before, **changes), lines), {})
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"calls": "three", "feed": "pipeline", "metrics": "each_call", "protection": "none"},
-        {"calls": "one"},
-        {"calls": "window", "feed": "pipeline"},
+        pytest.param({"calls": "three", "feed": "pipeline", "metrics": "each_call", "protection": "none"}, marks=SLOW),
+        pytest.param({"calls": "one"}, marks=SLOW),
+        pytest.param({"calls": "window", "feed": "pipeline"}, marks=SLOW),
         {},
     ],
     ids=["nothing moved", "one call", "window", "resident"],
@@ -45,6 +49,7 @@ def test_what_only_moves_reads_and_calls_changes_no_bit(same_algorithm, lines, c
     assert found.reason == f"bit for bit the same over {BATCHES} batches, metrics, weights and drawn tokens"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "work", [{"d_steps": 2, "g_steps": 2}, {"rollouts": 2, "window": 5}], ids=["two steps", "rollouts"]
 )
@@ -53,6 +58,7 @@ def test_whatever_the_work(same_algorithm, lines, work):
     assert found.bit_for_bit, found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"jit_compile": True}], ids=["plain graph", "with XLA"])
 def test_the_sampled_pass_is_the_same_up_to_rounding(same_algorithm, lines, changes):
     found = compare(lines, same_algorithm, policy_gradient="sampled_pass", **changes)
@@ -61,6 +67,7 @@ def test_the_sampled_pass_is_the_same_up_to_rounding(same_algorithm, lines, chan
     assert max(found.lockstep.updates) > 0
 
 
+@pytest.mark.slow
 def test_and_so_are_rollouts_with_xla(same_algorithm, lines):
     found = compare(lines, dataclasses.replace(same_algorithm, rollouts=2), jit_compile=True)
     assert found.equal, found.reason
@@ -68,7 +75,12 @@ def test_and_so_are_rollouts_with_xla(same_algorithm, lines):
 
 @pytest.mark.parametrize(
     "other",
-    [{"temperature_fixed": 0.9}, {"g_learning_rate": 1.1e-3}, {"g_steps": 2}, {"sampler": "categorical"}],
+    [
+        pytest.param({"temperature_fixed": 0.9}, marks=SLOW),
+        {"g_learning_rate": 1.1e-3},
+        pytest.param({"g_steps": 2}, marks=SLOW),
+        pytest.param({"sampler": "categorical"}, marks=SLOW),
+    ],
     ids=lambda other: next(iter(other)),
 )
 def test_the_comparison_can_fail(same_algorithm, lines, other):

@@ -1,5 +1,6 @@
 """Trials whose work is a sum, and doors to places where no trial runs, for tests of the engine and of experiments."""
 
+import os
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -41,6 +42,23 @@ class Cached(Adding):
     @classmethod
     def environment(cls, folder):
         return {"OURS": str(folder)}
+
+
+class Seen(Frozen):
+    parent: int
+    ours: str
+    may_grow: str
+
+
+class Asking(Cached):
+    """Finds what its process has been given."""
+
+    work: ClassVar = "trials:ask"
+    finding: ClassVar = Seen
+
+
+def ask(trial):
+    return Seen(parent=os.getppid(), ours=os.environ["OURS"], may_grow=os.environ["TF_FORCE_GPU_ALLOW_GROWTH"])
 
 
 def add(trial):

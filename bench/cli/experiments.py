@@ -62,9 +62,9 @@ def _run(experiment: Experiment, work: Parts | Stages, folder: Path) -> Document
                 return work.run(folder, trials.done)
             except KeyboardInterrupt:
                 raise _interrupted(experiment.interrupted.format(left=trials.left, total=trials.total)) from None
-    stages = ProgressDisplay(console, work.total)
+    stages = ProgressDisplay(console)
     try:
-        return work.run(folder, stages.weighted())
+        return work.run(folder, stages.weighted(work.total))
     except KeyboardInterrupt:
         stages.pause()
         raise _interrupted(experiment.interrupted) from None

@@ -15,7 +15,6 @@ from bench import builtin
 from bench.errors import UsageError
 from bench.experiments import registry
 from bench.experiments.experiment import (
-    STARTING,
     Asked,
     Choice,
     ExistingFile,
@@ -28,11 +27,12 @@ from bench.experiments.experiment import (
     WholeNumber,
 )
 from bench.experiments.run.record import Record
+from bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL
 from bench.pair import Pair
 from bench.records.gate import MAX_SLOWDOWN, Limits
 from bench.settings import Settings
 
-_UTILISATION = 5.0
+_UTILISATION = 3.0
 _UTILISATION_OF = {"tiny": 1.0}
 """Seconds of undisturbed training, unless asked for otherwise; by preset where it is not the first."""
 
@@ -48,7 +48,12 @@ COMMON = (
         "3%",
         command_metavar="PERCENT",
     ),
-    Option("--max-time", "or until so many seconds of rounds are over", RealNumber(least=1), "120"),
+    Option(
+        "--max-time",
+        "or until so many seconds of rounds are over",
+        RealNumber(least=1),
+        default_words=f"what the rest leaves of {TOTAL:g}, {LEAST_ROUNDS:g} at least; in a gate {MOST_ROUNDS:g}",
+    ),
     Option("--rounds", "exactly so many rounds instead", WholeNumber(1)),
     Option("--seed", "of weights, data and draws", WholeNumber(0), "0"),
     Option("--script", "train on this script, CSV or JSON Lines, instead of synthetic lines", ExistingFile()),
@@ -181,6 +186,7 @@ def asked_of(config: pytest.Config, experiment: Experiment) -> Asked | None:
     value = found[experiment.switch.option.key] if experiment.switch else None
     if not value:
         return None
+    found = {**found, "max_time": found["max_time"] or MOST_ROUNDS}
     return {**defaults(experiment), **found, **experiment.in_run(value)}
 
 
@@ -250,24 +256,6 @@ def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
 def results(config: pytest.Config) -> Path:
     """The folder for records."""
     return Path(config.getoption("results"))
-
-
-def timing_seconds(config: pytest.Config, a_batch: float) -> float:
-    """Roughly how long the rounds will take, when one batch of all loops takes `a_batch`."""
-    found = asked(config)
-    rounds = found["rounds"]
-    return float(found["max_time"] if rounds is None else rounds * found["batches"] * a_batch)
-
-
-def survival_seconds(config: pytest.Config) -> float:
-    """Roughly how long the runs with faults will take, on two cores at preset tiny."""
-    return {"short": 40.0, "none": 0.0, "full": 3600.0}[asked(config)["survival"]]
-
-
-def utilisation_seconds(config: pytest.Config) -> float:
-    """Roughly how long that will take, starting the processes and warming the loops up with it."""
-    seconds = utilisation(config, config.getoption("preset") or "")
-    return 2 * (STARTING + 1.5 * seconds) if seconds else 0.0
 
 
 def _has_gpu(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,36 +21,57 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-BATCH_OF_ALL = 0.15
-"""Rough seconds for a batch of all timed loops at preset paper on two cores: the display shares out the work by it."""
 
+class Forecast:
+    """The time left of a run, made of pieces that follow each other.
 
-class Stopwatch:
-    """The time left of a piece of work whose parts have known weights.
-
-    The weights need only be right to a factor: after each part, what is left is rescaled by how long the
-    parts before it took.
+    Each piece is expected to take what is known by now; the one in hand, as soon as a part of it is done, what that
+    part says.
 
     Args:
-        total: weight of all parts.
+        pieces: give the seconds that each is expected to take, and are asked anew each time; None: not known.
         clock: gives seconds.
     """
 
-    def __init__(self, total: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total = total
-        self.done = 0.0
-        self._clock = clock
-        self._started = clock()
+    _TOLD_BY_ITSELF = 0.3  # share of a piece from which on its own pace counts, and nothing else
 
-    def advance(self, weight: float) -> None:
-        """A part of this weight is done."""
-        self.done = min(self.total, self.done + weight)
+    def __init__(
+        self, pieces: Sequence[Callable[[], float | None]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pieces = list(pieces)
+        self._clock = clock
+        self._began = self._since = clock()
+        self._current = -1
+        self._share = 0.0
+
+    def begin(self) -> None:
+        """The next piece begins."""
+        self._current += 1
+        self._share, self._since = 0.0, self._clock()
+
+    def reach(self, share: float) -> None:
+        """So much of the piece in hand is done, from 0 to 1; it never becomes less."""
+        self._share = max(self._share, min(1.0, share))
+
+    def after(self) -> float:
+        """Seconds expected of the pieces that have not begun."""
+        return sum(piece() or 0.0 for piece in self._pieces[self._current + 1 :])
 
     def left(self) -> float | None:
-        """Seconds, as far as can be told; None before the first part is done."""
-        if not self.done:
-            return None
-        return (self._clock() - self._started) * (self.total - self.done) / self.done
+        """Seconds; None where nothing is known of the piece in hand."""
+        elapsed = self._clock() - self._since
+        expected = self._pieces[self._current]() if 0 <= self._current < len(self._pieces) else 0.0
+        if not self._share:
+            return None if expected is None else max(0.0, expected - elapsed) + self.after()
+        by_itself = elapsed / self._share
+        weight = 1.0 if expected is None else min(1.0, self._share / self._TOLD_BY_ITSELF)
+        total = weight * by_itself + (1 - weight) * (expected or 0.0)
+        return max(0.0, total - elapsed) + self.after()
+
+    def done(self) -> float:
+        """Share of the whole run that is done, by time."""
+        elapsed, left = self._clock() - self._began, self.left()
+        return 0.0 if not left else elapsed / (elapsed + left)
 
 
 class ProgressDisplay:
@@ -58,28 +79,30 @@ class ProgressDisplay:
 
     It is drawn when it is told something and not by a thread of its own, which would take time from the loop
     that is being measured.
+
+    Args:
+        console: to draw on.
+        forecast: of what is shown; None: of a single piece of unknown length, which begins now.
     """
 
-    def __init__(self, console: Console, total: float) -> None:
+    def __init__(self, console: Console, forecast: Forecast | None = None) -> None:
+        if forecast is None:
+            forecast = Forecast([lambda: None])
+            forecast.begin()
+        self.forecast = forecast
         self._console = console
-        self._watch = Stopwatch(total)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
             TimeElapsedColumn(),
-            _TimeLeft(self._watch),
+            _TimeLeft(forecast),
             console=console,
             auto_refresh=False,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=total)
+        self._task = self._bar.add_task("", total=1.0)
         self._shown = False
         self._title = ""
-
-    @property
-    def done(self) -> float:
-        """The weight of the parts that are done."""
-        return self._watch.done
 
     def stage(self, title: str, detail: str = "") -> None:
         """What is running from now on; a detail is for the bar alone."""
@@ -89,35 +112,23 @@ class ProgressDisplay:
             if self._console.is_terminal:
                 self._bar.start()
         if self._console.is_terminal:
-            self._bar.update(self._task, description=f"{title}{detail}", refresh=True)
+            self._bar.update(self._task, description=f"{title}{detail}", completed=self.forecast.done(), refresh=True)
         elif title != self._title:
-            self._console.print(f"{title} ({_say(self._watch.left())})", soft_wrap=True, highlight=False)
+            self._console.print(f"{title} ({_say(self.forecast.left())})", soft_wrap=True, highlight=False)
         self._title = title
 
-    def advance(self, weight: float) -> None:
-        """A part of this weight is done."""
-        self._watch.advance(weight)
-        self._bar.update(self._task, completed=self._watch.done, refresh=self._shown and self._console.is_terminal)
-
-    def part(self, weight: float) -> Callable[[str, float], None]:
-        """Begins a part of this weight; gives what is to be told each stage that begins, and the share that is done."""
-        before = self.done
-
-        def tell(title: str, share: float) -> None:
-            self.advance(max(0.0, before + weight * share - self.done))
-            self.stage(title)
-
-        return tell
-
-    def weighted(self, scale: float = 1.0) -> Callable[[str, str, float], None]:
-        """What is to be told each stage, a detail of it, and the weight of what was done since it was told last.
+    def weighted(self, total: float) -> Callable[[str, str, float], None]:
+        """What is to be told each stage of a piece, a detail of it, and the weight of what was done since.
 
         Args:
-            scale: weights of this display for weights that it is told.
+            total: sum of the weights.
         """
+        done = 0.0
 
         def tell(stage: str, detail: str, weight: float) -> None:
-            self.advance(scale * weight)
+            nonlocal done
+            done += weight
+            self.forecast.reach(done / total if total else 0.0)
             self.stage(stage, detail)
 
         return tell
@@ -131,12 +142,12 @@ class ProgressDisplay:
 
 
 class _TimeLeft(ProgressColumn):
-    def __init__(self, watch: Stopwatch) -> None:
+    def __init__(self, forecast: Forecast) -> None:
         super().__init__(table_column=Column(no_wrap=True))
-        self._watch = watch
+        self._forecast = forecast
 
     def render(self, task: Task) -> Text:
-        return Text(_say(self._watch.left()))
+        return Text(_say(self._forecast.left()))
 
 
 class TrialsDisplay:

@@ -5,25 +5,36 @@ It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest -
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from rich.console import Console
 
 from bench.cli import options
-from bench.cli.progress import BATCH_OF_ALL, ProgressDisplay
+from bench.cli.outlook import Outlook, age, stage_of
+from bench.cli.progress import Forecast, ProgressDisplay
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments import registry
-from bench.experiments.experiment import STARTING
+from bench.experiments.run.stages import Stage
+from bench.jobs.gather import Processes, Run
 from bench.machine import gpu
+from bench.statistics import FEWEST_PAIRS
+from bench.timing.stopping import AtLeast
 
 if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
     from bench.cli.closing import Closing
     from bench.experiments.run.measurement import Measurement
     from bench.timing.samples import Round
 
+
+_BEFORE_TESTS: pytest.StashKey[float] = pytest.StashKey()
+"""Seconds from the start of the process to the first test."""
+
+_OUTLOOK: pytest.StashKey[Outlook] = pytest.StashKey()
 
 _PROGRESS: pytest.StashKey[ProgressDisplay] = pytest.StashKey()
 
@@ -55,15 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:.*argument '___pyct_anno':DeprecationWarning")
     # Tests that count take the fixture only so that --benchmark-only selects them.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
-    config.addinivalue_line("markers", "takes(seconds): rough length of a test, for the progress display")
-    config.addinivalue_line("markers", "has_faults: a test whose length --survival says")
-    config.addinivalue_line(
-        "markers", "watches_loops: a test of which --utilisation says whether it runs and for how long"
-    )
-    config.addinivalue_line(
-        "markers", "is_experiment(name): a test of which the experiment's option says whether it runs and for how long"
-    )
-    config.addinivalue_line("markers", "reports_rounds: a row of pytest-benchmark; the first one has them timed")
+    config.addinivalue_line("markers", "stage(stage): the part of a run that a test is, one of bench's Stage")
+    config.addinivalue_line("markers", "is_experiment(name): a test that runs when the experiment's option is given")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -82,50 +86,52 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Says how long what depends on options will take; all of the timing is in the first test that reports it."""
+    """Puts the stages in their order, and skips what was not asked for."""
     items.sort(key=_place)
     for item in items:
-        if item.get_closest_marker("has_faults"):
-            item.add_marker(pytest.mark.takes(options.survival_seconds(config)))
-        if item.get_closest_marker("watches_loops"):
-            item.add_marker(pytest.mark.takes(options.utilisation_seconds(config)))
-            item.add_marker(pytest.mark.skipif(not options.utilisation_seconds(config), reason="--utilisation 0"))
+        if stage_of(item) is Stage.UTILISATION:
+            watched = options.utilisation(config, config.getoption("preset") or "")
+            item.add_marker(pytest.mark.skipif(not watched, reason="--utilisation 0"))
+        if stage_of(item) is Stage.SURVIVAL:
+            left_out = options.asked(config)["survival"] == "none"
+            item.add_marker(pytest.mark.skipif(left_out, reason="--survival none"))
         if mark := item.get_closest_marker("is_experiment"):
             experiment = registry.experiment(mark.args[0])
-            asked = options.asked_of(config, experiment)
-            if asked is not None:
-                item.add_marker(pytest.mark.takes(experiment.seconds(asked)))
-            elif experiment.switch:
+            if options.asked_of(config, experiment) is None and experiment.switch:
                 item.add_marker(pytest.mark.skip(reason=experiment.switch.without))
-    for item in items:
-        if item.get_closest_marker("reports_rounds"):
-            item.add_marker(pytest.mark.takes(options.timing_seconds(config, BATCH_OF_ALL)))
-            break
 
 
 def _place(item: pytest.Item) -> int:
-    """Where a test must come among the others; see RunSwitch."""
+    """Where a test must come among the others: experiments after the stages of the run; see RunSwitch."""
+    if stage := stage_of(item):
+        return list(Stage).index(stage)
     mark = item.get_closest_marker("is_experiment")
     switch = registry.experiment(mark.args[0]).switch if mark else None
-    return switch.place if switch else 0
+    return len(Stage) + (switch.place if switch else 0)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Makes the progress display, now that it is known what will run."""
-    total = STARTING + sum(_seconds(item) for item in session.items)
+    session.config.stash[_BEFORE_TESTS] = age()
+    config = session.config
+    outlook = config.stash[_OUTLOOK] = Outlook(config, session.items, lambda: config.stash.get(_MEASUREMENT, None))
+    pieces: list[Callable[[], float]] = [
+        *(functools.partial(outlook.seconds, item) for item in session.items),
+        outlook.closing,
+    ]
     terminal = os.fdopen(os.dup(2), "w")  # past pytest's capture: it is looked at while tests run
-    session.config.stash[_PROGRESS] = ProgressDisplay(Console(file=terminal), total)
+    config.stash[_PROGRESS] = ProgressDisplay(Console(file=terminal), Forecast(pieces))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Shows progress while a test runs, and leaves the terminal to pytest between tests."""
     progress = item.config.stash[_PROGRESS]
-    done = progress.done
+    progress.forecast.begin()
     try:
         return (yield)
     finally:
-        progress.advance(max(0.0, _seconds(item) - (progress.done - done)))  # what the test has not reported itself
+        item.config.stash[_OUTLOOK].finished(item)
         progress.pause()
 
 
@@ -160,15 +166,28 @@ def progress(pytestconfig: pytest.Config) -> ProgressDisplay:
 
 
 @pytest.fixture(scope="session")
+def processes() -> Iterator[Run]:
+    """Where trials run, each in a process of its own; the one that they are forked from imports in the background."""
+    from bench.experiments.survival.trial import SurvivalTrial
+    from bench.experiments.telemetry.trial import TelemetryTrial
+
+    with Processes(SurvivalTrial, TelemetryTrial) as run:
+        yield run
+
+
+@pytest.fixture(scope="session")
 def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measurement:
     """Gathers what all the tests find."""
+    began = time.monotonic()
+    progress.stage("starting TensorFlow, loading the loops")
     from bench.experiments.run.measurement import Measurement
 
-    progress.stage("starting TensorFlow, loading the loops")
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
     gpu.share()
     made = Measurement(options.settings(pytestconfig))
     pytestconfig.stash[_MEASUREMENT] = made
+    made.pace.start = pytestconfig.stash[_BEFORE_TESTS] + time.monotonic() - began
+    made.stages.add(Stage.START, made.pace.start)
     return made
 
 
@@ -185,19 +204,24 @@ def at_end(pytestconfig: pytest.Config) -> AtEnd:
 
 
 @pytest.fixture(scope="session")
-def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
+def rounds(
+    request: pytest.FixtureRequest, measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config
+) -> Sequence[Round]:
     """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
-    weight, told = options.timing_seconds(pytestconfig, BATCH_OF_ALL), 0.0
 
     def tell(number: int, share: float) -> None:
-        nonlocal told
-        progress.advance(weight * max(0.0, share - told))
-        told = max(told, share)
+        progress.forecast.reach(share)
         progress.stage("timing before, null arm and after in turns", f": round {number + 1}")
 
     progress.stage("building the loops: tracing, compiling, warming up")
-    measurement.time_rounds(tell)
+    _ = measurement.timed
+    outlook = pytestconfig.stash[_OUTLOOK]
+    measurement.limit_rounds(outlook.limit_rounds())
+    rule = measurement.rule()
+    measurement.time_rounds(tell, rule if outlook.is_limited_by_user else AtLeast(FEWEST_PAIRS, rule))
     measurement.check_work()
+    if pytestconfig.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION):
+        request.getfixturevalue("processes")  # so that it has imported when it is wanted
     return measurement.timed.rounds
 
 
@@ -252,7 +276,3 @@ def _write(reporter: pytest.TerminalReporter, show: Show) -> None:
     with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
         show(console)
     reporter.write(f"\n{shown.get()}")
-
-
-def _seconds(item: pytest.Item) -> float:
-    return float(sum(mark.args[0] for mark in item.iter_markers("takes")))

@@ -100,17 +100,26 @@ class ForkServer:
         self._process.wait()
         self._notes.close()
 
-    def start(self, arguments: Sequence[str], output: int, hold: Sequence[int] = ()) -> Forked:
+    def start(
+        self,
+        arguments: Sequence[str],
+        output: int,
+        hold: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> Forked:
         """Begins a process in a group of its own.
 
         Args:
             arguments: as `python` takes them: -m MODULE or -c CODE, and what is that one's.
             output: file for its standard output and error.
             hold: files that it keeps open for as long as it lives.
+            environment: variables of this process, besides those of all. What the server has imported has read the
+                others already.
         """
         stdin, our_stdin = os.pipe()
         our_status, status = os.pipe()
-        message, told = json.dumps({"start": list(arguments)}).encode(), b""
+        asked = {"start": list(arguments), "environment": dict(environment or {})}
+        message, told = json.dumps(asked).encode(), b""
         try:
             with self._talking, contextlib.suppress(ConnectionError):
                 socket.send_fds(self._socket, [message], [stdin, output, status, *hold])
@@ -173,6 +182,7 @@ class _Server:
                 if "kill" in asked:
                     self._kill(asked["kill"])
                 elif not (pid := self._fork(files)):
+                    os.environ.update(asked["environment"])
                     return list(asked["start"])
                 else:
                     with contextlib.suppress(ConnectionError):

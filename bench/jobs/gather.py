@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from bench.document import write_whole
 from bench.jobs import folder as folders
 from bench.jobs import pool
 from bench.jobs.folder import LockedFolder
+from bench.jobs.forkserver import ForkServer
 from bench.jobs.pool import Death, Job
 from bench.jobs.trial import Found, Result, Trial, attempt, read, result_class
 
@@ -20,28 +23,55 @@ Run = Callable[[Sequence[Any], LockedFolder, int, Done], None]
 """Where trials run: has each leave its result in the folder, so many at a time, and tells of each that is done."""
 
 
-def in_processes(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
-    """Runs trials of one class in processes of their own on this machine, forked from one that has imported TensorFlow.
+class Processes:
+    """Runs trials in processes of their own on this machine, forked from one that has imported TensorFlow.
 
-    Raises:
-        UsageError: a trial asks for something wrong.
+    While it is entered, that one serves any number of gatherings. It imports in the background: whoever enters before
+    starting TensorFlow itself waits for both at once.
+
+    Args:
+        kinds: the classes of the trials.
     """
-    kind, by_key = type(trials[0]), {trial.key: trial for trial in trials}
 
-    def job(trial: Trial[Found]) -> Job:
-        name = f"{kind.__module__}:{kind.__qualname__}"
-        arguments = ("-m", "bench.jobs.process", name, trial.model_dump_json())
-        return Job(trial.key, arguments, trial.title, trial.time_limit)
+    def __init__(self, *kinds: type[Trial[Any]]) -> None:
+        modules = dict.fromkeys(module for kind in kinds for module in kind.preload())
+        self._server = ForkServer([*modules], {**os.environ, **pool.loop_environment()})
 
-    def died(job: Job, death: Death) -> str:
-        trial = by_key[job.name]
-        result = result_class(trial)(ended=death.how, why=death.why, seconds=death.seconds, time_limit=trial.time_limit)
-        return result.model_dump_json() + "\n"
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
 
-    environment = {**pool.loop_environment(), **kind.environment(folder.path)}
-    pool.run(
-        [*map(job, trials)], folder, workers, died, lambda job: done(by_key[job.name]), environment, kind.preload()
-    )
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._server.__exit__(kind, error, _)
+
+    def __call__(self, trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
+        """Runs trials of one class.
+
+        Raises:
+            UsageError: a trial asks for something wrong.
+        """
+        kind, by_key = type(trials[0]), {trial.key: trial for trial in trials}
+
+        def job(trial: Trial[Found]) -> Job:
+            name = f"{kind.__module__}:{kind.__qualname__}"
+            arguments = ("-m", "bench.jobs.process", name, trial.model_dump_json())
+            return Job(trial.key, arguments, trial.title, trial.time_limit)
+
+        def died(job: Job, death: Death) -> str:
+            trial = by_key[job.name]
+            result = result_class(trial)(
+                ended=death.how, why=death.why, seconds=death.seconds, time_limit=trial.time_limit
+            )
+            return result.model_dump_json() + "\n"
+
+        jobs, environment = [*map(job, trials)], kind.environment(folder.path)
+        pool.run(self._server, jobs, folder, workers, died, lambda job: done(by_key[job.name]), environment)
+
+
+def in_processes(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
+    """Runs trials of one class in processes that are begun for them alone; see Processes."""
+    with Processes(type(trials[0])) as run:
+        run(trials, folder, workers, done)
 
 
 def inline(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:

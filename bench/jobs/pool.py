@@ -56,13 +56,13 @@ class Death:
 
 
 def run(
+    server: ForkServer,
     jobs: Sequence[Job],
     folder: LockedFolder,
     workers: int,
     died: Callable[[Job, Death], str],
     done: Callable[[Job], None] = lambda job: None,
     environment: Mapping[str, str] | None = None,
-    preload: Sequence[str] = (),
 ) -> None:
     """Has every job leave a result in the folder.
 
@@ -70,23 +70,20 @@ def run(
     ever work in it at once.
 
     Args:
+        server: forks the processes.
         jobs: with names that are theirs alone.
         folder: for the results.
         workers: processes at a time.
         died: makes the text of the result of a job that has left none.
         done: is told of each job that has come to its end.
-        environment: variables of the processes, besides those of this one.
-        preload: modules that are imported once for all of them; each begins as a fork of a process that has.
+        environment: variables of these processes, besides those of the server.
 
     Raises:
         UsageError: a job says that it was asked for something wrong.
         RuntimeError: the process that forks has died.
     """
-    with (
-        ForkServer(preload, {**os.environ, **(environment or {})}) as server,
-        concurrent.futures.ThreadPoolExecutor(workers) as pool,
-    ):
-        running = _Running(folder, died, server)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        running = _Running(folder, died, server, environment or {})
         try:
             for ended in concurrent.futures.as_completed({pool.submit(running.work, job) for job in jobs}):
                 done(ended.result())
@@ -119,10 +116,17 @@ def workers() -> int:
 class _Running:
     """The processes at work."""
 
-    def __init__(self, folder: LockedFolder, died: Callable[[Job, Death], str], server: ForkServer) -> None:
+    def __init__(
+        self,
+        folder: LockedFolder,
+        died: Callable[[Job, Death], str],
+        server: ForkServer,
+        environment: Mapping[str, str],
+    ) -> None:
         self._folder = folder
         self._died = died
         self._server = server
+        self._environment = environment
         self._processes: set[Forked] = set()
         self._stopped = False
         self._guard = threading.Lock()
@@ -163,7 +167,7 @@ class _Running:
         with self._guard:
             if self._stopped:
                 raise concurrent.futures.CancelledError
-            process = self._server.start([*job.arguments, str(path)], output, [self._folder.lock])
+            process = self._server.start([*job.arguments, str(path)], output, [self._folder.lock], self._environment)
             self._processes.add(process)
         return process
 

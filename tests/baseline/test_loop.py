@@ -15,6 +15,7 @@ def make(tiny, lines):
     return lambda **changes: BaselineLoop(dataclasses.replace(tiny, **changes), lines)
 
 
+@pytest.mark.slow
 def test_history_is_that_of_the_optimised_loop(make, tiny, lines):
     loop, optimised = make(), OptimizedLoop(tiny, lines)
     for one in (loop, optimised):
@@ -53,6 +54,7 @@ def test_updates_are_plain(make, lines):
     assert np.all(np.isnan(loop.networks.generator.trainable_variables[3].numpy()))
 
 
+@pytest.mark.slow
 def test_goes_on_where_another_stopped(make, tiny, lines):
     whole, first = make(), make()
     whole.run(25)
@@ -69,6 +71,7 @@ def test_more_steps_a_batch(make):
     assert int(loop.networks.g_optimizer.iterations) == 4
 
 
+@pytest.mark.slow
 def test_an_evaluation_changes_nothing(make):
     watched, alone = make(), make()
     for batches in (1, 7):

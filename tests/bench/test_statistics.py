@@ -33,7 +33,9 @@ def test_a_constant_ratio_is_found_exactly_whatever_the_drift(after, factor):
     assert ratio == pytest.approx((factor, factor, factor))
 
 
-@pytest.mark.parametrize("pairs", [statistics.FEWEST_PAIRS, 20, 60])
+@pytest.mark.parametrize(
+    "pairs", [statistics.FEWEST_PAIRS, *(pytest.param(pairs, marks=pytest.mark.slow) for pairs in (20, 60))]
+)
 def test_interval_covers_the_truth_as_often_as_it_says(pairs):
     random = np.random.default_rng(0)
     covered = 0
@@ -67,7 +69,7 @@ def test_width_is_the_share_between_the_limits():
     assert Interval(2.0, 0.0, float("inf")).reciprocal == (0.5, 0.0, float("inf"))
 
 
-@pytest.mark.parametrize("counts", [(10, 30), (40, 40)])
+@pytest.mark.parametrize("counts", [(10, 30), pytest.param((40, 40), marks=pytest.mark.slow)])
 def test_interval_of_samples_taken_apart_covers_the_truth(counts):
     random = np.random.default_rng(0)
     covered = 0

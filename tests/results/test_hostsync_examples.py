@@ -18,7 +18,7 @@ def total(text):
     return next(line.split(" host syncs in ")[0] for line in text.splitlines() if " host syncs in " in line)
 
 
-@pytest.mark.parametrize("command", ["keras_fit.py 10", "data_to_numpy.py"])
+@pytest.mark.parametrize("command", ["keras_fit.py 10", pytest.param("data_to_numpy.py", marks=pytest.mark.slow)])
 def test_finds_what_the_docs_say(examples, command):
     found = examples.found_in(command)
     written = (HERE / "epyc-2-cores" / "examples.md").read_text(encoding="utf-8")

@@ -55,6 +55,7 @@ def test_resumes_with_more_epochs(run, trained):
     assert "nothing was left to do" in out
 
 
+@pytest.mark.slow
 def test_trains_the_baseline_on_a_script(run, script, tmp_path):
     settings = ["--set", "epochs=1", "--set", "mle_epochs=1", "--set", "d_epochs=0"]
     code, out, _ = run(
@@ -123,6 +124,7 @@ def test_changed_script_cannot_be_resumed(run, script, tmp_path):
     assert "are no longer those of the checkpoint" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "code"), [(5, 1), (100, 0)])
 def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, code):
     settings = ["--set", f"max_consecutive_skips={limit}", "--set", "d_epochs=0"]
@@ -144,6 +146,7 @@ def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, co
         assert f"adversarial batches in which an update of the discriminator was skipped: {named}\n" in out
 
 
+@pytest.mark.slow
 def test_interrupted_from_the_keyboard(tmp_path):
     """Ctrl-C leaves the last complete epoch, says how to go on, and exits as a shell expects."""
     command = [sys.executable, "-u", "-m", "seqgan", "train", *QUICK[:4], "--set", "mle_epochs=5000", "--out", tmp_path]

@@ -157,6 +157,7 @@ def test_the_two_options_exclude_each_other(monkeypatch, capsys):
     assert "--compile-cache here: cannot go with --no-compile-cache" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_same_run_again_compiles_nothing(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "TF_XLA_FLAGS"}
 

@@ -10,6 +10,7 @@ from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining
 
 
+@pytest.mark.slow
 def test_what_is_learned_lowers_the_nll_towards_the_oracles_own(tiny, lines):
     networks = Networks(tiny, lines.sizes)
     before, own = oracle_nll(tiny, lines, networks.generator)
@@ -51,6 +52,7 @@ def test_held_out_nll_is_a_mean_over_words_and_not_over_padding(tiny, script, mo
     assert rater.held_out_nll(out) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_script_is_rated_by_bleu_against_lines_held_out_or_else_trained_on(tiny, script):
     small = dataclasses.replace(tiny, batch_size=8)
     assert list(made(small, script)[0].now()) == [evaluation.BLEU_TRAINING, evaluation.SELF_BLEU]

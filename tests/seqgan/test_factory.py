@@ -26,6 +26,7 @@ def test_unknown_option():
         seqgan.resolve(spec(epoch=9))
 
 
+@pytest.mark.slow
 def test_both_loops_begin_with_the_same_trained_networks():
     """Bit for bit, whatever else they are asked for."""
     quick = {"pretrained": True, "mle_epochs": 1, "jit_compile": False}

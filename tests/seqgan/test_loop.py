@@ -40,6 +40,7 @@ def test_history_has_one_value_a_batch(make):
     assert all(values.shape == (27,) and np.all(np.isfinite(values)) for values in history.values())
 
 
+@pytest.mark.slow
 def test_windows_do_not_change_what_is_computed(make):
     one, other = make(window=1), make(window=7)
     one.run(23)
@@ -48,6 +49,7 @@ def test_windows_do_not_change_what_is_computed(make):
     assert_same(one, other)
 
 
+@pytest.mark.slow
 def test_xla_computes_the_same_but_for_rounding(make):
     one, other = make(jit_compile=True), make()
     one.run(5)
@@ -94,6 +96,7 @@ def test_discriminator_is_trained_every_nth_batch(make):
     assert int(loop.networks.g_optimizer.iterations) == 8
 
 
+@pytest.mark.slow
 def test_more_steps_a_batch(make):
     loop = make(d_steps=3, g_steps=2)
     loop.run(2)
@@ -102,6 +105,7 @@ def test_more_steps_a_batch(make):
     assert len(loop.history()["g_loss"]) == 2
 
 
+@pytest.mark.slow
 def test_goes_on_where_another_stopped(make, tiny, lines):
     whole = make()
     whole.run(25)
@@ -112,6 +116,7 @@ def test_goes_on_where_another_stopped(make, tiny, lines):
     np.testing.assert_array_equal(second.history()["g_loss"], whole.history()["g_loss"][20:])
 
 
+@pytest.mark.slow
 def test_persistent_nan_is_skipped_and_then_named(make):
     with GradientInjection(Fault("nan", target="generator")) as injection:
         loop = make(max_consecutive_skips=30)
@@ -131,6 +136,7 @@ def test_persistent_nan_is_skipped_and_then_named(make):
     assert all(np.all(np.isfinite(values)) for values in weights(loop))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [7, 20, 50])
 def test_skips_are_seen_whatever_the_window_and_though_the_history_was_read(make, window):
     with GradientInjection(Fault("inf", target="discriminator")) as injection:
@@ -154,6 +160,7 @@ def test_weights_that_something_else_has_broken_are_named(make):
         loop.recent()
 
 
+@pytest.mark.slow
 def test_a_skip_between_good_updates_of_a_batch_is_seen(make):
     loop = make(d_steps=3, d_train_interval=2)
     spoil_once(loop, "train_discriminator_adversarial", 1, lambda real: real + 1000, batch=4)
@@ -178,7 +185,7 @@ def spoil_once(loop, name, call, corrupt, batch):
     ("network", "corrupt", "compiled"),
     [
         ("generator", lambda ids: ids + 1000, False),
-        ("generator", lambda ids: -1 - ids, True),
+        pytest.param("generator", lambda ids: -1 - ids, True, marks=pytest.mark.slow),
         ("discriminator", lambda ids: -1 - ids, False),
     ],
     ids=["generator", "generator with xla", "discriminator"],
@@ -204,6 +211,7 @@ def test_characters_that_do_not_exist_are_skipped_too(make, lines):
     assert loop.describe()["skipped_updates"] == {"generator": 2, "discriminator": 0}
 
 
+@pytest.mark.slow
 def test_each_protection_trains_the_same_while_nothing_goes_wrong(make):
     """Ordinary gradients are far below either limit."""
     loops = [make(protection=name) for name in PROTECTIONS]
@@ -215,6 +223,7 @@ def test_each_protection_trains_the_same_while_nothing_goes_wrong(make):
         np.testing.assert_allclose(history, histories[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protection", "finite"), [("none", False), ("clip", False), ("clip+zero", True), ("clip+skip", True)]
 )
@@ -250,6 +259,7 @@ def test_keeps_the_names_that_users_know(make, tiny, lines):
     assert all(np.isfinite(value) for value in (d_loss, d_accuracy, g_loss, g_reward))
 
 
+@pytest.mark.slow
 def test_an_evaluation_changes_nothing(make):
     watched, alone = make(), make()
     for batches in (1, 7):

@@ -39,6 +39,7 @@ def test_the_sampled_pass_cannot_be_asked_for_elsewhere(changes):
         Config.preset("tiny", policy_gradient="sampled_pass", **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["character", "scene"])
 def test_the_sampled_pass_skips_conditions_that_do_not_exist(make, lines, wrong):
     loop = make()
@@ -93,6 +94,7 @@ def from_sampling(generator, draw_token, temperature):
     return lines.tokens, lines.nll, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 @pytest.mark.parametrize("name", sampler.BY_NAME)
 def test_gradient_is_that_of_reading_the_lines_again(generator, name, temperature):
@@ -124,6 +126,7 @@ def test_what_follows_the_end_has_no_gradient(tiny):
     assert all(float(tf.norm(gradient)) < 1e-6 for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_there_are_fewer_large_arrays_than_in_a_second_pass(tiny):
     """Neither the logits nor p - onehot of a whole batch are in the compiled graph; only what was kept."""
     config = dataclasses.replace(tiny, sequence_length=7)

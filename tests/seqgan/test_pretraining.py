@@ -56,6 +56,7 @@ def test_the_guards_are_kept_beside_those_of_the_loop(tiny, lines, networks):
     assert not set(names) & set(others)
 
 
+@pytest.mark.slow
 def test_the_generator_comes_first_and_the_discriminator_learns_to_tell_its_lines(tiny, lines, networks):
     training = Pretraining(tiny, lines, networks)
     for epoch in range(tiny.mle_epochs):

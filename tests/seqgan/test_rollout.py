@@ -84,6 +84,7 @@ def test_however_many_are_completed_at_a_time(make, monkeypatch, budget):
     np.testing.assert_allclose(folded(config, made, tokens, most_likely, compiled=budget == 1), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_rewards_are_those_of_the_plain_implementation_on_average(make):
     config, made = make(length=5, count=400)
     tokens = written(config, ends=False)

@@ -69,6 +69,7 @@ def test_phases_history_and_checkpoint(short, lines, tmp_path, loop):
     assert accepted == {f"{name}_accepted_updates:0": batches[name] for name in guards}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [("discriminator", 0), ("adversarial", 1)], ids=str)
 def test_interrupted_and_resumed_is_bit_for_bit_the_uninterrupted_run(short, lines, tmp_path, stop_at):
     whole = tmp_path / "whole"
@@ -91,6 +92,7 @@ def assert_same_run(*folders):
     )
 
 
+@pytest.mark.slow
 def test_stops_at_weights_that_are_not_finite_and_names_the_last_good_checkpoint(short, lines, tmp_path):
     class Poison(Silent):
         def advance(self, batches, metrics):
@@ -114,6 +116,7 @@ def test_a_window_takes_as_long_on_a_device_that_works_meanwhile():
     assert window_times([0.0], 3.0) == window_times([3.0], 0.0) == [3.0]
 
 
+@pytest.mark.slow
 def test_an_epoch_of_one_window_is_timed_whole(short, lines, tmp_path):
     training = train(dataclasses.replace(short, window=100), lines, tmp_path)
     history = pd.read_csv(tmp_path / "history.csv")
@@ -122,6 +125,7 @@ def test_an_epoch_of_one_window_is_timed_whole(short, lines, tmp_path):
     assert training.timing.windows[1] == pytest.approx(last, rel=0.5)
 
 
+@pytest.mark.slow
 def test_an_epoch_may_be_a_single_batch(short, tmp_path):
     config = dataclasses.replace(short, lines=16)
     training = train(config, dataset.load(config), tmp_path)
@@ -129,6 +133,7 @@ def test_an_epoch_may_be_a_single_batch(short, tmp_path):
     assert len(training.timing.windows) == 1
 
 
+@pytest.mark.slow
 def test_skipped_updates_stop_a_run_whose_epochs_are_single_windows(short, lines, tmp_path):
     config = dataclasses.replace(short, window=100, max_consecutive_skips=5, mle_epochs=0, d_epochs=0)
     with GradientInjection(Fault("nan", target="generator")) as injection:
@@ -138,6 +143,7 @@ def test_skipped_updates_stop_a_run_whose_epochs_are_single_windows(short, lines
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_run_that_never_stopped(short, lines, tmp_path):
     class Poison(Silent):
         def advance(self, batches, metrics):
@@ -161,6 +167,7 @@ def test_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_run_that_never_sto
     assert_same_run(whole, parts)
 
 
+@pytest.mark.slow
 def test_batches_that_were_skipped_are_known(short, lines, tmp_path):
     class Faulty(Silent):
         def advance(self, batches, metrics):

@@ -15,20 +15,22 @@ import numpy as np
 
 from bench.experiments.equivalence.figures import problem, rounding
 from bench.experiments.equivalence.lockstep import lockstep, unequal
-from bench.experiments.equivalence.record import AgreementRecord, Candidate, Equivalence, Flip
+from bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence, Flip
 from bench.loop import LoopSpec, TrainingLoop, build, history, lines, load
 from bench.machine.environment import environment
 from bench.settings import Settings
 from bench.timing import work
 
-BATCHES = 60
-"""Of each loop by itself, and as many from the same state: more than an epoch of 100 together."""
+_BLOCK = 10
+"""Batches between two looks at what the loops have drawn by themselves."""
 
 
 def equivalence(
     before: TrainingLoop, after: TrainingLoop, options: Mapping[str, Any], batches: int = BATCHES
 ) -> Equivalence:
     """Trains two fresh loops, by themselves and then, if a bit differs, batch by batch from the same state.
+
+    By themselves they are trained no further than the block in which they first draw another token.
 
     Args:
         before: built with `options`.
@@ -43,8 +45,7 @@ def equivalence(
     # A learning rate is state as well, which `lockstep` would hand over.
     if others := unequal(before, after):
         return found(False, f"they do not start from the same state: {', '.join(others)}")
-    for loop in (before, after):
-        loop.run(batches)
+    _train_until_a_flip(before, after, batches)
     one, other = history(before), history(after)
     common = [name for name in one if name in other]
     if not common:
@@ -61,6 +62,16 @@ def equivalence(
         return found(False, "not bit for bit the same, and with other variables, so that no batch can be compared")
     too_far = problem(stepped)
     return found(too_far is None, too_far or rounding(stepped, flip), flip=flip, lockstep=stepped)
+
+
+def _train_until_a_flip(before: TrainingLoop, after: TrainingLoop, batches: int) -> None:
+    """Trains both by themselves; no further than a draw that differs, after which they have nothing in common."""
+    done = 0
+    while done < batches and _first_flip(before, after) is None:
+        block = min(_BLOCK, batches - done)
+        for loop in (before, after):
+            loop.run(block)
+        done += block
 
 
 def _stretches(batches: int) -> list[int]:

@@ -11,6 +11,9 @@ from pydantic import Field
 from bench.document import Count, Document, Frozen
 from bench.settings import ARMS, Settings
 
+BATCHES = 60
+"""Of each loop by itself, and as many from the same state: more than an epoch of 100 together."""
+
 
 class Flip(Frozen):
     """The first draw in which two loops differ."""

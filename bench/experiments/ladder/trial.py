@@ -12,6 +12,7 @@ from bench import hostsync
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import Finding
+from bench.experiments.syncs.record import BATCHES
 from bench.jobs.trial import Result, Trial
 from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import gpu
@@ -58,17 +59,13 @@ def finding(result: Result[Finding]) -> Finding:
     return result.found or Finding(died=result.died)
 
 
-BATCHES = 100
-"""In which reads are counted: enough for what happens once in ten batches."""
-
-
 def examine_trial(trial: RungTrial) -> Finding:
     """Does the work of a trial."""
     return examine(trial.rung, trial.baseline, LoopSpec(trial.preset, trial.seed))
 
 
 def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
-    """Starts the rung's loop, trains it for BATCHES, and compares a fresh one with the baseline's.
+    """Starts the rung's loop, counts its reads, and compares a fresh one with the baseline's.
 
     For a process that does nothing else: memory is that of the process.
 

@@ -66,11 +66,14 @@ class Comparison:
     before: ArmFigures
     after: ArmFigures
     timing: Timing | None  # None when nothing was timed
+    survival_preset: str | None = None  # of the loops that had faults, where it is not that of the run
 
     @classmethod
     def of(cls, record: Record) -> Comparison:
         """The figures of a record."""
-        return cls(_figures(record, "before"), _figures(record, "after"), _timing(record) if record.rounds else None)
+        timing = _timing(record) if record.rounds else None
+        preset = record.survival_preset if record.survival_preset != record.settings.preset else None
+        return cls(_figures(record, "before"), _figures(record, "after"), timing, preset)
 
 
 def _figures(record: Record, name: str) -> ArmFigures:

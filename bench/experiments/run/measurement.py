@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench import hostsync
 from bench.experiments.equivalence import check
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run.record import ArmRecord, Record
+from bench.experiments.run.stages import Pace, Stage, StageClock
 from bench.experiments.survival.experiment import survive
 from bench.experiments.survival.plan import SurvivalPlan
 from bench.experiments.survival.record import SurvivalRecord
@@ -20,22 +24,42 @@ from bench.experiments.syncs import counting
 from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry import trial as telemetry
 from bench.experiments.telemetry.record import Telemetry
+from bench.hostsync import HostOp
 from bench.jobs import pool
+from bench.jobs.gather import Run, in_processes
 from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import environment, gpu
 from bench.settings import ARMS, NULL, TIMED, Settings
-from bench.timing import stopping, work
+from bench.timing import samples, stopping, work
 from bench.timing.clock import start, warm_up_tensorflow
 from bench.timing.rounds import Interleaver
 from bench.timing.samples import Ended
 from bench.timing.stopping import StoppingRule
 
 
+@dataclasses.dataclass
+class _Started:
+    """A loop that has trained its first batch, and perhaps more."""
+
+    loop: TrainingLoop
+    witness: work.Witness  # of the loop after the first batch
+    host_ops: tuple[HostOp, ...]  # in the graphs that were traced for it
+    trained: int = 0  # batches since, outside of the rounds
+
+
 class Measurement:
     """Measures what it is asked for, and gathers it for the record.
 
+    The loops whose host syncs are counted are those that are timed afterwards: the counted batches warm them up.
+
     Args:
         settings: which loops, how much work.
+
+    Attributes:
+        settings: those.
+        stages: what each stage has taken.
+        pace: what the machine has shown of the loops.
+        samples_per_batch: by arm, of loops that say so; `check_work` finds it.
 
     Raises:
         UsageError: a factory that cannot be loaded.
@@ -47,24 +71,26 @@ class Measurement:
         self._factories = {arm: load(name) for arm, name in self._names.items()}
         self._spec = LoopSpec(settings.preset, settings.seed, settings.options)
         self._found = {arm: ArmRecord(factory=name) for arm, name in self._names.items()}
-        self._witnesses: dict[str, work.Witness] = {}  # of the timed loops after their first batch
+        self.stages, self.pace = StageClock(), Pace()
+        self._fresh: dict[str, _Started] = {}  # those that are to be timed, or are
         self._ended: Ended | None = None
         self._rounds_seconds = 0.0
         self._problems: tuple[str, ...] | None = None  # of the timed loops; None until it is looked at
         self._equivalence: Equivalence | None = None
+        self._survival_preset: str | None = None
         self._state: dict[str, Any] | None = None  # of the machine, after the last round
-        self.samples_per_batch: dict[str, float] = {}  # by arm, of loops that say so; `check_work` finds it
+        self.samples_per_batch: dict[str, float] = {}
 
     @functools.cached_property
     def timed(self) -> Interleaver:
         """Both loops and the null arm, built, warm and ready to be timed in turns."""
-        loops = {name: self._start(_arm(name)) for name in TIMED}
-        self._witnesses = {name: work.Witness(loop) for name, loop in loops.items()}
-        timed = Interleaver(loops, self.settings.batches)  # warms them up
-        for arm in ARMS:
-            witness = self._witnesses[arm]
-            least = work.touch_seconds(loops[arm], witness.weights)
-            self._add(arm, described_first=witness.described, touch_seconds=least)
+        loops = {name: self._begun(name).loop for name in TIMED}
+        with self.stages.of(Stage.ROUNDS):
+            timed = Interleaver(loops, self.settings.batches)  # warms them up
+            for arm in ARMS:
+                witness = self._fresh[arm].witness
+                least = work.touch_seconds(loops[arm], witness.weights)
+                self._add(arm, described_first=witness.described, touch_seconds=least)
         return timed
 
     def time_rounds(
@@ -76,8 +102,16 @@ class Measurement:
             tell: is given the number of rounds and the share of the work that is done, before each.
             rule: in place of the settings'.
         """
-        self._ended, self._rounds_seconds = self.timed.run(rule or self.rule(), tell)
-        self._state = environment.state()  # while the device is still as warm as it was
+        timed = self.timed
+        with self.stages.of(Stage.ROUNDS):
+            self._ended, self._rounds_seconds = timed.run(rule or self.rule(), tell)
+            for arm in ARMS:
+                self.pace.batch[arm] = float(np.median(samples.milliseconds(timed.rounds, arm))) / 1e3
+            self._state = environment.state()  # while the device is still as warm as it was
+
+    def limit_rounds(self, seconds: float) -> None:
+        """Gives the rounds so many seconds, whatever the settings were made with."""
+        self.settings = self.settings.model_copy(update={"max_time": seconds})
 
     def rule(self) -> StoppingRule:
         """The stopping rule of the settings."""
@@ -85,7 +119,7 @@ class Measurement:
 
     def check_work(self) -> None:
         """Keeps the timed loops' histories, and what speaks against their having done their work."""
-        done = {name: witness.work(self.timed.trained[name]) for name, witness in self._witnesses.items()}
+        done = {name: each.witness.work(each.trained + self.timed.trained[name]) for name, each in self._fresh.items()}
         for arm in ARMS:
             metrics = {metric: tuple(values.tolist()) for metric, values in done[arm].metrics.items()}
             self._add(arm, history=metrics, described_last=done[arm].described)
@@ -101,15 +135,20 @@ class Measurement:
             options: with which they should.
         """
         spec = dataclasses.replace(self._spec, options={**self._spec.options, **options})
-        before, after = (build(name, self._factories[arm], spec) for arm, name in self._names.items())
-        self._equivalence = check.equivalence(before, after, dict(options))
+        with self.stages.of(Stage.EQUIVALENCE):
+            before, after = (build(name, self._factories[arm], spec) for arm, name in self._names.items())
+            self._equivalence = check.equivalence(before, after, dict(options))
         return self._equivalence
 
     def count_host_syncs(self, arm: str, batches: int) -> HostSyncs:
-        """Counts the host's reads of the device in a fresh loop."""
-        with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
-            loop = self._start(arm)
-        found = counting.count_host_syncs(loop, batches, log.host_ops, trace=bool(gpu.states()))
+        """Counts the host's reads of the device in a loop that has only trained its first batch."""
+        if (begun := self._begun(arm)).trained or "timed" in self.__dict__:
+            begun = self._begin(arm)
+        began = time.perf_counter()
+        with self.stages.of(Stage.SYNCS):
+            found = counting.count_host_syncs(begun.loop, batches, begun.host_ops, trace=bool(gpu.states()))
+        begun.trained = batches
+        self.pace.batch[arm] = (time.perf_counter() - began) / batches
         self._add(arm, host_syncs=found)
         return found
 
@@ -119,6 +158,7 @@ class Measurement:
         folder: Path,
         shown: tuple[str, ...] = (),
         tell: Callable[[str], None] = lambda title: None,
+        run: Run = in_processes,
     ) -> SurvivalRecord:
         """Puts fresh loops through faults, each in a process of its own.
 
@@ -127,14 +167,21 @@ class Measurement:
             folder: for the trials.
             shown: faults whose metrics are kept batch by batch.
             tell: is told the title of each that is done.
+            run: where the trials run.
         """
-        found = survive(plan, folder, pool.workers(), shown, tell)
+        with self.stages.of(Stage.SURVIVAL):
+            found = survive(plan, folder, pool.workers(), shown, tell, run)
         for arm in ARMS:
             self._add(arm, survivals=found.survivals[arm])
+        self._survival_preset = plan.preset
         return found
 
     def watch(
-        self, seconds: float, folder: Path, tell: Callable[[str], None] = lambda arm: None
+        self,
+        seconds: float,
+        folder: Path,
+        tell: Callable[[str], None] = lambda arm: None,
+        run: Run = in_processes,
     ) -> dict[str, Telemetry]:
         """What fresh loops make of the machine, each in a process of its own.
 
@@ -142,10 +189,13 @@ class Measurement:
             seconds: of uninterrupted training, roughly.
             folder: for what the processes leave.
             tell: is told of each arm that is done.
+            run: where the trials run.
         """
-        found = telemetry.watch(self.settings, seconds, folder, tell)
+        with self.stages.of(Stage.UTILISATION):
+            found = telemetry.watch(self.settings, seconds, folder, tell, run)
         for arm in ARMS:
-            self._add(arm, telemetry=found[arm])
+            starts = (*self._found[arm].starts, *filter(None, [found[arm].start]))
+            self._add(arm, telemetry=found[arm], starts=starts)
         return found
 
     def record(self) -> Record:
@@ -160,18 +210,31 @@ class Measurement:
             rounds_ended=self._ended,
             rounds_seconds=self._rounds_seconds,
             equivalence=self._equivalence,
+            survival_preset=self._survival_preset,
             problems=self._problems,
+            stages=dict(self.stages.seconds),
         )
 
-    def _start(self, arm: str) -> TrainingLoop:
-        if not any(found.starts for found in self._found.values()):
-            # What a process does only once (TensorFlow's own start, drawing the lines) should not count for either.
-            warm_up_tensorflow()
-            for name, factory in zip(self._names.values(), self._factories.values(), strict=True):
-                build(name, factory, self._spec)
-        loop, took = start(self._names[arm], self._factories[arm], self._spec)
+    def _begun(self, name: str) -> _Started:
+        """The loop of a name in TIMED that is to be timed, or is; built when it is first asked for."""
+        if name not in self._fresh:
+            self._fresh[name] = self._begin(_arm(name))
+        return self._fresh[name]
+
+    def _begin(self, arm: str) -> _Started:
+        """A fresh loop, and how long it took to its first batch."""
+        with self.stages.of(Stage.BUILD):
+            if not any(found.starts for found in self._found.values()):
+                # What a process does only once (TensorFlow's start, drawing the lines) should not count for either.
+                warm_up_tensorflow()
+                for name, factory in zip(self._names.values(), self._factories.values(), strict=True):
+                    build(name, factory, self._spec)
+            with hostsync.record() as log:  # for what is traced; what is read now is not of the counted batches
+                loop, took = start(self._names[arm], self._factories[arm], self._spec)
+            begun = _Started(loop, work.Witness(loop), tuple(log.host_ops))
         self._add(arm, starts=(*self._found[arm].starts, took))
-        return loop
+        self.pace.first_batch[arm] = took.seconds
+        return begun
 
     def _add(self, arm: str, **found: object) -> None:
         self._found[arm] = ArmRecord(**{**dict(self._found[arm]), **found})

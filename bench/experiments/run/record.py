@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Document, Frozen, Seconds
+from bench.document import Document, Frozen, NotNegative, Seconds
 from bench.experiments.equivalence.record import Equivalence
+from bench.experiments.run.stages import Stage
 from bench.experiments.survival.record import Survival
 from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry.record import Telemetry
@@ -49,7 +50,9 @@ class Record(Document):
     rounds_ended: Ended | None = None  # None when nothing was timed
     rounds_seconds: float = 0.0  # wall clock from the first round to the last, with all that is done between them
     equivalence: Equivalence | None = None  # None when it was not looked at
+    survival_preset: str | None = None  # of the loops that had faults; None: that of the settings, or there were none
     problems: tuple[str, ...] | None = None  # that the timed loops had with their work; None: not looked at
+    stages: dict[Stage, NotNegative] = Field(default_factory=dict)  # seconds that each has taken
 
     @model_validator(mode="after")
     def _has_both_arms(self) -> Self:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.experiments.run import plots
 from bench.experiments.run.figures import ArmFigures, Comparison, Timing
 from bench.experiments.run.read_plots import MOST_SITES
 from bench.experiments.run.record import Record
+from bench.experiments.run.stages import Stage
 from bench.experiments.run.verdict import Verdict
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.figures import Rate, outcome
@@ -43,7 +44,7 @@ def comparison(found: Comparison) -> Iterator[Row]:
     if any(arm.temperature for arm in arms):
         yield Row.of("temperature, start → end", arms, lambda arm: arm.temperature, _from_to, otherwise="")
     for fault in dict.fromkeys(fault for arm in arms for fault in arm.survivals):
-        yield _fault(fault, arms)
+        yield _fault(fault, arms, found.survival_preset)
 
 
 def footer(record: Record, found: Comparison, verdict: Verdict) -> list[str]:
@@ -58,6 +59,7 @@ def footer(record: Record, found: Comparison, verdict: Verdict) -> list[str]:
         f"preset {settings.preset}, seed {settings.seed}{options}; {_length(record, found.timing)}",
         *(f"equivalence: {each.reason} ({_options(each.options)})" for each in [record.equivalence] if each),
         environment.machine(record.environment),
+        *(f"took {_took(stages)}" for stages in [record.stages] if stages),
     ]
     if not record.environment["gpus"]:
         lines.append("Without a GPU a host sync costs hardly anything: it does not have to wait for queued work.")
@@ -81,6 +83,11 @@ def _length(record: Record, timing: Timing | None) -> str:
         f"{len(record.rounds)} interleaved rounds of {settings.batches} batches a loop, {why}; "
         f"time between blocks: {timing.overhead:.1%} of measured time"
     )
+
+
+def _took(stages: Mapping[Stage, float]) -> str:
+    parts = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in stages.items())
+    return f"{sum(stages.values()):.0f} s: {parts}"
 
 
 def _times(arms: Arms, timing: Timing | None) -> Iterator[Row]:
@@ -159,9 +166,10 @@ def _from_to(pair: tuple[float, float]) -> str:
     return f"{pair[0]:.2f} → {pair[1]:.2f}"
 
 
-def _fault(fault: str, arms: Arms) -> Row:
+def _fault(fault: str, arms: Arms, preset: str | None) -> Row:
+    at = f" (preset {preset})" if preset else ""
     return Row.of(
-        Fault.parse(fault).describe(), arms, lambda arm: arm.survivals.get(fault), outcome,
+        f"{Fault.parse(fault).describe()}{at}", arms, lambda arm: arm.survivals.get(fault), outcome,
         lambda loop, runs: Number.plain(f"alive after {fault}", loop, f"of {len(runs)} runs", Rate.of(runs).alive),
     )  # fmt: skip
 

@@ -46,6 +46,7 @@ class Faults:
     short: tuple[str, ...] = SHORT  # of every run
     matrix: tuple[str, ...] = (*MAGNITUDES, *SHAPES, *ELSEWHERE)  # of a whole experiment
     must_happen: bool = False  # whether it is an error when one of the short ones cannot be made to happen
+    short_preset: str | None = None  # of the loops that the short ones are tried on; None: that of the run
     variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)  # by name, in a whole experiment
     variant_faults: tuple[str, ...] = ()
     variant_seeds: int | None = None  # from the first so many only; None: from all
@@ -75,7 +76,8 @@ class SurvivalPlan(Frozen):
     def clean(self, loop: str, seed: int) -> SurvivalTrial:
         """The run that those of a loop from a seed are compared with: as long as the longest of them can be."""
         faults = [Fault.parse(text) for text in self.loops[loop].faults]
-        return self._trial(loop, seed, batches=PATIENCE + max(map(horizon, faults), default=1))
+        longest = PATIENCE + max(map(horizon, faults), default=1)
+        return self._trial(loop, seed, ready=self._ready(loop), batches=longest)
 
     def faulty(self, loop: str, seed: int, fault: str) -> SurvivalTrial:
         """A run with a fault."""
@@ -95,15 +97,24 @@ class SurvivalPlan(Frozen):
         return self.seeds[: self.loops[loop].most_seeds]
 
     def trials(self) -> list[SurvivalTrial]:
-        """All of them, so ordered that each seed is complete before the next one."""
+        """All of them, so ordered that each seed is complete before the next one.
+
+        Those whose graphs the run without a fault has, too, come last: by then, its programs are in the cache.
+        """
         found = []
         for seed in self.seeds:
             for name, loop in self.loops.items():
                 if seed not in self.seeds_of(name):
                     continue
-                found += [self.clean(name, seed), *(self.faulty(name, seed, fault) for fault in loop.faults)]
+                clean, faulty = self.clean(name, seed), [self.faulty(name, seed, fault) for fault in loop.faults]
+                found += [clean, *sorted(faulty, key=clean.has_graphs_of)]
                 found += [self.undisturbed(name, seed)] if self.epochs and name in ARMS else []
         return found
+
+    def _ready(self, loop: str) -> str | None:
+        """The first fault in gradients of a loop, for its run without a fault; None without any."""
+        faults = [Fault.parse(text) for text in self.loops[loop].faults]
+        return next((str(fault) for fault in faults if fault.place == "gradients"), None)
 
     def _trial(self, loop: str, seed: int, **what: Any) -> SurvivalTrial:
         of = self.loops[loop]
@@ -127,7 +138,7 @@ def survival_plan(settings: Settings, faults: Faults, seeds: int | None = None, 
         settings: of the run.
         faults: of its pair.
         seeds: the whole matrix, from so many seeds, with the loops between; None: the short list, from the one seed of
-            the settings.
+            the settings, at the preset that the faults name.
         epochs: that each loop is to train without a fault besides.
     """
     chosen = canonical(faults.short if seeds is None else faults.matrix)
@@ -146,7 +157,8 @@ def survival_plan(settings: Settings, faults: Faults, seeds: int | None = None, 
             for name, variant in faults.variants.items()
         }
     started_from = (settings.seed,) if seeds is None else tuple(range(settings.seed, settings.seed + seeds))
-    return SurvivalPlan(loops=loops, preset=settings.preset, seeds=started_from, epochs=epochs)
+    preset = (faults.short_preset if seeds is None else None) or settings.preset
+    return SurvivalPlan(loops=loops, preset=preset, seeds=started_from, epochs=epochs)
 
 
 def shown(plan: SurvivalPlan, faults: Faults) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ class Switch:
 
     Its state is in variables on the device, which traced functions capture. While it is off, every number passes bit
     for bit as it is: what is chosen between is the genuine tensor and the faulty one, and nothing is computed with
-    the genuine one. (Multiplying by 1 could already change a bit under XLA.)
+    the genuine one. (Multiplying by 1 could already change a bit under XLA.) What kind of fault it is, is such a
+    variable, too: so XLA compiles one program for all kinds, which a cache of programs then holds already.
     """
 
     def __init__(self, fault: Fault) -> None:
@@ -25,6 +26,9 @@ class Switch:
         self._on = tf.Variable(False, trainable=False, name="fault_is_on")
         # Of 64 bits, and so is the product: 0 times a factor beyond a float16 is 0 still.
         self._factor = tf.Variable(1.0, trainable=False, dtype=tf.float64, name="fault_factor")
+        scales = fault.kind == "scale"
+        self._scales = tf.Variable(scales, trainable=False, name="fault_scales")
+        self._number = tf.Variable(0.0 if scales else float(fault.kind), trainable=False, name="fault_number")
         self._strikes = tf.Variable(0, dtype=tf.int64, trainable=False, name="times_the_fault_has_struck")
 
     def set(self, strength: float | None) -> None:
@@ -61,17 +65,18 @@ class Switch:
         if self._fault.extent == "element":
             hit &= tf.reshape(tf.equal(tf.range(tf.size(value)), 0), tf.shape(value))
         if value.dtype.is_integer:
-            return tf.where(hit, _filled(value, value.dtype.max), value)
-        factor, scales = self._factor.read_value(), self._fault.kind == "scale"
+            return tf.where(hit, tf.constant(value.dtype.max, value.dtype), value)
+        factor, scales = self._factor.read_value(), self._scales.read_value()
+        number = tf.cast(self._number.read_value(), value.dtype)
 
         # The gradient of tf.where adds a zero, of the side that was not chosen: it takes its sign from another zero.
         @tf.custom_gradient
         def chosen(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
             def gradient(upstream: tf.Tensor) -> tf.Tensor:
-                faulty = _product(upstream, factor) if scales else tf.zeros_like(upstream)
+                faulty = tf.where(scales, _product(upstream, factor), tf.zeros_like(upstream))
                 return tf.where(hit, faulty, upstream)
 
-            faulty = _product(value, factor) if scales else _filled(value, float(self._fault.kind))
+            faulty = tf.where(scales, _product(value, factor), number)
             return tf.where(hit, faulty, value), gradient
 
         return chosen(value)
@@ -79,7 +84,3 @@ class Switch:
 
 def _product(value: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.cast(value, tf.float64) * factor, value.dtype)
-
-
-def _filled(value: tf.Tensor, number: float) -> tf.Tensor:
-    return tf.fill(tf.shape(value), tf.constant(number, value.dtype))

@@ -19,8 +19,8 @@ from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, err
 def watch_trial(trial: SurvivalTrial) -> Observation:
     """Does the work of a trial."""
     factory = load(trial.factory)
-    fault = None if trial.fault is None else Fault.parse(trial.fault)
-    return observe(trial.factory, factory, trial.spec, fault, trial.batches, trial.epochs)
+    fault, ready = (None if text is None else Fault.parse(text) for text in (trial.fault, trial.ready))
+    return observe(trial.factory, factory, trial.spec, fault, trial.batches, trial.epochs, ready)
 
 
 def observe(
@@ -30,6 +30,7 @@ def observe(
     fault: Fault | None,
     batches: int | None = None,
     epochs: int | None = None,
+    ready: Fault | None = None,
 ) -> Observation:
     """Trains a fresh loop batch by batch, and looks at all its variables after each.
 
@@ -40,11 +41,13 @@ def observe(
         fault: what goes wrong meanwhile, if anything does.
         batches: to train; a fault of a single batch that waits for its network adds to them.
         epochs: to train instead, of as many batches as the loop says of itself; it is looked at after each epoch.
+        ready: without a fault, one that could happen and does not.
 
     Raises:
         UsageError: the factory failed, what it made keeps to no contract, or the fault's place is not to be found.
     """
-    with contextlib.nullcontext() if fault is None else injection(fault) as way:
+    placed = fault or ready
+    with contextlib.nullcontext() if placed is None else injection(placed) as way:
         loop = build(name, factory, spec)
         if way is not None:
             way.attach(loop)

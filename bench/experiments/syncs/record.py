@@ -8,6 +8,9 @@ from pydantic import Field
 
 from bench.document import Count, Frozen, NotNegative
 
+BATCHES = 100
+"""In which reads are counted: enough for what happens once in ten batches."""
+
 
 class ReadSite(Frozen):
     """All the reads that one line of code made by one route."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from bench.document import Count, Frozen, NotNegative, Seconds
+from bench.timing.samples import Start
 
 CopyKind = Literal["D2H", "H2D", "D2D"]
 """From the device to the host, from the host to the device, within a device."""
@@ -102,6 +103,7 @@ class Telemetry(Frozen):
 
     stretch: Stretch | None = None  # None when its process did not live to say it
     trace: TracedStretch | None = None  # of the device; None on a CPU
+    start: Start | None = None  # from nothing to its first batch
     problems: tuple[str, ...] = ()  # why something else is not here, in words
     died: str = ""  # what its process died of, in words; empty when it came to its end
 

@@ -12,7 +12,7 @@ from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, Trace
 from bench.experiments.telemetry.sampling import Sampler
 from bench.jobs.gather import Run, gather, in_processes
 from bench.jobs.trial import LoopTrial
-from bench.loop import LoopSpec, TrainingLoop, error_line, load
+from bench.loop import LoopSpec, TrainingLoop, build, error_line, load
 from bench.machine.environment import environment
 from bench.settings import ARMS, Settings
 from bench.timing.clock import start, warm_up_tensorflow
@@ -78,12 +78,13 @@ def look(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemetr
     make = load(factory)
     with Sampler() as sampler:
         warm_up_tensorflow()
-        loop, _ = start(factory, make, spec)
+        build(factory, make, spec)  # what a process does only once, such as drawing the lines, is no part of a start
+        loop, took = start(factory, make, spec)
         trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
         samples, problem = sampler.samples(), sampler.problem()
     found = stretch(trained, samples, sampler.began_in_time)
     traced, why = (None, "") if found.tf_peak_bytes is None else _traced(loop, batches, found, seconds)
-    return Telemetry(stretch=found, trace=traced, problems=tuple(filter(None, [problem, why])))
+    return Telemetry(stretch=found, trace=traced, start=took, problems=tuple(filter(None, [problem, why])))
 
 
 def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool) -> Stretch:

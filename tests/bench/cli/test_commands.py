@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import subprocess
@@ -146,17 +147,13 @@ def test_as_a_module(tmp_path):
 
 
 @pytest.fixture
-def train(tmp_path):
+def train(python, tmp_path):
     (tmp_path / "train.py").write_text(
         "import os, sys, tensorflow as tf\nprint('training', sys.argv[1:])\nfloat(tf.constant(1.0))\n"
         "os.write(1, b'not through Python')\nsys.exit(7)\n"
     )
 
-    def run(*arguments):
-        command = [sys.executable, "-m", "bench", "syncs", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    return run
+    return functools.partial(python, "-m", "bench", "syncs", cwd=tmp_path)
 
 
 def test_syncs_runs_a_program_and_shows_its_reads(train):
@@ -168,6 +165,7 @@ def test_syncs_runs_a_program_and_shows_its_reads(train):
     assert "1 host sync in " in done.stdout
 
 
+@pytest.mark.slow
 def test_syncs_of_a_module_as_json(train):
     done = train("--json", "-m", "train", "--markdown", "x")
     assert done.returncode == 7
@@ -177,6 +175,7 @@ def test_syncs_of_a_module_as_json(train):
     assert "not through Python" in done.stderr
 
 
+@pytest.mark.slow
 def test_syncs_disallowed_as_markdown(train):
     done = train("--disallow", "--markdown", "train.py")
     assert done.returncode == 1

@@ -1,8 +1,9 @@
 import inspect
-import types
 
 import pytest
+import runs
 import typer
+from runs import config
 
 from bench.cli import options
 from bench.cli.commands import app
@@ -13,29 +14,9 @@ from bench.experiments.experiment import STARTING, Flag, Option, Percent, RealNu
 NAMES = [each.name for each in registry.experiments()]
 
 
-class Declared(dict):
-    """What pytest is told of options, by name."""
-
-    def getgroup(self, *_):
-        return self
-
-    def addoption(self, name, **how):
-        self[name] = how
-
-
 @pytest.fixture(scope="module")
 def declared():
-    found = Declared()
-    options.add(found)
-    return found
-
-
-def config(**given):
-    """A pytest run with these options, and all others as they are by default."""
-    found = Declared()
-    options.add(found)
-    values = {name.strip("-").replace("-", "_"): how.get("default") for name, how in found.items()}
-    return types.SimpleNamespace(getoption={**values, "collectonly": False, **given}.__getitem__, stash=pytest.Stash())
+    return runs.declared()
 
 
 def of_command(name):
@@ -87,7 +68,7 @@ def test_a_share_is_no_format_of_argparse(declared):
 
 def test_the_options_of_a_run_have_values():
     found = options.asked(config())
-    assert (found["batches"], found["rounds"], found["seed"], found["max_time"]) == (10, None, 0, 120.0)
+    assert (found["batches"], found["rounds"], found["seed"], found["max_time"]) == (10, None, 0, None)
     assert (found["precision"], found["preset"], found["survival"]) == (0.03, None, "short")
     given = {"preset": "tiny", "batches": "3", "rounds": "7", "precision": "5%", "max_time": "60", "seed": "2"}
     settings = options.settings(config(**given))
@@ -125,14 +106,13 @@ def test_a_profile_has_its_own_batches_and_the_ladder_those_of_the_run():
 
 
 def test_each_loop_is_watched_for_less_where_batches_are_short():
-    assert options.utilisation(config(), "paper") == 5.0
+    assert options.utilisation(config(), "paper") == 3.0
     assert options.utilisation(config(), "tiny") == 1.0
     assert options.utilisation(config(utilisation="7.5"), "tiny") == 7.5
 
 
 def test_what_is_not_watched_takes_no_time():
-    assert options.utilisation_seconds(config(utilisation="0")) == 0
-    assert options.utilisation_seconds(config(preset="tiny")) < options.utilisation_seconds(config(preset="paper"))
+    assert options.utilisation(config(utilisation="0"), "paper") == 0.0
 
 
 @pytest.mark.parametrize("text", ["-1", "long", "nan", "inf"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench.cli.progress import ProgressDisplay, Stopwatch, TrialsDisplay
+from bench.cli.progress import Forecast, ProgressDisplay, TrialsDisplay
 
 
 class Clock:
@@ -15,31 +15,65 @@ class Clock:
         return self.now
 
 
-def test_time_left_follows_the_work_done():
-    clock = Clock()
-    watch = Stopwatch(10.0, clock)
-    assert watch.left() is None
+def test_time_left_is_what_the_pieces_are_expected_to_take():
+    clock, expected = Clock(), [10.0, 20.0]
+    forecast = Forecast([lambda: expected[0], lambda: expected[1]], clock)
+    forecast.begin()
+    assert forecast.left() == 30.0
     clock.now += 4.0
-    watch.advance(2.0)
-    assert watch.left() == pytest.approx(16.0)
-    watch.advance(8.0)
-    assert watch.left() == 0.0
+    assert forecast.left() == 26.0
+    expected[1] = 50.0  # as the first piece has shown
+    assert forecast.left() == 56.0
+    assert forecast.after() == 50.0
+    clock.now += 100.0  # longer than expected: no less than what follows
+    assert forecast.left() == 50.0
+    forecast.begin()
+    assert (forecast.left(), forecast.after()) == (50.0, 0.0)
 
 
-@given(st.lists(st.floats(0.1, 5.0), max_size=20))
-def test_never_more_done_than_there_is(weights):
-    watch = Stopwatch(10.0, Clock())
-    for weight in weights:
-        watch.advance(weight)
-    assert watch.done <= watch.total
+def test_a_part_of_a_piece_says_how_long_the_rest_takes():
+    clock = Clock()
+    forecast = Forecast([lambda: 10.0], clock)
+    forecast.begin()
+    clock.now += 20.0
+    forecast.reach(0.5)
+    assert forecast.left() == pytest.approx(20.0)
+    forecast.reach(0.25)  # never back
+    assert forecast.left() == pytest.approx(20.0)
+    forecast.reach(1.0)
+    assert forecast.left() == 0.0
+
+
+def test_of_what_is_not_known_nothing_is_said_until_a_part_is_done():
+    clock = Clock()
+    forecast = Forecast([lambda: None], clock)
+    forecast.begin()
+    assert forecast.left() is None
+    clock.now += 4.0
+    forecast.reach(0.2)
+    assert forecast.left() == pytest.approx(16.0)
+    assert forecast.done() == pytest.approx(0.2)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 50.0), st.floats(0.1, 50.0)), min_size=1, max_size=5))
+def test_the_end_is_never_behind(pieces):
+    clock = Clock()
+    forecast = Forecast([lambda expected=expected: expected for expected, _ in pieces], clock)
+    for number, (_, takes) in enumerate(pieces):
+        forecast.begin()
+        for part in range(4):
+            clock.now += takes / 4
+            forecast.reach((part + 1) / 4)
+            assert forecast.left() >= forecast.after() == pytest.approx(sum(e for e, _ in pieces[number + 1 :]))
+            assert 0 <= forecast.done() <= 1
 
 
 def show(**console):
     out = io.StringIO()
-    display = ProgressDisplay(Console(file=out, width=120, **console), total=10.0)
+    display = ProgressDisplay(Console(file=out, width=120, **console))
+    tell = display.weighted(10.0)
     for number in range(3):
-        display.stage("timing", f": round {number + 1}")
-        display.advance(1.0)
+        tell("timing", f": round {number + 1}", float(number > 0))
     display.stage("counting")
     display.pause()
     display.stage("counting")
@@ -86,21 +120,16 @@ def test_a_terminal_gets_a_bar_with_the_trial():
     assert "trial 2" in trials(3, force_terminal=True)
 
 
-def test_a_part_is_told_in_shares():
-    out = io.StringIO()
-    display = ProgressDisplay(Console(file=out, width=120), total=10.0)
-    display.advance(2.0)
-    tell = display.part(4.0)
-    for share, done in ((0.0, 2.0), (0.5, 4.0), (0.25, 4.0), (1.0, 6.0)):
-        tell(f"at {share}", share)
-        assert display.done == done
-    assert "at 0.5 (" in out.getvalue()
-
-
-def test_what_has_weights_of_its_own_is_scaled():
-    out = io.StringIO()
-    display = ProgressDisplay(Console(file=out, width=120), total=20.0)
-    tell = display.weighted(scale=2.0)
-    tell("looking", ": one done", 3.0)
-    assert display.done == 6.0
-    assert "looking (about" in out.getvalue()
+def test_what_has_weights_of_its_own_is_told_in_shares():
+    out, clock = io.StringIO(), Clock()
+    forecast = Forecast([lambda: 8.0, lambda: 5.0], clock)
+    display = ProgressDisplay(Console(file=out, width=120), forecast)
+    forecast.begin()
+    tell = display.weighted(total=4.0)
+    clock.now += 3.0
+    tell("looking", ": one done", 2.0)
+    assert out.getvalue() == "\nlooking (about 0:08 left)\n"
+    tell("looking", ": two done", 0.0)
+    clock.now += 3.0
+    tell("at the end", "", 2.0)
+    assert out.getvalue().endswith("at the end (about 0:05 left)\n")

@@ -1,7 +1,6 @@
+import functools
 import itertools
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,25 +13,22 @@ from bench.experiments.run.record import SCHEMA, Record
 from bench.settings import TIMED
 
 ROOT = Path(__file__).parents[3]
-# Without what pytest-xdist leaves in it: pytest-benchmark would not measure then.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-ENVIRONMENT["PYTHONPATH"] = str(ROOT / "tests")
 TOYS = ["--before", "toys:reading", "--after", "toys:guarded", "--batches", "3", "--rounds", "12"]
 TOYS += ["--utilisation", "0.3"]
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", *map(str, arguments)]
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+BENCH = ("-m", "pytest", ROOT / "bench", "--benchmark-only")
 
 
-def bench(*arguments, **options):
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False, **options
-    )
+@pytest.fixture(scope="session")
+def bench(python):
+    """Runs `pytest bench/ --benchmark-only` with some arguments."""
+    return functools.partial(python, *BENCH)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(bench, tmp_path_factory):
     """A whole run on a pair of toy loops."""
     folder = tmp_path_factory.mktemp("whole")
     done = bench(
@@ -113,7 +109,8 @@ def test_progress_says_what_runs_and_for_how_long(whole):
     assert any(line.startswith("loops with faults, each in a process of its own (about 0:") for line in lines)
 
 
-def test_a_second_run_leaves_the_first_alone(whole):
+@pytest.mark.slow
+def test_a_second_run_leaves_the_first_alone(bench, whole):
     _, folder = whole
     before = {path: path.read_bytes() for path in (folder / "runs").iterdir()}
     storage = f"--benchmark-storage={folder / 'storage'}"
@@ -149,7 +146,7 @@ def test_a_second_run_leaves_the_first_alone(whole):
         (["--after", "toys:no_variables", "--before", "toys:plain", "--preset", "any"], "variables of its NoVariables"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, says):
+def test_bad_input_is_one_line_and_exit_code_2(bench, tmp_path, arguments, says):
     done = bench("--results", tmp_path / "runs", *arguments)
     printed = done.stdout + done.stderr
     assert done.returncode == 2, printed
@@ -159,7 +156,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, says):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_loop_that_did_not_train_is_invalid(tmp_path):
+def test_a_loop_that_did_not_train_is_invalid(bench, tmp_path):
     done = bench(
         "--before",
         "toys:plain",
@@ -184,22 +181,26 @@ def test_a_loop_that_did_not_train_is_invalid(tmp_path):
     [
         (["--max-syncs", "0.1", "--max-slowdown", "900%"], 1, "gate: failed: after makes 1.01 host syncs a batch"),
         (["--max-syncs", "2", "--max-slowdown", "900%"], 0, "gate: passed: after takes"),
-        (["--max-syncs", "2", "--max-slowdown", "900%", "-k", "speed"], 4, "were not counted"),
-        (["--min-speedup", "50", "--max-slowdown", "900%"], 1, "at least 50× is wanted"),
-        (
+        slow(["--max-syncs", "2", "--max-slowdown", "900%", "-k", "speed"], 4, "were not counted"),
+        slow(["--min-speedup", "50", "--max-slowdown", "900%"], 1, "at least 50× is wanted"),
+        slow(
             ["--min-speedup", "1", "--max-slowdown", "900%", "--after", "toys:plain"],
             3,
             "gate: inconclusive: before/after",
         ),
-        (
+        slow(
             ["--max-slowdown", "900%", "--after", "toys:dying"],
             4,
             "gate: invalid: the record: after: history 'loss' is not",
         ),
-        (["--max-slowdown", "900%", "--before", "toys:dying"], 4, "invalid: the record: before: history 'loss' is not"),
+        slow(
+            ["--max-slowdown", "900%", "--before", "toys:dying"],
+            4,
+            "invalid: the record: before: history 'loss' is not",
+        ),
     ],
 )
-def test_the_gates_answer_is_the_exit_code(tmp_path, arguments, code, line):
+def test_the_gates_answer_is_the_exit_code(bench, tmp_path, arguments, code, line):
     pair = ["--before", "toys:plain", "--after", "toys:reading", *TOYS[4:], "--preset", "any"]
     arguments = arguments if "-k" in arguments else [*arguments, "-k", "speed or syncs"]
     done = bench(*pair, "--results", tmp_path, *arguments)
@@ -208,18 +209,19 @@ def test_the_gates_answer_is_the_exit_code(tmp_path, arguments, code, line):
     assert len([*tmp_path.glob("*.json")]) == 1
 
 
-@pytest.mark.parametrize("nothing", [["--benchmark-skip"], ["--after", "toys:failing"], ["--deselect", "bench"]])
-def test_a_gate_with_nothing_to_judge_does_not_pass(tmp_path, nothing):
+@pytest.mark.parametrize(
+    "nothing", [slow(["--benchmark-skip"]), ["--after", "toys:failing"], slow(["--deselect", "bench"])]
+)
+def test_a_gate_with_nothing_to_judge_does_not_pass(python, tmp_path, nothing):
     pair = ["--before", "toys:plain", "--after", "toys:plain", *TOYS[4:], "--preset", "any", *nothing]
-    whole = command(*pair, "--results", tmp_path, "-k", "speed", "--max-slowdown", "5%")
-    command_ = [part for part in whole if part != "--benchmark-only" or "--benchmark-skip" not in nothing]
-    done = subprocess.run(command_, capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False)
+    command = [part for part in BENCH if part != "--benchmark-only" or "--benchmark-skip" not in nothing]
+    done = python(*command, *pair, "--results", tmp_path, "-k", "speed", "--max-slowdown", "5%")
     assert done.returncode == 4, done.stdout
     assert "gate: invalid: there is no record to judge" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_reference_is_invalid_before_anything_slow(tmp_path):
+def test_a_broken_reference_is_invalid_before_anything_slow(bench, tmp_path):
     (tmp_path / "old.json").write_text('{"schema_version": 1}')
     done = bench(*TOYS, "--reference", tmp_path / "old.json", "--results", tmp_path / "runs")
     assert done.returncode == 4
@@ -227,7 +229,8 @@ def test_a_broken_reference_is_invalid_before_anything_slow(tmp_path):
     assert "timing" not in done.stderr
 
 
-def test_without_a_number_of_rounds_the_time_ends_them(tmp_path):
+@pytest.mark.slow
+def test_without_a_number_of_rounds_the_time_ends_them(bench, tmp_path):
     pair = [*TOYS[:4], "--batches", "3", "--preset", "any"]
     done = bench(*pair, "--results", tmp_path, "-k", "speed", "--precision", "0.001%", "--max-time", "1")
     assert done.returncode == 0, done.stdout
@@ -238,6 +241,7 @@ def test_without_a_number_of_rounds_the_time_ends_them(tmp_path):
     assert 1 <= record.rounds_seconds < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pair",
     [
@@ -245,13 +249,10 @@ def test_without_a_number_of_rounds_the_time_ends_them(tmp_path):
         ("bench.examples.images:on_host", "bench.examples.images:on_device"),
     ],
 )
-def test_someone_elses_pair_in_someone_elses_project(tmp_path, pair):
+def test_someone_elses_pair_in_someone_elses_project(python, tmp_path, pair):
     arguments = ["--benchmark-only", "--before", pair[0], "--after", pair[1], "--rounds", "10", "--batches", "5"]
     arguments += ["--preset", "any", "-k", "speed or syncs"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--pyargs", "bench", *arguments],
-        cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=False,
-    )  # fmt: skip
+    done = python("-m", "pytest", "--pyargs", "bench", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (tmp_path / "results" / "runs").glob("*.json")
     record = Record.read(path)
@@ -259,7 +260,8 @@ def test_someone_elses_pair_in_someone_elses_project(tmp_path, pair):
     assert len(record.rounds) == 10
 
 
-def test_profiled_rounds_are_not_recorded(tmp_path):
+@pytest.mark.slow
+def test_profiled_rounds_are_not_recorded(bench, tmp_path):
     done = bench(*TOYS, "--preset", "any", "--results", tmp_path, "-k", "speed", "--benchmark-cprofile=tottime")
     assert done.returncode == 0, done.stdout
     (path,) = tmp_path.glob("*.json")
@@ -267,14 +269,16 @@ def test_profiled_rounds_are_not_recorded(tmp_path):
     assert "clock.py" in done.stdout  # and it is the loop that was profiled
 
 
-def test_warnings_of_the_loops_are_no_errors(tmp_path):
+@pytest.mark.slow
+def test_warnings_of_the_loops_are_no_errors(bench, tmp_path):
     pair = ["--before", "toys:plain", "--after", "toys:warning", *TOYS[4:], "--preset", "any"]
     done = bench(*pair, "--results", tmp_path, "-k", "speed")
     assert done.returncode == 0, done.stdout
     assert "an old way of training" in done.stdout
 
 
-def test_loops_without_a_tape_are_compared_in_everything_else(tmp_path):
+@pytest.mark.slow
+def test_loops_without_a_tape_are_compared_in_everything_else(bench, tmp_path):
     pair = ["--before", "toys:plain", "--after", "toys:tapeless", *TOYS[4:], "--preset", "any"]
     done = bench(*pair, "--results", tmp_path)
     assert done.returncode == 0, done.stdout
@@ -285,26 +289,18 @@ def test_loops_without_a_tape_are_compared_in_everything_else(tmp_path):
     assert "poisoned weights" in {survival.outcome for survival in record.arms["before"].survivals}
 
 
-def test_interrupted_from_the_keyboard(tmp_path):
-    arguments = command(
-        *TOYS[:4], "--batches", 50, "--rounds", 100000, "--preset", "any", "--results", tmp_path, "-k", "speed"
-    )
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=ROOT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:  # fmt: skip
-        for line in process.stderr:
-            if line.startswith("timing"):
-                break
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
-    assert process.returncode == 2  # pytest's own code for it
+def test_interrupted_from_the_keyboard(python, tmp_path):
+    endless = ["--batches", 50, "--rounds", 100000, "--preset", "any", "-k", "speed"]
+    with python.begun(*BENCH, *TOYS[:4], *endless, "--results", tmp_path) as program:
+        program.interrupt_after("timing")
+        assert program.wait(60) == 2  # pytest's own code for it
+        out = program.stdout()
     assert "KeyboardInterrupt" in out
     assert "no record and no table" in out
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_does_not_wait_for_tensorflow():
+def test_help_does_not_wait_for_tensorflow(bench):
     done = bench("--help")
     assert "--before=BEFORE" in done.stdout
     assert "module:factory of the loop before (default: baseline:make_loop)" in " ".join(done.stdout.split())
@@ -312,7 +308,8 @@ def test_help_does_not_wait_for_tensorflow():
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
 
 
-def test_profile_leaves_traces_and_says_where(tmp_path):
+@pytest.mark.slow
+def test_profile_leaves_traces_and_says_where(bench, tmp_path):
     done = bench(*TOYS, "--preset", "any", "--profile", "--results", tmp_path, "-k", "profile")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "profile-any"
@@ -325,14 +322,15 @@ def test_profile_leaves_traces_and_says_where(tmp_path):
     assert any(line.startswith("before: tracing (about ") for line in done.stderr.splitlines())
 
 
-def test_without_profile_nothing_is_traced(tmp_path):
+@pytest.mark.slow
+def test_without_profile_nothing_is_traced(bench, tmp_path):
     done = bench(*TOYS, "--preset", "any", "--results", tmp_path, "-k", "profile", "-rs")
     assert "1 skipped" in done.stdout
     assert "--profile traces a stretch of each loop" in done.stdout
     assert not [*tmp_path.rglob("profile*")]
 
 
-def test_utilisation_can_be_left_out(tmp_path):
+def test_utilisation_can_be_left_out(bench, tmp_path):
     done = bench(*TOYS[:-1], "0", "--preset", "any", "--results", tmp_path, "-k", "utilisation", "-rs")
     assert "1 skipped" in done.stdout
     assert "--utilisation 0" in done.stdout
@@ -343,7 +341,8 @@ def test_utilisation_can_be_left_out(tmp_path):
 LADDER = [*TOYS, "--preset", "any", "-k", "test_ladder"]
 
 
-def test_the_ladder_is_climbed_when_asked_for(tmp_path):
+@pytest.mark.slow
+def test_the_ladder_is_climbed_when_asked_for(bench, tmp_path):
     done = bench(*LADDER, "--ladder", "--results", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
@@ -359,7 +358,8 @@ def test_the_ladder_is_climbed_when_asked_for(tmp_path):
     assert other.findings == record.findings  # of the same processes
 
 
-def test_the_ladder_is_skipped_with_its_reason_otherwise(tmp_path):
+@pytest.mark.slow
+def test_the_ladder_is_skipped_with_its_reason_otherwise(bench, tmp_path):
     done = bench(*LADDER, "-rs", "--results", tmp_path)
     assert done.returncode == 0, done.stdout
     assert "takes long: --ladder was not given" in done.stdout

@@ -1,26 +1,28 @@
 """The question of bench/test_experiments.py, asked as users ask it."""
 
-import os
-import subprocess
-import sys
+import functools
 from pathlib import Path
+
+import pytest
 
 from bench.experiments.convergence.record import ConvergenceRecord
 
 ROOT = Path(__file__).parents[3]
-# Without what pytest-xdist leaves in it: pytest-benchmark would not measure then.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-ENVIRONMENT["PYTHONPATH"] = str(ROOT / "tests")
 
 
-def bench(*arguments):
-    toys = ["--before", "toys:rated", "--after", "toys:rated", "--preset", "any"]
-    command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-k", "convergence", "-rs"]
-    command += [*toys, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False)
+TOYS = ("--before", "toys:rated", "--after", "toys:rated", "--preset", "any")
 
 
-def test_from_end_to_end(tmp_path):
+@pytest.fixture
+def bench(python):
+    """Runs the one test of `pytest bench/` with some arguments."""
+    return functools.partial(
+        python, "-m", "pytest", ROOT / "bench", "--benchmark-only", "-k", "convergence", "-rs", *TOYS
+    )
+
+
+@pytest.mark.slow
+def test_from_end_to_end(bench, tmp_path):
     done = bench("--convergence", 2, "--results", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "convergence-any"
@@ -36,7 +38,7 @@ def test_from_end_to_end(tmp_path):
     assert (folder / "convergence-quality-over-batches.svg").exists()
 
 
-def test_wrong_or_no_seeds(tmp_path):
+def test_wrong_or_no_seeds(bench, tmp_path):
     wrong = bench("--convergence", "many", "--results", tmp_path / "runs")
     assert wrong.returncode == 2
     assert "--convergence 'many': must be a whole number of at least 1" in wrong.stdout + wrong.stderr

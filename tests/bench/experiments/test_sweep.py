@@ -1,8 +1,6 @@
 """The question of bench/test_experiments.py, asked as users ask it."""
 
-import os
-import subprocess
-import sys
+import functools
 from pathlib import Path
 
 import pytest
@@ -10,20 +8,19 @@ import pytest
 from bench.experiments.sweep.record import SweepRecord
 
 ROOT = Path(__file__).parents[3]
-# Without what pytest-xdist leaves in it: pytest-benchmark would not measure then.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-ENVIRONMENT["PYTHONPATH"] = str(ROOT / "tests")
 
 
-def bench(*arguments):
-    toys = ["--before", "toys:plain", "--after", "toys:growing", "--preset", "any", "--batches", "3", "--rounds", "12"]
-    command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-k", "sweep", "-rs", *toys]
-    return subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False
-    )
+TOYS = ("--before", "toys:plain", "--after", "toys:growing", "--preset", "any", "--batches", "3", "--rounds", "12")
 
 
-def test_a_sweep_from_end_to_end(tmp_path):
+@pytest.fixture
+def bench(python):
+    """Runs the one test of `pytest bench/` with some arguments."""
+    return functools.partial(python, "-m", "pytest", ROOT / "bench", "--benchmark-only", "-k", "sweep", "-rs", *TOYS)
+
+
+@pytest.mark.slow
+def test_a_sweep_from_end_to_end(bench, tmp_path):
     done = bench("--sweep", "size=1,2", "--results", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "sweep-any"
@@ -38,7 +35,7 @@ def test_a_sweep_from_end_to_end(tmp_path):
     assert "crashed: MemoryError: of size 2" in (folder / "sweep.md").read_text()
 
 
-def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(tmp_path):
+def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(bench, tmp_path):
     done = bench("--results", tmp_path)
     assert "no --sweep: it names an axis and its values" in done.stdout
     assert "starting TensorFlow" not in done.stderr
@@ -56,7 +53,7 @@ def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(tmp_pat
         (["--sweep", "tokens=1", "--before", "baseline:make_loop", "--preset", "tiny"], "sequence_length=1 must be"),
     ],
 )
-def test_a_wrong_text_is_one_line_and_exit_code_2(tmp_path, arguments, says):
+def test_a_wrong_text_is_one_line_and_exit_code_2(bench, tmp_path, arguments, says):
     done = bench("--results", tmp_path / "runs", *arguments)
     printed = done.stdout + done.stderr
     assert done.returncode == 2, printed

@@ -59,10 +59,10 @@ def begin(server, code, *arguments, hold=()):
         return server.start(["-c", code, *map(str, arguments)], output.fileno(), hold)
 
 
-def ended(server, *arguments, hold=()):
+def ended(server, *arguments, hold=(), environment=None):
     """Exit code and output of a process."""
     with tempfile.TemporaryFile() as output:
-        process = server.start(arguments, output.fileno(), hold)
+        process = server.start(arguments, output.fileno(), hold, environment)
         code = process.wait(60)
         process.close()
         output.seek(0)
@@ -143,8 +143,11 @@ def test_a_module_has_its_arguments(server):
 
 
 def test_processes_have_the_variables_that_are_given(desk):
-    with ForkServer((), variables(desk, OURS="1")) as server:
-        assert ended(server, "-c", "import os; print(os.environ['OURS'])") == (0, "1\n")
+    with ForkServer((), variables(desk, OURS="1", THEIRS="2")) as server:
+        show = "import os; print(os.environ['OURS'], os.environ['THEIRS'])"
+        assert ended(server, "-c", show) == (0, "1 2\n")
+        assert ended(server, "-c", show, environment={"OURS": "3"}) == (0, "3 2\n")
+        assert ended(server, "-c", show) == (0, "1 2\n")
 
 
 def test_a_preloaded_module_may_take_away_the_descriptor_that_signals_wake(desk):
@@ -392,7 +395,7 @@ def test_nothing_outlives_one_that_was_ended_while_it_asked(desk, tmp_path, when
             until(begun[0].exists)
             if when == "before the answer":
                 os.kill(server._process.pid, signal.SIGSTOP)
-            message = json.dumps({"start": ["-c", codes[1]]}).encode()
+            message = json.dumps({"start": ["-c", codes[1]], "environment": {}}).encode()
             socket.send_fds(server._socket, [message], [null.fileno(), null.fileno(), null.fileno(), lock])
         if when != "before the answer":
             until(begun[1].exists)

@@ -2,11 +2,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from trials import Adding, Cached, Door, Sum, died, found
+from trials import Adding, Asking, Cached, Door, Sum, died, found
 
 from bench.errors import InvalidRecordError, UsageError
 from bench.jobs import folder as folders
-from bench.jobs.gather import gather, in_processes, inline
+from bench.jobs.gather import Processes, gather, in_processes, inline
 
 HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}
 TRIALS = [Adding(terms=terms, time_limit=20.0) for terms in ((), (1.0,), (1.0, 2.0))]
@@ -54,18 +54,27 @@ def test_a_crash_in_a_process_of_its_own_and_one_that_takes_too_long_are_results
 
 def test_the_variables_of_a_class_reach_its_processes(tmp_path, monkeypatch):
     seen = {}
-    monkeypatch.setattr("bench.jobs.pool.run", lambda jobs, folder, workers, died, done, environment, preload: (
-        seen.update(environment=environment, preload=preload, jobs=jobs),
+    monkeypatch.setattr("bench.jobs.pool.run", lambda server, jobs, folder, workers, died, done, environment: (
+        seen.update(environment=environment, jobs=jobs),
         [folder.result(job.name).write_text(found(Cached(), Sum(value=1.0)).model_dump_json()) for job in jobs],
     ))  # fmt: skip
     gather([Cached(time_limit=7.0)], tmp_path, environment=HERE)
-    assert seen["environment"]["OURS"] == str(tmp_path)
-    assert seen["environment"]["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
-    assert seen["preload"] == ("trials",)
+    assert seen["environment"] == {"OURS": str(tmp_path)}
     (job,) = seen["jobs"]
     assert job.arguments[:3] == ("-m", "bench.jobs.process", "trials:Cached")
     assert Cached.model_validate_json(job.arguments[3]) == Cached(time_limit=7.0)
     assert (job.name, job.title, job.time_limit) == (Cached().key, Cached().title, 7.0)
+
+
+def test_gatherings_share_a_server_and_keep_their_variables(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    with Processes(Asking, Cached) as run:
+        folders_of_two = [tmp_path / "a", tmp_path / "b"]
+        results = [gather([Asking()], each, environment=HERE, run=run) for each in folders_of_two]
+    one, other = (result.found for each in results for result in each.values())
+    assert one.parent == other.parent
+    assert [one.ours, other.ours] == [str(each) for each in folders_of_two]
+    assert one.may_grow == "true"
 
 
 def test_what_is_done_is_left_alone_and_told_of(tmp_path, door, monkeypatch):

@@ -16,6 +16,7 @@ from bench.errors import UsageError
 from bench.jobs import folder as folders
 from bench.jobs import pool
 from bench.jobs.folder import locked
+from bench.jobs.forkserver import ForkServer
 from bench.jobs.pool import REFUSED, Death, Job
 
 WRITE = "import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('whole')"
@@ -36,11 +37,11 @@ def died(job, death):
     return json.dumps({"name": job.name, "how": death.how, "why": death.why})
 
 
-def run(folder, *work, workers=2, **more):
+def run(folder, *work, workers=2, preload=(), **more):
     """Has those that have left no result yet leave one, as the engine does."""
-    with locked(folder) as place:
+    with locked(folder) as place, ForkServer(preload, os.environ) as server:
         left = [job for job in work if not place.result(job.name).exists()]
-        pool.run(left, place, workers, died, **more)
+        pool.run(server, left, place, workers, died, **more)
         return {job.name: place.result(job.name).read_text() for job in work}
 
 
@@ -142,8 +143,8 @@ def test_a_death_says_how_long_it_lived(tmp_path):
         deaths.append(death)
         return ""
 
-    with locked(tmp_path) as place:
-        pool.run([make("a", "raise SystemExit(1)")], place, 1, note)
+    with locked(tmp_path) as place, ForkServer((), os.environ) as server:
+        pool.run(server, [make("a", "raise SystemExit(1)")], place, 1, note)
     assert deaths == [Death("crashed", "ended with code 1 and without a result", deaths[0].seconds)]
     assert 0 < deaths[0].seconds < 60
 
@@ -298,14 +299,16 @@ def test_a_folder_that_cannot_be_written(tmp_path, below):
 
 
 RUN = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from bench.jobs import pool
 from bench.jobs.folder import locked
+from bench.jobs.forkserver import ForkServer
 
 work = json.loads(sys.argv[2])
-with locked(Path(sys.argv[1])) as folder:
+with locked(Path(sys.argv[1])) as folder, ForkServer((), os.environ) as server:
     pool.run(
+        server,
         [pool.Job(name, tuple(given), name) for name, given in work.items() if not folder.result(name).exists()],
         folder, 2, lambda job, death: f"died: {death}",
     )
@@ -413,6 +416,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_is_gone_on_with(tmp_path):
     random = np.random.default_rng(0)
     desk, folder = tmp_path / "desk", tmp_path / "results"

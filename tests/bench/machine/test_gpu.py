@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 import types
 from pathlib import Path
 
@@ -283,14 +281,10 @@ def test_a_run_looks_for_it_when_told_to(monkeypatch, wanted, collected, looks):
     assert bool(seen) == looks
 
 
-def test_a_run_without_it_ends_at_once(tmp_path):
-    command = [sys.executable, "-m", "pytest", ROOT / "bench", "--benchmark-only", "--require-gpu", "--max-syncs", "1"]
-    # Without what pytest-xdist leaves in it; and without a GPU also where there is one.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    hidden = {**own, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [*command, "--results", tmp_path / "runs"], env=hidden, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def test_a_run_without_it_ends_at_once(python, tmp_path):
+    command = ["-m", "pytest", ROOT / "bench", "--benchmark-only", "--require-gpu", "--max-syncs", "1"]
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1"}  # where there is one, too
+    done = python(*command, "--results", tmp_path / "runs", **hidden)
     assert done.returncode == 2, done.stdout
     assert "--require-gpu: TensorFlow sees no GPU; NVML" in done.stdout + done.stderr
     assert "passed" not in done.stdout

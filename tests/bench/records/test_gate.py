@@ -67,6 +67,7 @@ def test_what_is_far_slower_fails_in_any_mood():
     assert outcome(record(before=0.066, after=0.066, seed=1), record()) == Outcome.FAILED
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.7, 1.4), st.floats(0.7, 1.4))
 def test_the_plain_ratio_lies_in_the_interval(mood, change):

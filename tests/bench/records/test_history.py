@@ -75,7 +75,7 @@ def test_the_record_where_a_level_changes_is_marked():
     assert [entry.changed for entry in found.entries] == [()] * 6 + [("ms/batch after", "ratio")] + [()] * 5
 
 
-@pytest.mark.parametrize(("length", "wrong"), [(8, 20), (10, 8), (20, 4), (50, 4)])
+@pytest.mark.parametrize(("length", "wrong"), [(8, 20), (10, 8), (20, 4), pytest.param(50, 4, marks=pytest.mark.slow)])
 def test_changes_are_found_and_noise_is_not(length, wrong):
     random = np.random.default_rng(0)
     false = missed = 0

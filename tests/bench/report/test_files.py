@@ -3,7 +3,7 @@ import re
 
 import pandas as pd
 import pytest
-from everykind import RECORDS
+from everykind import KINDS, RECORDS
 from ladders import ladder_record
 from rich.console import Console
 
@@ -24,7 +24,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("kind", registry.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_record_by_the_name_of_its_kind_and_what_is_made_of_it(kind, tmp_path):
     record = RECORDS[kind]()
     left = files.leave(record, registry.report, tmp_path / "new")
@@ -37,6 +37,7 @@ def test_a_record_by_the_name_of_its_kind_and_what_is_made_of_it(kind, tmp_path)
     assert linked == [f"{stem}.svg" for stem in stems]  # beside it
 
 
+@pytest.mark.slow
 def test_the_same_record_leaves_the_same_bytes(tmp_path):
     for folder in ("one", "two"):
         files.leave(ladder_record(), registry.report, tmp_path / folder)

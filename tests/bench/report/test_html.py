@@ -8,7 +8,7 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from everykind import RECORDS, run_record
+from everykind import KINDS, RECORDS, run_record
 from playwright.sync_api import sync_playwright
 from records import arm, record, survival
 
@@ -106,7 +106,8 @@ def show(browser, tmp_path):
     assert complaints == []
 
 
-@pytest.mark.parametrize("kind", registry.KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_on_a_phone_nothing_is_cut_off_and_every_cell_says_what_it_is(show, kind):
     page = show(page_of(kind))
     assert page.evaluate("innerWidth") == PHONE["width"]  # and not that of a desktop made small
@@ -121,7 +122,7 @@ def test_on_a_phone_nothing_is_cut_off_and_every_cell_says_what_it_is(show, kind
         assert not cell["column"] or (cell["display"] != "none" and cell["size"] >= 12)
 
 
-@pytest.mark.parametrize("kind", registry.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_on_a_desktop_tables_are_tables(show, kind):
     page = show(page_of(kind), DESKTOP)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -130,7 +131,8 @@ def test_on_a_desktop_tables_are_tables(show, kind):
     assert {cell["shown"] for cell in page.evaluate(CELLS)} == {"none"}
 
 
-@pytest.mark.parametrize("kind", registry.KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_pictures_are_there_and_are_told(show, kind):
     page = show(page_of(kind))
     drawn = page.evaluate("[...document.images].map(each => [each.complete && each.naturalWidth, each.alt])")
@@ -140,6 +142,7 @@ def test_pictures_are_there_and_are_told(show, kind):
     assert page.locator("figcaption").all_inner_texts() == captions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_stand_out_from_their_ground(show, viewport, scheme):
@@ -149,6 +152,7 @@ def test_texts_stand_out_from_their_ground(show, viewport, scheme):
     assert (found["ground"] < 0.1) == (scheme == "dark")
 
 
+@pytest.mark.slow
 def test_what_a_reader_must_know_is_there(show):
     page = show(page_of("run"))
     assert page.title() == "loop-bench: run"
@@ -166,6 +170,7 @@ def that_says(text):
     return record(arms={"before": before}, problems=(text,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_a_long_word_gives_way(show, viewport):
     page = show(of(that_says("x" * 300)), viewport)
@@ -173,6 +178,7 @@ def test_a_long_word_gives_way(show, viewport):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_texts_of_a_program_are_shown_and_not_run(show):
     page = show(of(that_says(MARKUP)))
     assert page.title() == "loop-bench: run"

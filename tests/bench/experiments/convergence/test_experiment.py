@@ -45,6 +45,7 @@ def test_runs_of_another_machine_are_refused(door, tmp_path, monkeypatch):
         converge(plan(), tmp_path, 1, run=door)
 
 
+@pytest.mark.slow
 def test_from_end_to_end_in_processes_of_their_own(tmp_path):
     def loop(**options):
         return TrainedLoop(factory="toys:rated", options=options)

@@ -61,6 +61,7 @@ def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
+@pytest.mark.slow
 def test_rungs_are_examined_in_processes_of_their_own(tmp_path):
     """One that comes to its end, one that is killed."""
     made = ladder(groups={"baseline": "baseline", "killed": "step"}, batches=1)

@@ -5,9 +5,12 @@ from telemetries import on_cpu
 from bench.errors import UsageError
 from bench.experiments.run import measurement as measuring
 from bench.experiments.run.measurement import Measurement
+from bench.experiments.run.stages import Stage
 from bench.experiments.survival.plan import Faults, survival_plan
 from bench.experiments.telemetry.record import Telemetry
+from bench.jobs.gather import in_processes
 from bench.settings import ARMS, Settings
+from bench.timing.samples import Start
 
 
 def make(before="toys:reading", after="toys:guarded"):
@@ -16,10 +19,10 @@ def make(before="toys:reading", after="toys:guarded"):
 
 def test_gathers_everything_into_a_record(tmp_path):
     measurement = make()
-    measurement.time_rounds()
-    measurement.check_work()
     for arm in ("before", "after"):
         measurement.count_host_syncs(arm, 10)
+    measurement.time_rounds()
+    measurement.check_work()
     plan = survival_plan(measurement.settings, Faults()).only(("nan",), ARMS)
     told = []
     assert measurement.survive(plan, tmp_path, (), told.append).plan == plan
@@ -28,11 +31,17 @@ def test_gathers_everything_into_a_record(tmp_path):
     before, after = record.arms["before"], record.arms["after"]
     assert (before.factory, after.factory) == ("toys:reading", "toys:guarded")
     assert len(record.rounds) == 4
-    assert len(before.history["loss"]) == 1 + 3 + 4 * 3
+    # The first batch, those that were counted, those that warm up, and the rounds.
+    assert len(before.history["loss"]) == len(after.history["loss"]) == 1 + 10 + 3 + 4 * 3
     assert before.host_syncs.reads_per_batch == 1.1
     assert after.host_syncs.reads_per_batch == 0.1
     assert (before.survivals[0].outcome, after.survivals[0].outcome) == ("poisoned weights", "skipped")
-    assert (len(before.starts), len(after.starts)) == (3, 2)  # timed, null arm, counted
+    assert (len(before.starts), len(after.starts)) == (2, 1)  # before is its own null arm, too
+    assert record.survival_preset == "tiny"
+    assert {*record.stages} == {Stage.BUILD, Stage.SYNCS, Stage.ROUNDS, Stage.SURVIVAL}
+    assert record.stages[Stage.ROUNDS] > record.rounds_seconds
+    assert measurement.pace.first_batch["after"] == after.starts[0].seconds
+    assert 0 < measurement.pace.batch["before"] < 1
     assert (record.rounds_ended, record.problems) == ("as many as asked for", ())
     assert record.rounds_seconds > sum(sum(done.seconds.values()) for done in record.rounds)
     assert 0 < before.touch_seconds < 1
@@ -41,12 +50,31 @@ def test_gathers_everything_into_a_record(tmp_path):
 
 
 def test_what_was_watched_is_in_the_record(monkeypatch, tmp_path):
-    asked, seen = [], {"before": on_cpu(), "after": Telemetry(died="of something")}
+    begun = Start(build_seconds=1.0, first_batch_seconds=2.0)
+    asked, seen = [], {"before": on_cpu(start=begun), "after": Telemetry(died="of something")}
     monkeypatch.setattr(measuring.telemetry, "watch", lambda *arguments: asked.append(arguments) or seen)
     measurement, told = make(), []
     assert measurement.watch(2.5, tmp_path, told.append) == seen
-    assert asked == [(measurement.settings, 2.5, tmp_path, told.append)]
-    assert {arm: found.telemetry for arm, found in measurement.record().arms.items()} == seen
+    assert asked == [(measurement.settings, 2.5, tmp_path, told.append, in_processes)]
+    arms = measurement.record().arms
+    assert {arm: found.telemetry for arm, found in arms.items()} == seen
+    assert [arms[arm].starts for arm in ARMS] == [(begun,), ()]
+
+
+def test_host_syncs_after_the_rounds_are_those_of_a_fresh_loop():
+    measurement = make()
+    measurement.time_rounds()
+    for _ in range(2):
+        assert measurement.count_host_syncs("before", 10).reads_per_batch == 1.1
+    assert len(measurement.timed.loops["before"].losses) == 1 + 3 + 4 * 3
+    measurement.check_work()
+    assert measurement.record().problems == ()
+
+
+def test_the_rounds_can_be_given_less_time():
+    measurement = make()
+    measurement.limit_rounds(7.0)
+    assert measurement.record().settings.max_time == 7.0
 
 
 def test_record_of_a_part_says_only_that_part():

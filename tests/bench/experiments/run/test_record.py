@@ -178,6 +178,7 @@ def writer(folder):
     return process
 
 
+@pytest.mark.slow
 def test_two_runs_write_to_one_folder_at_once(tmp_path):
     processes = [writer(tmp_path) for _ in range(2)]
     while len([*tmp_path.glob("*.json")]) < 20:
@@ -189,6 +190,7 @@ def test_two_runs_write_to_one_folder_at_once(tmp_path):
         assert len(Record.read(path).rounds) == 2000
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_leaves_whole_records_alone(tmp_path):
     random = np.random.default_rng(0)
     earlier = make().write(tmp_path)

@@ -32,6 +32,7 @@ def test_kinds_and_their_reasons(changes, kind, reason):
     assert reason in found.reason
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0.3, 3.0), st.sampled_from([0.0, 0.01, 0.1, 0.5]), st.integers(0, 5))
 def test_turning_the_loops_over_turns_the_verdict_over(ratio, noise, seed):

@@ -78,6 +78,7 @@ def make(spec):
 """
 
 
+@pytest.mark.slow
 def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch):
     (tmp_path / "fragile.py").write_text(FRAGILE)
     monkeypatch.setattr(experiment, "environment", lambda: ENVIRONMENT)

@@ -909,8 +909,12 @@ def clean_small():
     [
         ("baseline:make_loop", {}),
         # With the sampled pass, lines come with their gradient, and not from the function that is a place here.
-        ("seqgan:make_loop", {"jit_compile": False, "policy_gradient": "second_pass"}),
-        ("seqgan:make_loop", {"jit_compile": True, "policy_gradient": "second_pass"}),
+        pytest.param(
+            "seqgan:make_loop", {"jit_compile": False, "policy_gradient": "second_pass"}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "seqgan:make_loop", {"jit_compile": True, "policy_gradient": "second_pass"}, marks=pytest.mark.slow
+        ),
     ],
     ids=["baseline", "seqgan", "seqgan xla"],
 )

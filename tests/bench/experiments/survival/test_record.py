@@ -70,9 +70,17 @@ def test_without_epochs_there_is_no_long_run():
 
 def test_a_trial_is_of_its_loop():
     clean = make().clean("after", 5)
-    assert clean == SurvivalTrial(
-        loop="after", factory="toys:guarded", preset="tiny", seed=5, options={"size": 3}, batches=clean.batches
-    )
+    fields = {"loop": "after", "factory": "toys:guarded", "preset": "tiny", "seed": 5, "options": {"size": 3}}
+    assert clean == SurvivalTrial(**fields, batches=clean.batches, ready="nan")
+
+
+def test_programs_are_compiled_before_the_runs_that_have_them_too():
+    faults = ("nan,target=a", "inf,target=b", "scale=10,target=a")
+    plan = make(loops={"a": AttackedLoop(factory="a:b", faults=faults)}, seeds=(3,))
+    assert [trial.fault for trial in plan.trials()] == [None, "inf,target=b", "nan,target=a", "scale=10,target=a"]
+    in_weights = AttackedLoop(factory="a:b", faults=("nan,in=weights", "inf"))
+    assert make(loops={"a": in_weights}).clean("a", 3).ready == "inf"
+    assert make(loops={"a": in_weights.model_copy(update={"faults": ()})}).clean("a", 3).ready is None
 
 
 def test_a_clean_run_is_as_long_as_the_longest_with_a_fault_can_be():

@@ -43,6 +43,7 @@ def make(**changes):
         {"options": {"size": None}},
         {"fault": "nan"},
         {"fault": "nan,batch=11"},
+        {"ready": "nan"},
         {"batches": 3},
         {"batches": None},
         {"epochs": 2},
@@ -54,7 +55,7 @@ def test_whatever_makes_a_difference_makes_another_name(change):
 
 
 def test_every_field_but_one_can_make_a_difference():
-    fields = {"loop", "factory", "preset", "seed", "options", "fault", "batches", "epochs"}
+    fields = {"loop", "factory", "preset", "seed", "options", "fault", "ready", "batches", "epochs"}
     assert {*SurvivalTrial.model_fields} == {*fields, "time_limit"}
 
 
@@ -63,8 +64,24 @@ def test_with_more_time_it_is_the_same_trial():
     assert make().time_limit == 300.0
 
 
-def test_a_key_is_that_of_committed_trials():
-    assert make().key == "0b4cf2c3fbc86f7d0788"
+def test_a_key_stays_what_it_is():
+    assert make().key == "4ec5449eef071a81c3b9"
+
+
+@pytest.mark.parametrize(
+    ("fault", "alike"),
+    [
+        ("inf,target=a", True),
+        ("scale=10,target=a,batch=30,batches=4", True),
+        ("nan,target=b", False),
+        ("nan,target=a,extent=element", False),
+        ("nan,target=a,in=weights", False),
+        (None, False),
+    ],
+)
+def test_graphs_are_those_of_faults_in_the_same_place(fault, alike):
+    assert make(ready="nan,target=a").has_graphs_of(make(fault=fault)) == alike
+    assert not make().has_graphs_of(make(fault=fault))
 
 
 def test_the_title_is_for_a_person():

@@ -38,6 +38,11 @@ def test_a_clean_run_is_seen_as_it_is():
     assert found == nothing
 
 
+@pytest.mark.parametrize("make", [toys.Quadratic, toys.Tapeless])
+def test_a_fault_that_is_ready_and_does_not_happen_changes_nothing(make):
+    assert watch(make, ready=Fault("nan", batch=4)) == watch(make)
+
+
 @pytest.mark.parametrize("kind", ["nan", "inf"])
 def test_poison_is_seen_from_its_batch_on(kind):
     found = watch(toys.Quadratic, f"{kind},batch=4")

@@ -45,6 +45,7 @@ def of_all(**times):
     return sweep_record(plan, [measured(point, **times) for point in plan.distinct().values()])
 
 
+@pytest.mark.slow
 def test_a_difference_is_only_told_where_there_is_one():
     same = rows(report.report(of_all(before=0.03, after=0.03)).tables[0][1])[0][3]
     assert same.startswith("same: no difference of 3.0% or more")

@@ -49,6 +49,7 @@ def test_each_arm_has_its_trial_and_a_crash_is_a_result(tmp_path):
     assert first.options == {"size": 1}
 
 
+@pytest.mark.slow
 def test_real_processes(tmp_path):
     """One that comes to its end, one that dies while it is warmed up."""
     found = watch(SETTINGS, 0.3, tmp_path)

@@ -1,0 +1,136 @@
+"""How long each test of a run is expected to take, from what this machine has shown so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from bench.cli import options
+from bench.experiments import registry
+from bench.experiments.equivalence import record as equivalence
+from bench.experiments.run import stages
+from bench.experiments.run.stages import Pace, Stage
+from bench.experiments.syncs import record as syncs
+from bench.jobs import pool
+from bench.settings import ARMS, NULL
+
+if TYPE_CHECKING:
+    from bench.experiments.run.measurement import Measurement
+
+
+_CLOSING = 4.0
+"""Seconds on the machine in README."""
+
+
+class Outlook:
+    """Seconds that the tests of a run can be expected to take.
+
+    Args:
+        config: of the run, its options checked.
+        items: the tests, in their order.
+        measurement: gives what has been measured so far; None at first.
+
+    Attributes:
+        is_limited_by_user: whether it was asked for so many rounds, or for so many seconds of them.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        items: Sequence[pytest.Item],
+        measurement: Callable[[], Measurement | None],
+    ) -> None:
+        self._config = config
+        self._left = list(items)
+        self._measurement = measurement
+        self._asked = options.asked(config)
+        self._limit: float | None = self._asked["max_time"]
+        self.is_limited_by_user = self._limit is not None or self._asked["rounds"] is not None
+        if self._limit is None and options.is_gated(config):
+            self._limit = stages.MOST_ROUNDS
+
+    def finished(self, item: pytest.Item) -> None:
+        """A test is over."""
+        self._left.remove(item)
+
+    @property
+    def pace(self) -> Pace:
+        """What the machine has shown."""
+        measurement = self._measurement()
+        return measurement.pace if measurement else Pace()
+
+    def seconds(self, item: pytest.Item) -> float:
+        """Seconds of a test; 0 of one that is skipped."""
+        if mark := item.get_closest_marker("is_experiment"):
+            experiment = registry.experiment(mark.args[0])
+            asked = options.asked_of(self._config, experiment)
+            return 0.0 if asked is None else self.pace.scaled(experiment.seconds(asked))
+        stage = stage_of(item)
+        arms = [arm for arm in ARMS if f"[{arm}]" in item.name]
+        if stage is Stage.SYNCS:
+            return self._unbuilt(*arms) + self.pace.training(syncs.BATCHES, *arms)
+        if stage is Stage.ROUNDS:
+            return self._rounds() if arms == [ARMS[0]] else 0.0  # the first row has all of them timed
+        if stage is Stage.EQUIVALENCE:
+            return (
+                self.pace.comparing(equivalence.BATCHES) if options.pair(self._config).equivalent is not None else 0.0
+            )
+        if stage is Stage.SURVIVAL:
+            return self._survival()
+        if stage is Stage.UTILISATION:
+            watched = options.utilisation(self._config, self._asked["preset"] or "")
+            return sum(self.pace.watching(watched, arm) for arm in ARMS) if watched else 0.0
+        return 0.0
+
+    def closing(self) -> float:
+        """Seconds for the record, its table and its plots."""
+        return self.pace.scaled(_CLOSING)
+
+    def limit_rounds(self) -> float:
+        """Seconds in which rounds may be timed, from now on; what is said once, holds."""
+        self._limit = self._for_rounds()
+        return self._limit
+
+    def expects(self, *wanted: Stage) -> bool:
+        """Whether any of these is still to come."""
+        return any(stage_of(item) in wanted and self.seconds(item) > 0 for item in self._left)
+
+    def _for_rounds(self) -> float:
+        if self._limit is not None:
+            return self._limit
+        others = [item for item in self._left if stage_of(item) is not Stage.ROUNDS]
+        return stages.for_rounds(age(), sum(map(self.seconds, others)) + self.closing())
+
+    def _unbuilt(self, *names: str) -> float:
+        return self.pace.building(*(name for name in names if name not in self.pace.first_batch))
+
+    def _rounds(self) -> float:
+        rounds, pace = self._asked["rounds"], self.pace
+        if rounds is not None:
+            batches: int = (rounds + 1) * self._asked["batches"]
+            return self._unbuilt(*ARMS, NULL) + pace.training(batches, *ARMS, NULL)
+        return self._unbuilt(*ARMS, NULL) + self._for_rounds()
+
+    def _survival(self) -> float:
+        wanted = self._asked["survival"]
+        if wanted == "none":
+            return 0.0
+        if wanted == "full":
+            return self.pace.scaled(3600.0)
+        faults = options.pair(self._config).faults
+        return self.pace.surviving(1 + len(faults.short), pool.workers(), small=faults.short_preset is not None)
+
+
+def stage_of(item: pytest.Item) -> Stage | None:
+    """The stage that a test belongs to; None for an experiment's."""
+    mark = item.get_closest_marker("stage")
+    return Stage(mark.args[0]) if mark else None
+
+
+def age() -> float:
+    """Seconds since this process was begun."""
+    return time.time() - float(psutil.Process().create_time())
