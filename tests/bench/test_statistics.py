@@ -48,6 +48,16 @@ def test_interval_covers_the_truth_as_often_as_it_says(pairs):
     assert 0.88 <= covered / 300 <= 0.99
 
 
+@pytest.mark.parametrize(("confidence", "errors"), [(0.90, 1.645), (0.95, 1.960), (0.999, 3.291)])
+def test_an_interval_is_as_wide_as_its_confidence_says(confidence, errors):
+    logs = np.random.default_rng(0).normal(0, 0.05, 400)
+    interval = statistics.ratio_interval(np.exp(logs), np.ones(400), confidence)
+    # The standard error of a trimmed mean is that of the winsorised samples (Wilcox 2012, section 3.5).
+    winsorised = np.clip(logs, *np.quantile(logs, [statistics.TRIMMED, 1 - statistics.TRIMMED]))
+    error = np.std(winsorised, ddof=1) / ((1 - 2 * statistics.TRIMMED) * np.sqrt(400))
+    assert np.log(interval.high / interval.low) / 2 == pytest.approx(errors * error, rel=0.1)
+
+
 def test_a_hiccup_of_the_machine_moves_nothing():
     before, after = np.full(40, 2.0), np.ones(40)
     before[[3, 11]] *= 8

@@ -149,6 +149,14 @@ def test_a_death_says_how_long_it_lived(tmp_path):
     assert 0 < deaths[0].seconds < 60
 
 
+def test_a_job_is_ended_at_its_time_limit(tmp_path):
+    deaths = []
+    with locked(tmp_path) as place, ForkServer((), os.environ) as server:
+        pool.run(server, [make("a", HANG, time_limit=1.0)], place, 1, lambda job, death: deaths.append(death) or "")
+    assert deaths[0].how == "timed out"
+    assert 1.0 <= deaths[0].seconds < 8.0  # however slow the machine is: not some other limit
+
+
 def test_a_result_counts_whatever_the_job_did_afterwards(tmp_path):
     crashing = make("a", f"{WRITE}\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     refusing = make("b", f"{WRITE}\nraise SystemExit({REFUSED})")
