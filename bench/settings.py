@@ -16,6 +16,11 @@ NULL = "null"
 TIMED = (ARMS[0], NULL, ARMS[1])
 
 
+def arm_of(name: str) -> str:
+    """Whose factory a timed loop comes from."""
+    return ARMS[0] if name == NULL else name
+
+
 class Settings(Frozen):
     """What was asked for."""
 

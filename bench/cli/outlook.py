@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -48,10 +49,21 @@ class Outlook:
         self._left = list(items)
         self._measurement = measurement
         self._asked = options.asked(config)
+        # What the options say is looked up once: forecasts are made between timed rounds.
+        self._experiments = {
+            each.name: each.seconds(asked)
+            for each in registry.experiments()
+            if (asked := options.asked_of(config, each)) is not None
+        }
         self._limit: float | None = self._asked["max_time"]
         self.is_limited_by_user = self._limit is not None or self._asked["rounds"] is not None
         if self._limit is None and options.is_gated(config):
             self._limit = stages.MOST_ROUNDS
+
+    @functools.cached_property
+    def _workers(self) -> int:
+        """Runs with faults at a time; it asks NVML."""
+        return pool.workers()
 
     def finished(self, item: pytest.Item) -> None:
         """A test is over."""
@@ -66,9 +78,7 @@ class Outlook:
     def seconds(self, item: pytest.Item) -> float:
         """Seconds of a test; 0 of one that is skipped."""
         if mark := item.get_closest_marker("is_experiment"):
-            experiment = registry.experiment(mark.args[0])
-            asked = options.asked_of(self._config, experiment)
-            return 0.0 if asked is None else self.pace.scaled(experiment.seconds(asked))
+            return self.pace.scaled(self._experiments.get(mark.args[0], 0.0))
         stage = stage_of(item)
         arms = [arm for arm in ARMS if f"[{arm}]" in item.name]
         if stage is Stage.SYNCS:
@@ -122,7 +132,7 @@ class Outlook:
         if wanted == "full":
             return self.pace.scaled(3600.0)
         faults = options.pair(self._config).faults
-        return self.pace.surviving(1 + len(faults.short), pool.workers(), small=faults.short_preset is not None)
+        return self.pace.surviving(1 + len(faults.short), self._workers, small=faults.short_preset is not None)
 
 
 def stage_of(item: pytest.Item) -> Stage | None:

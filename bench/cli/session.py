@@ -220,7 +220,7 @@ def rounds(
     rule = measurement.rule()
     measurement.time_rounds(tell, rule if outlook.is_limited_by_user else AtLeast(FEWEST_PAIRS, rule))
     measurement.check_work()
-    if pytestconfig.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION):
+    if outlook.expects(Stage.SURVIVAL, Stage.UTILISATION):
         request.getfixturevalue("processes")  # so that it has imported when it is wanted
     return measurement.timed.rounds
 

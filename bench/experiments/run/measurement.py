@@ -29,7 +29,7 @@ from bench.jobs import pool
 from bench.jobs.gather import Run, in_processes
 from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import environment, gpu
-from bench.settings import ARMS, NULL, TIMED, Settings
+from bench.settings import ARMS, TIMED, Settings, arm_of
 from bench.timing import samples, stopping, work
 from bench.timing.clock import start, warm_up_tensorflow
 from bench.timing.rounds import Interleaver
@@ -72,7 +72,7 @@ class Measurement:
         self._spec = LoopSpec(settings.preset, settings.seed, settings.options)
         self._found = {arm: ArmRecord(factory=name) for arm, name in self._names.items()}
         self.stages, self.pace = StageClock(), Pace()
-        self._fresh: dict[str, _Started] = {}  # those that are to be timed, or are
+        self._started: dict[str, _Started] = {}  # those that are to be timed, or are
         self._ended: Ended | None = None
         self._rounds_seconds = 0.0
         self._problems: tuple[str, ...] | None = None  # of the timed loops; None until it is looked at
@@ -84,11 +84,11 @@ class Measurement:
     @functools.cached_property
     def timed(self) -> Interleaver:
         """Both loops and the null arm, built, warm and ready to be timed in turns."""
-        loops = {name: self._begun(name).loop for name in TIMED}
+        loops = {name: self._started_loop(name).loop for name in TIMED}
         with self.stages.of(Stage.ROUNDS):
             timed = Interleaver(loops, self.settings.batches)  # warms them up
             for arm in ARMS:
-                witness = self._fresh[arm].witness
+                witness = self._started[arm].witness
                 least = work.touch_seconds(loops[arm], witness.weights)
                 self._add(arm, described_first=witness.described, touch_seconds=least)
         return timed
@@ -119,7 +119,9 @@ class Measurement:
 
     def check_work(self) -> None:
         """Keeps the timed loops' histories, and what speaks against their having done their work."""
-        done = {name: each.witness.work(each.trained + self.timed.trained[name]) for name, each in self._fresh.items()}
+        done = {
+            name: each.witness.work(each.trained + self.timed.trained[name]) for name, each in self._started.items()
+        }
         for arm in ARMS:
             metrics = {metric: tuple(values.tolist()) for metric, values in done[arm].metrics.items()}
             self._add(arm, history=metrics, described_last=done[arm].described)
@@ -142,8 +144,8 @@ class Measurement:
 
     def count_host_syncs(self, arm: str, batches: int) -> HostSyncs:
         """Counts the host's reads of the device in a loop that has only trained its first batch."""
-        if (begun := self._begun(arm)).trained or "timed" in self.__dict__:
-            begun = self._begin(arm)
+        if (begun := self._started_loop(arm)).trained or "timed" in self.__dict__:
+            begun = self._start(arm)
         began = time.perf_counter()
         with self.stages.of(Stage.SYNCS):
             found = counting.count_host_syncs(begun.loop, batches, begun.host_ops, trace=bool(gpu.states()))
@@ -215,13 +217,13 @@ class Measurement:
             stages=dict(self.stages.seconds),
         )
 
-    def _begun(self, name: str) -> _Started:
+    def _started_loop(self, name: str) -> _Started:
         """The loop of a name in TIMED that is to be timed, or is; built when it is first asked for."""
-        if name not in self._fresh:
-            self._fresh[name] = self._begin(_arm(name))
-        return self._fresh[name]
+        if name not in self._started:
+            self._started[name] = self._start(arm_of(name))
+        return self._started[name]
 
-    def _begin(self, arm: str) -> _Started:
+    def _start(self, arm: str) -> _Started:
         """A fresh loop, and how long it took to its first batch."""
         with self.stages.of(Stage.BUILD):
             if not any(found.starts for found in self._found.values()):
@@ -238,8 +240,3 @@ class Measurement:
 
     def _add(self, arm: str, **found: object) -> None:
         self._found[arm] = ArmRecord(**{**dict(self._found[arm]), **found})
-
-
-def _arm(name: str) -> str:
-    """Whose factory a timed loop comes from."""
-    return ARMS[0] if name == NULL else name

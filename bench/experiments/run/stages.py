@@ -8,7 +8,7 @@ import enum
 import time
 from collections.abc import Callable, Iterator
 
-from bench.settings import ARMS, NULL
+from bench.settings import ARMS, arm_of
 
 TOTAL = 180.0
 """Seconds that a run with default options may take on two cores: the rounds have what the other stages leave of it."""
@@ -94,17 +94,13 @@ class Pace:
         """Seconds for what takes so many on the machine in README."""
         return self._factor() * seconds
 
-    def starting(self) -> float:
-        """Seconds until TensorFlow is imported and the factories are loaded."""
-        return self.start or _START
-
     def building(self, *arms: str) -> float:
         """Seconds from the factories to the end of the first batches."""
-        return sum(self.first_batch.get(arm) or self._factor() * _FIRST_BATCH[arm] for arm in map(_loop, arms))
+        return sum(self.first_batch.get(arm) or self._factor() * _FIRST_BATCH[arm] for arm in map(arm_of, arms))
 
     def training(self, batches: float, *arms: str) -> float:
         """Seconds for so many batches of each."""
-        return batches * sum(self.batch.get(arm) or self._factor() * _BATCH[arm] for arm in map(_loop, arms))
+        return batches * sum(self.batch.get(arm) or self._factor() * _BATCH[arm] for arm in map(arm_of, arms))
 
     def comparing(self, batches: int) -> float:
         """Seconds for an equivalence check with so many batches from the same state."""
@@ -142,8 +138,3 @@ def for_rounds(spent: float, expected: float) -> float:
         expected: seconds of the stages after the rounds.
     """
     return min(MOST_ROUNDS, max(LEAST_ROUNDS, TOTAL - spent - expected))
-
-
-def _loop(name: str) -> str:
-    """Whose factory a timed loop comes from."""
-    return ARMS[0] if name == NULL else name

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from bench.document import Count, Frozen
-from bench.experiments.survival.fault import Fault
+from bench.experiments.survival.fault import GRADIENTS, Fault
 from bench.experiments.survival.trial import PATIENCE, SurvivalTrial, horizon
 from bench.settings import ARMS, Settings
 
@@ -77,7 +77,8 @@ class SurvivalPlan(Frozen):
         """The run that those of a loop from a seed are compared with: as long as the longest of them can be."""
         faults = [Fault.parse(text) for text in self.loops[loop].faults]
         longest = PATIENCE + max(map(horizon, faults), default=1)
-        return self._trial(loop, seed, ready=self._ready(loop), batches=longest)
+        ready = next((str(fault) for fault in faults if fault.place == GRADIENTS), None)
+        return self._trial(loop, seed, ready=ready, batches=longest)
 
     def faulty(self, loop: str, seed: int, fault: str) -> SurvivalTrial:
         """A run with a fault."""
@@ -110,11 +111,6 @@ class SurvivalPlan(Frozen):
                 found += [clean, *sorted(faulty, key=clean.has_graphs_of)]
                 found += [self.undisturbed(name, seed)] if self.epochs and name in ARMS else []
         return found
-
-    def _ready(self, loop: str) -> str | None:
-        """The first fault in gradients of a loop, for its run without a fault; None without any."""
-        faults = [Fault.parse(text) for text in self.loops[loop].faults]
-        return next((str(fault) for fault in faults if fault.place == "gradients"), None)
 
     def _trial(self, loop: str, seed: int, **what: Any) -> SurvivalTrial:
         of = self.loops[loop]

@@ -47,7 +47,6 @@ def test_what_the_machine_has_shown_is_expected_again():
     assert pace.training(100, *ARMS) == pytest.approx(15.0)
     assert pace.comparing(10) > pace.building(*ARMS) + pace.training(10, *ARMS)
     assert pace.watching(5.0, "after") > 15.0
-    assert Pace(start=7.0).starting() == 7.0
 
 
 @pytest.mark.parametrize(
