@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import hashlib
 import importlib.metadata
 import json
@@ -31,6 +33,8 @@ def start_tensorflow() -> None:
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # On leaving, Python would look for garbage among all that TensorFlow has made, which takes seconds.
+    atexit.register(gc.freeze)
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as aside:

@@ -70,8 +70,9 @@ OF_COMMANDS = (
 
 SURVIVAL = Option(
     "--survival",
-    "faults that the loops are put through: short (a few, from one seed), none, or full: the whole matrix of faults, "
-    "seeds and protections, into RESULTS/survival-PRESET, where an interrupted one is gone on with",
+    "faults that the loops are put through: short (a few, from one seed, the built-in loops at preset "
+    f"{builtin.FAULTS_PRESET}), none, or full: the whole matrix of faults, seeds and protections at the run's preset, "
+    "into RESULTS/survival-PRESET, where an interrupted one is gone on with",
     Choice("short", "full", "none"),
     "short",
 )

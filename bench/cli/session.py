@@ -6,6 +6,7 @@ It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest -
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,7 +21,7 @@ from bench.cli.progress import Forecast, ProgressDisplay
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments import registry
 from bench.experiments.run.stages import Stage
-from bench.jobs.gather import Processes, Run
+from bench.jobs.gather import Processes
 from bench.machine import gpu
 from bench.statistics import FEWEST_PAIRS
 from bench.timing.stopping import AtLeast
@@ -166,7 +167,7 @@ def progress(pytestconfig: pytest.Config) -> ProgressDisplay:
 
 
 @pytest.fixture(scope="session")
-def processes() -> Iterator[Run]:
+def processes() -> Iterator[Processes]:
     """Where trials run, each in a process of its own; the one that they are forked from imports in the background."""
     from bench.experiments.survival.trial import SurvivalTrial
     from bench.experiments.telemetry.trial import TelemetryTrial
@@ -176,15 +177,20 @@ def processes() -> Iterator[Run]:
 
 
 @pytest.fixture(scope="session")
-def measurement(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measurement:
+def measurement(request: pytest.FixtureRequest, pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measurement:
     """Gathers what all the tests find."""
     began = time.monotonic()
     progress.stage("starting TensorFlow, loading the loops")
-    from bench.experiments.run.measurement import Measurement
-
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
     gpu.share()
+    wanted = pytestconfig.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION)
+    # Both import TensorFlow at once, which takes one core each.
+    processes = request.getfixturevalue("processes") if wanted else None
+    from bench.experiments.run.measurement import Measurement
+
     made = Measurement(options.settings(pytestconfig))
+    if processes:
+        processes.wait_until_ready()  # or it would disturb what is timed
     pytestconfig.stash[_MEASUREMENT] = made
     made.pace.start = pytestconfig.stash[_BEFORE_TESTS] + time.monotonic() - began
     made.stages.add(Stage.START, made.pace.start)
@@ -204,9 +210,7 @@ def at_end(pytestconfig: pytest.Config) -> AtEnd:
 
 
 @pytest.fixture(scope="session")
-def rounds(
-    request: pytest.FixtureRequest, measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config
-) -> Sequence[Round]:
+def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
     """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
 
     def tell(number: int, share: float) -> None:
@@ -220,8 +224,6 @@ def rounds(
     rule = measurement.rule()
     measurement.time_rounds(tell, rule if outlook.is_limited_by_user else AtLeast(FEWEST_PAIRS, rule))
     measurement.check_work()
-    if outlook.expects(Stage.SURVIVAL, Stage.UTILISATION):
-        request.getfixturevalue("processes")  # so that it has imported when it is wanted
     return measurement.timed.rounds
 
 
@@ -267,6 +269,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line("gate: invalid: there is no record to judge")
         return
     _write(terminalreporter, closing.show)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leaves at once: Python would first look for garbage among all that TensorFlow has made, which takes seconds."""
+    if _MEASUREMENT in config.stash:
+        gc.freeze()
 
 
 def _write(reporter: pytest.TerminalReporter, show: Show) -> None:

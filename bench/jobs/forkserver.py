@@ -119,20 +119,34 @@ class ForkServer:
         stdin, our_stdin = os.pipe()
         our_status, status = os.pipe()
         asked = {"start": list(arguments), "environment": dict(environment or {})}
-        message, told = json.dumps(asked).encode(), b""
         try:
-            with self._talking, contextlib.suppress(ConnectionError):
-                socket.send_fds(self._socket, [message], [stdin, output, status, *hold])
-                told = self._socket.recv(_LONGEST)
+            pid = self._ask(asked, [stdin, output, status, *hold])
+        except BaseException:
+            os.close(our_stdin)
+            os.close(our_status)
+            raise
         finally:
             os.close(stdin)
             os.close(status)
-            if not told:
-                os.close(our_stdin)
-                os.close(our_status)
+        return Forked(self, pid, our_stdin, our_status)
+
+    def wait_until_ready(self) -> None:
+        """Returns when everything is imported, for what should not be disturbed by it.
+
+        Raises:
+            RuntimeError: it cannot be imported.
+        """
+        self._ask({"ready": True}, [])
+
+    def _ask(self, what: Mapping[str, Any], files: Sequence[int]) -> int:
+        """The server's answer, which it gives when it has imported everything."""
+        told = b""
+        with self._talking, contextlib.suppress(ConnectionError):
+            socket.send_fds(self._socket, [json.dumps(what).encode()], files)
+            told = self._socket.recv(_LONGEST)
         if not told:
             raise RuntimeError(f"the process that imports {', '.join(self._modules)} and forks has died{self._last()}")
-        return Forked(self, json.loads(told), our_stdin, our_status)
+        return int(told)
 
     def _last(self) -> str:
         """The last line of what the server has written."""
@@ -181,12 +195,17 @@ class _Server:
                 asked: dict[str, Any] = json.loads(message)
                 if "kill" in asked:
                     self._kill(asked["kill"])
+                elif "ready" in asked:
+                    self._answer(0)
                 elif not (pid := self._fork(files)):
                     os.environ.update(asked["environment"])
                     return list(asked["start"])
                 else:
-                    with contextlib.suppress(ConnectionError):
-                        self._talk.send(json.dumps(pid).encode())
+                    self._answer(pid)
+
+    def _answer(self, number: int) -> None:
+        with contextlib.suppress(ConnectionError):  # who has asked is gone
+            self._talk.send(str(number).encode())
 
     def _end(self) -> None:
         """Nobody is there any more to want the processes; and one that holds Python's lock would not notice itself."""

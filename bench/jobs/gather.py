@@ -26,8 +26,7 @@ Run = Callable[[Sequence[Any], LockedFolder, int, Done], None]
 class Processes:
     """Runs trials in processes of their own on this machine, forked from one that has imported TensorFlow.
 
-    While it is entered, that one serves any number of gatherings. It imports in the background: whoever enters before
-    starting TensorFlow itself waits for both at once.
+    While it is entered, that one serves any number of gatherings. It imports in the background.
 
     Args:
         kinds: the classes of the trials.
@@ -43,6 +42,14 @@ class Processes:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._server.__exit__(kind, error, _)
+
+    def wait_until_ready(self) -> None:
+        """Returns when that one has imported everything, and is idle.
+
+        Raises:
+            RuntimeError: it has died of it.
+        """
+        self._server.wait_until_ready()
 
     def __call__(self, trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
         """Runs trials of one class.

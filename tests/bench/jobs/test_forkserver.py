@@ -424,6 +424,17 @@ def test_nothing_outlives_a_killed_server_and_nobody_waits_for_it(desk, tmp_path
     assert open_files() == before
 
 
+def test_it_is_ready_when_all_is_imported(desk):
+    (desk / "late.py").write_text("import pathlib\npathlib.Path(__file__).with_name('imported').touch()\n")
+    with ForkServer(["preloaded", "late"], variables(desk)) as server:
+        server.wait_until_ready()
+        assert (desk / "imported").exists()
+        assert ended(server, "-c", "print('begun')") == (0, "begun\n")
+        os.kill(server._process.pid, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="and forks has died"):
+            server.wait_until_ready()
+
+
 def test_modules_that_cannot_be_imported_are_named(desk, capfd):
     with (
         ForkServer(["preloaded", "no_such_module"], variables(desk)) as server,
