@@ -1,6 +1,9 @@
 """Fixtures for all tests: everything at the preset `tiny`."""
 
+import atexit
+import gc
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,6 +13,11 @@ from forked import Python
 
 from seqgan import dataset
 from seqgan.config import Config
+
+# What a shell starts in the background ignores Ctrl-C, and so does all that it starts; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# On leaving, Python would look for garbage among all that TensorFlow has made, which takes seconds.
+atexit.register(gc.freeze)
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +58,11 @@ def hamlet():
     if not path.exists():
         pytest.skip("the real script is not here: ../shared/data/hamlet.csv")
     return path
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures are made, but not drawn, which takes a second for each; for tests of what becomes of them."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **how: file.write(b"<svg></svg>"))

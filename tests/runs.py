@@ -27,7 +27,12 @@ def declared():
 def config(**given):
     """A pytest run with these options, and all others as they are by default."""
     values = {name.strip("-").replace("-", "_"): how.get("default") for name, how in declared().items()}
-    return types.SimpleNamespace(getoption={**values, "collectonly": False, **given}.__getitem__, stash=pytest.Stash())
+    values = {**values, "collectonly": False, **given}
+
+    def getoption(name, *default):
+        return values.get(name, *default) if default else values[name]
+
+    return types.SimpleNamespace(getoption=getoption, stash=pytest.Stash())
 
 
 def item(name, **marks):

@@ -44,7 +44,8 @@ SLOW = pytest.mark.slow
     ids=["nothing moved", "one call", "window", "resident"],
 )
 def test_what_only_moves_reads_and_calls_changes_no_bit(same_algorithm, lines, changes):
-    found = compare(lines, same_algorithm, **changes)
+    # Of a network that both share, one convolution is enough, for each takes time to trace.
+    found = compare(lines, dataclasses.replace(same_algorithm, filter_widths=(2,)), **changes)
     assert found.bit_for_bit, found.reason
     assert found.reason == f"bit for bit the same over {BATCHES} batches, metrics, weights and drawn tokens"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from baseline.loop import BaselineLoop
+from baseline.loop import PROGRESS_EVERY, BaselineLoop
 from bench import hostsync
 from seqgan.calls import HISTORY_KEYS
 from seqgan.loop import OptimizedLoop
@@ -13,6 +13,26 @@ from seqgan.loop import OptimizedLoop
 @pytest.fixture
 def make(tiny, lines):
     return lambda **changes: BaselineLoop(dataclasses.replace(tiny, **changes), lines)
+
+
+@pytest.fixture(scope="module")
+def traced(tiny, lines):
+    return BaselineLoop(tiny, lines)
+
+
+@pytest.fixture
+def loop(traced):
+    """One batch past a line of progress, whichever that is: the loop of all tests, for tracing it takes seconds."""
+    traced.run(1 + -trained(traced) % PROGRESS_EVERY)
+    before = [variable.numpy() for variable in traced.variables]
+    yield traced
+    for variable, value in zip(traced.variables, before, strict=True):  # a test may have broken it
+        variable.assign(value)
+
+
+def trained(loop):
+    """Batches so far."""
+    return loop.describe()["samples"] // loop.config.batch_size
 
 
 @pytest.mark.slow
@@ -26,31 +46,28 @@ def test_history_is_that_of_the_optimised_loop(make, tiny, lines):
         assert loop.history()[key].dtype == optimised.history()[key].dtype
 
 
-def test_reads_four_metrics_a_batch_and_four_more_every_tenth(make):
-    loop = make()
-    loop.run(1)
+def test_reads_four_metrics_a_batch_and_four_more_every_tenth(loop):
+    first = trained(loop)
     with hostsync.record() as log:
         loop.run(20)
         loop.history()
     assert len(log.reads) == 20 * 4 + 2 * 4
     assert {read.route for read in log.reads} == {"numpy"}
     assert all(read.file.endswith("loop.py") and read.nbytes == 4 for read in log.reads)
-    assert loop.progress.startswith("batch 20: g_loss ")
+    assert loop.progress.startswith(f"batch {first + 19}: g_loss ")
 
 
-def test_temperature_is_fixed(make):
-    loop = make()
-    loop.run(21)
+def test_temperature_is_fixed(loop):
+    loop.run(20)  # into the next epoch
     assert loop.temperature == 0.8
 
 
-def test_updates_are_plain(make, lines):
+def test_updates_are_plain(loop, lines):
     """No clipping and no guard: what a NaN does to it is the point of it."""
-    loop = make()
-    loop.run(1)
     loop.networks.generator.trainable_variables[-1].assign_add(tf.fill([loop.config.vocabulary_size], np.nan))
     fake = tf.constant(lines.tokens[:16])
-    loop.train_generator_adversarial(fake, tf.constant(lines.character[:16]), tf.constant(lines.scene[:16]), 0.8)
+    who, where = tf.constant(lines.character[:16]), tf.constant(lines.scene[:16])
+    loop.train_generator_adversarial(fake, who, where, tf.constant(0.8))
     assert np.all(np.isnan(loop.networks.generator.trainable_variables[3].numpy()))
 
 
@@ -64,11 +81,13 @@ def test_goes_on_where_another_stopped(make, tiny, lines):
     np.testing.assert_array_equal(second.history()["g_loss"], whole.history()["g_loss"][20:])
 
 
-def test_more_steps_a_batch(make):
-    loop = make(d_steps=3, g_steps=2)
+def test_more_steps_a_batch(loop, monkeypatch):
+    """Which are no part of a graph."""
+    monkeypatch.setattr(loop, "config", dataclasses.replace(loop.config, d_steps=3, g_steps=2))
+    optimizers = loop.networks.d_optimizer, loop.networks.g_optimizer
+    before = [int(optimizer.iterations) for optimizer in optimizers]
     loop.run(2)
-    assert int(loop.networks.d_optimizer.iterations) == 6
-    assert int(loop.networks.g_optimizer.iterations) == 4
+    assert [int(optimizer.iterations) for optimizer in optimizers] == [before[0] + 6, before[1] + 4]
 
 
 @pytest.mark.slow

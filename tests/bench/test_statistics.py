@@ -14,7 +14,7 @@ pairs = st.integers(10, 20).flatmap(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(pairs)
 def test_interval_holds_its_estimate_and_turns_over_with_the_pairs(samples):
     before, after = map(np.array, samples)
@@ -33,19 +33,24 @@ def test_a_constant_ratio_is_found_exactly_whatever_the_drift(after, factor):
     assert ratio == pytest.approx((factor, factor, factor))
 
 
+# Of 95% that are asked for, a percentile bootstrap of few pairs gives a little less. 3 sigma of 300 draws are 4%, of
+# 100 draws 6.5%: enough to tell the half of an interval, which holds the truth in 67%, or one around another middle.
 @pytest.mark.parametrize(
-    "pairs", [statistics.FEWEST_PAIRS, *(pytest.param(pairs, marks=pytest.mark.slow) for pairs in (20, 60))]
+    ("pairs", "draws", "least"),
+    [
+        (statistics.FEWEST_PAIRS, 100, 0.86),
+        *(pytest.param(pairs, 300, 0.88, marks=pytest.mark.slow) for pairs in (statistics.FEWEST_PAIRS, 20, 60)),
+    ],
 )
-def test_interval_covers_the_truth_as_often_as_it_says(pairs):
+def test_interval_covers_the_truth_as_often_as_it_says(pairs, draws, least):
     random = np.random.default_rng(0)
     covered = 0
-    for _ in range(300):
+    for _ in range(draws):
         machine = random.lognormal(0, 0.5, pairs)  # what hits both of a pair
         before = 2.0 * machine * random.lognormal(0, 0.05, pairs)
         after = machine * random.lognormal(0, 0.05, pairs)
         covered += statistics.ratio_interval(before, after).holds(2.0)
-    # 95% is asked for; a percentile bootstrap of few pairs gives a little less. 3 sigma of 300 draws are 4%.
-    assert 0.88 <= covered / 300 <= 0.99
+    assert least <= covered / draws <= 0.99
 
 
 @pytest.mark.parametrize(("confidence", "errors"), [(0.90, 1.645), (0.95, 1.960), (0.999, 3.291)])
@@ -64,7 +69,7 @@ def test_a_hiccup_of_the_machine_moves_nothing():
     assert statistics.ratio_interval(before, after) == pytest.approx((2.0, 2.0, 2.0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(pairs)
 def test_an_interval_turned_over_is_that_of_the_ratio_turned_over(samples):
     before, after = map(np.array, samples)
@@ -79,16 +84,22 @@ def test_width_is_the_share_between_the_limits():
     assert Interval(2.0, 0.0, float("inf")).reciprocal == (0.5, 0.0, float("inf"))
 
 
-@pytest.mark.parametrize("counts", [(10, 30), pytest.param((40, 40), marks=pytest.mark.slow)])
-def test_interval_of_samples_taken_apart_covers_the_truth(counts):
+@pytest.mark.parametrize(
+    ("counts", "draws", "least"),
+    [
+        ((10, 15), 100, 0.86),
+        *(pytest.param(counts, 300, 0.88, marks=pytest.mark.slow) for counts in ((10, 30), (40, 40))),
+    ],
+)
+def test_interval_of_samples_taken_apart_covers_the_truth(counts, draws, least):
     random = np.random.default_rng(0)
     covered = 0
-    for _ in range(300):
+    for _ in range(draws):
         first, second = (
             middle * random.lognormal(0, 0.1, count) for middle, count in zip((3.0, 2.0), counts, strict=True)
         )
         covered += statistics.unpaired_ratio_interval(first, second).holds(1.5)
-    assert 0.88 <= covered / 300 <= 0.99
+    assert least <= covered / draws <= 0.99
 
 
 def test_samples_taken_apart_need_no_partners():
@@ -96,7 +107,7 @@ def test_samples_taken_apart_need_no_partners():
     assert statistics.unpaired_ratio_interval(np.full(9, 3.0), np.full(20, 2.0))[1:] == (0.0, float("inf"))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(pairs)
 def test_ratio_of_totals(samples):
     before, after = map(np.array, samples)
@@ -171,8 +182,9 @@ def test_a_mean_has_students_interval():
 
 
 def test_students_interval_holds_the_mean_as_often_as_it_says():
-    samples = np.random.default_rng(0).normal(1.0, 2.0, (2000, 4))
-    assert np.mean([mean_interval(each).holds(1.0) for each in samples]) == pytest.approx(0.95, abs=0.015)
+    # 3 sigma of 600 draws are 2.7%; the normal distribution's interval would hold it in 86%.
+    samples = np.random.default_rng(0).normal(1.0, 2.0, (600, 4))
+    assert np.mean([mean_interval(each).holds(1.0) for each in samples]) == pytest.approx(0.95, abs=0.027)
 
 
 @pytest.mark.parametrize("samples", [[], [1.0, np.nan], [[1.0]]])
@@ -184,7 +196,7 @@ def test_a_mean_needs_finite_samples(samples):
 positive = st.lists(st.integers(1, 10**6), min_size=1, max_size=40).map(lambda values: np.array(values) / 1024)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(positive)
 def test_checks_are_about_order_and_not_about_units(samples):
     assert statistics.drift(8 * samples).p_value == pytest.approx(statistics.drift(samples).p_value)
@@ -194,9 +206,9 @@ def test_checks_are_about_order_and_not_about_units(samples):
 
 def test_independent_samples_raise_no_alarm():
     random = np.random.default_rng(0)
-    runs = [random.lognormal(0, 0.1, 100) for _ in range(300)]
-    assert sum(statistics.drift(run).significant for run in runs) <= 3
-    assert sum(statistics.autocorrelation(run).significant for run in runs) <= 3
+    runs = [random.lognormal(0, 0.1, 100) for _ in range(100)]  # of which a test at 5% would raise five
+    assert sum(statistics.drift(run).significant for run in runs) <= 1
+    assert sum(statistics.autocorrelation(run).significant for run in runs) <= 1
 
 
 def test_a_trend_is_found_with_its_size():

@@ -9,6 +9,8 @@ from records import record
 
 from bench import builtin
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 BUILT_IN = {"before": builtin.BEFORE, "after": builtin.AFTER}  # of which something was claimed
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,15 @@ from seqgan.errors import InputError
 from seqgan.networks import Networks
 
 
+@pytest.fixture(scope="module")
+def networks(tiny, lines):
+    return Networks(tiny, lines.sizes)
+
+
 @pytest.fixture
-def made(tiny, lines):
+def made(tiny, lines, networks):
     history = pd.DataFrame({"phase": "mle", "epoch": 0, "batch": [0, 1], "mle_loss": [5.1234567, 1 / 3]})
-    state = {checkpoints.variable_name(v): v.numpy() for v in Networks(tiny, lines.sizes).variables}
+    state = {checkpoints.variable_name(v): v.numpy().copy() for v in networks.variables}
     return Checkpoint(tiny, lines.vocabulary, "optimized", None, "mle", 0, history, state)
 
 
@@ -39,8 +44,8 @@ def test_restores_variables(made, tmp_path, tiny, lines):
         np.testing.assert_array_equal(variable.numpy(), made.state[variable.path])
 
 
-def test_names_of_variables_are_unique(tiny, lines):
-    names = [checkpoints.variable_name(v) for v in Networks(tiny, lines.sizes).variables]
+def test_names_of_variables_are_unique(networks):
+    names = [checkpoints.variable_name(v) for v in networks.variables]
     assert len(set(names)) == len(names)
 
 

@@ -17,6 +17,22 @@ def test_preset_for_the_device(monkeypatch, gpus, preset):
     assert device.default_preset() == preset
 
 
+@pytest.fixture(scope="module")
+def cpu():
+    """What is known of this machine's CPU, found out once."""
+    return cpuinfo.get_cpu_info()
+
+
+@pytest.fixture
+def fresh(monkeypatch, cpu):
+    """As before TensorFlow has been imported, and without flags."""
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: cpu)
+
+
+@pytest.mark.slow
 def test_starts_tensorflow_in_silence():
     script = "from seqgan import device; device.start_tensorflow(); import tensorflow; print(device.device_name())"
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
@@ -25,15 +41,54 @@ def test_starts_tensorflow_in_silence():
     assert len(done.stdout.splitlines()) == 1
 
 
-SMALL = ["mle_epochs=0", "d_epochs=0", "epochs=1", "lines=64", "sequence_length=3", "hidden_size=4"]
+NOISY = """
+import os, types
+os.write(2, b"a note of the import\\n")
+def look():
+    os.write(2, b"a note of the devices\\n")
+    {then}
+config = types.SimpleNamespace(list_logical_devices=look)
+"""
 
 
 @pytest.fixture
-def fresh(monkeypatch):
-    """As before TensorFlow has been imported, and without flags."""
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    monkeypatch.delitem(sys.modules, "tensorflow")
-    monkeypatch.setenv("TF_XLA_FLAGS", "")
+def noisy(fresh, monkeypatch, tmp_path):
+    """Puts another package in TensorFlow's place, which writes to standard error past Python."""
+
+    def put(then):
+        (tmp_path / "tensorflow.py").write_text(NOISY.format(then=then))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+
+    return put
+
+
+def test_notes_of_the_start_are_set_aside(noisy, capfd):
+    noisy("pass")
+    device.start_tensorflow()
+    os.write(2, b"what comes later is not\n")
+    assert capfd.readouterr().err == "what comes later is not\n"
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+
+
+def test_notes_of_a_start_that_fails_are_shown(noisy, capfd):
+    noisy("raise ImportError('no such library')")
+    with pytest.raises(ImportError, match="no such library"):
+        device.start_tensorflow()
+    assert capfd.readouterr().err == "a note of the import\na note of the devices\n"
+
+
+def test_notes_that_someone_asked_for_are_shown(noisy, monkeypatch, capfd):
+    noisy("pass")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    device.start_tensorflow()
+    import tensorflow
+
+    tensorflow.config.list_logical_devices()
+    assert capfd.readouterr().err == "a note of the import\na note of the devices\n"
+
+
+SMALL = ["mle_epochs=0", "d_epochs=0", "epochs=1", "lines=64", "sequence_length=3", "hidden_size=4"]
 
 
 def opened(parent):
@@ -109,11 +164,10 @@ def test_two_runs_at_once_leave_what_the_next_can_use(fresh, monkeypatch, tmp_pa
     assert entries(opened(tmp_path).folder) == {"a.pb"}
 
 
-def test_each_machine_has_a_folder_of_its_own(fresh, monkeypatch, tmp_path):
+def test_each_machine_has_a_folder_of_its_own(fresh, cpu, monkeypatch, tmp_path):
     here = CompileCache(tmp_path)
     here.open()
-    found = cpuinfo.get_cpu_info()
-    monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: {**found, "flags": [*found["flags"], "avx1024"]})
+    monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: {**cpu, "flags": [*cpu["flags"], "avx1024"]})
     monkeypatch.setenv("TF_XLA_FLAGS", "")
     assert opened(tmp_path).folder != here.folder
 

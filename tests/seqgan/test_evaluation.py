@@ -22,21 +22,32 @@ def test_what_is_learned_lowers_the_nll_towards_the_oracles_own(tiny, lines):
     assert own < after < before - 0.5
 
 
-def made(config, script=None):
+def made(config, script):
     """An evaluation of a fresh generator."""
     data = dataset.load(config, script)
     networks = Networks(config, data.sizes)
     return Evaluation(config, data, networks.generator), data, networks
 
 
-def test_synthetic_lines_are_rated_by_the_oracle(tiny):
-    found = made(tiny)[0].now()
+def synthetic(config, data):
+    """Likewise, of synthetic lines."""
+    return Evaluation(config, data, Networks(config, data.sizes).generator)
+
+
+@pytest.fixture(scope="module")
+def rater(tiny, lines):
+    return synthetic(tiny, lines)
+
+
+def test_synthetic_lines_are_rated_by_the_oracle(rater):
+    found = rater.now()
     assert list(found) == [evaluation.ORACLE_NLL]
-    assert found == made(tiny)[0].now()  # the same lines are drawn
+    assert found == rater.now()  # the same lines are drawn
 
 
-def test_held_out_nll_is_that_of_a_generator_that_knows_nothing(tiny):
-    found = made(dataclasses.replace(tiny, held_out=0.5))[0].now()
+def test_held_out_nll_is_that_of_a_generator_that_knows_nothing(tiny, lines, monkeypatch):
+    monkeypatch.setattr(Evaluation, "oracle_nll", lambda self: 5.0)
+    found = synthetic(tiny, dataclasses.replace(lines, held_out=lines)).now()
     assert list(found) == [evaluation.ORACLE_NLL, evaluation.HELD_OUT_NLL]
     assert found[evaluation.HELD_OUT_NLL] == pytest.approx(np.log(tiny.vocabulary_size), abs=0.05)
 
@@ -75,14 +86,13 @@ def test_bleu_takes_words_up_to_the_end_of_a_line(tiny, script, monkeypatch):
     assert not {token for line in [*lines, *references] for token in line} & {0, 2}
 
 
-def test_lines_are_drawn_at_the_evaluation_temperature_and_not_at_the_loops(tiny):
-    def drawn(**changes):
-        return made(dataclasses.replace(tiny, **changes))[0].generate()
-
-    np.testing.assert_array_equal(drawn(), drawn(temperature_start=9.0, temperature_fixed=0.1))
+def test_lines_are_drawn_at_the_evaluation_temperature_and_not_at_the_loops(tiny, lines, rater):
+    other = synthetic(dataclasses.replace(tiny, temperature_start=9.0, temperature_fixed=0.1), lines)
+    np.testing.assert_array_equal(rater.generate(), other.generate())
     # As good as no choice: of a generator that knows nothing all the same lines for the same character and scene.
-    assert len(np.unique(drawn(evaluation_temperature=1e-6), axis=0)) <= tiny.characters * tiny.scenes
-    assert len(np.unique(drawn(), axis=0)) > 300
+    cold = synthetic(dataclasses.replace(tiny, evaluation_temperature=1e-6), lines).generate()
+    assert len(np.unique(cold, axis=0)) <= tiny.characters * tiny.scenes
+    assert len(np.unique(rater.generate(), axis=0)) > 300
 
 
 SCRIPT = [["to", "be", "or", "not", "to", "be"], ["that", "is", "the", "question"]]

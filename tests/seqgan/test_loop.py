@@ -14,10 +14,29 @@ from seqgan.config import PROTECTIONS
 from seqgan.errors import NonFiniteUpdatesError
 from seqgan.loop import OptimizedLoop
 
+EPOCH = 20  # batches, of `tiny`
+
 
 @pytest.fixture
 def make(tiny, lines):
     return lambda **changes: OptimizedLoop(dataclasses.replace(tiny, **changes), lines)
+
+
+@pytest.fixture(scope="module")
+def traced(tiny, lines):
+    return OptimizedLoop(tiny, lines)
+
+
+@pytest.fixture
+def loop(traced):
+    """At the start of an epoch, whichever that is: the loop that tests only train on, for tracing it takes seconds."""
+    traced.run(-trained(traced) % EPOCH)
+    return traced
+
+
+def trained(loop):
+    """Batches so far."""
+    return loop.describe()["samples"] // loop.config.batch_size
 
 
 def weights(loop):
@@ -31,13 +50,13 @@ def assert_same(one, other):
         np.testing.assert_array_equal(first, second)
 
 
-def test_history_has_one_value_a_batch(make):
-    loop = make()
+def test_history_has_one_value_a_batch(loop):
+    before = len(loop.history()["g_loss"])
     loop.run(3)
-    loop.run(24)  # over the end of an epoch of 20
+    loop.run(24)  # over the end of an epoch
     history = loop.history()
     assert tuple(history) == HISTORY_KEYS
-    assert all(values.shape == (27,) and np.all(np.isfinite(values)) for values in history.values())
+    assert all(values.shape == (before + 27,) and np.all(np.isfinite(values)) for values in history.values())
 
 
 @pytest.mark.slow
@@ -58,36 +77,35 @@ def test_xla_computes_the_same_but_for_rounding(make):
         np.testing.assert_allclose(values, other.history()[key], rtol=1e-3, err_msg=key)
 
 
-def test_reads_the_device_once_an_epoch(make):
-    loop = make()
+def test_reads_the_device_once_an_epoch(loop):
     loop.run(1)
     with hostsync.record() as log:
-        loop.run(19)  # to the end of the first epoch
+        loop.run(EPOCH - 1)
         assert log.reads == []
-        loop.run(40)
+        loop.run(2 * EPOCH)
     assert [read.shape for read in log.reads] == [(20, 8), (20, 8)]
 
 
-def test_progress_leaves_the_newest_window_on_the_device(make):
-    loop = make(window=2)
+def test_progress_leaves_the_newest_window_on_the_device(make, loop):
+    assert make().recent() == {}
     loop.run(2)
-    assert loop.recent() == {}
-    loop.run(2)
+    loop.run(3)
     recent = loop.recent()
-    assert recent["g_loss"] == loop.history()["g_loss"][1]
+    assert recent["g_loss"] == loop.history()["g_loss"][-4]
 
 
-def test_temperature_is_annealed_by_the_epoch(make):
-    loop = make()
-    seen = []
+def test_temperature_is_annealed_by_the_epoch(make, loop):
+    assert make().temperature == 2.0
+    first, seen = trained(loop) // EPOCH, []
     for _ in range(3):
         seen.append(loop.temperature)
-        loop.run(20)
-    assert seen == [2.0, 2.0 * 0.95, 2.0 * 0.95**2]
+        loop.run(EPOCH)
+    assert seen == [2.0 * 0.95 ** (first + epoch) for epoch in range(3)]
 
 
-def test_discriminator_is_trained_every_nth_batch(make):
-    loop = make(d_train_interval=3, window=4)
+def test_discriminator_is_trained_every_nth_batch(make, lines):
+    loop = make(d_train_interval=3, window=4, policy_gradient="second_pass", protection="none", filter_widths=(2,))
+    loop.generate_fake_samples = lambda *_: tf.constant(lines.tokens[:16])  # to trace less
     loop.run(8)
     d_loss = loop.history()["d_loss"]
     assert d_loss[0] == d_loss[1] == d_loss[2] != d_loss[3]
@@ -148,14 +166,20 @@ def test_skips_are_seen_whatever_the_window_and_though_the_history_was_read(make
             loop.recent()
 
 
-def test_weights_that_something_else_has_broken_are_named(make):
-    loop = make(max_consecutive_skips=5)
-    loop.run(10)
+def test_weights_that_something_else_has_broken_are_named(make, lines):
+    """The generator's updates are skipped, for the rewards come from the discriminator."""
+    loop = make(max_consecutive_skips=3, calls="three")
+    # Five updates of one network, which take less time than the tracing of its graph.
+    loop.generate_fake_samples = lambda *_: tf.constant(lines.tokens[:16])
+    loop.train_discriminator_adversarial = lambda *_: (0.0, 0.0)
+    loop.train_generator_adversarial = loop.train_generator_adversarial.python_function
+    loop.run(2)
     loop.networks.discriminator.trainable_variables[-1].assign([np.nan])
-    loop.run(10)
+    loop.run(3)
     loop.history()
     with pytest.raises(
-        NonFiniteUpdatesError, match=r"batches 10 to 14, .*not finite \(discriminator/output/bias and 0 m"
+        NonFiniteUpdatesError,
+        match=r"^generator: 3 .*batches 2 to 4, .*not finite \(discriminator/output/bias and 0 m",
     ):
         loop.recent()
 
@@ -182,33 +206,37 @@ def spoil_once(loop, name, call, corrupt, batch):
 
 
 @pytest.mark.parametrize(
-    ("network", "corrupt", "compiled"),
+    ("corrupt", "compiled"),
     [
-        ("generator", lambda ids: ids + 1000, False),
-        pytest.param("generator", lambda ids: -1 - ids, True, marks=pytest.mark.slow),
-        ("discriminator", lambda ids: -1 - ids, False),
+        ({"discriminator": lambda ids: -1 - ids, "generator": lambda ids: ids + 1000}, False),
+        pytest.param(
+            {"discriminator": lambda ids: ids + 1000, "generator": lambda ids: -1 - ids}, True, marks=pytest.mark.slow
+        ),
     ],
-    ids=["generator", "generator with xla", "discriminator"],
+    ids=["graph", "xla"],
 )
-def test_a_batch_of_tokens_that_do_not_exist_is_skipped_whole(make, network, corrupt, compiled):
-    loop = make(jit_compile=compiled, window=1, policy_gradient="second_pass")
-    spoil_once(loop, f"train_{network}_adversarial", 0, corrupt, batch=3)
+def test_a_batch_of_tokens_that_do_not_exist_is_skipped_whole(make, lines, corrupt, compiled):
+    loop = make(jit_compile=compiled, window=1, policy_gradient="second_pass", filter_widths=(2,))
+    loop.generate_fake_samples = lambda *_: tf.constant(lines.tokens[:16])  # to trace less
+    for batch, (network, change) in enumerate(corrupt.items(), start=3):
+        spoil_once(loop, f"train_{network}_adversarial", 0, change, batch)
     loop.run(3)
-    mine = [variable for variable in loop.variables if network in variable_name(variable)]
-    mine = [variable for variable in mine if "skips" not in variable_name(variable)]
-    before = [variable.numpy() for variable in mine]
-    loop.run(1)
-    for old, variable in zip(before, mine, strict=True):
-        np.testing.assert_array_equal(old, variable.numpy(), err_msg=variable_name(variable))
-    assert loop.skipped_batches() == {"generator": [], "discriminator": [], network: [3]}
+    for network in corrupt:
+        mine = [variable for variable in loop.variables if network in variable_name(variable)]
+        mine = [variable for variable in mine if "skips" not in variable_name(variable)]
+        before = [variable.numpy() for variable in mine]
+        loop.run(1)
+        for old, variable in zip(before, mine, strict=True):
+            np.testing.assert_array_equal(old, variable.numpy(), err_msg=variable_name(variable))
+    assert loop.skipped_batches() == {"discriminator": [3], "generator": [4]}
 
 
-def test_characters_that_do_not_exist_are_skipped_too(make, lines):
-    loop = make()
+def test_characters_that_do_not_exist_are_skipped_too(loop, lines):
+    before = loop.describe()["skipped_updates"]
     where = tf.constant(lines.scene[:16])
     loop.train_generator_adversarial(tf.constant(lines.tokens[:16]), tf.fill([16], 99), where, temperature=1.0)
     loop.train_generator_adversarial(tf.constant(lines.tokens[:16]), where * 0, where - 9, temperature=1.0)
-    assert loop.describe()["skipped_updates"] == {"generator": 2, "discriminator": 0}
+    assert loop.describe()["skipped_updates"] == {**before, "generator": before["generator"] + 2}
 
 
 @pytest.mark.slow
@@ -249,8 +277,7 @@ def test_metrics_of_the_last_update_are_state_only_if_another_batch_reads_them(m
     assert "last_discriminator_metrics:0" in names(make(d_train_interval=2))
 
 
-def test_keeps_the_names_that_users_know(make, tiny, lines):
-    loop = make()
+def test_keeps_the_names_that_users_know(loop, tiny, lines):
     who, where = tf.constant(lines.character[:16]), tf.constant(lines.scene[:16])
     fake = loop.generate_fake_samples(who, where, tf.constant(1.0), tf.constant(0))
     assert fake.shape == (tiny.batch_size, tiny.sequence_length)

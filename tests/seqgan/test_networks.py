@@ -51,16 +51,19 @@ def checkpoint(tiny, tmp_path_factory):
     return Checkpoint(config, data.vocabulary, "optimized", str(path), "mle", 0, pd.DataFrame(), state)
 
 
-def test_lines_of_known_words(checkpoint):
-    lines = write_lines(checkpoint, "A", "1", 20, 1.0, seed=0)
-    assert len(lines) == 20
-    assert {word for line in lines for word in line.split()} <= set(checkpoint.vocabulary.words[3:])
+@pytest.fixture(scope="module")
+def written(checkpoint):
+    return write_lines(checkpoint, "A", "1", 20, 1.0, seed=0)
 
 
-def test_same_seed_same_lines(checkpoint):
-    first = write_lines(checkpoint, "A", "1", 5, 1.0, seed=0)
-    assert first == write_lines(checkpoint, "A", "1", 5, 1.0, seed=0)
-    assert first != write_lines(checkpoint, "A", "1", 5, 1.0, seed=1)
+def test_lines_of_known_words(checkpoint, written):
+    assert len(written) == 20
+    assert {word for line in written for word in line.split()} <= set(checkpoint.vocabulary.words[3:])
+
+
+def test_same_seed_same_lines(checkpoint, written):
+    assert written == write_lines(checkpoint, "A", "1", 20, 1.0, seed=0)
+    assert written != write_lines(checkpoint, "A", "1", 20, 1.0, seed=1)
 
 
 def test_unknown_names(checkpoint):

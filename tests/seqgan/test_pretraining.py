@@ -10,13 +10,30 @@ from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining, pretrained
 
 
+@pytest.fixture(scope="module")
+def traced(tiny, lines):
+    """Pre-training with its networks, whose graphs take longer to trace than to train; and values of all at first."""
+    networks = Networks(tiny, lines.sizes)
+    training = Pretraining(tiny, lines, networks)
+    return training, networks, [variable.numpy() for variable in (*networks.variables, *training.variables)]
+
+
 @pytest.fixture
-def networks(tiny, lines):
-    return Networks(tiny, lines.sizes)
+def networks(traced):
+    training, networks, first = traced
+    for variable, value in zip((*networks.variables, *training.variables), first, strict=True):
+        variable.assign(value)
+    return networks
 
 
-def test_likelihood_rises(tiny, lines, networks):
-    training, batches = Pretraining(tiny, lines, networks), []
+@pytest.fixture
+def training(traced, networks):
+    """Of these networks."""
+    return traced[0]
+
+
+def test_likelihood_rises(tiny, training):
+    batches = []
     losses = [training.generator_epoch(epoch, lambda: batches.append(1))["mle_loss"] for epoch in range(4)]
     assert all(values.shape == (20,) for values in losses)
     assert len(batches) == 80
@@ -24,22 +41,21 @@ def test_likelihood_rises(tiny, lines, networks):
     assert losses[3].mean() < losses[0].mean() - 0.3
 
 
-def test_discriminator_learns_to_tell(tiny, lines, networks):
-    training = Pretraining(tiny, lines, networks)
+def test_discriminator_learns_to_tell(training):
     epochs = [training.discriminator_epoch(epoch) for epoch in range(6)]
     assert all(set(epoch) == {"d_loss", "d_accuracy"} for epoch in epochs)
     assert epochs[5]["d_loss"].mean() < epochs[0]["d_loss"].mean()
     assert epochs[5]["d_accuracy"].mean() > 0.6
 
 
-def test_says_when_nothing_is_learned_any_more(tiny, lines, networks):
+def test_says_when_nothing_is_learned_any_more(tiny, lines, networks, training):
     weight = networks.generator.trainable_variables[-1]
     weight.assign(np.full(weight.shape, np.nan, np.float32))
     says = (
         r"generator: 20 updates in a row.*batches 0 to 19, .*weights are not finite \(generator/output/bias and 0 more"
     )
     with pytest.raises(NonFiniteUpdatesError, match=says):
-        Pretraining(tiny, lines, networks).generator_epoch(0)
+        training.generator_epoch(0)
     with pytest.raises(
         NonFiniteUpdatesError,
         match=r"discriminator: 20 updates.*batches 20 to 39, .*weights of the discriminator as they were",
@@ -49,16 +65,15 @@ def test_says_when_nothing_is_learned_any_more(tiny, lines, networks):
         training._raise_when_stuck(training._d_update, "discriminator", 1)
 
 
-def test_the_guards_are_kept_beside_those_of_the_loop(tiny, lines, networks):
-    names = [variable_name(variable) for variable in Pretraining(tiny, lines, networks).variables]
+def test_the_guards_are_kept_beside_those_of_the_loop(tiny, lines, networks, training):
+    names = [variable_name(variable) for variable in training.variables]
     others = [variable_name(variable) for variable in OptimizedLoop(tiny, lines, networks).variables]
     assert len(names) == 8
     assert not set(names) & set(others)
 
 
 @pytest.mark.slow
-def test_the_generator_comes_first_and_the_discriminator_learns_to_tell_its_lines(tiny, lines, networks):
-    training = Pretraining(tiny, lines, networks)
+def test_the_generator_comes_first_and_the_discriminator_learns_to_tell_its_lines(tiny, lines, networks, training):
     for epoch in range(tiny.mle_epochs):
         training.generator_epoch(epoch)
     training.discriminator_epoch(0)

@@ -19,14 +19,16 @@ def networks(config, ends):
     random = np.random.default_rng(0)
     for variable in made.weights:  # far from what they start with, so that rewards and distributions differ
         variable.assign(variable + 0.4 * random.normal(size=variable.shape))
+    bias = made.generator.output_layer.bias
+    bias.assign(bias + 1.0 * np.eye(config.vocabulary_size)[END])  # so that a few completions end early
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make(tiny):
-    def made(length=7, ends=False, count=2, **changes):
+    def made(length=7, ends=False, count=2):
         config = dataclasses.replace(
-            tiny, batch_size=BATCH, sequence_length=length, vocabulary_size=23, rollouts=count, **changes
+            tiny, batch_size=BATCH, sequence_length=length, vocabulary_size=23, rollouts=count, filter_widths=(2,)
         )
         return config, networks(config, ends)
 
@@ -44,15 +46,16 @@ def written(config, ends):
 
 def plain(config, made, tokens, choose, count):
     """Slow and obvious: for each prefix and rollout the line goes on token by token, read from its start each time."""
+    read, judge = tf.function(made.generator), tf.function(made.discriminator)
     rewards = np.empty((count, BATCH, config.sequence_length))
     for number in range(count):
         for prefix in range(1, config.sequence_length + 1):
             line = tokens.numpy().copy()
             for time in range(prefix, config.sequence_length):
-                logits = made.generator(tf.constant(line), WHO, WHERE)[:, time] / TEMPERATURE
+                logits = read(tf.constant(line), WHO, WHERE)[:, time] / TEMPERATURE
                 ended = np.any(line[:, :time] == END, axis=1) & made.generator.sizes.ends
                 line[:, time] = np.where(ended, PAD, choose(logits))
-            rewards[number, :, prefix - 1] = made.discriminator(tf.constant(line))
+            rewards[number, :, prefix - 1] = judge(tf.constant(line))
     return rewards
 
 
@@ -65,23 +68,49 @@ def most_likely(logits, seed=None):
     return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
 
-@pytest.mark.parametrize("ends", [False, True])
-@pytest.mark.parametrize("length", [2, 3, 6, 7])
+@pytest.mark.parametrize(
+    ("length", "ends"),
+    [
+        (2, True),  # both prefixes of the only pair are the same
+        pytest.param(2, False, marks=pytest.mark.slow),
+        pytest.param(3, True, marks=pytest.mark.slow),
+        pytest.param(3, False, marks=pytest.mark.slow),
+        (6, True),
+        pytest.param(6, False, marks=pytest.mark.slow),
+        (7, True),
+        (7, False),
+    ],
+)
 def test_every_prefix_is_completed_by_the_generator_and_judged_by_the_discriminator(make, length, ends):
-    config, made = make(length, ends, filter_widths=(2,))
+    config, made = make(length, ends)
     tokens = written(config, ends)
     expected = plain(config, made, tokens, most_likely, count=1)[0]
     np.testing.assert_allclose(folded(config, made, tokens, most_likely), expected, rtol=1e-4)
     assert np.ptp(expected) > 0.05
 
 
-@pytest.mark.parametrize("budget", [1, 4 * BATCH * 23 * 3, 2**30], ids=["one pair", "three pairs", "all at once"])
-def test_however_many_are_completed_at_a_time(make, monkeypatch, budget):
+@pytest.fixture(scope="module")
+def four(make):
+    """Networks with four rollouts, lines without an end, and their rewards."""
     config, made = make(count=4)
     tokens = written(config, ends=False)
+    return config, made, tokens, plain(config, made, tokens, most_likely, count=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("budget", "compiled"),
+    [
+        (1, False),
+        pytest.param(1, True, marks=pytest.mark.slow),
+        (4 * BATCH * 23 * 3, False),
+        (2**30, False),
+    ],
+    ids=["one pair", "one pair with xla", "three pairs", "all at once"],
+)
+def test_however_many_are_completed_at_a_time(four, monkeypatch, budget, compiled):
+    config, made, tokens, expected = four
     monkeypatch.setattr(rollout, "CPU_BYTES", budget)
-    expected = plain(config, made, tokens, most_likely, count=1)[0]
-    np.testing.assert_allclose(folded(config, made, tokens, most_likely, compiled=budget == 1), expected, rtol=1e-4)
+    np.testing.assert_allclose(folded(config, made, tokens, most_likely, compiled), expected, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -109,8 +138,8 @@ def test_every_draw_of_a_step_has_numbers_of_its_own(make, monkeypatch, budget, 
         return most_likely(logits)
 
     config, made = make(length=6, count=3)  # three pairs of prefixes in each rollout
+    rewards = tf.function(Rollouts(made, spy, config, compiled=False))
     for draw in (0, 1):
-        rewards = tf.function(Rollouts(made, spy, config, compiled=False))
         rewards(written(config, ends=False), WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(draw))
     assert len(set(seeds)) == len(seeds) == 2 * parts * config.sequence_length
     assert {first for first, _ in seeds} == {1 + rollout.SEED}

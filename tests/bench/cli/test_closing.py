@@ -12,6 +12,8 @@ from bench.experiments.run.record import Record
 from bench.records import references
 from bench.records.gate import Check, Decision, Limits, Outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture(autouse=True)
 def _outside_of_github(monkeypatch):

@@ -14,6 +14,8 @@ from traces import profile_record
 
 from bench.records import references
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -134,16 +136,15 @@ def test_help_teaches(run):
         assert text in out
 
 
-def test_reading_records_does_not_wait_for_tensorflow():
-    script = "import sys, bench.cli.commands; assert 'tensorflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", script], check=True)
-
-
-def test_as_a_module(tmp_path):
+def test_as_a_module_that_reads_records_without_tensorflow(tmp_path):
     path = record(arms={"after": arm("c:d")}, after=0.09).write(tmp_path)
-    done = subprocess.run([sys.executable, "-m", "bench", "gate", path], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-X", "importtime", "-m", "bench", "gate", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout.startswith("failed: ")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "bench.records.gate" in imported
+    assert "tensorflow" not in imported
 
 
 @pytest.fixture
@@ -184,6 +185,7 @@ def test_syncs_disallowed_as_markdown(train):
     assert "1 host sync refused" in done.stdout
 
 
+@pytest.mark.slow
 def test_syncs_speaks_in_any_locale(tmp_path):
     (tmp_path / "train.py").write_text("import tensorflow as tf\nfloat(tf.constant(1.0))\n")
     command = [sys.executable, "-m", "bench", "syncs", "train.py"]

@@ -9,6 +9,8 @@ from records import record
 from bench.experiments import registry
 from bench.report import markdown
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FIRST, LAST = markdown.markers("run")
 
 

@@ -136,6 +136,39 @@ def test_a_wrong_text_is_refused_with_the_option_named(kind, text, says):
         Option("--x", "of a test", kind).read(text)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"preset": "huge"}, "preset 'huge' is unknown; the presets are tiny, paper, script"),
+        ({"batches": "0"}, "--batches '0': must be a whole number of at least 1"),
+        ({"rounds": "many"}, "--rounds 'many': must be a whole number of at least 1"),
+        ({"precision": "3"}, "--precision '3': must be a percentage above zero with its sign, such as 5%"),
+        ({"max_time": "0"}, "--max-time '0': must be a number above zero"),
+        ({"utilisation": "-1"}, "--utilisation '-1': must be a number of at least zero"),
+        ({"max_syncs": "few"}, "--max-syncs 'few': must be a number of at least zero"),
+        ({"max_slowdown": "-5%"}, "--max-slowdown '-5%': must be a percentage above zero"),
+        ({"reference": "none.json"}, "record none.json: cannot be read"),
+        ({"seed": "-1"}, "--seed '-1': must be a whole number of at least 0"),
+        ({"script": "none.csv"}, "script none.csv: no such file"),
+        ({"results": "/dev/null/x"}, "--results /dev/null/x: cannot be written"),
+        ({"numprocesses": 2}, "-n: measurements would disturb each other"),
+        ({"convergence": "many"}, "--convergence 'many': must be a whole number of at least 1"),
+        ({"preset": "tiny", "sweep": ["size=1,2"]}, "axis 'size' is unknown"),
+        ({"preset": "tiny", "sweep": ["size"]}, "--sweep 'size': must be an axis and its values"),
+        ({"preset": "tiny", "sweep": ["tokens=1"]}, "sequence_length=1 must be"),
+    ],
+)
+def test_a_run_is_refused_in_one_line_before_anything_slow(given, says):
+    with pytest.raises(UsageError) as refused:
+        options.check(config(**given))
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_run_as_it_is_by_default_is_not():
+    options.check(config())
+
+
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("2.5%", 0.025), (" 150% ", 1.5), ("5 %", 0.05)])
 def test_percentages(text, share):
     assert Percent().parse("--x", text) == pytest.approx(share)

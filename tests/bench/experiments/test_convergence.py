@@ -38,6 +38,7 @@ def test_from_end_to_end(bench, tmp_path):
     assert (folder / "convergence-quality-over-batches.svg").exists()
 
 
+@pytest.mark.slow  # bench/cli/test_options.py has such a text for what checks it
 def test_wrong_or_no_seeds(bench, tmp_path):
     wrong = bench("--convergence", "many", "--results", tmp_path / "runs")
     assert wrong.returncode == 2

@@ -42,6 +42,7 @@ def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(bench, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow  # bench/cli/test_options.py has such texts for what checks them
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -1,6 +1,8 @@
 import _thread
 import contextlib
+import ctypes
 import functools
+import io
 import operator
 
 import numpy as np
@@ -28,6 +30,20 @@ def test_every_granted_request_passes_the_listener():
         slot.restore()
     np.asarray(tf.constant([1, 2]))
     assert seen == [("int32", 8), ("bfloat16", None)]
+
+
+def test_a_request_to_write_is_refused_unheard():
+    seen, tensor = [], tf.constant([1, 2])
+    slot = BufferSlot(TENSOR, lambda tensor, read: seen.append(read()))
+    slot.install()
+    try:
+        with pytest.raises((BufferError, TypeError, SystemError)):
+            io.BytesIO(bytes(8)).readinto(tensor)
+        assert seen == []
+        assert memoryview(tensor).readonly
+        assert len(seen) == 1
+    finally:
+        slot.restore()
 
 
 def test_tensors_are_not_kept_alive():
@@ -126,7 +142,5 @@ def test_a_ctrl_c_that_waited_for_python_is_not_lost(ask):
 
 
 def test_memory_holds_objects():
-    import ctypes
-
     words = (ctypes.py_object * 2)(b"ab", b"c")
     assert list(Memory(ctypes.addressof(words), 16).objects()) == [b"ab", b"c"]

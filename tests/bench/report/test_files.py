@@ -46,6 +46,7 @@ def test_the_same_record_leaves_the_same_bytes(tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_an_earlier_one_left_is_replaced(tmp_path):
     files.leave(ladder_record(rounds=(), rounds_ended=None), registry.report, tmp_path)
     assert "nothing was timed" in (tmp_path / "ladder.md").read_text()
@@ -53,6 +54,7 @@ def test_what_an_earlier_one_left_is_replaced(tmp_path):
     assert "nothing was timed" not in (tmp_path / "ladder.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_beside_a_file_of_any_name(tmp_path):
     record = ladder_record()
     path = record.write_as(tmp_path / "v1.2 of mine.json")
@@ -62,6 +64,7 @@ def test_beside_a_file_of_any_name(tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_shows_the_tables_and_last_of_all_where_they_are(tmp_path):
     told = shown(files.leave(ladder_record(), registry.report, tmp_path, ["also: this"]))
     assert "one change after the other" in told

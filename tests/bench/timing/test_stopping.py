@@ -21,7 +21,7 @@ def test_exactly():
 
 
 def test_goes_on_until_the_interval_is_narrow():
-    samples = rounds(noise=0.1, count=2000)
+    samples = rounds(noise=0.05, count=400)
     length, ended = drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), samples)
     assert ended == "precise"
     assert stopping.speed_up(samples[:length]).width <= 0.03
@@ -29,7 +29,7 @@ def test_goes_on_until_the_interval_is_narrow():
 
 
 def test_more_precision_takes_more_rounds():
-    samples = rounds(noise=0.05, count=2000)
+    samples = rounds(noise=0.03, count=400)
     lengths = [drive(UntilPrecise(p, 1e9, clock=lambda: 0.0), samples)[0] for p in (0.1, 0.03, 0.015)]
     assert lengths == sorted(lengths)
     assert lengths[2] > 2 * lengths[1]
@@ -54,7 +54,7 @@ def test_time_runs_from_the_first_question():
 def test_where_the_ratio_lies_does_not_matter():
     """Stopping when a difference shows would find differences where there are none."""
     lengths = {
-        drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(after=after, noise=0.05, count=900))[0]
+        drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(after=after, noise=0.03, count=200))[0]
         for after in (0.06, 0.05, 0.001)
     }
     assert len(lengths) == 1

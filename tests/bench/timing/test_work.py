@@ -103,7 +103,7 @@ def test_more_weights_take_longer():
         loop = Moved(tf.Variable(tf.ones([size])))
         return work.touch_seconds(loop, {name: 0 * value for name, value in work.weights(loop).items()})
 
-    assert seconds(10_000_000) > 10 * seconds(10)
+    assert seconds(3_000_000) > 10 * seconds(10)
 
 
 class Moved:

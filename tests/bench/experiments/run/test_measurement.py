@@ -1,5 +1,6 @@
 import pytest
 import toys
+from survivals import survival_record
 from telemetries import on_cpu
 
 from bench.errors import UsageError
@@ -8,7 +9,8 @@ from bench.experiments.run.measurement import Measurement
 from bench.experiments.run.stages import Stage
 from bench.experiments.survival.plan import Faults, survival_plan
 from bench.experiments.telemetry.record import Telemetry
-from bench.jobs.gather import in_processes
+from bench.jobs import pool
+from bench.jobs.gather import in_processes, inline
 from bench.settings import ARMS, Settings
 from bench.timing.samples import Start
 
@@ -17,7 +19,8 @@ def make(before="toys:reading", after="toys:guarded"):
     return Measurement(Settings(before=before, after=after, preset="tiny", seed=2, batches=3, rounds=4))
 
 
-def test_gathers_everything_into_a_record(tmp_path):
+@pytest.mark.parametrize("run", [inline, pytest.param(in_processes, marks=pytest.mark.slow)])
+def test_gathers_everything_into_a_record(tmp_path, run):
     measurement = make()
     for arm in ("before", "after"):
         measurement.count_host_syncs(arm, 10)
@@ -25,7 +28,7 @@ def test_gathers_everything_into_a_record(tmp_path):
     measurement.check_work()
     plan = survival_plan(measurement.settings, Faults()).only(("nan",), ARMS)
     told = []
-    assert measurement.survive(plan, tmp_path, (), told.append).plan == plan
+    assert measurement.survive(plan, tmp_path, (), told.append, run).plan == plan
     assert len(told) == 4  # with the fault and without, each loop
     record = measurement.record()
     before, after = record.arms["before"], record.arms["after"]
@@ -47,6 +50,17 @@ def test_gathers_everything_into_a_record(tmp_path):
     assert 0 < before.touch_seconds < 1
     assert record.environment["versions"]["tensorflow"]
     assert len(record.environment["state"]["load_average"]) == 3
+
+
+def test_loops_that_have_faults_are_in_processes_of_their_own(monkeypatch, tmp_path):
+    asked, seen, told = [], survival_record(), []
+    monkeypatch.setattr(measuring, "survive", lambda *arguments: asked.append(arguments) or seen)
+    measurement = make()
+    assert measurement.survive(seen.plan, tmp_path, ("nan",), told.append) == seen
+    assert asked == [(seen.plan, tmp_path, pool.workers(), ("nan",), told.append, in_processes)]
+    assert {arm: found.survivals for arm, found in measurement.record().arms.items()} == {
+        arm: seen.survivals[arm] for arm in ARMS
+    }
 
 
 def test_what_was_watched_is_in_the_record(monkeypatch, tmp_path):
@@ -91,9 +105,16 @@ def test_loop_that_does_no_work_is_found_out():
     assert measurement.record().problems == ("after: no weight has moved",)
 
 
-def test_the_null_arm_must_have_worked_too(monkeypatch):
-    measurement = make()
-    measurement.time_rounds()
+@pytest.fixture(scope="module")
+def timed():
+    """One whose rounds are over, and what it told."""
+    measurement, told = make(), []
+    measurement.time_rounds(lambda number, share: told.append((number, share)))
+    return measurement, told
+
+
+def test_the_null_arm_must_have_worked_too(timed, monkeypatch):
+    measurement, _ = timed
     monkeypatch.setattr(measurement.timed.loops["null"], "losses", [])
     measurement.check_work()
     assert measurement.record().problems == ("null: history 'loss' has 0 values for 16 batches",)
@@ -108,9 +129,8 @@ def test_unequal_samples_are_found_out(monkeypatch):
     assert measurement.record().problems == ("before trains on 64 samples a batch, after on 32",)
 
 
-def test_tells_how_far_it_is():
-    told = []
-    make().time_rounds(lambda number, share: told.append((number, share)))
+def test_tells_how_far_it_is(timed):
+    _, told = timed
     assert told == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
 
 

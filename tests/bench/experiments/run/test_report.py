@@ -53,7 +53,7 @@ def with_syncs(**found):
     site = ARMS["before"].host_syncs.sites[0]
     sites = tuple(site.model_copy(update={"line": line, "reads": 20 - line}) for line in range(1, 16))
     syncs = HostSyncs(batches=10, sites=sites, **found)
-    return record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", reads=1)})
+    return record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", reads=1)}, count=12)
 
 
 def test_each_line_that_reads_has_a_row_and_the_rest_one_together():
@@ -78,9 +78,9 @@ def test_copies_that_no_read_explains_have_a_row():
 
 
 def test_what_was_watched_has_rows():
-    found = rows(record(arms={"before": arm("a:b", telemetry=on_cpu())}))
+    found = rows(record(arms={"before": arm("a:b", telemetry=on_cpu())}, count=12))
     assert found["CPUs busy, mean"] == ("1.50", "not measured", "")
-    assert "CPUs busy, mean" not in rows(record())
+    assert "CPUs busy, mean" not in rows(record(count=12))
 
 
 def test_what_is_not_there_is_not_made_up():
@@ -91,7 +91,8 @@ def test_what_is_not_there_is_not_made_up():
 
 
 def footer(found):
-    return report.footer(found, Comparison.of(found), Verdict.of(found))
+    compared = Comparison.of(found)
+    return report.footer(found, compared, Verdict.of(found, compared))
 
 
 def test_footer_gives_the_verdict_first_then_loops_work_and_machine():

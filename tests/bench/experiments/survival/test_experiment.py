@@ -1,5 +1,4 @@
 import subprocess
-import sys
 
 import pytest
 from records import ENVIRONMENT
@@ -42,17 +41,16 @@ def test_without_a_process_it_comes_out_the_same(tmp_path):
     assert (found.outcome, found.first_bad) == ("poisoned weights", 10)
 
 
-def test_processes_begin_with_what_takes_long_to_import_and_with_no_device():
+def test_processes_begin_with_what_takes_long_to_import_and_with_no_device(python):
+    assert {"tensorflow", "keras", "bench.experiments.survival.watching"} <= {*SurvivalTrial.preload()}
     code = (
         "import importlib, sys\n"
         "for module in sys.argv[1:]: importlib.import_module(module)\n"
-        "there = {'tensorflow', 'keras', 'bench.experiments.survival.watching'} <= sys.modules.keys()\n"
         "from tensorflow.python.eager import context\n"
-        "print(there, context.context()._initialized)"
+        "print(context.context()._initialized)"
     )
-    asked = [sys.executable, "-c", code, *SurvivalTrial.preload()]
-    found = subprocess.run(asked, capture_output=True, text=True, check=True)
-    assert found.stdout == "True False\n"
+    found = python("-c", code, *SurvivalTrial.preload())
+    assert (found.stdout, found.returncode) == ("False\n", 0)
 
 
 FRAGILE = """

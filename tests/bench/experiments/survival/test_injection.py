@@ -1,5 +1,6 @@
 import contextlib
 import inspect
+import itertools
 import sys
 import types
 
@@ -21,6 +22,17 @@ START = {
 }
 WAYS = {"eager": lambda f: f, "graph": tf.function, "xla": lambda f: tf.function(f, jit_compile=True)}
 ways = pytest.mark.parametrize("way", WAYS)
+
+
+def in_each_way(names, cases, few=3):
+    """All cases in graphs; the first few, eagerly and compiled too, and the others so in slow runs: compiling takes
+    most of the time, and what is compiled is what the graph says."""
+    crossed = [
+        pytest.param(way, *case, marks=[pytest.mark.slow] * (way != "graph" and number >= few))
+        for way in WAYS
+        for number, case in enumerate(cases)
+    ]
+    return pytest.mark.parametrize(f"way, {names}", crossed)
 
 
 @pytest.fixture
@@ -57,25 +69,24 @@ def corrupted(fault, factor, genuine):
     return found
 
 
-@ways
-@pytest.mark.parametrize(
+@in_each_way(
     "text",
     [
-        "nan",
-        "inf",
-        "scale=10",
-        "scale=1e4",
-        "scale=1e38",
-        "scale=1e39",
-        "scale=0",
-        "nan,target=generator",
-        "scale=-0.5,target=discriminator",
-        "inf,target=generator/bias",
-        "nan,extent=variable",
-        "scale=1e4,extent=variable,target=discriminator",
-        "nan,extent=element",
-        "scale=10,extent=element,target=generator/bias",
-        "scale=2,batches=3,growth=10",
+        ("nan",),
+        ("scale=10,extent=element,target=generator/bias",),
+        ("scale=2,batches=3,growth=10",),
+        ("inf",),
+        ("scale=10",),
+        ("scale=1e4",),
+        ("scale=1e38",),
+        ("scale=1e39",),
+        ("scale=0",),
+        ("nan,target=generator",),
+        ("scale=-0.5,target=discriminator",),
+        ("inf,target=generator/bias",),
+        ("nan,extent=variable",),
+        ("scale=1e4,extent=variable,target=discriminator",),
+        ("nan,extent=element",),
     ],
 )
 def test_gradients_go_wrong_as_the_text_says_and_only_then(text, way, variables):
@@ -97,11 +108,16 @@ def test_gradients_go_wrong_as_the_text_says_and_only_then(text, way, variables)
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float64], ids=lambda dtype: dtype.name)
-@pytest.mark.parametrize(("text", "right"), [("nan", [np.nan, np.nan]), ("scale=16", [32, -64]), ("scale=0", [0, 0])])
-@ways
+@in_each_way(
+    "dtype, text, right",
+    [
+        (dtype, text, right)
+        for text, right in (("scale=16", [32, -64]), ("nan", [np.nan, np.nan]), ("scale=0", [0, 0]))
+        for dtype in ("float16", "bfloat16", "float64")
+    ],
+)
 def test_gradients_of_other_types_keep_them(text, right, dtype, way):
-    fault = Fault.parse(text)
+    fault, dtype = Fault.parse(text), tf.as_dtype(dtype)
     variable = tf.Variable(tf.constant([1.0, -2.0], dtype))
     with injection(fault) as faulty:
         faulty.set(fault.strength(fault.batch))
@@ -147,44 +163,45 @@ def test_a_strength_that_changes_traces_nothing_anew(way, variables):
     ("text", "together", "compiled"),
     [
         ("nan,target=head", 1, False),
-        ("scale=100,target=trunk/bias", 1, True),
-        ("scale=100,target=trunk/bias", 4, False),
-        ("nan,target=head", 4, True),
+        ("scale=100,target=trunk/bias", 4, True),
+        pytest.param("scale=100,target=trunk/bias", 1, True, marks=pytest.mark.slow),
+        pytest.param("nan,target=head", 4, False, marks=pytest.mark.slow),
     ],
 )
 def test_keras_fit(text, together, compiled):
     """Stochastic gradient descent: the weights tell the gradient."""
     fault = Fault.parse(text)
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(3, name="trunk"), keras.layers.Dense(1, name="head")]
+    model = keras.Sequential([keras.Input((2,)), *layers], name="net")
+    model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=compiled, steps_per_execution=together)
+    data, wanted = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
 
-    def change(strength):
-        keras.utils.set_random_seed(0)
-        layers = [keras.layers.Dense(3, name="trunk"), keras.layers.Dense(1, name="head")]
-        model = keras.Sequential([keras.Input((2,)), *layers], name="net")
-        model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=compiled, steps_per_execution=together)
-        data = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
-        with injection(fault) if strength else contextlib.nullcontext() as faulty:
-            if faulty is not None:
-                faulty.set(None)
-                model.fit(*data, verbose=0, batch_size=4)
-                clean = model.get_weights()
-                assert faulty.strikes() == 0
-                faulty.set(strength)
-            else:
-                model.fit(*data, verbose=0, batch_size=4)
-                clean = model.get_weights()
-            model.fit(*data, verbose=0, batch_size=4)
-            if faulty is not None:
-                assert faulty.strikes() == 1
-        moved = [after - before for before, after in zip(clean, model.get_weights(), strict=True)]
-        return {variable.path: value for variable, value in zip(model.trainable_variables, moved, strict=True)}
+    def change():
+        """What the weights move in a batch, and what they should without a fault."""
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(data) - wanted) ** 2)
+        variables = model.trainable_variables
+        genuine = [-0.5 * each for each in genuine_gradient(tape, loss, [each.value for each in variables])]
+        before = model.get_weights()
+        model.fit(data, wanted, verbose=0, batch_size=4)
+        moved = [after - was for was, after in zip(before, model.get_weights(), strict=True)]
+        return {each.path: both for each, *both in zip(variables, moved, genuine, strict=True)}
 
-    genuine, found = change(None), change(fault.strength(fault.batch))
-    assert genuine.keys() == found.keys()
-    for name, value in genuine.items():
-        right = value
+    genuine_gradient = tf.GradientTape.gradient
+    with injection(fault) as faulty:
+        faulty.set(None)
+        clean = change()
+        assert faulty.strikes() == 0
+        faulty.set(fault.strength(fault.batch))
+        found = change()
+        assert faulty.strikes() == 1
+    for name, (moved, right) in clean.items():
+        np.testing.assert_allclose(moved, right, rtol=1e-4, err_msg=name)
+    for name, (moved, right) in found.items():
         if fault.target in name:
-            right = np.full_like(value, np.nan) if fault.kind == "nan" else value * 100
-        np.testing.assert_allclose(found[name], right, rtol=1e-4, err_msg=name)
+            right = np.full_like(right, np.nan) if fault.kind == "nan" else right * 100
+        np.testing.assert_allclose(moved, right, rtol=1e-4, err_msg=name)
 
 
 def test_every_one_of_several_steps_in_a_call_of_keras_goes_wrong():
@@ -199,8 +216,7 @@ def test_every_one_of_several_steps_in_a_call_of_keras_goes_wrong():
         np.testing.assert_array_equal(one, other)
 
 
-@ways
-@pytest.mark.parametrize("extent", ["all", "variable", "element"])
+@in_each_way("extent", [("element",), ("all",), ("variable",)], few=1)
 def test_slices_keep_their_indices(extent, way):
     table = tf.Variable(tf.ones([4, 2]), name="table")
     with injection(Fault("scale", 10.0, extent=extent)) as faulty:
@@ -221,8 +237,7 @@ def test_slices_keep_their_indices(extent, way):
     np.testing.assert_array_equal(values, right)
 
 
-@ways
-@pytest.mark.parametrize("extent", ["all", "element"])
+@in_each_way("extent", [("element",), ("all",)], few=1)
 def test_slices_of_no_rows_pass(extent, way):
     table = tf.Variable(tf.ones([4, 2]))
     with injection(Fault("nan", extent=extent)) as faulty:
@@ -439,17 +454,16 @@ def module(monkeypatch):
     return made
 
 
-@ways
-@pytest.mark.parametrize(
-    ("positional", "named", "genuine", "right"),
+@in_each_way(
+    "positional, named, genuine, right",
     [
+        ([], {"scale": 3.0, "value": "x"}, [3, 6], [30, 60]),
+        (["large"], {}, [2e5, 4e5], [0, 0]),  # what is behind the fault sees it
         (["x"], {}, [2, 4], [20, 40]),
         ([], {"value": "x"}, [2, 4], [20, 40]),
         (["x", 3.0], {}, [3, 6], [30, 60]),
-        ([], {"scale": 3.0, "value": "x"}, [3, 6], [30, 60]),
-        (["large"], {}, [2e5, 4e5], [0, 0]),  # what is behind the fault sees it
     ],
-    ids=str,
+    few=2,
 )
 def test_an_argument_goes_wrong(positional, named, genuine, right, way, module):
     def call(x):
@@ -521,9 +535,10 @@ def test_a_default_goes_wrong(module, monkeypatch):
     assert float(module.gate(tf.constant(1.0))) == 2.0
 
 
-@ways
-@pytest.mark.parametrize(
-    ("extent", "right"), [("all", ([2, 2], [9, 9])), ("variable", ([2, 2], [5, 6])), ("element", ([2, 4], [5, 6]))]
+@in_each_way(
+    "extent, right",
+    [("all", ([2, 2], [9, 9])), ("element", ([2, 4], [5, 6])), ("variable", ([2, 2], [5, 6]))],
+    few=1,
 )
 def test_a_result_goes_wrong_in_all_its_structure(extent, right, way, module):
     largest = tf.int32.max
@@ -537,8 +552,7 @@ def test_a_result_goes_wrong_in_all_its_structure(extent, right, way, module):
     assert faulty.strikes() == 1
 
 
-@ways
-@pytest.mark.parametrize("extent", ["all", "element"])
+@in_each_way("extent", [("element",), ("all",)], few=1)
 def test_gradients_follow_an_argument_that_goes_wrong(extent, way, module):
     with injection(Fault("scale", 10.0, place="faulty_module:gate(value)", extent=extent)) as faulty:
 
@@ -590,16 +604,15 @@ class Loop:
         return (*found, self.decorated(value), self.decorated(scale=7.0, value=value))
 
 
-@ways
-@pytest.mark.parametrize(
-    ("place", "right"),
+@in_each_way(
+    "place, right",
     [
         ("plain(value)", [20, 3, 5, 2, 7]),
+        ("compiled", [2, 3, 50, 2, 7]),
+        ("decorated(value)", [2, 3, 5, 20, 70]),
         ("plain", [20, 3, 5, 2, 7]),
         ("part.inner(value)", [2, 30, 5, 2, 7]),
         ("compiled(value)", [2, 3, 50, 2, 7]),
-        ("compiled", [2, 3, 50, 2, 7]),
-        ("decorated(value)", [2, 3, 5, 20, 70]),
         ("decorated", [2, 3, 5, 20, 70]),
     ],
 )
@@ -871,11 +884,29 @@ def toys_gate(value):
 
 
 PLACES = ("gradients", "weights", "learning_rate", "faulty_module:gate(value)", "faulty_module:gate", "shifted(value)")
+OFTEN = {
+    ("gradients", "nan,extent=element", "graph"),
+    ("gradients", "nan,extent=element", "xla"),
+    ("gradients", "nan,extent=element", "eager"),
+    ("weights", "nan,extent=element", "graph"),
+    ("learning_rate", "scale=1e4", "graph"),
+    ("faulty_module:gate(value)", "scale=1e4", "graph"),
+    ("faulty_module:gate(value)", "scale=1e4", "xla"),
+    ("faulty_module:gate(value)", "scale=1e4", "eager"),
+    ("faulty_module:gate", "nan,extent=element", "graph"),
+    ("shifted(value)", "scale=1e4", "graph"),
+}
+"""Those that are not slow: each place in a graph, and the two that change one in each way. Faults in weights and
+learning rates leave the graph as it is."""
 
 
-@ways
-@pytest.mark.parametrize("text", ["nan,extent=element", "scale=1e4"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("place", "text", "way"),
+    [
+        pytest.param(place, text, way, marks=[pytest.mark.slow] * ((place, text, way) not in OFTEN))
+        for place, text, way in itertools.product(PLACES, ("nan,extent=element", "scale=1e4"), WAYS)
+    ],
+)
 def test_changes_no_bit_while_it_is_not_active(place, text, way, module, clean_small):
     fault = Fault.parse(f"{text},in={place}")
     with injection(fault) as faulty:
@@ -904,37 +935,47 @@ def clean_small():
     return of
 
 
+BUILT_IN = [
+    Fault("scale", 1e4),
+    Fault("nan", extent="element"),
+    Fault("nan", place="weights"),
+    Fault("scale", 1e4, place="learning_rate"),
+    Fault("nan", place="train_discriminator_adversarial(real_sequences)"),
+    Fault("nan", place="generate_fake_samples"),
+    Fault("scale", 1e4, place="seqgan.objectives:policy_gradient_loss(rewards)"),
+    Fault("nan", place="seqgan.objectives:policy_gradient_loss"),
+]
+
+
+@pytest.mark.parametrize("name", ["baseline:make_loop", "seqgan:make_loop"])
+def test_the_built_in_loops_have_all_places_and_none_is_changed_by_attaching(name):
+    loop = load(name)(LoopSpec("tiny"))
+    before = bits(loop.variables)
+    with contextlib.ExitStack() as stack:
+        for fault in BUILT_IN:
+            stack.enter_context(injection(fault)).attach(loop)
+        assert bits(loop.variables) == before
+    assert bits(loop.variables) == before
+
+
+@pytest.mark.slow  # tracing two loops takes long; above is a small one with a place of each kind
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("baseline:make_loop", {}),
         # With the sampled pass, lines come with their gradient, and not from the function that is a place here.
-        pytest.param(
-            "seqgan:make_loop", {"jit_compile": False, "policy_gradient": "second_pass"}, marks=pytest.mark.slow
-        ),
-        pytest.param(
-            "seqgan:make_loop", {"jit_compile": True, "policy_gradient": "second_pass"}, marks=pytest.mark.slow
-        ),
+        ("seqgan:make_loop", {"jit_compile": False, "policy_gradient": "second_pass"}),
+        ("seqgan:make_loop", {"jit_compile": True, "policy_gradient": "second_pass"}),
     ],
     ids=["baseline", "seqgan", "seqgan xla"],
 )
 def test_changes_no_bit_of_the_built_in_loops_while_not_active(name, options):
     """All places at once: none of them may."""
-    faults = [
-        Fault("scale", 1e4),
-        Fault("nan", extent="element"),
-        Fault("nan", place="weights"),
-        Fault("scale", 1e4, place="learning_rate"),
-        Fault("nan", place="train_discriminator_adversarial(real_sequences)"),
-        Fault("nan", place="generate_fake_samples"),
-        Fault("scale", 1e4, place="seqgan.objectives:policy_gradient_loss(rewards)"),
-        Fault("nan", place="seqgan.objectives:policy_gradient_loss"),
-    ]
     factory, spec = load(name), LoopSpec("tiny", options=options)
     clean = factory(spec)
     clean.run(6)
     with contextlib.ExitStack() as stack:
-        entered = [stack.enter_context(injection(fault)) for fault in faults]
+        entered = [stack.enter_context(injection(fault)) for fault in BUILT_IN]
         loop = factory(spec)
         for each in entered:
             each.attach(loop)

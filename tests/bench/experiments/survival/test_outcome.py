@@ -123,33 +123,38 @@ def outcome(name, text):
 
 REACHED = [
     ("guarded", "nan", "skipped", "1 update, bit for bit as before; the weights move "),
-    ("guarded", "inf", "skipped", "1 update, bit for bit as before; the weights move "),
     ("counting", "nan", "skipped", "1 update, but 1:adam"),
+    ("guarded", "scale=1e8", "survived", "the weights move "),
+    ("plain", "scale=1", "survived", "the weights move 100% as far as without it, back after 0 batches"),
+    ("plain", "scale=1e4", "frozen", "finite, but the weights move only "),
+    ("descending", "scale=1e4", "diverged", "loss is "),
+    ("repaired", "nan", "poisoned state", "2 variables of the optimizer not finite, with finite weights"),
+    ("remembers", "nan", "poisoned state", "mean not finite, with finite weights"),
+    ("plain", "nan", "poisoned weights", "1 weights not finite from batch 10 on"),
+    ("checked", "nan", "crashed", "ArithmeticError: loss is NaN (with 1 weights not finite)"),
+    ("plain", "nan,target=encoder", "not tested", "no gradient of such a variable was traced"),
+]
+# Of these the rules are in the constructed series below, too.
+RARER = [
+    ("guarded", "inf", "skipped", "1 update, bit for bit as before; the weights move "),
     ("best", "nan", "skipped", "1 update, bit for bit as before; the weights move "),
     ("careful", "nan,batch=11", "skipped", "1 update, bit for bit as before; the weights move "),
     ("careful", "nan", "survived", "the weights move "),
     ("gathering", "scale=2", "survived", "the weights move "),
-    ("guarded", "scale=1e8", "survived", "the weights move "),
-    ("plain", "scale=1", "survived", "the weights move 100% as far as without it, back after 0 batches"),
     ("gathering", "scale=1", "survived", "the weights move 100% as far as without it, back after 0 batches"),
-    ("plain", "scale=1e4", "frozen", "finite, but the weights move only "),
     ("plain", "scale=1e8", "frozen", "finite, but the weights move only "),
     ("plain", "scale=1e18", "frozen", "finite, but the weights move only "),
-    ("descending", "scale=1e4", "diverged", "loss is "),
     ("blind", "scale=1e4", "diverged", "the weights move "),
-    ("repaired", "nan", "poisoned state", "2 variables of the optimizer not finite, with finite weights"),
-    ("remembers", "nan", "poisoned state", "mean not finite, with finite weights"),
-    ("plain", "nan", "poisoned weights", "1 weights not finite from batch 10 on"),
     ("plain", "inf", "poisoned weights", "1 weights not finite from batch 10 on"),
     ("guarded", "nan,in=weights", "poisoned weights", "1 weights not finite from batch 10 on"),
-    ("checked", "nan", "crashed", "ArithmeticError: loss is NaN (with 1 weights not finite)"),
-    ("plain", "nan,target=encoder", "not tested", "no gradient of such a variable was traced"),
     ("arrived", "nan", "not tested", "the weights that it hits do not move without it either"),
     ("broken", "nan", "not tested", "loss is not finite without any fault"),
 ]
 
 
-@pytest.mark.parametrize(("name", "text", "right", "reason"), REACHED)
+@pytest.mark.parametrize(
+    ("name", "text", "right", "reason"), [*REACHED, *(pytest.param(*case, marks=pytest.mark.slow) for case in RARER)]
+)
 def test_each_outcome_is_reached_by_a_loop_that_has_it(name, text, right, reason):
     found = outcome(name, text)
     assert found.outcome == right
@@ -494,7 +499,7 @@ observations = st.builds(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(observations)
 def test_worse_is_never_hidden(seen):
     found = judge(seen, CLEAN, Fault("nan"))
@@ -511,7 +516,7 @@ def test_worse_is_never_hidden(seen):
         assert found.recovery is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(observations)
 def test_the_same_observation_has_the_same_outcome(seen):
     kept = seen.model_copy(deep=True)
@@ -523,7 +528,7 @@ def test_the_same_observation_has_the_same_outcome(seen):
 paces = st.lists(st.floats(0, 1e6), min_size=BATCHES, max_size=BATCHES).filter(lambda each: any(each[-WATCHED:]))
 
 
-@settings(deadline=None, max_examples=30)  # each draws 162 numbers
+@settings(deadline=None, max_examples=20)  # each draws 162 numbers
 @given(finite_series, paces)
 def test_the_same_series_is_back_at_once(values, steps):
     clean = observed(values, steps=steps, struck=())

@@ -71,8 +71,19 @@ def at(before="toys:plain", after="toys:reading", time_limit=60.0, **changes):
     return PointTrial.of(Point(settings=Settings(**given), time_limit=time_limit), "batch 64")
 
 
-def test_both_loops_and_the_null_arm_are_timed_in_turns():
-    found = measure_trial(at())
+@pytest.fixture(scope="module")
+def found():
+    """Of twelve rounds, with more time than a point has."""
+    return measure_trial(at(max_time=1e6))
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Of three rounds, with less time than that."""
+    return measure_trial(at(rounds=3, max_time=10.0))
+
+
+def test_both_loops_and_the_null_arm_are_timed_in_turns(found):
     assert (len(found.record.rounds), found.record.problems) == (12, ())
     assert {arm.factory for arm in found.record.arms.values()} == {"toys:plain", "toys:reading"}
     assert all(arm.starts and not arm.history for arm in found.record.arms.values())
@@ -84,13 +95,12 @@ def test_there_are_rounds_enough_for_an_interval_however_little_time_there_is():
     assert len(measure_trial(at(rounds=None, precision=1e-9, max_time=1e-9)).record.rounds) == LEAST_ROUNDS
 
 
-def test_so_many_rounds_as_are_asked_for():
-    assert len(measure_trial(at(rounds=3)).record.rounds) == 3
+def test_so_many_rounds_as_are_asked_for(few):
+    assert len(few.record.rounds) == 3
 
 
-@pytest.mark.parametrize(("max_time", "expected"), [(10.0, 10.0), (1e6, 30.0)])
-def test_rounds_never_take_all_of_a_points_time(max_time, expected):
-    assert measure_trial(at(rounds=3, max_time=max_time)).record.settings.max_time == expected
+def test_rounds_never_take_all_of_a_points_time(found, few):
+    assert [each.record.settings.max_time for each in (few, found)] == [10.0, 30.0]
 
 
 def test_samples_a_batch_are_what_a_loop_says(monkeypatch):

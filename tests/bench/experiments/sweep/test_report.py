@@ -6,7 +6,7 @@ from pictures import assert_legible, assert_whole
 from rich.console import Console
 from sweeps import SIZES, died, measured, sweep, sweep_record
 
-from bench.experiments.sweep import report
+from bench.experiments.sweep import figures, report
 from bench.report import markdown, terminal
 
 
@@ -14,8 +14,24 @@ def rows(frame):
     return [tuple(row) for row in frame.itertuples(index=False)]
 
 
-def test_each_axis_has_a_table():
-    (title, batch), (_, tokens) = report.report(sweep_record()).tables
+@pytest.fixture(scope="module")
+def record():
+    return sweep_record()
+
+
+@pytest.fixture(scope="module")
+def made(record):
+    """Its report: the intervals of each point take long."""
+    return report.report(record)
+
+
+@pytest.fixture(scope="module")
+def drawn(record):
+    return report.draw(record)
+
+
+def test_each_axis_has_a_table(made):
+    (title, batch), (_, tokens) = made.tables
     assert title == "cost as batch grows"
     assert list(batch.columns) == [
         "batch", "before, ms/batch", "after, ms/batch", "before / after", "before / itself", "before, tokens/s",
@@ -25,8 +41,8 @@ def test_each_axis_has_a_table():
     assert [row[0] for row in rows(tokens)] == ["20 (preset)", "40"]
 
 
-def test_a_row_has_times_ratio_noise_and_throughput():
-    small = rows(report.report(sweep_record()).tables[0][1])[0]
+def test_a_row_has_times_ratio_noise_and_throughput(made):
+    small = rows(made.tables[0][1])[0]
     assert small[1].startswith("20.0")
     assert small[3].startswith("2.00× faster (95%: ")
     assert small[4] == "1.00 (1.00 to 1.00)"
@@ -34,8 +50,8 @@ def test_a_row_has_times_ratio_noise_and_throughput():
     assert small[6].startswith(("32,0", "31,9"))
 
 
-def test_a_point_that_died_is_a_row_that_says_so():
-    large = rows(report.report(sweep_record()).tables[0][1])[2]
+def test_a_point_that_died_is_a_row_that_says_so(made):
+    large = rows(made.tables[0][1])[2]
     assert large[3] == "crashed: killed by SIGKILL, as the system does when memory runs out"
     assert {*large[1:3], *large[4:]} == {"not measured"}
 
@@ -57,24 +73,25 @@ def test_a_difference_is_only_told_where_there_is_one():
     assert idle == "invalid: after: no weight has moved"
 
 
-def test_of_other_loops_it_is_not_known_what_an_option_does():
+def test_of_other_loops_it_is_not_known_what_an_option_does(made):
     told = "batch and tokens: handed to the loops as options"
-    assert told not in markdown.page(report.report(sweep_record()))
+    assert told not in markdown.page(made)
     plan = sweep({axis: [size._replace(tokens=None) for size in sizes] for axis, sizes in SIZES.items()})
-    assert told in markdown.page(report.report(sweep_record(plan)))
+    assert any(line.startswith(told) for line in report.footer(sweep_record(plan)))
 
 
 def test_without_samples_there_is_no_throughput():
-    assert list(report.report(of_all(samples=None)).tables[0][1].columns)[-1] == "before / itself"
+    axis, _ = figures.of(of_all(samples=None))
+    assert list(report.table(axis).columns)[-1] == "before / itself"
 
 
-def test_the_footer_says_what_must_be_known():
-    text = markdown.page(report.report(sweep_record()))
+def test_the_footer_says_what_must_be_known(made):
+    text = markdown.page(made)
     for told in (
         "### Cost as batch grows",
         "before: a:b, after: c:d",
         "preset tiny, seed 0; each axis is varied alone",
-        "in 100 interleaved rounds of 10 batches a loop",
+        "in 20 interleaved rounds of 10 batches a loop",
         "2 cores of a CPU",
         "commit abcdef012",
     ):
@@ -89,15 +106,15 @@ def test_doubts_are_told_with_their_point_and_of_the_preset_once():
     assert of == ["batch 16", "the preset itself", "batch 256", "tokens 40"]
 
 
-def test_shown_on_a_terminal():
+def test_shown_on_a_terminal(made):
     out = io.StringIO()
-    terminal.report(Console(file=out, width=200), report.report(sweep_record()))
+    terminal.report(Console(file=out, width=200), made)
     for told in ("cost as batch grows", "cost as tokens grows", "16,0", "preset tiny"):
         assert told in out.getvalue()
 
 
-def test_numbers_are_named_by_their_point_and_there_are_none_of_one_that_died():
-    numbers = report.report(sweep_record()).numbers.set_index(["figure", "loop"])
+def test_numbers_are_named_by_their_point_and_there_are_none_of_one_that_died(made):
+    numbers = made.numbers.set_index(["figure", "loop"])
     small = numbers.loc[("time a batch at batch=16", "before")]
     assert (small["value"], small["unit"], small["interval"]) == (pytest.approx(20.0, rel=0.01), "ms", "quartiles")
     assert numbers.loc[("throughput at batch=16", "after"), "value"] == pytest.approx(32_000, rel=0.01)
@@ -105,14 +122,14 @@ def test_numbers_are_named_by_their_point_and_there_are_none_of_one_that_died():
     assert not any("batch=256" in figure for figure, _ in numbers.index)
 
 
-def test_there_is_a_picture_of_a_sweep():
-    (picture,) = report.pictures(sweep_record())
+def test_there_is_a_picture_of_a_sweep(made):
+    (picture,) = made.pictures
     assert picture.stem == "costs"
     assert_whole(picture)
 
 
-def test_each_axis_has_a_panel_of_cost_and_one_of_throughput():
-    panels = report.draw(sweep_record()).axes
+def test_each_axis_has_a_panel_of_cost_and_one_of_throughput(drawn):
+    panels = drawn.axes
     labels = [(axes.get_xlabel(), axes.get_ylabel()) for axes in panels]
     assert labels == [(axis, what) for axis in ("batch", "tokens") for what in ("ms/batch", "tokens/s")]
     for axes in panels:
@@ -120,8 +137,8 @@ def test_each_axis_has_a_panel_of_cost_and_one_of_throughput():
     assert [label.get_text() for label in panels[0].get_xticklabels()] == ["16", "64", "256"]
 
 
-def test_medians_and_quartiles_are_where_they_belong():
-    cost, throughput, *_ = report.draw(sweep_record()).axes
+def test_medians_and_quartiles_are_where_they_belong(drawn):
+    cost, throughput, *_ = drawn.axes
     before, after = cost.containers
     np.testing.assert_allclose(np.asarray(before.lines[0].get_xdata(), float), [16, 64])  # not 256, which died
     np.testing.assert_allclose(np.asarray(before.lines[0].get_ydata(), float), [20, 60], rtol=0.01)
@@ -135,11 +152,10 @@ def test_medians_and_quartiles_are_where_they_belong():
     assert before.lines[0].get_linestyle() != after.lines[0].get_linestyle()
 
 
-def test_a_point_that_died_is_a_line_with_its_name():
-    figure = report.draw(sweep_record())
-    lines = [line for line in figure.axes[0].get_lines() if line.get_label() == "not measured"]
+def test_a_point_that_died_is_a_line_with_its_name(drawn):
+    lines = [line for line in drawn.axes[0].get_lines() if line.get_label() == "not measured"]
     assert [line.get_xdata()[0] for line in lines] == [256]
-    (legend,) = figure.legends
+    (legend,) = drawn.legends
     assert [text.get_text() for text in legend.get_texts()] == ["before (a:b)", "after (c:d)", "not measured"]
 
 
@@ -152,8 +168,8 @@ def test_without_samples_there_is_no_panel_of_throughput(samples):
     assert len(legend.get_texts()) == 2
 
 
-def test_the_picture_says_what_is_to_be_seen():
-    (picture,) = report.pictures(sweep_record())
+def test_the_picture_says_what_is_to_be_seen(made):
+    (picture,) = made.pictures
     assert "and tokens a second (right) of before (a:b) and after (c:d) against batch, tokens" in picture.caption
     assert picture.caption.endswith("an upright line is a size that could not be measured.")
     assert_legible(picture.draw())
