@@ -30,11 +30,12 @@ def start_tensorflow() -> None:
     error is set aside for that moment; when the import fails, what was written is shown after all. Someone who
     has set TF_CPP_MIN_LOG_LEVEL gets what they asked for.
     """
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if "tensorflow" in sys.modules:
+        return
+    atexit.register(_collect_once)
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    # On leaving, Python would look for garbage among all that TensorFlow has made, which takes seconds.
-    atexit.register(gc.freeze)
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as aside:
@@ -51,6 +52,12 @@ def start_tensorflow() -> None:
             if failed:
                 aside.seek(0)
                 sys.stderr.write(aside.read().decode(errors="replace"))
+
+
+def _collect_once() -> None:
+    """On leaving, Python looks for garbage again and again among all that TensorFlow has made, which takes seconds."""
+    gc.collect()  # for files that someone has left open
+    gc.freeze()
 
 
 def device_name() -> str:

@@ -179,21 +179,31 @@ def processes() -> Iterator[Processes]:
 @pytest.fixture(scope="session")
 def measurement(request: pytest.FixtureRequest, pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measurement:
     """Gathers what all the tests find."""
-    began = time.monotonic()
     progress.stage("starting TensorFlow, loading the loops")
+    return begin(pytestconfig, lambda: request.getfixturevalue("processes"))
+
+
+def begin(config: pytest.Config, processes: Callable[[], Processes]) -> Measurement:
+    """Starts TensorFlow and loads the loops; has begun the processes, if any are wanted, and waited for them.
+
+    What the loops' modules put into the environment, those processes see only when they load the loops themselves.
+
+    Args:
+        config: of the run.
+        processes: begins them.
+    """
+    before, began = config.stash[_BEFORE_TESTS], time.monotonic()
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
     gpu.share()
-    wanted = pytestconfig.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION)
-    # Both import TensorFlow at once, which takes one core each.
-    processes = request.getfixturevalue("processes") if wanted else None
+    # They import TensorFlow while it is imported here: that takes one core each.
+    others = processes() if config.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION) else None
     from bench.experiments.run.measurement import Measurement
 
-    made = Measurement(options.settings(pytestconfig))
-    if processes:
-        processes.wait_until_ready()  # or it would disturb what is timed
-    pytestconfig.stash[_MEASUREMENT] = made
-    made.pace.start = pytestconfig.stash[_BEFORE_TESTS] + time.monotonic() - began
-    made.stages.add(Stage.START, made.pace.start)
+    made = config.stash[_MEASUREMENT] = Measurement(options.settings(config))
+    made.pace.start = before + time.monotonic() - began
+    if others:
+        others.wait_until_ready()  # or they would disturb what is timed
+    made.stages.add(Stage.START, before + time.monotonic() - began)
     return made
 
 
@@ -273,8 +283,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leaves at once: Python would first look for garbage among all that TensorFlow has made, which takes seconds."""
+    """Leaves soon: Python would look for garbage again and again among all that TensorFlow has made, for seconds."""
     if _MEASUREMENT in config.stash:
+        del config.stash[_MEASUREMENT]
+        gc.collect()  # once, for files that loops have left open
         gc.freeze()
 
 

@@ -78,6 +78,7 @@ class ForkServer:
         self._modules = modules
         self._environment = environment
         self._talking = threading.Lock()
+        self._has_answered = False
 
     def __enter__(self) -> Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -97,6 +98,8 @@ class ForkServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._socket.close()
+        if not self._has_answered:  # it imports, has forked nothing that anybody knows of, and would not notice
+            self._process.kill()
         self._process.wait()
         self._notes.close()
 
@@ -146,6 +149,7 @@ class ForkServer:
             told = self._socket.recv(_LONGEST)
         if not told:
             raise RuntimeError(f"the process that imports {', '.join(self._modules)} and forks has died{self._last()}")
+        self._has_answered = True
         return int(told)
 
     def _last(self) -> str:

@@ -47,6 +47,14 @@ def test_trains_and_samples(run, trained):
     assert [len(line.split()) for line in out.splitlines()] == [10, 10, 10]
 
 
+@pytest.mark.slow
+def test_trains_in_all_phases_with_all_that_protects_it(run, tmp_path):
+    code, _, err = run("train", *QUICK, "--out", tmp_path)
+    assert (code, err) == (0, "")
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history.phase.value_counts().to_dict() == {"mle": 20, "discriminator": 20, "adversarial": 20}
+
+
 def test_resumes_with_more_epochs(run, trained):
     code, out, _ = run("train", "--resume", "--out", trained, "--set", "epochs=2")
     assert code == 0

@@ -100,7 +100,7 @@ def test_temperature_is_annealed_by_the_epoch(make, loop):
     for _ in range(3):
         seen.append(loop.temperature)
         loop.run(EPOCH)
-    assert seen == [2.0 * 0.95 ** (first + epoch) for epoch in range(3)]
+    assert seen == [max(0.5, 2.0 * 0.95 ** (first + epoch)) for epoch in range(3)]
 
 
 def test_discriminator_is_trained_every_nth_batch(make, lines):
@@ -231,12 +231,12 @@ def test_a_batch_of_tokens_that_do_not_exist_is_skipped_whole(make, lines, corru
     assert loop.skipped_batches() == {"discriminator": [3], "generator": [4]}
 
 
-def test_characters_that_do_not_exist_are_skipped_too(loop, lines):
-    before = loop.describe()["skipped_updates"]
+def test_characters_that_do_not_exist_are_skipped_too(make, lines):
+    loop = make()
     where = tf.constant(lines.scene[:16])
     loop.train_generator_adversarial(tf.constant(lines.tokens[:16]), tf.fill([16], 99), where, temperature=1.0)
     loop.train_generator_adversarial(tf.constant(lines.tokens[:16]), where * 0, where - 9, temperature=1.0)
-    assert loop.describe()["skipped_updates"] == {**before, "generator": before["generator"] + 2}
+    assert loop.describe()["skipped_updates"] == {"generator": 2, "discriminator": 0}
 
 
 @pytest.mark.slow

@@ -218,9 +218,33 @@ def test_the_gates_answer_is_the_exit_code(bench, tmp_path, arguments, code, lin
 def test_without_a_record_a_gate_has_one_exit_code(given, status, code):
     from bench.cli import session  # not sooner: pytest is to rewrite it where it is a plugin
 
-    ended = types.SimpleNamespace(config=runs.config(**given), exitstatus=status)
+    config, lines = runs.config(**given), []
+    ended = types.SimpleNamespace(config=config, exitstatus=status)
     session.pytest_sessionfinish(ended, status)
+    session.pytest_terminal_summary(types.SimpleNamespace(write_line=lines.append), config)
     assert ended.exitstatus == code
+    assert lines == ["gate: invalid: there is no record to judge"] * (code != status)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_processes_are_begun_before_tensorflow_and_waited_for_before_anything_is_timed(monkeypatch, wanted):
+    from bench.cli import session
+    from bench.experiments.run import measurement
+
+    order = []
+    config = runs.config(preset="tiny")
+    config.stash[session._BEFORE_TESTS] = 1.0
+    config.stash[session._OUTLOOK] = types.SimpleNamespace(expects=lambda *stages: wanted)
+    genuine = measurement.Measurement
+    monkeypatch.setattr(measurement, "Measurement", lambda settings: order.append("loaded") or genuine(settings))
+
+    def processes():
+        order.append("begun")
+        return types.SimpleNamespace(wait_until_ready=lambda: order.append("ready"))
+
+    made = session.begin(config, processes)
+    assert order == (["begun", "loaded", "ready"] if wanted else ["loaded"])
+    assert 1.0 < made.pace.start <= made.stages.seconds["start"]
 
 
 @pytest.mark.parametrize("has_measured", [False, True])

@@ -435,6 +435,13 @@ def test_it_is_ready_when_all_is_imported(desk):
             server.wait_until_ready()
 
 
+def test_nobody_waits_for_its_imports_who_leaves(desk):
+    (desk / "endless.py").write_text(f"{HANG}\n")
+    with ForkServer(["endless"], variables(desk)) as server:
+        pass
+    assert server._process.returncode == -signal.SIGKILL
+
+
 def test_modules_that_cannot_be_imported_are_named(desk, capfd):
     with (
         ForkServer(["preloaded", "no_such_module"], variables(desk)) as server,

@@ -446,6 +446,33 @@ def test_weights_of_other_types(dtype, fault):
         assert bad or found.worst > 1e28
 
 
+@pytest.mark.slow
+def test_variables_of_keras_and_of_its_optimizer_are_named_by_their_path():
+    class Deep:
+        def __init__(self):
+            layers = [keras.layers.Dense(2, name="trunk"), keras.layers.Dense(1, name="head")]
+            self.model = keras.Sequential([keras.Input((2,)), *layers], name="net")
+            self.model.compile("adam", "mse", jit_compile=False)
+            self.losses = []
+
+        def run(self, batches):
+            for _ in range(batches):
+                self.losses.append(self.model.train_on_batch(np.ones((2, 2)), np.ones((2, 1))))
+
+        def history(self):
+            return {"loss": self.losses}
+
+        @property
+        def variables(self):
+            return [*self.model.trainable_variables, *self.model.optimizer.variables]
+
+    found = watch(Deep, "nan,target=net/head,batch=2", batches=4)
+    assert found.struck == (2,)
+    assert list(found.steps) == ["0:net/trunk/kernel", "1:net/trunk/bias", "2:net/head/kernel", "3:net/head/bias"]
+    assert np.isnan(found.steps["2:net/head/kernel"][2])
+    assert np.isfinite(found.steps["0:net/trunk/kernel"][2])
+
+
 def test_variables_of_keras_are_named_by_their_path():
     class Deep:
         def __init__(self):
