@@ -98,6 +98,11 @@ def start_tensorflow() -> None:
     device.start_tensorflow()
 
 
+def collect_once_on_leaving() -> None:
+    """Has Python leave without searching TensorFlow's objects again and again."""
+    device.collect_once_on_leaving()
+
+
 def default_preset() -> str:
     """The size of the work for the machine."""
     return device.default_preset()

@@ -32,7 +32,7 @@ def start_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules:
         return
-    atexit.register(_collect_once)
+    collect_once_on_leaving()
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -54,10 +54,13 @@ def start_tensorflow() -> None:
                 sys.stderr.write(aside.read().decode(errors="replace"))
 
 
-def _collect_once() -> None:
-    """On leaving, Python looks for garbage again and again among all that TensorFlow has made, which takes seconds."""
-    gc.collect()  # for files that someone has left open
-    gc.freeze()
+def collect_once_on_leaving() -> None:
+    """Has Python look for garbage once when it leaves, for files that were left open.
+
+    It would do so again and again, which takes seconds among all that TensorFlow has made.
+    """
+    atexit.register(gc.freeze)
+    atexit.register(gc.collect)  # what is registered last comes first
 
 
 def device_name() -> str:

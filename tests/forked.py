@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import programs
+
 from bench.jobs.forkserver import ForkServer
 
 ROOT = Path(__file__).parents[1]
@@ -44,11 +46,11 @@ runpy.run_path(os.path.join(folder, arguments[0]), run_name="__main__")
 class Python:
     """Runs programs; ends them, and what they have started, when it is left.
 
-    Its processes have this one's variables without those of pytest, whose plugins would take them for their own.
+    Its processes have this one's variables without those of pytest.
     """
 
     def __init__(self):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        kept = programs.alone()
         path = os.pathsep.join(filter(None, [str(ROOT / "tests"), str(ROOT), kept.get("PYTHONPATH")]))
         self._server = ForkServer(PRELOADED, {**kept, "PYTHONPATH": path})
 

@@ -6,7 +6,6 @@ It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest -
 from __future__ import annotations
 
 import functools
-import gc
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from rich.console import Console
 
+from bench import builtin
 from bench.cli import options
 from bench.cli.outlook import Outlook, age, stage_of
 from bench.cli.progress import Forecast, ProgressDisplay
@@ -193,6 +193,7 @@ def begin(config: pytest.Config, processes: Callable[[], Processes]) -> Measurem
         processes: begins them.
     """
     before, began = config.stash[_BEFORE_TESTS], time.monotonic()
+    builtin.collect_once_on_leaving()
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
     gpu.share()
     # They import TensorFlow while it is imported here: that takes one core each.
@@ -279,15 +280,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line("gate: invalid: there is no record to judge")
         return
     _write(terminalreporter, closing.show)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leaves soon: Python would look for garbage again and again among all that TensorFlow has made, for seconds."""
-    if _MEASUREMENT in config.stash:
-        del config.stash[_MEASUREMENT]
-        gc.collect()  # once, for files that loops have left open
-        gc.freeze()
 
 
 def _write(reporter: pytest.TerminalReporter, show: Show) -> None:

@@ -1,3 +1,5 @@
+import atexit
+import gc
 import os
 import subprocess
 import sys
@@ -63,12 +65,15 @@ def noisy(fresh, monkeypatch, tmp_path):
     return put
 
 
-def test_notes_of_the_start_are_set_aside(noisy, capfd):
+def test_notes_of_the_start_are_set_aside(noisy, monkeypatch, capfd):
+    leaving = []
+    monkeypatch.setattr(atexit, "register", leaving.append)
     noisy("pass")
     device.start_tensorflow()
     os.write(2, b"what comes later is not\n")
     assert capfd.readouterr().err == "what comes later is not\n"
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+    assert leaving == [gc.freeze, gc.collect]
 
 
 def test_notes_of_a_start_that_fails_are_shown(noisy, capfd):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import programs
 import pytest
 from convergences import LOOPS, convergence_record, course
 from ladders import ladder_record
@@ -138,11 +139,9 @@ def test_help_teaches(run):
 
 def test_as_a_module_that_reads_records_without_tensorflow(tmp_path):
     path = record(arms={"after": arm("c:d")}, after=0.09).write(tmp_path)
-    command = [sys.executable, "-X", "importtime", "-m", "bench", "gate", path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done, imported = programs.imports_of("-m", "bench", "gate", path)
     assert done.returncode == 1
     assert done.stdout.startswith("failed: ")
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "bench.records.gate" in imported
     assert "tensorflow" not in imported
 

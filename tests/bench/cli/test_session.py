@@ -1,13 +1,12 @@
+import atexit
 import functools
 import gc
 import itertools
 import json
-import os
-import subprocess
-import sys
 import types
 from pathlib import Path
 
+import programs
 import pytest
 import runs
 
@@ -235,7 +234,8 @@ def test_processes_are_begun_before_tensorflow_and_waited_for_before_anything_is
     config = runs.config(preset="tiny")
     config.stash[session._BEFORE_TESTS] = 1.0
     config.stash[session._OUTLOOK] = types.SimpleNamespace(expects=lambda *stages: wanted)
-    genuine = measurement.Measurement
+    genuine, leaving = measurement.Measurement, []
+    monkeypatch.setattr(atexit, "register", leaving.append)
     monkeypatch.setattr(measurement, "Measurement", lambda settings: order.append("loaded") or genuine(settings))
 
     def processes():
@@ -245,20 +245,7 @@ def test_processes_are_begun_before_tensorflow_and_waited_for_before_anything_is
     made = session.begin(config, processes)
     assert order == (["begun", "loaded", "ready"] if wanted else ["loaded"])
     assert 1.0 < made.pace.start <= made.stages.seconds["start"]
-
-
-@pytest.mark.parametrize("has_measured", [False, True])
-def test_a_run_leaves_without_looking_for_garbage(has_measured):
-    from bench.cli import session
-
-    config = runs.config()
-    if has_measured:
-        config.stash[session._MEASUREMENT] = None
-    try:
-        session.pytest_unconfigure(config)
-        assert bool(gc.get_freeze_count()) == has_measured
-    finally:
-        gc.unfreeze()
+    assert leaving == [gc.freeze, gc.collect]
 
 
 @pytest.mark.slow
@@ -352,12 +339,10 @@ def test_interrupted_from_the_keyboard(python, tmp_path):
 
 
 def test_help_does_not_wait_for_tensorflow():
-    command = [sys.executable, "-X", "importtime", *BENCH, "--help"]
-    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # no xdist's worker
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True)
+    done, imported = programs.imports_of(*BENCH, "--help")
+    assert done.returncode == 0, done.stderr
     assert "--before=BEFORE" in done.stdout
     assert "module:factory of the loop before (default: baseline:make_loop)" in " ".join(done.stdout.split())
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "bench.experiments.registry" in imported
     assert "tensorflow" not in imported
 
