@@ -41,6 +41,28 @@ def test_weights_come_from_the_seed(tiny):
     assert make(tiny, 1)(tokens) != make(tiny, 2)(tokens)
 
 
+def test_is_the_network_of_the_paper_to_the_last_bit(tiny):
+    """Kim (2014), equations 2 and 3: the rectifier at each place, and then the largest."""
+    network = make(tiny)
+    for convolution in network.convolutions:  # so that some filters find nothing anywhere
+        convolution.bias.assign(np.linspace(-0.1, 0.01, convolution.filters))
+    tokens = tf.random.stateless_uniform([7, tiny.sequence_length], [0, 1], 0, 50, tf.int32)
+
+    def literally(tokens):
+        embedded = network.embedding(tokens)
+        features = [tf.reduce_max(tf.nn.relu(each(embedded)), axis=1) for each in network.convolutions]
+        assert 0 < np.mean(np.concatenate(features) == 0) < 1
+        return network.output_layer(tf.concat(features, axis=-1))[:, 0]
+
+    found = []
+    for judge in (network, literally):
+        with tf.GradientTape() as tape:
+            probabilities = judge(tokens)
+        gradients = tape.gradient(probabilities, network.trainable_variables)
+        found.append([np.asarray(tf.convert_to_tensor(each)).tobytes() for each in (probabilities, *gradients)])
+    assert found[0] == found[1]
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("script") / "s.csv"
