@@ -72,7 +72,7 @@ def load(config: Config, script: str | Path | None = None) -> Dataset:
     Raises:
         InputError: a script that cannot be used, or one too small for a single batch.
     """
-    data = _synthetic(config) if script is None else from_script(config, script)
+    data = _synthetic(_as_drawn(config)) if script is None else from_script(config, script)
     if data.batches_per_epoch(config.batch_size) == 0:
         source = "lines" if script is None else f"script {script}: speeches"
         raise InputError(f"{source}={len(data.tokens)} must be at least batch_size={config.batch_size}")
@@ -100,9 +100,28 @@ def _split(whole: Dataset, config: Config) -> Dataset:
     return dataclasses.replace(whole.only(~out), held_out=whole.only(out))
 
 
+DRAWN_FROM = (
+    "sequence_length",
+    "vocabulary_size",
+    "embedding_size",
+    "hidden_size",
+    "lines",
+    "characters",
+    "scenes",
+    "held_out",
+    "seed",
+)
+"""Fields of a config that make a difference to the oracle's lines."""
+
+
+def _as_drawn(config: Config) -> Config:
+    """The config of all loops that train on the same lines of the oracle; (1,) fits into lines of any length."""
+    return Config(**{name: getattr(config, name) for name in DRAWN_FROM}, filter_widths=(1,))
+
+
 @functools.lru_cache(maxsize=4)
 def _synthetic(config: Config) -> Dataset:
-    """Lines of the oracle; kept, because both loops ask for the same ones."""
+    """Lines of the oracle; kept, because all loops of a comparison ask for the same ones."""
     from seqgan.oracle import Oracle  # here, so that reading a script needs no TensorFlow
 
     oracle = Oracle(config, config.seed)

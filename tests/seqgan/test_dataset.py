@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from seqgan import dataset
 from seqgan.errors import InputError
+from seqgan.oracle import Oracle
 from seqgan.vocabulary import Sizes, Vocabulary
 
 
@@ -45,6 +46,25 @@ def test_order_depends_on_seed_and_epoch(lines):
 def test_synthetic_lines(tiny, lines):
     assert lines.tokens.shape == (tiny.lines, tiny.sequence_length)
     assert lines.sizes == Sizes(tiny.vocabulary_size, tiny.characters, tiny.scenes, ends=False)
+
+
+def test_loops_that_differ_in_how_they_train_have_the_same_lines_in_memory(tiny, lines):
+    other = dataclasses.replace(tiny, clip_norm=1e9, keep_lines=True, sampler="inverse_cdf", batch_size=8)
+    assert dataset.load(other) is dataset.load(tiny)
+    assert dataset.load(dataclasses.replace(tiny, seed=tiny.seed + 1)) is not dataset.load(tiny)
+
+
+def test_lines_are_drawn_from_no_other_field_of_the_config(tiny):
+    looked_at = set()
+
+    class Watched:
+        def __getattr__(self, name):
+            looked_at.add(name)
+            return getattr(tiny, name)
+
+    Oracle(Watched(), tiny.seed).lines(4)
+    assert looked_at <= {*dataset.DRAWN_FROM}
+    assert {*dataset.DRAWN_FROM} == looked_at | {"lines", "held_out", "seed"}
 
 
 def test_script(tiny, script):
