@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Mapping
@@ -98,9 +99,9 @@ def start_tensorflow() -> None:
     device.start_tensorflow()
 
 
-def collect_once_on_leaving() -> None:
-    """Has Python leave without searching TensorFlow's objects again and again."""
-    device.collect_once_on_leaving()
+def importing_tensorflow() -> contextlib.AbstractContextManager[None]:
+    """Has Python not search for garbage among what TensorFlow makes when it is imported in here."""
+    return device.importing_tensorflow()
 
 
 def default_preset() -> str:

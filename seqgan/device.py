@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import hashlib
 import importlib.metadata
@@ -12,6 +13,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import cpuinfo
@@ -32,9 +34,14 @@ def start_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules:
         return
-    collect_once_on_leaving()
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return
+    with importing_tensorflow():
+        if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+            import tensorflow  # noqa: F401
+        else:
+            _import_quietly()
+
+
+def _import_quietly() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -54,13 +61,22 @@ def start_tensorflow() -> None:
                 sys.stderr.write(aside.read().decode(errors="replace"))
 
 
-def collect_once_on_leaving() -> None:
-    """Has Python look for garbage once when it leaves, for files that were left open.
+@contextlib.contextmanager
+def importing_tensorflow() -> Iterator[None]:
+    """Has Python not search the half a million objects that are made in here for garbage, of which there is none.
 
-    It would do so again and again, which takes seconds among all that TensorFlow has made.
+    Meanwhile it would do so a hundred times, which is a quarter of the import; and again and again when it leaves,
+    where once is enough, for files that were left open.
     """
     atexit.register(gc.freeze)
     atexit.register(gc.collect)  # what is registered last comes first
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def device_name() -> str:

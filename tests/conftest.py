@@ -1,6 +1,5 @@
 """Fixtures for all tests: everything at the preset `tiny`."""
 
-import atexit
 import gc
 import os
 import signal
@@ -16,8 +15,21 @@ from seqgan.config import Config
 
 # What a shell starts in the background ignores Ctrl-C, and so does all that it starts; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# On leaving, Python would look for garbage among all that TensorFlow has made, which takes seconds.
-atexit.register(gc.freeze)
+# The million objects that TensorFlow and the tests are made of are no garbage: Python is not to search them.
+gc.disable()
+
+
+def pytest_collection_finish():
+    """From here on there may be garbage, among what is made from here on."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure():
+    """Looks once for what tests have left open; pytest would search the graphs of all tests five times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -193,12 +193,12 @@ def begin(config: pytest.Config, processes: Callable[[], Processes]) -> Measurem
         processes: begins them.
     """
     before, began = config.stash[_BEFORE_TESTS], time.monotonic()
-    builtin.collect_once_on_leaving()
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
     gpu.share()
     # They import TensorFlow while it is imported here: that takes one core each.
     others = processes() if config.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION) else None
-    from bench.experiments.run.measurement import Measurement
+    with builtin.importing_tensorflow():
+        from bench.experiments.run.measurement import Measurement
 
     made = config.stash[_MEASUREMENT] = Measurement(options.settings(config))
     made.pace.start = before + time.monotonic() - began

@@ -68,8 +68,9 @@ def noisy(fresh, monkeypatch, tmp_path):
 def test_notes_of_the_start_are_set_aside(noisy, monkeypatch, capfd):
     leaving = []
     monkeypatch.setattr(atexit, "register", leaving.append)
-    noisy("pass")
+    noisy("import gc; assert not gc.isenabled()")
     device.start_tensorflow()
+    assert gc.isenabled()
     os.write(2, b"what comes later is not\n")
     assert capfd.readouterr().err == "what comes later is not\n"
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
@@ -80,7 +81,18 @@ def test_notes_of_a_start_that_fails_are_shown(noisy, capfd):
     noisy("raise ImportError('no such library')")
     with pytest.raises(ImportError, match="no such library"):
         device.start_tensorflow()
+    assert gc.isenabled()
     assert capfd.readouterr().err == "a note of the import\na note of the devices\n"
+
+
+def test_who_looks_for_no_garbage_is_not_made_to(noisy):
+    noisy("pass")
+    gc.disable()
+    try:
+        device.start_tensorflow()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_notes_that_someone_asked_for_are_shown(noisy, monkeypatch, capfd):

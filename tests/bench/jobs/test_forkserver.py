@@ -424,6 +424,13 @@ def test_nothing_outlives_a_killed_server_and_nobody_waits_for_it(desk, tmp_path
     assert open_files() == before
 
 
+def test_garbage_is_looked_for_in_processes_and_not_among_what_they_share(desk):
+    (desk / "careful.py").write_text("import gc\nassert not gc.isenabled()\n")
+    with ForkServer(["careful"], variables(desk)) as server:
+        code = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 1000)"
+        assert ended(server, "-c", code) == (0, "True True\n")
+
+
 def test_it_is_ready_when_all_is_imported(desk):
     (desk / "late.py").write_text("import pathlib\npathlib.Path(__file__).with_name('imported').touch()\n")
     with ForkServer(["preloaded", "late"], variables(desk)) as server:
