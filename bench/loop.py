@@ -172,6 +172,32 @@ def variable_name(variable: Any) -> str:
     return str(getattr(variable, "path", None) or variable.name)
 
 
+class VariableReader:
+    """Copies what variables hold, all of them in one call: one by one that takes longer than a small batch."""
+
+    def __init__(self) -> None:
+        self._variables: list[Any] = []
+        self._read: Callable[[], list[Any]] = list
+
+    def __call__(self, variables: Sequence[Any]) -> list[np.ndarray]:
+        """The value of each, in their order; a graph is traced when they are not those of the last call."""
+        if [*map(id, variables)] != [*map(id, self._variables)]:
+            import tensorflow as tf  # not before a loop is there, whose factory may have to set it up
+
+            read = self._variables = [*variables]
+            self._read = tf.function(lambda: [tf.convert_to_tensor(each) for each in read], autograph=False)
+        return [np.array(value.numpy()) for value in self._read()]
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    """The Euclidean distance of two values of a variable; NaN or infinite where they are.
+
+    Not `np.linalg.norm`: its BLAS keeps threads spinning for the next call, on the cores that the loop needs.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sqrt(np.sum(np.square(one.astype(float) - other.astype(float)))))
+
+
 def describe(loop: TrainingLoop) -> dict[str, Any]:
     """What the loop says of itself, if it says anything, as plain values; what is not plain as its text."""
     say = getattr(loop, "describe", None)

@@ -7,9 +7,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from bench.loop import LoopSpec, TrainingLoop, build, describe, error_line, evaluate, history, load, variable_name
+from bench.loop import (
+    LoopSpec,
+    TrainingLoop,
+    VariableReader,
+    build,
+    describe,
+    distance,
+    error_line,
+    evaluate,
+    history,
+    load,
+    variable_name,
+)
 from bench.loop import out_of_memory as is_out_of_memory
 
 SPEC = LoopSpec("tiny")
@@ -269,3 +283,29 @@ def test_the_contract_does_not_start_tensorflow():
 )
 def test_what_has_no_memory_left(error, expected):
     assert is_out_of_memory(error) == expected
+
+
+def test_variables_are_read_as_they_are_now_and_copied():
+    plain, of_keras = tf.Variable([1.0, 2.0]), keras.Variable([[3]], dtype="int64")
+    read = VariableReader()
+    first = read([plain, of_keras])
+    plain.assign([5.0, 6.0])
+    second = read([plain, of_keras])
+    assert [value.tolist() for value in first] == [[1.0, 2.0], [[3]]]
+    assert [value.tolist() for value in second] == [[5.0, 6.0], [[3]]]
+    second[0][:] = 0.0
+    assert plain.numpy().tolist() == [5.0, 6.0]
+    assert [value.tolist() for value in read([of_keras])] == [[[3]]]
+    assert [value.tolist() for value in read([of_keras, tf.Variable(True)])] == [[[3]], True]
+
+
+@given(st.lists(st.tuples(*[st.floats(-(2.0**100), 2.0**100, width=32)] * 2), max_size=9))
+def test_a_distance_is_euclidean(pairs):
+    one, other = np.array(pairs, np.float32).reshape(-1, 2).T
+    assert distance(one, other) == pytest.approx(np.linalg.norm(one.astype(float) - other.astype(float)), rel=1e-12)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(np.inf, np.inf), (np.nan, np.nan)])
+def test_a_distance_to_what_is_not_finite_is_not(value, expected):
+    np.testing.assert_equal(distance(np.array([value]), np.array([1.0])), expected)
+    assert distance(np.array([3, 4]), np.array([0, 0])) == 5.0

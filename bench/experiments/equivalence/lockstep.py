@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.experiments.equivalence.record import Lockstep
-from bench.loop import TrainingLoop, history, lines, variable_name
+from bench.loop import TrainingLoop, VariableReader, distance, history, lines, variable_name
 
 SCALE = 1e-2
 """Added to the size of a metric by which a difference is divided: a loss near zero is the logarithm of a probability
@@ -34,15 +34,17 @@ def lockstep(first: TrainingLoop, second: TrainingLoop, stretches: Sequence[int]
     pairs = _paired(first, second)
     if pairs is None:
         return None
-    updates = []
+    own, others = zip(*pairs, strict=True)
+    own_values, others_values = VariableReader(), VariableReader()
+    updates, before = [], own_values(own)
     for length in stretches:
-        before = [_value(own) for own, _ in pairs]
-        for value, (_, others) in zip(before, pairs, strict=True):
-            others.assign(value)
+        for value, variable in zip(before, others, strict=True):
+            variable.assign(value)
         first.run(length)
         second.run(length)
-        moved = zip(before, pairs, strict=True)
-        updates.append(max(_apart(start, _value(own), _value(others)) for start, (own, others) in moved))
+        after = own_values(own)
+        updates.append(max(map(_apart, before, after, others_values(others))))
+        before = after
     starts = np.cumsum([0, *stretches[:-1]])
     metrics, other = _metrics_apart(first, second, sum(stretches)), _other_lines(first, second, sum(stretches))
     return Lockstep(
@@ -57,8 +59,11 @@ def lockstep(first: TrainingLoop, second: TrainingLoop, stretches: Sequence[int]
 def unequal(first: TrainingLoop, second: TrainingLoop) -> list[str]:
     """Names of the first loop's variables that the second one has with another value."""
     pairs = _paired(first, second) or []
+    values = zip(*(VariableReader()(each) for each in zip(*pairs, strict=True)), strict=True)
     return [
-        variable_name(own) for own, other in pairs if not np.array_equal(_value(own), _value(other), equal_nan=True)
+        variable_name(variable)
+        for (variable, _), (one, other) in zip(pairs, values, strict=True)
+        if not np.array_equal(one, other, equal_nan=True)
     ]
 
 
@@ -80,16 +85,12 @@ def _paired(first: TrainingLoop, second: TrainingLoop) -> list[tuple[Any, Any]] 
     return found if fits else None
 
 
-def _value(variable: Any) -> np.ndarray:
-    return np.array(variable.numpy())
-
-
 def _apart(before: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
     """How far two updates of a variable differ, as a share of the first, by their Euclidean norms; never NaN."""
     if np.array_equal(one, other, equal_nan=True):
         return 0.0
-    size = np.linalg.norm((one - before).astype(float))
-    apart = float(np.linalg.norm((other - one).astype(float)) / size) if size else np.inf
+    size = distance(one, before)
+    apart = distance(other, one) / size if size else np.inf
     return apart if np.isfinite(apart) else np.inf
 
 

@@ -123,6 +123,11 @@ class Fault:
         return ",".join(parts)
 
     @property
+    def way(self) -> tuple[str, str, str]:
+        """Where it gets in, and what it hits there; the rest is how, and when."""
+        return self.place, self.target, self.extent
+
+    @property
     def end(self) -> int:
         """The first batch after it."""
         return self.batch + self.batches

@@ -75,14 +75,12 @@ class SurvivalPlan(Frozen):
 
     def clean(self, loop: str, seed: int) -> SurvivalTrial:
         """The run that those of a loop from a seed are compared with: as long as the longest of them can be."""
-        faults = [Fault.parse(text) for text in self.loops[loop].faults]
-        longest = PATIENCE + max(map(horizon, faults), default=1)
-        ready = next((str(fault) for fault in faults if fault.place == GRADIENTS), None)
-        return self._trial(loop, seed, ready=ready, batches=longest)
+        longest = PATIENCE + max(map(horizon, self._faults(loop)), default=1)
+        return self._trial(loop, seed, ready=self._ready(loop), batches=longest)
 
     def faulty(self, loop: str, seed: int, fault: str) -> SurvivalTrial:
         """A run with a fault."""
-        return self._trial(loop, seed, fault=fault, batches=horizon(Fault.parse(fault)))
+        return self._trial(loop, seed, fault=fault, ready=self._ready(loop), batches=horizon(Fault.parse(fault)))
 
     def undisturbed(self, loop: str, seed: int) -> SurvivalTrial:
         """A long run without one."""
@@ -100,17 +98,24 @@ class SurvivalPlan(Frozen):
     def trials(self) -> list[SurvivalTrial]:
         """All of them, so ordered that each seed is complete before the next one.
 
-        Those whose graphs the run without a fault has, too, come last: by then, its programs are in the cache.
+        The runs without a fault come first: when those with one begin, the programs that all have are in the cache.
         """
         found = []
         for seed in self.seeds:
-            for name, loop in self.loops.items():
-                if seed not in self.seeds_of(name):
-                    continue
-                clean, faulty = self.clean(name, seed), [self.faulty(name, seed, fault) for fault in loop.faults]
-                found += [clean, *sorted(faulty, key=clean.has_graphs_of)]
+            loops = {name: loop for name, loop in self.loops.items() if seed in self.seeds_of(name)}
+            found += [self.clean(name, seed) for name in loops]
+            for name, loop in loops.items():
+                found += [self.faulty(name, seed, fault) for fault in loop.faults]
                 found += [self.undisturbed(name, seed)] if self.epochs and name in ARMS else []
         return found
+
+    def _faults(self, loop: str) -> list[Fault]:
+        return [Fault.parse(text) for text in self.loops[loop].faults]
+
+    def _ready(self, loop: str) -> tuple[str, ...]:
+        """A fault for each way in which those of a loop get into gradients: what a graph must be traced with."""
+        ways = dict.fromkeys(fault.way for fault in self._faults(loop) if fault.place == GRADIENTS)
+        return tuple(str(Fault("nan", place=place, target=target, extent=extent)) for place, target, extent in ways)
 
     def _trial(self, loop: str, seed: int, **what: Any) -> SurvivalTrial:
         of = self.loops[loop]

@@ -60,21 +60,14 @@ class SurvivalTrial(LoopTrial[Observation]):
     finding: ClassVar = Observation
 
     fault: str | None = None  # as Fault.parse takes it; None: a run without one, to compare with
-    # Of a run without a fault: one that is made ready and never happens, so that the graphs are those of runs with it.
-    ready: str | None = None
+    # Faults for which graphs are made ready, and of which at most `fault` happens: so all runs have the same graphs.
+    ready: tuple[str, ...] = ()
     batches: Annotated[int, Field(gt=0)] | None = None  # to train; None: `epochs`
     epochs: Annotated[int, Field(gt=0)] | None = None  # to train, of as many batches as the loop says
 
     @property
     def title(self) -> str:
         return f"{super().title}, {self.fault or 'no fault'}"
-
-    def has_graphs_of(self, other: SurvivalTrial) -> bool:
-        """Whether this run without a fault is made ready for one in the same place as another's."""
-        if self.ready is None or other.fault is None:
-            return False
-        ours, theirs = Fault.parse(self.ready), Fault.parse(other.fault)
-        return (ours.place, ours.target, ours.extent) == (theirs.place, theirs.target, theirs.extent)
 
     @classmethod
     def environment(cls, folder: Path) -> dict[str, str]:

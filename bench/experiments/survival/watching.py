@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -13,13 +13,26 @@ from bench.errors import UsageError
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.injection import Injection, injection
 from bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, error_line, history, load, variable_name
+from bench.loop import (
+    LoopFactory,
+    LoopSpec,
+    TrainingLoop,
+    VariableReader,
+    build,
+    describe,
+    distance,
+    error_line,
+    history,
+    load,
+    variable_name,
+)
 
 
 def watch_trial(trial: SurvivalTrial) -> Observation:
     """Does the work of a trial."""
     factory = load(trial.factory)
-    fault, ready = (None if text is None else Fault.parse(text) for text in (trial.fault, trial.ready))
+    fault = None if trial.fault is None else Fault.parse(trial.fault)
+    ready = [Fault.parse(text) for text in trial.ready]
     return observe(trial.factory, factory, trial.spec, fault, trial.batches, trial.epochs, ready)
 
 
@@ -30,7 +43,7 @@ def observe(
     fault: Fault | None,
     batches: int | None = None,
     epochs: int | None = None,
-    ready: Fault | None = None,
+    ready: Iterable[Fault] = (),
 ) -> Observation:
     """Trains a fresh loop batch by batch, and looks at all its variables after each.
 
@@ -41,16 +54,22 @@ def observe(
         fault: what goes wrong meanwhile, if anything does.
         batches: to train; a fault of a single batch that waits for its network adds to them.
         epochs: to train instead, of as many batches as the loop says of itself; it is looked at after each epoch.
-        ready: without a fault, one that could happen and does not.
+        ready: faults that could happen; those do not that get in otherwise than `fault`.
 
     Raises:
         UsageError: the factory failed, what it made keeps to no contract, or the fault's place is not to be found.
     """
-    placed = fault or ready
-    with contextlib.nullcontext() if placed is None else injection(placed) as way:
+    # In the order of `ready`, whichever of them happens: so the graphs are the same to the last name.
+    placed = [fault if fault and fault.way == each.way else each for each in ready]
+    if fault and fault not in placed:
+        placed.append(fault)
+    with contextlib.ExitStack() as entered:
+        ways = {each: entered.enter_context(injection(each)) for each in placed}
         loop = build(name, factory, spec)
-        if way is not None:
-            way.attach(loop)
+        for each in ways.values():
+            each.attach(loop)
+        # Without a fault one is asked that never happens: TensorFlow numbers its graphs by all that came before.
+        way = ways[fault] if fault else next(iter(ways.values()), None)
         if batches is None:
             length = describe(loop).get("batches_per_epoch")
             if not isinstance(length, int) or length < 1 or epochs is None:
@@ -66,6 +85,7 @@ class _Watch:
         self, loop: TrainingLoop, fault: Fault | None, way: Injection | None, seed: int, stride: int = 1
     ) -> None:
         self._loop, self._fault, self._way, self._seed, self._stride = loop, fault, way, seed, stride
+        self._values_of = VariableReader()
         self._names: dict[tuple[str, int], str] = {}  # each with a number, that makes it one variable's alone
         self._weights: dict[str, None] = {}  # in the order in which they were first seen
         self._finite: dict[str, bool] = {}  # whether a variable was so when it was first seen: not every one has to be
@@ -192,12 +212,12 @@ class _Watch:
         """Copies of all variables that hold numbers; an optimizer may make its own in the first batch."""
         found: dict[str, np.ndarray] = {}
         namesakes: collections.Counter[str] = collections.Counter()
-        for variable in self._loop.variables:
+        variables = [*self._loop.variables]
+        for variable, value in zip(variables, self._values_of(variables), strict=True):
             called = variable_name(variable)
             namesakes[called] += 1
             # Not its place in the list, which is another when new ones come before it.
             name = self._names.setdefault((called, namesakes[called]), f"{len(self._names)}:{called}")
-            value = np.array(variable.numpy())
             if value.dtype.kind not in "OSU":
                 found[name] = value
                 self._finite.setdefault(name, _is_finite(value))
@@ -233,8 +253,7 @@ def _is_finite(values: np.ndarray) -> bool:
 
 
 def _distance(before: np.ndarray, after: np.ndarray) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = float(np.linalg.norm((after.astype(float) - before.astype(float)).reshape(-1)))
+    found = distance(before, after)
     return found if math.isfinite(found) else math.nan
 
 

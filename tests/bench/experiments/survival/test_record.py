@@ -53,10 +53,10 @@ def test_each_seed_is_complete_before_the_next_one():
         for seed in (3, 5)
         for loop, fault, epochs in (
             ("before", None, None),
+            ("after", None, None),
             ("before", "nan", None),
             ("before", LATE, None),
             ("before", None, 2),
-            ("after", None, None),
             ("after", "nan", None),
             ("after", None, 2),
         )
@@ -71,16 +71,23 @@ def test_without_epochs_there_is_no_long_run():
 def test_a_trial_is_of_its_loop():
     clean = make().clean("after", 5)
     fields = {"loop": "after", "factory": "toys:guarded", "preset": "tiny", "seed": 5, "options": {"size": 3}}
-    assert clean == SurvivalTrial(**fields, batches=clean.batches, ready="nan")
+    assert clean == SurvivalTrial(**fields, batches=clean.batches, ready=("nan",))
 
 
-def test_programs_are_compiled_before_the_runs_that_have_them_too():
-    faults = ("nan,target=a", "inf,target=b", "scale=10,target=a")
-    plan = make(loops={"a": AttackedLoop(factory="a:b", faults=faults)}, seeds=(3,))
-    assert [trial.fault for trial in plan.trials()] == [None, "inf,target=b", "nan,target=a", "scale=10,target=a"]
-    in_weights = AttackedLoop(factory="a:b", faults=("nan,in=weights", "inf"))
-    assert make(loops={"a": in_weights}).clean("a", 3).ready == "inf"
-    assert make(loops={"a": in_weights.model_copy(update={"faults": ()})}).clean("a", 3).ready is None
+@pytest.mark.parametrize(
+    ("faults", "ready"),
+    [
+        ((), ()),
+        (("nan,in=weights", "inf"), ("nan",)),
+        (
+            ("inf,target=a,batch=4", "scale=10,target=a", "nan,target=a,extent=element", "nan,target=b"),
+            ("nan,target=a", "nan,target=a,extent=element", "nan,target=b"),
+        ),
+    ],
+)
+def test_all_runs_of_a_loop_have_the_same_graphs(faults, ready):
+    plan = make(loops={"a": AttackedLoop(factory="a:b", faults=faults)})
+    assert {trial.ready for trial in plan.trials()} == {ready}
 
 
 def test_a_clean_run_is_as_long_as_the_longest_with_a_fault_can_be():

@@ -44,8 +44,17 @@ def test_a_clean_run_is_seen_as_it_is():
 
 
 @pytest.mark.parametrize("make", [toys.Quadratic, slow(toys.Tapeless)])
-def test_a_fault_that_is_ready_and_does_not_happen_changes_nothing(make):
-    assert watch(make, ready=Fault("nan", batch=4)) == watch(make)
+@pytest.mark.parametrize("fault", [None, "scale=2,batch=4,in=weights"])
+def test_a_fault_that_is_ready_and_does_not_happen_changes_nothing(make, fault):
+    assert watch(make, fault, ready=[Fault("nan", batch=4)]) == watch(make, fault)
+
+
+@pytest.mark.parametrize(
+    "ready", [["nan,target=weight", "inf,target=other"], ["inf,target=other", "nan,target=weight"]]
+)
+def test_of_those_that_are_ready_the_fault_happens_that_was_asked_for(ready):
+    fault = "scale=10,target=weight,batch=4"
+    assert watch(toys.Quadratic, fault, ready=map(Fault.parse, ready)) == watch(toys.Quadratic, fault)
 
 
 @pytest.mark.parametrize("kind", ["nan", slow("inf")])
