@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.experiments.run.measurement import Measurement
 
 
-_CLOSING = 4.0
+_CLOSING = 2.0
 """Seconds on the machine in README."""
 
 

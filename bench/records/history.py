@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import ruptures
 
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.record import Record
@@ -108,6 +107,8 @@ def change_points(values: Sequence[float]) -> list[int]:
     # Median absolute difference over the square root of 2, scaled to a normal's standard deviation.
     noise = max(float(np.median(np.abs(np.diff(logs)))) / 0.954, 1e-3)
     penalty = _PENALTY * noise**2 * np.log(len(logs))
+    import ruptures  # here, for SciPy's signal processing comes with it, and every run imports this module
+
     ends: list[int] = ruptures.Pelt(model="l2", min_size=2, jump=1).fit(logs).predict(pen=penalty)
     return ends[:-1]  # the last is the end of the series
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from bench.loop import TrainingLoop
 from bench.timing import clock
@@ -22,6 +22,7 @@ class Interleaver:
     Args:
         loops: by name.
         batches: of a block.
+        warm: names of those that have trained before; the others train a block first, outside of any round.
         failed: is told of a loop that raises while it trains, which takes no further part; the round is none. None: the
             error goes to whoever asked for the round.
 
@@ -36,6 +37,7 @@ class Interleaver:
         self,
         loops: Mapping[str, TrainingLoop],
         batches: int,
+        warm: Container[str] = (),
         failed: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.rounds: list[Round] = []
@@ -44,7 +46,8 @@ class Interleaver:
         self.trained = dict.fromkeys(loops, 0)
         self._failed = failed
         for name in loops:  # the warm-up: whatever a loop does only once should be done before the first round
-            self._try(name)
+            if name not in warm:
+                self._try(name)
         self._orders = balanced_orders([*self.loops])
 
     def run(

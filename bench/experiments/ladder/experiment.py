@@ -61,7 +61,7 @@ class Turns:
                 except Exception as error:  # as when the loops that are there already have left too little memory
                     self._stop(name, error)
             progress(name)
-        self.timed = Interleaver(loops, ladder.batches, self._stop)  # warms them up
+        self.timed = Interleaver(loops, ladder.batches, failed=self._stop)  # warms them up
 
     @property
     def turns(self) -> tuple[Turn, ...]:

@@ -85,8 +85,9 @@ class Measurement:
     def timed(self) -> Interleaver:
         """Both loops and the null arm, built, warm and ready to be timed in turns."""
         loops = {name: self._started_loop(name).loop for name in TIMED}
+        counted = [name for name in TIMED if self._started[name].trained >= self.settings.batches]
         with self.stages.of(Stage.ROUNDS):
-            timed = Interleaver(loops, self.settings.batches)  # warms them up
+            timed = Interleaver(loops, self.settings.batches, warm=counted)
             for arm in ARMS:
                 witness = self._started[arm].witness
                 least = work.touch_seconds(loops[arm], witness.weights)

@@ -64,13 +64,16 @@ class StageClock:
         self._since = now
 
 
-_START = 6.0
 _FIRST_BATCH = {ARMS[0]: 1.8, ARMS[1]: 5.7}
 _BATCH = {ARMS[0]: 0.051, ARMS[1]: 0.017}
-_TRIAL = 6.0
-"""Seconds of the built-in loops at preset paper on two cores of the machine in README: until TensorFlow is imported,
-from the factory to the end of the first batch, a batch; and, at preset tiny, a run with a fault. Only how they compare
-counts: as soon as one is known on this machine, the others are expected to differ by the same factor."""
+_START = 3.6
+_PROCESS = 1.6
+_TRIAL = 3.2
+"""Seconds of the built-in loops at preset paper on two cores of the machine in README: from the factory to the end of
+the first batch, and a batch. Of what an AMD EPYC 7003 takes, which is 2.5 times as slow in those, until TensorFlow is
+imported; from the begin of a process to the factory, with the drawing of the lines; and, at preset tiny, for a run with
+a fault beside another one. Only how they compare counts: as soon as one is known on this machine, the others are
+expected to differ by the same factor."""
 
 _LOOKED_AT = 1.3
 """A batch between copies of all variables to the host, as a multiple of one that is left alone."""
@@ -119,7 +122,7 @@ class Pace:
 
     def watching(self, seconds: float, arm: str) -> float:
         """Seconds for a process in which a loop is built, warmed up and watched for so long."""
-        return self.building(arm) + _WARMING + seconds
+        return self.scaled(_PROCESS) + self.building(arm) + _WARMING + seconds
 
     def _factor(self) -> float:
         """How this machine compares with that of the constants: the mean of what is known, the loops first."""

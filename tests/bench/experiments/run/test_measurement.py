@@ -34,8 +34,8 @@ def test_gathers_everything_into_a_record(tmp_path, run):
     before, after = record.arms["before"], record.arms["after"]
     assert (before.factory, after.factory) == ("toys:reading", "toys:guarded")
     assert len(record.rounds) == 4
-    # The first batch, those that were counted, those that warm up, and the rounds.
-    assert len(before.history["loss"]) == len(after.history["loss"]) == 1 + 10 + 3 + 4 * 3
+    # The first batch, those that were counted, which warm up as well, and the rounds.
+    assert len(before.history["loss"]) == len(after.history["loss"]) == 1 + 10 + 4 * 3
     assert before.host_syncs.reads_per_batch == 1.1
     assert after.host_syncs.reads_per_batch == 0.1
     assert (before.survivals[0].outcome, after.survivals[0].outcome) == ("poisoned weights", "skipped")

@@ -50,7 +50,7 @@ def test_what_the_machine_has_shown_is_expected_again():
 
 
 @pytest.mark.parametrize(
-    "shown", [{"start": 12.0}, {"first_batch": {"before": 3.6}}, {"start": 99.0, "batch": {"after": 0.034}}]
+    "shown", [{"start": 7.2}, {"first_batch": {"before": 3.6}}, {"start": 99.0, "batch": {"after": 0.034}}]
 )
 def test_a_machine_that_takes_twice_as_long_for_one_thing_does_so_for_all(shown):
     usual, slow = Pace(), Pace(**shown)
