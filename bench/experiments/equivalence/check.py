@@ -22,7 +22,7 @@ from bench.settings import Settings
 from bench.timing import work
 
 _BLOCK = 10
-"""Batches between two looks at what the loops have drawn by themselves."""
+"""Batches, at most, between two looks at what the loops have drawn by themselves."""
 
 
 def equivalence(
@@ -30,7 +30,7 @@ def equivalence(
 ) -> Equivalence:
     """Trains two fresh loops, by themselves and then, if a bit differs, batch by batch from the same state.
 
-    By themselves they are trained no further than the block in which they first draw another token.
+    By themselves they are trained little further than to the first token that they draw differently.
 
     Args:
         before: built with `options`.
@@ -68,7 +68,7 @@ def _train_until_a_flip(before: TrainingLoop, after: TrainingLoop, batches: int)
     """Trains both by themselves; no further than a draw that differs, after which they have nothing in common."""
     done = 0
     while done < batches and _first_flip(before, after) is None:
-        block = min(_BLOCK, batches - done)
+        block = min(max(1, done), _BLOCK, batches - done)  # ever more, for most flips come within a few
         for loop in (before, after):
             loop.run(block)
         done += block

@@ -113,3 +113,33 @@ def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch):
     ignored = {"created"}
     assert again.model_dump_json(exclude=ignored) == record.model_dump_json(exclude=ignored)
     assert {path: path.read_bytes() for path in (tmp_path / "trials").glob("*.json")} == there
+
+
+COMPILED = """
+import tensorflow as tf
+import toys
+
+
+def make(spec):
+    loop = toys.Quadratic(spec.seed)
+    loop.step = tf.function(loop._step, jit_compile=True)
+    return loop
+"""
+
+
+@pytest.mark.slow
+def test_what_xla_compiles_is_the_same_in_all_runs_of_a_loop_and_is_compiled_once(tmp_path, monkeypatch):
+    (tmp_path / "compiled.py").write_text(COMPILED)
+    monkeypatch.syspath_prepend(tmp_path)
+    faults = ("nan,target=weight", "scale=10,target=weight,batches=3", "inf,target=other", "nan,extent=element")
+    plan = SurvivalPlan(
+        loops={"before": AttackedLoop(factory="compiled:make", faults=faults)}, preset="tiny", seeds=(1, 2)
+    )
+    record = survive(plan, tmp_path, 2)
+    assert {each.fault: each.outcome for each in record.survivals["before"]} == {
+        "nan,target=weight": "poisoned weights",
+        "scale=10,target=weight,batches=3": "survived",
+        "inf,target=other": "not tested",
+        "nan,extent=element": "poisoned weights",
+    }
+    assert len([*(tmp_path / "trials" / "xla").glob("*.pb")]) == 1
