@@ -59,11 +59,8 @@ def lockstep(first: TrainingLoop, second: TrainingLoop, stretches: Sequence[int]
 def unequal(first: TrainingLoop, second: TrainingLoop) -> list[str]:
     """Names of the first loop's variables that the second one has with another value."""
     pairs = _paired(first, second) or []
-    values = zip(*(VariableReader()(each) for each in zip(*pairs, strict=True)), strict=True)
     return [
-        variable_name(variable)
-        for (variable, _), (one, other) in zip(pairs, values, strict=True)
-        if not np.array_equal(one, other, equal_nan=True)
+        variable_name(own) for own, other in pairs if not np.array_equal(own.numpy(), other.numpy(), equal_nan=True)
     ]
 
 

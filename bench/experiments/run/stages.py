@@ -12,7 +12,7 @@ from bench.settings import ARMS, arm_of
 
 TOTAL = 170.0
 """Seconds that a run with default options is to take: the rounds have what the other stages leave of it. It is promised
-in 180 on two cores; a machine's pace moves by some 5% within a run."""
+in 180 on two cores; what is forecast can be too short, and the machine can slow down meanwhile."""
 
 LEAST_ROUNDS, MOST_ROUNDS = 30.0, 120.0
 """Bounds of the rounds' share, in seconds: fewer hardly make an interval, and more hardly narrow it."""
@@ -71,10 +71,10 @@ _START = 3.6
 _PROCESS = 1.6
 _TRIAL = 3.2
 """Seconds of the built-in loops at preset paper on two cores of the machine in README: from the factory to the end of
-the first batch, and a batch. Of what an AMD EPYC 7003 takes, which is 2.5 times as slow in those, until TensorFlow is
-imported; from the begin of a process to the factory, with the drawing of the lines; and, at preset tiny, for a run with
-a fault beside another one. Only how they compare counts: as soon as one is known on this machine, the others are
-expected to differ by the same factor."""
+the first batch, and a batch. The others were measured on an AMD EPYC 7003, which is 2.5 times as slow in those, and
+divided by that: until TensorFlow is imported; from the begin of a process to the factory, with the drawing of the
+lines; and, at preset tiny, a run with a fault beside another one. Only how they compare counts: as soon as one is known
+on this machine, the others are expected to differ by the same factor."""
 
 _LOOKED_AT = 1.3
 """A batch between copies of all variables to the host, as a multiple of one that is left alone."""
