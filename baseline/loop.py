@@ -41,7 +41,9 @@ class BaselineLoop:
         self.generate_fake_samples = tf.function(self._generate_fake_samples)
         self.train_discriminator_adversarial = tf.function(self._train_discriminator)
         self.train_generator_adversarial = tf.function(self._train_generator)
-        self._rollouts = rollout.Rollouts(self.networks, self._sampler, config, compiled=False)
+        self._rollouts = rollout.Rollouts(
+            self.networks.generator, self.networks.discriminator, self._sampler, config, compiled=False
+        )
         self.rollout_rewards = tf.function(self._rollout_rewards)
         self._lines: list[np.ndarray] = []
 

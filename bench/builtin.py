@@ -69,6 +69,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "resident data": {"feed": _DEFAULTS.feed},
     "sampler": {"sampler": "inverse_cdf"},
     "sampled pass": {"policy_gradient": "sampled_pass"},
+    "one product": {"convolutions": _DEFAULTS.convolutions},
     "XLA": {"jit_compile": _DEFAULTS.jit_compile},
 }
 """The changes from the loop before to the loop after, in the order in which one would make them."""
@@ -153,6 +154,7 @@ def _without() -> dict[str, Any]:
         "feed": "pipeline",
         "sampler": "categorical",
         "policy_gradient": "second_pass",
+        "convolutions": "separate",
         "jit_compile": False,
     }
 

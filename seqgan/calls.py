@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from seqgan import device
 from seqgan.feeds import Feed
 
 HISTORY_KEYS = ("g_loss", "d_loss", "d_accuracy", "g_reward")
@@ -63,30 +65,37 @@ class OneCall:
 class Window:
     """Many batches are one graph call.
 
-    XLA compiles the batch and not the window: inside a loop of XLA's on a CPU, the batch would run on a single
-    thread.
+    On a CPU, XLA compiles the window as a whole: to begin a program costs as much there as a third of a small batch. On
+    a GPU it compiles the batch, and TensorFlow's executor goes from one to the next: a loop of XLA's whose number of
+    turns is an argument reads its condition back from the device at each turn.
     """
 
     def __init__(self, train_batch: TrainBatch, feed: Feed, window: int, compiled: bool) -> None:
         self.most = window
-        self._train_batch = tf.function(train_batch, jit_compile=compiled, autograph=False)
+        self._whole = compiled and not device.on_gpu()
+        graph = functools.partial(tf.function, autograph=False)
+        self._train_batch = train_batch if self._whole else graph(train_batch, jit_compile=compiled)
         self._feed = feed
-        scalars = [tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)]
-        signature = [feed.spec, *scalars]
-        self._train = tf.function(self._train_batches, input_signature=signature, autograph=False)
+        signature = [feed.spec, *(tf.TensorSpec([], dtype) for dtype in (tf.int32, tf.float32, tf.int32))]
+        self._train = graph(self._train_batches, input_signature=signature, jit_compile=self._whole)
 
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
         """See `Calls`."""
-        return self._train(stretch, temperature, first)
+        count = len(tf.nest.flatten(stretch)[0])
+        missing = self.most - count
+        if not (self._whole and missing):
+            return self._train(stretch, count, temperature, first)
+        # Zeros behind the batches, which nobody trains on: XLA compiles a program for each size of its input.
+        stretch = tf.nest.map_structure(lambda v: tf.pad(v, [[0, missing], *[[0, 0]] * (len(v.shape) - 1)]), stretch)
+        return self._train(stretch, count, temperature, first)[:count]
 
-    def _train_batches(self, stretch: Any, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-        count = tf.shape(tf.nest.flatten(stretch)[0])[0]
-
+    def _train_batches(self, stretch: Any, count: tf.Tensor, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
         def body(index: tf.Tensor, rows: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             row = self._train_batch(*self._feed.batch(stretch, index), temperature, first + index)
             return index + 1, rows.write(index, row)
 
-        start = (tf.constant(0), tf.TensorArray(tf.float32, size=count))
+        size = self.most if self._whole else count  # XLA must know it
+        start = (tf.constant(0), tf.TensorArray(tf.float32, size=size))
         _, rows = tf.while_loop(lambda index, rows: index < count, body, start)
         return rows.stack()
 

@@ -19,6 +19,7 @@ METRICS = ("each_call", "deferred")
 FEEDS = ("pipeline", "resident")
 CALLS = ("three", "one", "window")
 POLICY_GRADIENTS = ("second_pass", "sampled_pass")
+CONVOLUTIONS = ("separate", "one_product")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Config:
     calls: str = "window"  # one of CALLS: three graph calls a batch, one a batch, or one for `window` batches
     window: int = 25  # most batches in one graph call
     policy_gradient: str | None = None  # one of POLICY_GRADIENTS; None is the sampled pass wherever there can be one
-    jit_compile: bool = True  # compile a batch with XLA, as one where it is one graph call
+    convolutions: str = "one_product"  # one of CONVOLUTIONS: the discriminator's, each for itself or all as one product
+    jit_compile: bool = True  # compile by XLA: a window as one on a CPU, else each batch, or each of its three parts
 
     # What is measured of a generator, and where adversarial training begins; the same on both loops.
     evaluation_temperature: float = 1.0  # of the lines that are rated: what the generator has learned, undistorted
@@ -157,6 +159,7 @@ _CHOICES = {
     "feed": FEEDS,
     "calls": CALLS,
     "policy_gradient": POLICY_GRADIENTS,
+    "convolutions": CONVOLUTIONS,
 }
 _BY_DEFAULT_NONE = ("sampler", "policy_gradient")
 # Shorter lines than this leave the text CNN nothing to convolve over.

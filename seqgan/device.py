@@ -91,9 +91,7 @@ def device_name() -> str:
 
 def default_preset() -> str:
     """`script` where TensorFlow sees a GPU, `paper` where not."""
-    import tensorflow as tf
-
-    return "script" if tf.config.list_physical_devices("GPU") else "paper"
+    return "script" if on_gpu() else "paper"
 
 
 class CompileCacheError(Exception):
@@ -165,7 +163,7 @@ class CompileCache:
         """Where a run's compiled programs came from, given what `close` gave; None if there is nothing to say."""
         if added:
             return f"programs compiled, and kept for the next run in {self.folder}: {added}"
-        return f"compiled programs came from {self.folder}" if self._sound and not _on_gpu() else None
+        return f"compiled programs came from {self.folder}" if self._sound and not on_gpu() else None
 
 
 def default_cache_parent() -> Path:
@@ -202,7 +200,8 @@ def _check_writable(folder: Path) -> None:
         raise CompileCacheError(f"{folder}: less than {_ROOM >> 20} MiB are free")
 
 
-def _on_gpu() -> bool:
+def on_gpu() -> bool:
+    """Whether TensorFlow sees a GPU, which is then what its graphs run on."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -18,9 +17,6 @@ START = 0  # fed before the first token; as in the SeqGAN paper, no id of its ow
 
 State = tuple[tf.Tensor, tf.Tensor]
 """Hidden and cell state of the LSTM, [B, H] float32 each."""
-
-Choose = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tuple[tf.Tensor, ...]]]
-"""(time scalar, hidden [B, H]) -> the next token [B] int32, and what to keep of this moment, [B, ...] float32 each."""
 
 
 class Generator(keras.Model):
@@ -125,44 +121,20 @@ class Generator(keras.Model):
         """
         first = tf.cast(draw, tf.int32) * self.length
 
-        def choose(time: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
-            return sampler(self.logits(hidden) / temperature, draw_seed(seed, first + time)), ()
-
-        return self.unfold(choose, character, scene)[0]
-
-    def unfold(
-        self, choose: Choose, character: tf.Tensor, scene: tf.Tensor, kept: Sequence[Sequence[int]] = ()
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
-        """Lines written token by token, in the graph.
-
-        Args:
-            choose: says what comes next.
-            character: [B] int32.
-            scene: [B] int32.
-            kept: the shape without B of each thing that `choose` keeps.
-
-        Returns:
-            tokens [B, T] int32, after END only PAD where lines end; and what was kept, [T, B, ...] float32 each.
-        """
         batch = character.shape[0]
         condition = self.condition(character, scene)
 
         def body(
-            time: tf.Tensor, token: tf.Tensor, alive: tf.Tensor, state: State, columns: list[tf.TensorArray]
+            time: tf.Tensor, token: tf.Tensor, alive: tf.Tensor, state: State, drawn: tf.TensorArray
         ) -> tuple[Any, ...]:
             hidden, state = self.advance(token, condition, state)
-            token, moment = choose(time, hidden)
+            token = sampler(self.logits(hidden) / temperature, draw_seed(seed, first + time))
             if self.sizes.ends:
                 token = tf.where(alive, token, PAD)
                 alive = alive & (token != END)
-            written = [column.write(time, now) for column, now in zip(columns, (token, *moment), strict=True)]
-            return time + 1, token, alive, state, written
+            return time + 1, token, alive, state, drawn.write(time, token)
 
-        columns = [tf.TensorArray(tf.int32, size=self.length, element_shape=[batch])]
-        columns += [tf.TensorArray(tf.float32, size=self.length, element_shape=[batch, *shape]) for shape in kept]
-        start = (0, tf.fill([batch], START), tf.fill([batch], True), self.initial_state(batch), columns)
-        # What is kept may be differentiated, and XLA compiles the gradient of a loop whose most turns are known.
-        turns = self.length if kept else None
-        *_, columns = tf.while_loop(lambda time, *_: time < self.length, body, start, maximum_iterations=turns)
-        lines, *rest = (column.stack() for column in columns)
-        return tf.transpose(lines), tuple(rest)
+        drawn = tf.TensorArray(tf.int32, size=self.length, element_shape=[batch])
+        start = (0, tf.fill([batch], START), tf.fill([batch], True), self.initial_state(batch), drawn)
+        *_, drawn = tf.while_loop(lambda time, *_: time < self.length, body, start)
+        return tf.transpose(drawn.stack())

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import calls, feeds, guard, policy, protection, rollout, sampler, steps
+from seqgan import calls, discriminator, feeds, guard, policy, protection, rollout, sampler, steps
 from seqgan.calls import HISTORY_KEYS, last_row
 from seqgan.config import Config
 from seqgan.dataset import Dataset
@@ -49,6 +49,7 @@ class OptimizedLoop:
         # An input of the graphs and no constant in them, so that they are the same for every seed.
         self._seed = tf.constant(config.seed & 0x7FFFFFFF)
         self._sampler = sampler.BY_NAME[config.sampler or "inverse_cdf"]
+        self._judge = discriminator.BY_NAME[config.convolutions](self.networks.discriminator)
         protect = protection.BY_NAME[config.protection]
         self._g_update = protect(self.networks.g_optimizer, config)
         self._d_update = protect(self.networks.d_optimizer, config)
@@ -62,7 +63,7 @@ class OptimizedLoop:
         self.generate_fake_samples = graph(self._generate_fake_samples)
         self.train_discriminator_adversarial = graph(self._train_discriminator)
         self.train_generator_adversarial = graph(self._train_generator)
-        self._rollouts = rollout.Rollouts(self.networks, self._sampler, config, compiled)
+        self._rollouts = rollout.Rollouts(self.networks.generator, self._judge, self._sampler, config, compiled)
         self.rollout_rewards = tf.function(self._rollout_rewards, autograph=False)
         self._policy = self._choose_policy()
         # With rollouts, only the parts of a batch: the rollouts are the most of it, and need all threads of a CPU.
@@ -178,7 +179,10 @@ class OptimizedLoop:
 
     def _choose_policy(self) -> policy.Policy:
         if self.config.keeps_sampled_pass:
-            return policy.SampledPass(self.networks, self._sampler, self._seed, self._g_update)
+            batch = self.config.batch_size if self.config.jit_compile else None
+            return policy.SampledPass(
+                self.networks.generator, self._judge, self._sampler, self._seed, self._g_update, batch
+            )
         return policy.SecondPass(self, rollouts=self.config.rollouts > 0)
 
     # What follows is traced into graphs.
@@ -229,7 +233,7 @@ class OptimizedLoop:
         real, real_exist = steps.existing(real_sequences, self._data.sizes.vocabulary)
         fake, fake_exist = steps.existing(fake_sequences, self._data.sizes.vocabulary)
         apply = functools.partial(self._d_update.apply, allowed=real_exist & fake_exist)
-        return steps.discriminator_step(self.networks.discriminator, apply, real, fake)
+        return steps.discriminator_step(self._judge, apply, real, fake)
 
     def _train_generator(
         self,
@@ -250,7 +254,7 @@ class OptimizedLoop:
         scene, scenes_exist = steps.existing(scene_cond, sizes.scenes)
         return steps.policy_gradient_step(
             self.networks.generator,
-            self.networks.discriminator,
+            self._judge,
             functools.partial(self._g_update.apply, allowed=tokens_exist & characters_exist & scenes_exist),
             tokens,
             character,

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from seqgan import steps
+from seqgan import sampled_pass, steps
+from seqgan.discriminator import Judge
 from seqgan.generator import Generator
-from seqgan.networks import Networks
 from seqgan.protection import Update
-from seqgan.sampler import Sampler, draw_seed, relative_weights
+from seqgan.sampler import Sampler
 
 Metrics = tuple[tf.Tensor, tf.Tensor]
 """Loss and mean reward of a line, before the update."""
@@ -78,33 +78,47 @@ class SecondPass:
 class SampledPass:
     """Learning from the very pass in which the lines were drawn, without reading them a second time.
 
-    While a line is drawn, the generator computes all that its policy gradient needs: the hidden states, and every
-    token's probability. Both are kept. The gradient of the output layer is then two matrix products over what was
-    kept, and the recurrent part is differentiated through the loop over time.
-
     Args:
-        networks: both are needed.
+        generator: draws and learns.
+        judge: gives the rewards.
         sampler: draws tokens.
         seed: of the run, scalar int32.
         update: of the generator's weights.
+        batch: lines that are drawn at a time, if XLA compiles this; else None. Their weights then have a buffer that
+            lives as long as this does. A new one for each batch would be given back to the system in between, at preset
+            `paper` 6250 pages on a CPU, and be taken and filled with zeros again, which takes a fifth of the batch.
     """
 
-    def __init__(self, networks: Networks, sampler: Sampler, seed: tf.Tensor, update: Update) -> None:
-        self._generator = networks.generator
-        self._discriminator = networks.discriminator
+    def __init__(
+        self,
+        generator: Generator,
+        judge: Judge,
+        sampler: Sampler,
+        seed: tf.Tensor,
+        update: Update,
+        batch: int | None = None,
+    ) -> None:
+        self._generator = generator
+        self._judge = judge
         self._sampler = sampler
         self._seed = seed
         self._update = update
+        shape = [generator.length, batch or 0, generator.sizes.vocabulary]
+        self._buffer = tf.Variable(tf.zeros(shape), trainable=False, name="token_weights") if batch else None
 
-    def draw(self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor) -> SampledLines:
+    def draw(
+        self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
+    ) -> sampled_pass.Drawn:
         """See `Policy`."""
         sizes = self._generator.sizes
         who, where = steps.existing(character, sizes.characters)[0], steps.existing(scene, sizes.scenes)[0]
-        return sample_on_tape(self._generator, self._sampler, who, where, temperature, self._seed, draw)
+        return sampled_pass.draw(
+            self._generator, self._sampler, who, where, temperature, self._seed, draw, self._buffer
+        )
 
     def learn(
         self,
-        lines: SampledLines,
+        lines: sampled_pass.Drawn,
         character: tf.Tensor,
         scene: tf.Tensor,
         temperature: tf.Tensor,
@@ -115,110 +129,7 @@ class SampledPass:
         sizes = self._generator.sizes
         exist = steps.existing(character, sizes.characters)[1] & steps.existing(scene, sizes.scenes)[1]
         apply = functools.partial(self._update.apply, allowed=exist)
-        rewards = self._discriminator(lines.tokens)[:, None]
-        return steps.reinforce(self._generator, apply, lines.tape, lines.nll, lines.tokens, rewards)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SampledLines:
-    """Lines whose -log p can be differentiated.
-
-    Attributes:
-        tokens: [B, T] int32.
-        nll: [B, T] float32, -log p of each token under the policy that it was drawn from.
-        tape: has recorded how `nll` comes from the generator's weights.
-    """
-
-    tokens: tf.Tensor
-    nll: tf.Tensor
-    tape: tf.GradientTape
-
-
-def sample_on_tape(
-    generator: Generator,
-    sampler: Sampler,
-    character: tf.Tensor,
-    scene: tf.Tensor,
-    temperature: tf.Tensor,
-    seed: int | tf.Tensor,
-    draw: tf.Tensor,
-) -> SampledLines:
-    """The lines of `Generator.sample`, which takes the same arguments, with the way back to the weights on a tape."""
-    first = tf.cast(draw, tf.int32) * generator.length
-    layer, vocabulary = generator.output_layer, generator.sizes.vocabulary
-
-    def choose(time: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
-        # Through the logits no gradient goes back from here: `_nll` has its own, for all moments at once.
-        logits = generator.logits(tf.stop_gradient(hidden)) / temperature
-        token = sampler(logits, draw_seed(seed, first + time))
-        above = tf.reduce_max(logits, axis=-1) - tf.gather(logits, token, batch_dims=1)
-        return token, (hidden, tf.stop_gradient(relative_weights(logits)), tf.stop_gradient(above))
-
-    with tf.GradientTape() as tape:
-        shapes: list[list[int]] = [[generator.cell.units], [vocabulary], []]
-        tokens, (hidden, weights, above) = generator.unfold(choose, character, scene, shapes)
-        by_time = tf.transpose(tokens)  # [T, B], as what was kept
-        drawn = _Drawn(
-            tokens=tf.reshape(by_time, [-1]),
-            weights=tf.reshape(tf.stop_gradient(weights), [-1, vocabulary]),
-            above=tf.reshape(tf.stop_gradient(above), [-1]),
-            temperature=temperature,
-        )
-        nll = _nll(tf.reshape(hidden, [-1, generator.cell.units]), layer.kernel, layer.bias, drawn)
-        nll = tf.transpose(tf.reshape(nll, tf.shape(by_time)))
-    return SampledLines(tokens, nll, tape)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Drawn:
-    """What is known of each token that was drawn; N is T x B.
-
-    Attributes:
-        tokens: [N] int32.
-        weights: [N, V] float32, exp(logit - largest logit) of every token there might have been.
-        above: [N] float32, by how much the largest logit lies above that of the token.
-        temperature: scalar float32, by which the logits were divided.
-    """
-
-    tokens: tf.Tensor
-    weights: tf.Tensor
-    above: tf.Tensor
-    temperature: tf.Tensor
-
-
-def _nll(hidden: tf.Tensor, kernel: Any, bias: Any, drawn: _Drawn) -> tf.Tensor:
-    """-log p [N] of what was drawn from softmax((hidden @ kernel + bias) / temperature).
-
-    It has the gradient of the usual cross entropy, p - onehot, without ever holding it: with c the gradient of each
-    -log p, s the sum of the weights and e the weights, hidden gets c/s (e Wᵀ) - c W[token], and the layer gets
-    (c/s [h, 1])ᵀ e less c [h, 1] added up by token. So the large array e is read by two matrix products, and no
-    other of its size is written.
-
-    Args:
-        hidden: [N, H] float32.
-        kernel: W, [H, V].
-        bias: [V].
-        drawn: constants.
-    """
-    size = hidden.shape[-1]
-    count, vocabulary = drawn.weights.shape
-
-    @tf.custom_gradient
-    def nll(hidden: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        del bias  # in the weights
-        # One product for e Wᵀ and for s.
-        mixed = tf.matmul(drawn.weights, tf.concat([kernel, tf.ones([1, vocabulary])], axis=0), transpose_b=True)
-        total = mixed[:, size]
-
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            each = (upstream / drawn.temperature)[:, None]
-            share = each / total[:, None]
-            to_hidden = share * mixed[:, :size] - each * tf.gather(tf.transpose(kernel), drawn.tokens)
-            extended = tf.concat([hidden, tf.ones([count, 1])], axis=1)
-            chosen = tf.math.unsorted_segment_sum(each * extended, drawn.tokens, vocabulary)
-            to_layer = tf.matmul(share * extended, drawn.weights, transpose_a=True) - tf.transpose(chosen)
-            return to_hidden, to_layer[:size], to_layer[size]
-
-        return tf.math.log(total) + drawn.above, gradient
-
-    return nll(hidden, tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias))
+        rewards = self._judge(lines.tokens)[:, None]
+        with tf.GradientTape() as tape:
+            nll = sampled_pass.nll(self._generator, lines)
+        return steps.reinforce(self._generator, apply, tape, nll, lines.tokens, rewards)

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from seqgan import device
 from seqgan.config import Config
-from seqgan.generator import START
-from seqgan.networks import Networks
+from seqgan.discriminator import Judge
+from seqgan.generator import START, Generator
 from seqgan.sampler import Sampler, draw_seed
 from seqgan.tracing import as_written
 from seqgan.vocabulary import END, PAD
@@ -48,20 +49,23 @@ class Rollouts:
     """The rewards of a loop with `config.rollouts` completions of each prefix.
 
     Args:
-        networks: the generator completes, the discriminator judges.
+        generator: completes the lines.
+        discriminator: judges them.
         sampler: draws tokens.
         config: says how many.
         compiled: whether XLA compiles what completes a part of the rows.
     """
 
-    def __init__(self, networks: Networks, sampler: Sampler, config: Config, compiled: bool) -> None:
-        self._generator = networks.generator
-        self._discriminator = networks.discriminator
+    def __init__(
+        self, generator: Generator, discriminator: Judge, sampler: Sampler, config: Config, compiled: bool
+    ) -> None:
+        self._generator = generator
+        self._discriminator = discriminator
         self._sampler = sampler
         self._count = config.rollouts
         self._length = config.sequence_length
         self._pairs = config.sequence_length // 2  # of prefixes of p and of T - p tokens
-        self._pair_bytes = 4 * config.batch_size * networks.generator.sizes.vocabulary  # of logits
+        self._pair_bytes = 4 * config.batch_size * generator.sizes.vocabulary  # of logits
         self._judge = tf.function(self._complete_and_judge, jit_compile=compiled, autograph=False)
 
     @as_written
@@ -153,7 +157,7 @@ class Rollouts:
 
 
 def _bytes() -> int:
-    return GPU_BYTES if tf.config.list_physical_devices("GPU") else CPU_BYTES
+    return GPU_BYTES if device.on_gpu() else CPU_BYTES
 
 
 def _divisor(of: int, most: int) -> int:

@@ -54,8 +54,8 @@ def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     weights = relative_weights(logits)  # [B, V]
     batch, size = weights.shape
-    blocks = _blocks(size)
-    upto = tf.cumsum(_block_sums(weights, blocks), axis=-1)  # [B, blocks]
+    upto = _upto_each_block(weights)
+    blocks = upto.shape[-1]
 
     target = uniforms((batch,), seed) * upto[:, -1]
     block = _first_above(upto, target)  # [B]
@@ -69,6 +69,16 @@ def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def relative_weights(logits: tf.Tensor) -> tf.Tensor:
     """exp(logit - largest logit), [B, V]: proportional to the probabilities, and never above 1."""
     return tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
+
+
+def total_weight(weights: tf.Tensor) -> tf.Tensor:
+    """The sum [B] of weights [B, V], added up as `inverse_cdf` does, so that a compiler does it once for both."""
+    return _upto_each_block(weights)[:, -1]
+
+
+def _upto_each_block(weights: tf.Tensor) -> tf.Tensor:
+    """The sum of the weights [B, V] of each block and those before it, [B, blocks]."""
+    return tf.cumsum(_block_sums(weights, _blocks(weights.shape[-1])), axis=-1)
 
 
 def _blocks(size: int) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from seqgan import objectives
+from seqgan.discriminator import Judge
 from seqgan.generator import Generator
-from seqgan.networks import Discriminator
 from seqgan.tracing import as_written
 
 Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
@@ -48,7 +48,7 @@ def mle_step(
 
 @as_written
 def discriminator_step(
-    discriminator: Discriminator, apply: Apply, real: tf.Tensor, fake: tf.Tensor
+    discriminator: Judge, apply: Apply, real: tf.Tensor, fake: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Real against generated lines, [B, T] each; gives loss and accuracy before the update."""
     with tf.GradientTape() as tape:
@@ -61,7 +61,7 @@ def discriminator_step(
 @as_written
 def policy_gradient_step(
     generator: Generator,
-    discriminator: Discriminator,
+    discriminator: Judge,
     apply: Apply,
     sequences: tf.Tensor,
     character: tf.Tensor,

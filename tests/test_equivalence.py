@@ -23,6 +23,7 @@ def same_algorithm(tiny):
         sampler="inverse_cdf",
         keep_lines=True,
         policy_gradient="second_pass",
+        convolutions="separate",
     )
 
 
@@ -66,6 +67,12 @@ def test_the_sampled_pass_is_the_same_up_to_rounding(same_algorithm, lines, chan
     assert found.equal, found.reason
     assert not found.bit_for_bit  # or this test would not show that the tolerance is needed
     assert max(found.lockstep.updates) > 0
+
+
+@pytest.mark.slow
+def test_and_so_are_convolutions_as_one_product(same_algorithm, lines):
+    found = compare(lines, same_algorithm, convolutions="one_product")
+    assert found.equal, found.reason
 
 
 @pytest.mark.slow

@@ -31,7 +31,9 @@ def test_the_plain_step_computes_what_the_folded_one_does(cost, monkeypatch):
     monkeypatch.setattr(sampler, "inverse_cdf", most_likely)
     known = (*(tf.constant(each[:16]) for each in (data.tokens, data.character, data.scene)), tf.constant(0.8))
     plain = cost.PlainRollouts(networks, config)(*known)
-    folded = Rollouts(networks, most_likely, config, compiled=False)(*known, tf.constant(0), tf.constant(0))
+    folded = Rollouts(networks.generator, networks.discriminator, most_likely, config, compiled=False)(
+        *known, tf.constant(0), tf.constant(0)
+    )
     np.testing.assert_allclose(plain, folded, rtol=1e-4)
 
 

@@ -32,6 +32,27 @@ def test_every_batch_is_trained_once_with_its_number(lines, tiny, feed, name, mo
     np.testing.assert_array_equal(found[:, 4], range(8))
 
 
+@pytest.mark.parametrize("feed", ["resident", "pipeline"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_window_that_is_not_full_has_the_rows_of_its_batches(lines, tiny, feed, compiled):
+    feed = feeds.BY_NAME[feed](tiny, lines)
+    train = calls.Window(row, feed, 4, compiled)
+    found = np.concatenate([train(feed.stretch(first, count), 0.5, first) for first, count in ((0, 3), (3, 4), (7, 1))])
+    order = lines.epoch_order(tiny.batch_size, tiny.seed, 0)[:8]
+    np.testing.assert_array_equal(found[:, 0], lines.tokens[order].sum(axis=(1, 2)))
+    np.testing.assert_array_equal(found[:, 4], range(8))
+
+
+def test_one_program_serves_windows_of_any_length(feed, monkeypatch):
+    train = calls.Window(row, feed, 4, compiled=True)
+    sizes = set()
+    run = train._train
+    monkeypatch.setattr(train, "_train", lambda stretch, *rest: sizes.add(np.shape(stretch)) or run(stretch, *rest))
+    for count in (1, 2, 3, 4):
+        train(feed.stretch(0, count), 0.5, 0)
+    assert len(sizes) == 1
+
+
 @pytest.mark.parametrize(("name", "traces"), [("three", 8), ("one", 1), ("window", 1)])
 def test_a_graph_is_traced_once(feed, name, traces):
     seen = []

@@ -60,7 +60,7 @@ def plain(config, made, tokens, choose, count):
 
 
 def folded(config, made, tokens, draw_token, compiled=False):
-    rewards = tf.function(Rollouts(made, draw_token, config, compiled))
+    rewards = tf.function(Rollouts(made.generator, made.discriminator, draw_token, config, compiled))
     return rewards(tokens, WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(0)).numpy()
 
 
@@ -138,7 +138,7 @@ def test_every_draw_of_a_step_has_numbers_of_its_own(make, monkeypatch, budget, 
         return most_likely(logits)
 
     config, made = make(length=6, count=3)  # three pairs of prefixes in each rollout
-    rewards = tf.function(Rollouts(made, spy, config, compiled=False))
+    rewards = tf.function(Rollouts(made.generator, made.discriminator, spy, config, compiled=False))
     for draw in (0, 1):
         rewards(written(config, ends=False), WHO, WHERE, TEMPERATURE, tf.constant(1), tf.constant(draw))
     assert len(set(seeds)) == len(seeds) == 2 * parts * config.sequence_length

@@ -587,7 +587,7 @@ def test_equivalence_says_it_with_its_exit_code(run, agreed, tmp_path, equal, co
 def test_equivalence_writes_only_where_it_is_told_to(run, agreed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = run("equivalence", "--preset", "tiny", "--every-rung")
-    assert (code, len(agreed["candidates"])) == (0, 19)
+    assert (code, len(agreed["candidates"])) == (0, 21)
     assert "written" not in out
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,98 @@
+"""The generator's LSTM with as few operations as its arithmetic needs, and its way back through time.
+
+`Generator.advance` says what the LSTM is; this is the same up to rounding. Two things make it cheaper. What character,
+scene and bias give to the gates is the same at each step of a line, so that it is computed once; and token and hidden
+state enter by one matrix product. On the way back, only what depends on the step after goes step by step: the gates of
+all steps come from one product before, and the gradients of all weights from one after. (TensorFlow's own gradient of a
+loop computes each weight's at every step, and keeps a copy of the weights for each.)
+
+The equations are those of Hochreiter and Schmidhuber, Long short-term memory (1997), with the forget gate of Gers et
+al. (2000), as `keras.layers.LSTMCell` has them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import tensorflow as tf
+
+from seqgan.generator import Generator
+
+
+class Gradients(NamedTuple):
+    """Of a scalar by what it depends on."""
+
+    embedded: tf.Tensor  # [T, B, E]
+    constant: tf.Tensor  # [B, 4H]
+    token_kernel: tf.Tensor  # [E, 4H]
+    recurrent_kernel: tf.Tensor  # [H, 4H]
+
+
+class Recurrence(NamedTuple):
+    """An LSTM for a batch of lines whose speakers and scenes are known."""
+
+    kernel: tf.Tensor  # [E + H, 4H] float32, of a token's embedding and of the hidden state
+    constant: tf.Tensor  # [B, 4H] float32, what the gates get at every step
+
+    @classmethod
+    def of(cls, generator: Generator, condition: tf.Tensor) -> Self:
+        """That of a generator for conditions [B, 2E]."""
+        cell, size = generator.cell, generator.token_embedding.output_dim
+        kernel = tf.convert_to_tensor(cell.kernel)
+        joint = tf.concat([kernel[:size], tf.convert_to_tensor(cell.recurrent_kernel)], axis=0)
+        return cls(joint, tf.matmul(condition, kernel[size:]) + tf.convert_to_tensor(cell.bias))
+
+    def advance(self, embedded: tf.Tensor, hidden: tf.Tensor, carry: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """One step: a token's embedding [B, E] and the state [B, H] each -> hidden state and carry [B, H] after it."""
+        put, keep, new, show = self._gates(tf.concat([embedded, hidden], axis=-1))
+        carry = keep * carry + put * new
+        return show * tf.tanh(carry), carry
+
+    def backward(self, embedded: tf.Tensor, hidden: tf.Tensor, carry: tf.Tensor, upstream: tf.Tensor) -> Gradients:
+        """The way back through all steps of lines that started with a state of zeros.
+
+        Args:
+            embedded: [T, B, E], what each step has read.
+            hidden: [T, B, H], after each step.
+            carry: [T, B, H], likewise.
+            upstream: [T, B, H], the gradient by each `hidden`, less what goes through the steps after it.
+        """
+        length, batch, size = hidden.shape
+        zeros = tf.zeros([batch, size])
+        hidden_before, carry_before = (tf.concat([zeros[None], each[:-1]], axis=0) for each in (hidden, carry))
+        read = tf.concat([embedded, hidden_before], axis=-1)  # [T, B, E + H]
+        put, keep, new, show = self._gates(read)
+        shown = tf.tanh(carry)
+        # How far each gate, before its nonlinearity, moves the carry [T, B, 3H] and the hidden state [T, B, H].
+        moves_carry = [new * put * (1 - put), carry_before * keep * (1 - keep), put * (1 - new * new)]
+        by_carry, by_hidden = tf.concat(moves_carry, axis=-1), shown * show * (1 - show)
+        carry_shows = show * (1 - shown * shown)
+        back = tf.transpose(self.kernel[-size:])  # [4H, H]
+
+        def body(
+            time: tf.Tensor, to_hidden: tf.Tensor, to_carry: tf.Tensor, found: tf.TensorArray
+        ) -> tuple[tf.Tensor, ...]:
+            to_hidden += upstream[time]
+            to_carry += to_hidden * carry_shows[time]
+            to_gates = [tf.tile(to_carry, [1, 3]) * by_carry[time], to_hidden * by_hidden[time]]
+            to_gates = tf.concat(to_gates, axis=-1)
+            return time - 1, tf.matmul(to_gates, back), to_carry * keep[time], found.write(time, to_gates)
+
+        found = tf.TensorArray(tf.float32, size=length, element_shape=[batch, 4 * size])
+        *_, found = tf.while_loop(lambda time, *_: time >= 0, body, (length - 1, zeros, zeros, found))
+        to_gates = found.stack()
+        by_row = tf.reshape(to_gates, [-1, 4 * size])
+        to_kernel = tf.matmul(tf.reshape(read, [-1, read.shape[-1]]), by_row, transpose_a=True)
+        to_embedded = tf.matmul(by_row, self.kernel[:-size], transpose_b=True)
+        return Gradients(
+            embedded=tf.reshape(to_embedded, embedded.shape),
+            constant=tf.reduce_sum(to_gates, axis=0),
+            token_kernel=to_kernel[:-size],
+            recurrent_kernel=to_kernel[-size:],
+        )
+
+    def _gates(self, read: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """What is put into the carry, what is kept of it, what is new and what is shown, [..., B, H] each."""
+        product = tf.matmul(tf.reshape(read, [-1, read.shape[-1]]), self.kernel)
+        put, keep, new, show = tf.split(tf.reshape(product, [*read.shape[:-1], -1]) + self.constant, 4, axis=-1)
+        return tf.sigmoid(put), tf.sigmoid(keep), tf.tanh(new), tf.sigmoid(show)
