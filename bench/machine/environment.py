@@ -9,10 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import cpuinfo
 import psutil
 
-from bench.machine import gpu
+from bench.machine import gpu, processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pytest-benchmark")
 
@@ -22,8 +21,10 @@ def environment() -> dict[str, Any]:
     import tensorflow as tf  # here, so that what only reads records need not wait for it
 
     build = tf.sysconfig.get_build_info()
+    cpu = processor.processor()
     return {
-        "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor()),
+        "cpu": cpu["name"],
+        "processor": cpu,
         "cores": psutil.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
@@ -57,7 +58,8 @@ def state() -> dict[str, Any]:
 
 def machine(recorded: dict[str, Any]) -> str:
     """One line that names the machine and what runs on it, from what `environment` gave."""
-    hardware = f"{recorded['cores']} cores of {recorded['cpu']}"
+    kind = processor.words(recorded.get("processor", {}))  # older records have none
+    hardware = f"{recorded['cores']} cores of {recorded['cpu']}{f' ({kind})' if kind else ''}"
     if recorded["gpus"]:
         hardware = f"{', '.join(recorded['gpus'])} (driver {recorded['gpu_driver']}), {hardware}"
     versions = recorded["versions"]

@@ -13,6 +13,7 @@ from bench.errors import InvalidRecordError
 from bench.experiments.run.figures import Comparison
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid
+from bench.machine import processor
 from bench.settings import ARMS
 from bench.statistics import Interval, unpaired_ratio_interval
 from bench.timing import samples
@@ -36,7 +37,18 @@ WORK = {"preset": "preset", "batches": "batches in a block", "options": "options
 
 def same_machine(one: Record, other: Record) -> bool:
     """Whether both were made on machines that look alike."""
-    return all(one.environment.get(key) == other.environment.get(key) for key in MACHINE)
+    return all(one.environment.get(key) == other.environment.get(key) for key in MACHINE) and cpu(one) == cpu(other)
+
+
+def cpu(record: Record) -> str | None:
+    """What tells the CPU from others of its name, and sets its allocator; None of a record that does not say."""
+    found = record.environment.get("processor")
+    if found is None:
+        return None
+    settings = [f"{name}={value}" for name, value in found["allocator_settings"].items()]
+    return "; ".join(
+        [processor.words(found), f"{found['page_bytes']} bytes a page", found["allocator"] or "", *settings]
+    )
 
 
 def same_conditions(one: Record, other: Record) -> bool:
@@ -52,6 +64,7 @@ def differences(one: Record, other: Record) -> list[str]:
     found = []
     for key, title in MACHINE.items():
         found += _difference(title, one.environment.get(key), other.environment.get(key))
+    found += _difference("kind of CPU", cpu(one), cpu(other))
     here, there = one.environment.get("versions", {}), other.environment.get("versions", {})
     for key, title in SOFTWARE.items():
         found += _difference(title, here.get(key), there.get(key))

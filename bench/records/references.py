@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.run.record import Record
+from bench.records import change
 from bench.records.change import differences, differing_loops
 
 _NAME = "reference-*.json"
@@ -26,7 +27,7 @@ def accept(record: Record, results: Path) -> Path:
 def path(record: Record, results: Path) -> Path:
     """Where the reference of such a record lies in a folder of results."""
     settings, machine = record.settings, [record.environment.get(key) for key in ("gpus", "cpu", "cores")]
-    kind = [settings.before, settings.after, settings.batches, settings.options, machine]
+    kind = [settings.before, settings.after, settings.batches, settings.options, machine, change.cpu(record)]
     digest = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:6]
     return results / machine_name(record) / f"reference-{settings.preset}-{digest}.json"
 

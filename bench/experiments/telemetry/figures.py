@@ -49,6 +49,13 @@ class DeviceFigures:
     nvml_process_peak: float | None  # MiB used by the loop's process
 
 
+class PageFaults(NamedTuple):
+    """What memory costs that a loop gives back to the system and takes again."""
+
+    per_batch: float
+    system_ms: float  # a batch, spent in the kernel by all threads, with these faults and with all else
+
+
 @dataclasses.dataclass(frozen=True)
 class Utilisation:
     """Figures of one loop's telemetry."""
@@ -56,6 +63,7 @@ class Utilisation:
     ms_per_batch: float
     cpus: float  # kept busy on average
     cpu_ms_per_batch: float  # of all threads together
+    page_faults: PageFaults | None  # None in records that do not have them
     peak_resident: float  # MiB
     device: DeviceFigures | None  # None on a CPU
     trace: TracedStretch | None
@@ -70,10 +78,17 @@ class Utilisation:
             ms_per_batch=found.ms_per_batch,
             cpus=found.cpu_seconds / found.seconds,
             cpu_ms_per_batch=1e3 * found.cpu_seconds / found.batches,
+            page_faults=_page_faults(found),
             peak_resident=found.peak_resident_bytes / MIB,
             device=None if found.tf_peak_bytes is None else _device(found, found.tf_peak_bytes),
             trace=telemetry.trace,
         )
+
+
+def _page_faults(found: Stretch) -> PageFaults | None:
+    if found.page_faults is None or found.system_seconds is None:
+        return None
+    return PageFaults(found.page_faults / found.batches, 1e3 * found.system_seconds / found.batches)
 
 
 def _device(found: Stretch, tf_peak_bytes: int) -> DeviceFigures:

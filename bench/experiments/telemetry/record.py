@@ -49,6 +49,8 @@ class Stretch(Frozen):
     batches: Annotated[int, Field(gt=0)]
     seconds: Seconds
     cpu_seconds: NotNegative  # of the process, user and system, all threads, spinning ones among them
+    system_seconds: NotNegative | None = None  # of `cpu_seconds`, in the kernel; None in older records, as the next
+    page_faults: Count | None = None  # of the process, without those that waited for a disk (getrusage: ru_minflt)
     peak_resident_bytes: Count  # of the process, TensorFlow's libraries included
     tf_peak_bytes: Count | None = None  # that TensorFlow's allocator had handed out, of all GPUs; None without one
     used_gpus: tuple[str, ...] = ()  # buses of those that it did so of, as far as CUDA says them

@@ -45,6 +45,12 @@ def _of_process(found: Sequence[Utilisation | None]) -> list[Row]:
             number("CPU time of all threads", "ms a batch"),
         ),
         Row.of(
+            "page faults a batch (system time, ms/batch)", found, lambda of: of.page_faults,
+            lambda faults: f"{faults.per_batch:.3g} ({faults.system_ms:.2f})",
+            number("page faults", "a batch", of=lambda faults: faults.per_batch),
+            number("system time", "ms a batch", of=lambda faults: faults.system_ms),
+        ),
+        Row.of(
             "peak resident memory of the process, MiB", found, lambda of: of.peak_resident, "{:.0f}".format,
             number("peak resident memory", "MiB"),
         ),

@@ -36,6 +36,8 @@ class Trained:
     began: float  # seconds, by time.monotonic
     ended: float
     cpu_seconds: float
+    system_seconds: float
+    page_faults: int
     peak_resident_bytes: int
     tf_peak_bytes: int | None
     used_gpus: tuple[str, ...]
@@ -59,15 +61,18 @@ def blocks_for(loop: TrainingLoop, batches: int, seconds: float) -> int:
 def train(loop: TrainingLoop, batches: int, blocks: int) -> Trained:
     """Trains so many blocks of batches, from an idle device to an idle device."""
     memory.forget_peaks()
-    before = _cpu_seconds()
+    before = resource.getrusage(resource.RUSAGE_SELF)
     began, ended = _run(loop, batches, blocks)
-    after = _cpu_seconds()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    system = after.ru_stime - before.ru_stime
     allocated = memory.allocated("peak")
     return Trained(
         batches=blocks * batches,
         began=began,
         ended=ended,
-        cpu_seconds=after - before,
+        cpu_seconds=after.ru_utime - before.ru_utime + system,
+        system_seconds=system,
+        page_faults=after.ru_minflt - before.ru_minflt,
         peak_resident_bytes=memory.peak_resident(),
         tf_peak_bytes=sum(allocated) if allocated else None,
         used_gpus=_used(allocated),
@@ -89,11 +94,6 @@ def _used(allocated: tuple[int, ...]) -> tuple[str, ...]:
     buses = [gpu.bus(number) for number, nbytes in enumerate(allocated) if nbytes]
     known = tuple(bus for bus in buses if bus is not None)
     return known if len(known) == len(buses) else ()
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def trace(loop: TrainingLoop, batches: int) -> TracedStretch:

@@ -94,6 +94,8 @@ def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool
         batches=trained.batches,
         seconds=trained.ended - trained.began,
         cpu_seconds=trained.cpu_seconds,
+        system_seconds=trained.system_seconds,
+        page_faults=trained.page_faults,
         peak_resident_bytes=trained.peak_resident_bytes,
         tf_peak_bytes=trained.tf_peak_bytes,
         used_gpus=trained.used_gpus,

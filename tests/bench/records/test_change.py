@@ -6,6 +6,21 @@ from bench.records import change
 from bench.records.change import Change
 
 
+def of_kind(**changes):
+    plain = {"family": 25, "model": 1, "vectors": ["avx2"], "virtual": True, "page_bytes": 4096,
+             "allocator": "glibc 2.36", "allocator_settings": {}}  # fmt: skip
+    return record(environment={"processor": {**plain, **changes}})
+
+
+@pytest.mark.parametrize("changes", [{"model": 17}, {"vectors": ["avx2", "avx512f"]},
+                                     {"allocator_settings": {"MALLOC_ARENA_MAX": "1"}}])  # fmt: skip
+def test_a_cpu_of_the_same_name_may_be_another(changes):
+    assert change.same_machine(of_kind(), of_kind())
+    assert not change.same_machine(of_kind(), of_kind(**changes))
+    (difference,) = change.differences(of_kind(**changes), of_kind())
+    assert difference.startswith("kind of CPU family 25, model ")
+
+
 def test_like_records_differ_in_nothing():
     assert change.differences(record(), record(seed=3, minutes=5)) == []
     assert change.differing_loops(record(), record()) == []

@@ -18,6 +18,11 @@ def test_nothing_is_shown_that_was_not_measured():
     }
 
 
+def test_page_faults_and_what_the_kernel_took():
+    found = rows(on_cpu(page_faults=815_100, system_seconds=2.5), on_cpu(page_faults=0, system_seconds=0.0))
+    assert found["page faults a batch (system time, ms/batch)"] == ["8.15e+03 (25.00)", "0 (0.00)", ""]
+
+
 def test_on_a_gpu():
     one = sample(0.1, gpu(throttled_by=("software power cap",), process_memory_bytes=450 * 2**20))
     other = sample(0.2, gpu(utilisation=0.7, watts=400.0, sm_mhz=1500))

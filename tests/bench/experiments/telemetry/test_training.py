@@ -1,3 +1,4 @@
+import mmap
 import time
 
 import numpy as np
@@ -67,6 +68,22 @@ def test_only_what_is_held_in_the_stretch_is_of_its_peak():
 
     plain, holding = (training.train(made(), 1, 1).peak_resident_bytes for made in (toys.Quadratic, Holding))
     assert 0.5 * 2**26 < holding - plain < 2 * 2**26
+
+
+def test_memory_given_back_and_taken_again_shows_in_page_faults():
+    pages = 1024
+
+    class Wasteful(toys.Quadratic):
+        def run(self, batches):
+            for _ in range(batches):
+                with mmap.mmap(-1, pages * mmap.PAGESIZE) as memory:
+                    memory.write(bytes(pages * mmap.PAGESIZE))
+            super().run(batches)
+
+    plain, wasteful = (training.train(made(), 5, 2) for made in (toys.Quadratic, Wasteful))
+    # The kernel may hand out several pages at a fault, and the bytes to be written are new pages too.
+    assert wasteful.page_faults - plain.page_faults > 10 * pages / 16
+    assert 0 <= wasteful.system_seconds <= wasteful.cpu_seconds
 
 
 @pytest.fixture

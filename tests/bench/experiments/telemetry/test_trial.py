@@ -82,8 +82,8 @@ def test_a_wrong_factory_is_the_users():
 
 
 def trained(tf_peak_bytes=None):
-    return Trained(batches=6, began=10.0, ended=12.0, cpu_seconds=3.0, peak_resident_bytes=5,
-                   tf_peak_bytes=tf_peak_bytes, used_gpus=())  # fmt: skip
+    return Trained(batches=6, began=10.0, ended=12.0, cpu_seconds=3.0, system_seconds=0.5,
+                   page_faults=600, peak_resident_bytes=5, tf_peak_bytes=tf_peak_bytes, used_gpus=())  # fmt: skip
 
 
 def test_only_samples_within_the_stretch_are_of_it():
@@ -95,6 +95,7 @@ def test_only_samples_within_the_stretch_are_of_it():
 def test_without_samples_the_rest_is_known():
     found = trial.stretch(trained(), (), False)
     assert (found.samples, found.before, found.batches, found.seconds) == ((), None, 6, 2.0)
+    assert (found.cpu_seconds, found.system_seconds, found.page_faults) == (3.0, 0.5, 600)
 
 
 @pytest.fixture

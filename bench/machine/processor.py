@@ -1,0 +1,66 @@
+"""What kind of CPU this is: two of them may share a name and differ threefold in what a loop gains."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import cpuinfo
+
+VECTORS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd", "sve")
+"""Vector extensions that decide how a matrix product is computed, as Linux names them."""
+
+ALLOCATOR_SETTINGS = ("LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_")
+"""What the environment variables begin with that choose or set a process's allocator."""
+
+
+_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def processor() -> dict[str, Any]:
+    """The CPU and how its memory is handed out, as plain values; None for what the system does not say.
+
+    Returns:
+        `name`: as the maker, or who virtualises it, writes it. `vendor`, `family`, `model`: as CPUID has them (Intel 64
+        and IA-32 Architectures Software Developer's Manual, CPUID; AMD64 Architecture Programmer's Manual, volume 3).
+        `vectors`: those of `VECTORS` that it has. `mhz`: nominal. `virtual`: whether a hypervisor shows itself.
+        `page_bytes`: of a page of memory. `huge_pages`: when the kernel hands out larger ones. `allocator`: the C
+        library. `allocator_settings`: the environment variables that set it.
+    """
+    found = cpuinfo.get_cpu_info()
+    flags = found.get("flags", [])
+    hertz = found.get("hz_advertised", (0,))[0]
+    library = " ".join(platform.libc_ver())
+    return {
+        "name": found.get("brand_raw", platform.processor()),
+        "vendor": found.get("vendor_id_raw"),
+        "family": found.get("family"),
+        "model": found.get("model"),
+        "vectors": [each for each in VECTORS if each in flags],
+        "mhz": round(hertz / 1e6) or None,
+        "virtual": "hypervisor" in flags if flags else None,
+        "page_bytes": os.sysconf("SC_PAGE_SIZE"),
+        "huge_pages": _huge_pages(),
+        "allocator": library.strip() or None,
+        "allocator_settings": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(ALLOCATOR_SETTINGS)
+        },
+    }
+
+
+def words(recorded: dict[str, Any]) -> str:
+    """What tells a CPU from others of its name, as `family 25, model 1, AVX2, virtual`; empty if nothing is known."""
+    said = [f"{key} {recorded[key]}" for key in ("family", "model") if recorded.get(key) is not None]
+    widest = [each for each in recorded.get("vectors", ()) if each != "fma"]
+    said += [widest[-1].upper()] if widest else []
+    return ", ".join([*said, *(["virtual"] if recorded.get("virtual") else [])])
+
+
+def _huge_pages() -> str | None:
+    """What stands in brackets in the kernel's setting: always, madvise or never."""
+    try:
+        return _HUGE_PAGES.read_text(encoding="ascii").split("[")[1].split("]")[0]
+    except (OSError, IndexError):
+        return None
