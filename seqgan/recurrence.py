@@ -63,9 +63,12 @@ class Recurrence(NamedTuple):
         read = tf.concat([embedded, hidden_before], axis=-1)  # [T, B, E + H]
         put, keep, new, show = self._gates(read)
         shown = tf.tanh(carry)
-        # How far each gate, before its nonlinearity, moves the carry [T, B, 3H] and the hidden state [T, B, H].
-        moves_carry = [new * put * (1 - put), carry_before * keep * (1 - keep), put * (1 - new * new)]
-        by_carry, by_hidden = tf.concat(moves_carry, axis=-1), shown * show * (1 - show)
+        none = tf.zeros_like(show)
+        # How far each gate, before its nonlinearity, moves the carry and the hidden state; [T, B, 4, H] each. With
+        # their zeros, for so a step is one elementwise operation beside its product.
+        moves_carry = [new * put * (1 - put), carry_before * keep * (1 - keep), put * (1 - new * new), none]
+        by_carry = tf.stack(moves_carry, axis=2)
+        by_hidden = tf.stack([none, none, none, shown * show * (1 - show)], axis=2)
         carry_shows = show * (1 - shown * shown)
         back = tf.transpose(self.kernel[-size:])  # [4H, H]
 
@@ -74,8 +77,8 @@ class Recurrence(NamedTuple):
         ) -> tuple[tf.Tensor, ...]:
             to_hidden += upstream[time]
             to_carry += to_hidden * carry_shows[time]
-            to_gates = [tf.tile(to_carry, [1, 3]) * by_carry[time], to_hidden * by_hidden[time]]
-            to_gates = tf.concat(to_gates, axis=-1)
+            to_gates = to_carry[:, None] * by_carry[time] + to_hidden[:, None] * by_hidden[time]
+            to_gates = tf.reshape(to_gates, [batch, 4 * size])
             return time - 1, tf.matmul(to_gates, back), to_carry * keep[time], found.write(time, to_gates)
 
         found = tf.TensorArray(tf.float32, size=length, element_shape=[batch, 4 * size])
