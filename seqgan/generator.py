@@ -79,6 +79,14 @@ class Generator(keras.Model):
             logits += tf.one_hot(PAD, self.sizes.vocabulary, on_value=-1e9, off_value=0.0)
         return logits
 
+    def layer_at(self, temperature: tf.Tensor | float) -> tf.Tensor:
+        """[H + 1, V] float32 such that `logits(hidden) / temperature` is [hidden, 1] times it, up to rounding.
+
+        So bias, padding and temperature are in the product, and not in more passes over the logits.
+        """
+        bias = self.logits(tf.zeros([1, self.cell.units]))
+        return tf.concat([self.output_layer.kernel, bias], axis=0) / temperature
+
     def call(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> tf.Tensor:
         """Teacher forcing.
 

@@ -2,8 +2,8 @@
 
 Compared with the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
 annealed, the discriminator may be trained less often, lines are resident, the generator learns from the pass in which
-it has drawn its lines, and a window of batches is one graph call in which each batch is compiled by XLA. Each of these
-is a field of the config and a class of its own, so that any of them can be measured alone.
+it has drawn its lines, the discriminator's convolutions are one product, and a window of batches is one graph call that
+XLA compiles. Each of these is a field of the config and a class of its own, so that any of them can be measured alone.
 """
 
 from __future__ import annotations

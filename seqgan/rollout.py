@@ -20,6 +20,7 @@ from seqgan import device
 from seqgan.config import Config
 from seqgan.discriminator import Judge
 from seqgan.generator import START, Generator
+from seqgan.recurrence import Recurrence
 from seqgan.sampler import Sampler, draw_seed
 from seqgan.tracing import as_written
 from seqgan.vocabulary import END, PAD
@@ -129,7 +130,8 @@ class Rollouts:
         generator, ends = self._generator, self._generator.sizes.ends
         jobs, batch = short.shape[0], prefixes.tokens.shape[1]
         rows = jobs * batch
-        condition = tf.tile(prefixes.condition, [jobs, 1])
+        recurrence = Recurrence.of(generator, tf.tile(prefixes.condition, [jobs, 1]))
+        layer = generator.layer_at(temperature)
 
         def after(length: tf.Tensor) -> tuple[tf.Tensor, ...]:
             """Last token, whether the line goes on, and state after the first `length` [J] tokens; [rows, ...] each."""
@@ -143,13 +145,14 @@ class Rollouts:
         def body(time: tf.Tensor, now: tuple[tf.Tensor, ...], drawn: tf.TensorArray) -> tuple[Any, ...]:
             turn = time == turns
             token, alive = (tf.where(turn, new, old) for new, old in zip(again[:2], now[:2], strict=True))
-            state = tuple(tf.where(turn[:, None], new, old) for new, old in zip(again[2:], now[2:], strict=True))
-            hidden, state = generator.advance(token, condition, state)
-            token = self._sampler(generator.logits(hidden) / temperature, draw_seed(seed + SEED, first + time))
+            hidden, carry = (tf.where(turn[:, None], new, old) for new, old in zip(again[2:], now[2:], strict=True))
+            hidden, carry = recurrence.advance(generator.token_embedding(token), hidden, carry)
+            logits = tf.matmul(tf.pad(hidden, [[0, 0], [0, 1]], constant_values=1.0), layer)
+            token = self._sampler(logits, draw_seed(seed + SEED, first + time))
             if ends:
                 token = tf.where(alive, token, PAD)
                 alive = alive & (token != END)
-            return time + 1, (token, alive, *state), drawn.write(time, token)
+            return time + 1, (token, alive, hidden, carry), drawn.write(time, token)
 
         drawn = tf.TensorArray(tf.int32, size=self._length, element_shape=[rows])
         *_, drawn = tf.while_loop(lambda time, *_: time < self._length, body, (0, begin, drawn))

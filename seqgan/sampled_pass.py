@@ -72,8 +72,7 @@ def draw(
     length, batch, size = generator.length, character.shape[0], generator.cell.units
     vocabulary, ends = generator.sizes.vocabulary, generator.sizes.ends
     recurrence = Recurrence.of(generator, generator.condition(character, scene))
-    # Bias and temperature in the product, and not in two more passes over the logits.
-    layer = tf.concat([generator.output_layer.kernel, generator.logits(tf.zeros([1, size]))], axis=0) / temperature
+    layer = generator.layer_at(temperature)
 
     def body(time: tf.Tensor, token: tf.Tensor, alive: tf.Tensor, *rest: Any) -> tuple[Any, ...]:
         hidden, carry, tokens, states, weights = rest
