@@ -65,8 +65,8 @@ class OneCall:
 class Window:
     """Many batches are one graph call.
 
-    On a CPU, XLA compiles the window as a whole: to begin a program costs as much there as a third of a small batch. On
-    a GPU it compiles the batch, and TensorFlow's executor goes from one to the next: a loop of XLA's whose number of
+    On a CPU, XLA compiles the window as a whole, for to begin a program costs as much there as many small operations.
+    On a GPU it compiles the batch, and TensorFlow's executor goes from one to the next: a loop of XLA's whose number of
     turns is an argument reads its condition back from the device at each turn.
     """
 

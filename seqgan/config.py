@@ -71,7 +71,7 @@ class Config:
     calls: str = "window"  # one of CALLS: three graph calls a batch, one a batch, or one for `window` batches
     window: int = 25  # most batches in one graph call
     policy_gradient: str | None = None  # one of POLICY_GRADIENTS; None is the sampled pass wherever there can be one
-    convolutions: str = "one_product"  # one of CONVOLUTIONS: the discriminator's, each for itself or all as one product
+    convolutions: str = "one_product"  # one of CONVOLUTIONS; separate ones are slow in a window that XLA compiles
     jit_compile: bool = True  # compile by XLA: a window as one on a CPU, else each batch, or each of its three parts
 
     # What is measured of a generator, and where adversarial training begins; the same on both loops.

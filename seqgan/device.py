@@ -201,7 +201,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def on_gpu() -> bool:
-    """Whether TensorFlow sees a GPU, which is then what its graphs run on."""
+    """Whether TensorFlow sees a GPU, where its graphs then run unless told otherwise."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

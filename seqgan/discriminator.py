@@ -72,10 +72,10 @@ class OneProduct:
 
     A convolution of width w adds up w products, one for each place of its window: of the embedding there with a slice
     of the kernel. Here each token is multiplied by the slices of all kernels at once, [B T, E] x [E, sum of w times F],
-    and what belongs to one n-gram is added up afterwards. So is the gradient two products in place of two convolutions
-    for each width. XLA has its fast convolutions on a CPU only outside of loops (its ConvCanonicalization looks at the
-    entry computation alone); inside of one, the gradients at preset `paper` take ten times as long as all the rest of
-    the discriminator.
+    and what belongs to one n-gram is added up afterwards. The gradient, too, is two products, in place of two
+    convolutions for each width. XLA on a CPU has no fast gradients of convolutions inside a loop (its pass
+    ConvCanonicalization looks at the entry computation alone): in a window that it compiles as one they took half
+    of the time at preset `paper`.
 
     The sums are the same up to rounding.
     """

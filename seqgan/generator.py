@@ -80,7 +80,7 @@ class Generator(keras.Model):
         return logits
 
     def layer_at(self, temperature: tf.Tensor | float) -> tf.Tensor:
-        """[H + 1, V] float32 such that `logits(hidden) / temperature` is [hidden, 1] times it, up to rounding.
+        """[H + 1, V] float32, with which `logits_at` gives `logits(hidden) / temperature` up to rounding.
 
         So bias, padding and temperature are in the product, and not in more passes over the logits.
         """
@@ -146,3 +146,8 @@ class Generator(keras.Model):
         start = (0, tf.fill([batch], START), tf.fill([batch], True), self.initial_state(batch), drawn)
         *_, drawn = tf.while_loop(lambda time, *_: time < self.length, body, start)
         return tf.transpose(drawn.stack())
+
+
+def logits_at(layer: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
+    """Hidden [B, H] -> logits [B, V] divided by a temperature, by what `Generator.layer_at` gave for it."""
+    return tf.matmul(tf.pad(hidden, [[0, 0], [0, 1]], constant_values=1.0), layer)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import calls, discriminator, feeds, guard, policy, protection, rollout, sampler, steps
+from seqgan import calls, device, discriminator, feeds, guard, policy, protection, rollout, sampler, steps
 from seqgan.calls import HISTORY_KEYS, last_row
 from seqgan.config import Config
 from seqgan.dataset import Dataset
@@ -63,12 +63,15 @@ class OptimizedLoop:
         self.generate_fake_samples = graph(self._generate_fake_samples)
         self.train_discriminator_adversarial = graph(self._train_discriminator)
         self.train_generator_adversarial = graph(self._train_generator)
-        self._rollouts = rollout.Rollouts(self.networks.generator, self._judge, self._sampler, config, compiled)
+        self._rollouts = rollout.Rollouts(
+            self.networks.generator, self.networks.discriminator, self._sampler, config, compiled
+        )
         self.rollout_rewards = tf.function(self._rollout_rewards, autograph=False)
         self._policy = self._choose_policy()
+        epoch_length = data.batches_per_epoch(config.batch_size)
         # With rollouts, only the parts of a batch: the rollouts are the most of it, and need all threads of a CPU.
         self._train = calls.BY_NAME[config.calls](
-            self._train_batch, self._feed, config.window, compiled and not config.rollouts
+            self._train_batch, self._feed, min(config.window, epoch_length), compiled and not config.rollouts
         )
 
     def run(self, batches: int) -> None:
@@ -179,7 +182,8 @@ class OptimizedLoop:
 
     def _choose_policy(self) -> policy.Policy:
         if self.config.keeps_sampled_pass:
-            batch = self.config.batch_size if self.config.jit_compile else None
+            on_cpu = self.config.jit_compile and not device.on_gpu()
+            batch = self.config.batch_size if on_cpu else None
             return policy.SampledPass(
                 self.networks.generator, self._judge, self._sampler, self._seed, self._g_update, batch
             )

@@ -26,7 +26,7 @@ class Policy(Protocol):
     """
 
     def draw(self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor) -> Any:
-        """Lines, with `tokens` [B, T] int32; the same `draw`, the same lines."""
+        """Lines, with `tokens` [B, T] int32; the same `draw`, the same lines. Learn from them before the next draw."""
 
     def learn(
         self, lines: Any, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
@@ -84,9 +84,9 @@ class SampledPass:
         sampler: draws tokens.
         seed: of the run, scalar int32.
         update: of the generator's weights.
-        batch: lines that are drawn at a time, if XLA compiles this; else None. Their weights then have a buffer that
-            lives as long as this does. A new one for each batch would be given back to the system in between, at preset
-            `paper` 6250 pages on a CPU, and be taken and filled with zeros again, which takes a fifth of the batch.
+        batch: lines that are drawn at a time, if XLA compiles this for a CPU; else None. Their weights then have a
+            buffer that lives as long as this does. A new one for each batch would be given back to the system in
+            between, at preset `paper` 26 MB or 6250 pages, and be taken and filled with zeros again.
     """
 
     def __init__(
@@ -103,8 +103,10 @@ class SampledPass:
         self._sampler = sampler
         self._seed = seed
         self._update = update
-        shape = [generator.length, batch or 0, generator.sizes.vocabulary]
-        self._buffer = tf.Variable(tf.zeros(shape), trainable=False, name="token_weights") if batch else None
+        self._buffer = None
+        if batch is not None:
+            shape = [generator.length, batch, generator.sizes.vocabulary]
+            self._buffer = tf.Variable(tf.zeros(shape), trainable=False, name="token_weights")
 
     def draw(
         self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor

@@ -37,10 +37,15 @@ class Recurrence(NamedTuple):
     @classmethod
     def of(cls, generator: Generator, condition: tf.Tensor) -> Self:
         """That of a generator for conditions [B, 2E]."""
-        cell, size = generator.cell, generator.token_embedding.output_dim
-        kernel = tf.convert_to_tensor(cell.kernel)
-        joint = tf.concat([kernel[:size], tf.convert_to_tensor(cell.recurrent_kernel)], axis=0)
-        return cls(joint, tf.matmul(condition, kernel[size:]) + tf.convert_to_tensor(cell.bias))
+        cell = generator.cell
+        kernel, recurrent_kernel, bias = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel, cell.bias))
+        return cls.by(kernel, recurrent_kernel, bias, condition)
+
+    @classmethod
+    def by(cls, kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor, condition: tf.Tensor) -> Self:
+        """That of a cell's weights [3E, 4H], [H, 4H] and [4H] for conditions [B, 2E]."""
+        of_token, of_condition = tf.split(kernel, [-1, condition.shape[-1]])
+        return cls(tf.concat([of_token, recurrent_kernel], axis=0), tf.matmul(condition, of_condition) + bias)
 
     def advance(self, embedded: tf.Tensor, hidden: tf.Tensor, carry: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One step: a token's embedding [B, E] and the state [B, H] each -> hidden state and carry [B, H] after it."""
@@ -64,8 +69,8 @@ class Recurrence(NamedTuple):
         put, keep, new, show = self._gates(read)
         shown = tf.tanh(carry)
         none = tf.zeros_like(show)
-        # How far each gate, before its nonlinearity, moves the carry and the hidden state; [T, B, 4, H] each. With
-        # their zeros, for so a step is one elementwise operation beside its product.
+        # How far each gate, before its nonlinearity, moves the carry and the hidden state; [T, B, 4, H] each. The zeros
+        # are kept, because then a step is one elementwise operation beside its product.
         moves_carry = [new * put * (1 - put), carry_before * keep * (1 - keep), put * (1 - new * new), none]
         by_carry = tf.stack(moves_carry, axis=2)
         by_hidden = tf.stack([none, none, none, shown * show * (1 - show)], axis=2)

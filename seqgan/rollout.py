@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from seqgan import device
 from seqgan.config import Config
-from seqgan.discriminator import Judge
-from seqgan.generator import START, Generator
+from seqgan.discriminator import Discriminator
+from seqgan.generator import START, Generator, logits_at
 from seqgan.recurrence import Recurrence
 from seqgan.sampler import Sampler, draw_seed
 from seqgan.tracing import as_written
@@ -58,7 +58,7 @@ class Rollouts:
     """
 
     def __init__(
-        self, generator: Generator, discriminator: Judge, sampler: Sampler, config: Config, compiled: bool
+        self, generator: Generator, discriminator: Discriminator, sampler: Sampler, config: Config, compiled: bool
     ) -> None:
         self._generator = generator
         self._discriminator = discriminator
@@ -130,7 +130,8 @@ class Rollouts:
         generator, ends = self._generator, self._generator.sizes.ends
         jobs, batch = short.shape[0], prefixes.tokens.shape[1]
         rows = jobs * batch
-        recurrence = Recurrence.of(generator, tf.tile(prefixes.condition, [jobs, 1]))
+        once = Recurrence.of(generator, prefixes.condition)
+        recurrence = once._replace(constant=tf.tile(once.constant, [jobs, 1]))
         layer = generator.layer_at(temperature)
 
         def after(length: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -147,8 +148,7 @@ class Rollouts:
             token, alive = (tf.where(turn, new, old) for new, old in zip(again[:2], now[:2], strict=True))
             hidden, carry = (tf.where(turn[:, None], new, old) for new, old in zip(again[2:], now[2:], strict=True))
             hidden, carry = recurrence.advance(generator.token_embedding(token), hidden, carry)
-            logits = tf.matmul(tf.pad(hidden, [[0, 0], [0, 1]], constant_values=1.0), layer)
-            token = self._sampler(logits, draw_seed(seed + SEED, first + time))
+            token = self._sampler(logits_at(layer, hidden), draw_seed(seed + SEED, first + time))
             if ends:
                 token = tf.where(alive, token, PAD)
                 alive = alive & (token != END)

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from seqgan.generator import START, Generator
+from seqgan.generator import START, Generator, logits_at
 from seqgan.recurrence import Recurrence
 from seqgan.sampler import Sampler, draw_seed, relative_weights, total_weight
 from seqgan.vocabulary import END, PAD
@@ -20,7 +20,7 @@ from seqgan.vocabulary import END, PAD
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Drawn:
-    """Lines, and what was computed when they were drawn.
+    """Lines, and what was computed when they were drawn; with a buffer the weights are these until the next draw.
 
     Attributes:
         tokens: [B, T] int32.
@@ -65,8 +65,8 @@ def draw(
         temperature: scalar float32.
         seed: of the run; see `draw_seed`.
         number: scalar integer, of this draw in the run; the same gives the same lines.
-        buffer: [T, B, V] float32, where the weights are written if it is given. XLA then writes them in place, for a
-            variable that a program assigns to lends it its memory.
+        buffer: [T, B, V] float32, where the weights are written if it is given. XLA on a CPU then writes them in
+            place, for a variable that a program assigns to lends it its memory.
     """
     first = tf.cast(number, tf.int32) * generator.length
     length, batch, size = generator.length, character.shape[0], generator.cell.units
@@ -77,7 +77,7 @@ def draw(
     def body(time: tf.Tensor, token: tf.Tensor, alive: tf.Tensor, *rest: Any) -> tuple[Any, ...]:
         hidden, carry, tokens, states, weights = rest
         hidden, carry = recurrence.advance(generator.token_embedding(token), hidden, carry)
-        logits = tf.matmul(tf.pad(hidden, [[0, 0], [0, 1]], constant_values=1.0), layer)
+        logits = logits_at(layer, hidden)
         token = sampler(logits, draw_seed(seed, first + time))
         above = tf.reduce_max(logits, axis=-1) - tf.gather(logits, token, batch_dims=1)
         if ends:
@@ -119,14 +119,12 @@ def nll(generator: Generator, drawn: Drawn) -> tf.Tensor:
     (c/s [h, 1])' e less c [h, 1] added up by token. So the large array e is read by two matrix products, and no other
     of its size is written.
     """
-    found: tf.Tensor = _differentiable(generator, drawn)(
-        *(tf.convert_to_tensor(each) for each in generator.trainable_variables)
-    )
+    found: tf.Tensor = _differentiable(drawn)(*(tf.convert_to_tensor(each) for each in generator.trainable_variables))
     return found
 
 
-def _differentiable(generator: Generator, drawn: Drawn) -> Any:
-    """-log p [B, T] as a function of the weights, in the order of `generator.trainable_variables`."""
+def _differentiable(drawn: Drawn) -> Any:
+    """-log p [B, T] as a function of the weights, in the order of a generator's `trainable_variables`."""
     length, batch, size = drawn.hidden.shape
     count = length * batch
     by_time = tf.transpose(drawn.tokens)  # [T, B], as what was kept
@@ -135,7 +133,7 @@ def _differentiable(generator: Generator, drawn: Drawn) -> Any:
 
     @tf.custom_gradient
     def of_weights(*variables: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        token_rows, character_rows, scene_rows, kernel, _, _, output_kernel, _ = variables
+        token_rows, character_rows, scene_rows, kernel, recurrent_kernel, bias, output_kernel, _ = variables
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
             each = tf.reshape(tf.transpose(upstream) / drawn.temperature, [count, 1])
@@ -150,7 +148,7 @@ def _differentiable(generator: Generator, drawn: Drawn) -> Any:
             condition = tf.concat(
                 [tf.gather(character_rows, drawn.character), tf.gather(scene_rows, drawn.scene)], axis=-1
             )
-            through = Recurrence.of(generator, condition).backward(
+            through = Recurrence.by(kernel, recurrent_kernel, bias, condition).backward(
                 tf.gather(token_rows, read), drawn.hidden, drawn.carry, tf.reshape(to_hidden, [length, batch, size])
             )
             entered = token_rows.shape[1]  # rows of the kernel that a token enters by; the condition does by the others

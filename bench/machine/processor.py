@@ -1,4 +1,4 @@
-"""What kind of CPU this is: two of them may share a name and differ threefold in what a loop gains."""
+"""What kind of CPU this is: two may share a name and differ in how much faster one loop is than another on them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def processor() -> dict[str, Any]:
     Returns:
         `name`: as the maker, or who virtualises it, writes it. `vendor`, `family`, `model`: as CPUID has them (Intel 64
         and IA-32 Architectures Software Developer's Manual, CPUID; AMD64 Architecture Programmer's Manual, volume 3).
-        `vectors`: those of `VECTORS` that it has. `mhz`: nominal. `virtual`: whether a hypervisor shows itself.
+        `vectors`: those of `VECTORS` that it has. `mhz`: nominal; as it was just then if the name has
+        none. `virtual`: whether a hypervisor shows itself.
         `page_bytes`: of a page of memory. `huge_pages`: when the kernel hands out larger ones. `allocator`: the C
         library. `allocator_settings`: the environment variables that set it.
     """

@@ -45,10 +45,10 @@ def cpu(record: Record) -> str | None:
     found = record.environment.get("processor")
     if found is None:
         return None
-    settings = [f"{name}={value}" for name, value in found["allocator_settings"].items()]
-    return "; ".join(
-        [processor.words(found), f"{found['page_bytes']} bytes a page", found["allocator"] or "", *settings]
-    )
+    settings = " ".join(f"{name}={value}" for name, value in found["allocator_settings"].items())
+    memory = f"pages of {found['page_bytes']} bytes, huge ones {found['huge_pages']}"
+    kind = [found["vendor"], processor.words(found), *found["vectors"], memory, found["allocator"], settings]
+    return "; ".join(str(each) for each in kind if each)
 
 
 def same_conditions(one: Record, other: Record) -> bool:

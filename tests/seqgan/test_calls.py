@@ -33,8 +33,9 @@ def test_every_batch_is_trained_once_with_its_number(lines, tiny, feed, name, mo
 
 
 @pytest.mark.parametrize("feed", ["resident", "pipeline"])
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_window_that_is_not_full_has_the_rows_of_its_batches(lines, tiny, feed, compiled):
+@pytest.mark.parametrize(("compiled", "on_gpu"), [(False, False), (True, False), (True, True)])
+def test_a_window_that_is_not_full_has_the_rows_of_its_batches(lines, tiny, monkeypatch, feed, compiled, on_gpu):
+    monkeypatch.setattr(calls.device, "on_gpu", lambda: on_gpu)
     feed = feeds.BY_NAME[feed](tiny, lines)
     train = calls.Window(row, feed, 4, compiled)
     found = np.concatenate([train(feed.stretch(first, count), 0.5, first) for first, count in ((0, 3), (3, 4), (7, 1))])
@@ -43,7 +44,8 @@ def test_a_window_that_is_not_full_has_the_rows_of_its_batches(lines, tiny, feed
     np.testing.assert_array_equal(found[:, 4], range(8))
 
 
-def test_one_program_serves_windows_of_any_length(feed, monkeypatch):
+def test_on_a_cpu_one_program_serves_windows_of_any_length(feed, monkeypatch):
+    monkeypatch.setattr(calls.device, "on_gpu", lambda: False)
     train = calls.Window(row, feed, 4, compiled=True)
     sizes = set()
     run = train._train

@@ -62,6 +62,44 @@ def test_draws_the_lines_that_sampling_alone_draws(generator, name):
     np.testing.assert_array_equal(sampled_pass.draw(generator, *arguments).tokens, alone)
 
 
+def buffer_for(generator):
+    return tf.Variable(tf.fill([generator.length, BATCH, 53], np.nan), trainable=False)
+
+
+def alike(found, expected):
+    for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(tf.convert_to_tensor(one), tf.convert_to_tensor(other), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_what_was_in_the_buffer_makes_no_difference(generator, compiled):
+    compute = tf.function(from_sampling, jit_compile=compiled)
+    known = generator, sampler.inverse_cdf, tf.constant(0.7)
+    alike(compute(*known, buffer_for(generator)), compute(*known))
+
+
+@pytest.mark.slow
+def test_a_second_draw_into_the_buffer_comes_after_the_first_was_learned_from(generator):
+    def twice(buffer=None):
+        return [from_sampling(generator, sampler.inverse_cdf, tf.constant(t), buffer) for t in (0.5, 2.0)]
+
+    compute = tf.function(twice, jit_compile=True)
+    alike(compute(buffer_for(generator)), compute())
+
+
+@pytest.mark.slow
+def test_xla_writes_the_buffer_in_place(generator):
+    buffer = buffer_for(generator)
+    step = tf.function(
+        lambda: from_sampling(generator, sampler.inverse_cdf, tf.constant(1.0), buffer)[1], jit_compile=True
+    )
+    compiled = step.experimental_get_compiler_ir()(stage="optimized_hlo")
+    whole = re.escape(f"f32[{generator.length},{BATCH},53]")
+    assert "input_output_alias={ {" in compiled
+    assert re.search(rf"{whole}[^ ]* dynamic-update-slice\(", compiled)
+    assert not re.search(rf"= {whole}[^ ]* (copy|broadcast)\(", compiled)
+
+
 def test_what_follows_the_end_has_no_gradient(tiny):
     made = Generator(tiny, Sizes(53, 3, 4, ends=True), seed=1)
     made.output_layer.bias.assign(100.0 * np.eye(53)[END])  # every line ends at once

@@ -50,7 +50,7 @@ class DeviceFigures:
 
 
 class PageFaults(NamedTuple):
-    """What memory costs that a loop gives back to the system and takes again."""
+    """First touches of memory: many, where a loop gives it back to the system and takes it again."""
 
     per_batch: float
     system_ms: float  # a batch, spent in the kernel by all threads, with these faults and with all else
