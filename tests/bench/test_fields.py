@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from bench.document import Document
 from bench.machine.environment import environment, state
+from bench.machine.processor import processor
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "results" / "FIELDS.md"
@@ -71,11 +72,12 @@ def test_of_each_value(model):
 
 
 def test_there_is_no_other_section():
-    assert {*SECTIONS} == {*map(heading, MODELS), "environment", "state"}
+    assert {*SECTIONS} == {*map(heading, MODELS), "environment", "processor", "state"}
 
 
 def test_of_the_environment():
     assert sorted(named(SECTIONS["environment"])) == sorted([*environment(), "state"])
+    assert sorted(named(SECTIONS["processor"])) == sorted(processor())
     assert sorted(named(SECTIONS["state"])) == sorted(state())
 
 
