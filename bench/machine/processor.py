@@ -25,22 +25,24 @@ def processor() -> dict[str, Any]:
     Returns:
         `name`: as the maker, or who virtualises it, writes it. `vendor`, `family`, `model`: as CPUID has them (Intel 64
         and IA-32 Architectures Software Developer's Manual, CPUID; AMD64 Architecture Programmer's Manual, volume 3).
-        `vectors`: those of `VECTORS` that it has. `mhz`: nominal; as it was just then if the name has
-        none. `virtual`: whether a hypervisor shows itself.
+        `vectors`: those of `VECTORS` that it has. `mhz`: nominal, if the name has it. `virtual`: whether
+        a hypervisor shows itself.
         `page_bytes`: of a page of memory. `huge_pages`: when the kernel hands out larger ones. `allocator`: the C
         library. `allocator_settings`: the environment variables that set it.
     """
     found = cpuinfo.get_cpu_info()
     flags = found.get("flags", [])
-    hertz = found.get("hz_advertised", (0,))[0]
+    name = found.get("brand_raw", platform.processor())
+    # Without it in the name, cpuinfo gives the clock of this moment, and what is compared from run to run must stay.
+    hertz = found["hz_advertised"][0] if "Hz" in name else None
     library = " ".join(platform.libc_ver())
     return {
-        "name": found.get("brand_raw", platform.processor()),
+        "name": name,
         "vendor": found.get("vendor_id_raw"),
         "family": found.get("family"),
         "model": found.get("model"),
         "vectors": [each for each in VECTORS if each in flags],
-        "mhz": round(hertz / 1e6) or None,
+        "mhz": hertz and round(hertz / 1e6),
         "virtual": "hypervisor" in flags if flags else None,
         "page_bytes": os.sysconf("SC_PAGE_SIZE"),
         "huge_pages": _huge_pages(),

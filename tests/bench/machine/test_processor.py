@@ -11,6 +11,18 @@ def test_this_one():
     assert found["huge_pages"] in ("always", "madvise", "never", None)
 
 
+@pytest.mark.parametrize(("name", "expected"), [("AMD EPYC", {None}), ("A CPU @ 2.45GHz", {2450})])
+def test_a_clock_that_moves_is_no_other_cpu(monkeypatch, name, expected):
+    def found(now):
+        hertz = 2_450_000_000 if "Hz" in name else now  # as cpuinfo has it
+        monkeypatch.setattr(processor.cpuinfo, "get_cpu_info", lambda: {"brand_raw": name, "hz_advertised": (hertz, 0)})
+        return processor.processor()
+
+    slow, fast = found(1_500_000_000), found(3_100_000_000)
+    assert slow == fast
+    assert {slow["mhz"], fast["mhz"]} == expected
+
+
 def test_what_sets_the_allocator(monkeypatch):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     monkeypatch.setenv("LD_PRELOAD", "")
