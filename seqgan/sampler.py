@@ -82,12 +82,7 @@ def _upto_each_block(weights: tf.Tensor) -> tf.Tensor:
 
 
 def _blocks(size: int) -> int:
-    """Into how many blocks to divide `size` tokens: about its square root, and a divisor if there is one near it.
-
-    If that is at most 16, then 16: so many numbers XLA on a CPU adds up cumulatively in one operation, more in five.
-    """
-    if size <= 16 * 16:
-        return 16
+    """Into how many blocks to divide `size` tokens: about its square root, and a divisor if there is one near it."""
     root = math.isqrt(size - 1) + 1
     return next((count for count in range(root, 2 * root) if size % count == 0), root)
 
