@@ -72,6 +72,13 @@ class Generator(keras.Model):
         hidden, (hidden, carry) = self.cell(inputs, list(state))
         return hidden, (hidden, carry)
 
+    def write(self, token: tf.Tensor, alive: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What lines get that are to be gone on with a token [B], PAD if they have ended; and which go on after it."""
+        if not self.sizes.ends:
+            return token, alive
+        token = tf.where(alive, token, PAD)
+        return token, alive & (token != END)
+
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """Hidden [..., H] -> logits [..., V]; a script's padding is no word and gets no probability."""
         logits = self.output_layer(hidden)
@@ -137,9 +144,7 @@ class Generator(keras.Model):
         ) -> tuple[Any, ...]:
             hidden, state = self.advance(token, condition, state)
             token = sampler(self.logits(hidden) / temperature, draw_seed(seed, first + time))
-            if self.sizes.ends:
-                token = tf.where(alive, token, PAD)
-                alive = alive & (token != END)
+            token, alive = self.write(token, alive)
             return time + 1, token, alive, state, drawn.write(time, token)
 
         drawn = tf.TensorArray(tf.int32, size=self.length, element_shape=[batch])

@@ -26,7 +26,7 @@ class Policy(Protocol):
     """
 
     def draw(self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor) -> Any:
-        """Lines, with `tokens` [B, T] int32; the same `draw`, the same lines. Learn from them before the next draw."""
+        """Lines, with `tokens` [B, T] int32; the same `draw`, the same lines."""
 
     def learn(
         self, lines: Any, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor

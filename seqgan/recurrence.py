@@ -20,7 +20,7 @@ from seqgan.generator import Generator
 
 
 class Gradients(NamedTuple):
-    """Of a scalar by what it depends on."""
+    """The gradients of a scalar by what it depends on."""
 
     embedded: tf.Tensor  # [T, B, E]
     constant: tf.Tensor  # [B, 4H]
@@ -39,11 +39,6 @@ class Recurrence(NamedTuple):
         """That of a generator for conditions [B, 2E]."""
         cell = generator.cell
         kernel, recurrent_kernel, bias = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel, cell.bias))
-        return cls.by(kernel, recurrent_kernel, bias, condition)
-
-    @classmethod
-    def by(cls, kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor, condition: tf.Tensor) -> Self:
-        """That of a cell's weights [3E, 4H], [H, 4H] and [4H] for conditions [B, 2E]."""
         of_token, of_condition = tf.split(kernel, [-1, condition.shape[-1]])
         return cls(tf.concat([of_token, recurrent_kernel], axis=0), tf.matmul(condition, of_condition) + bias)
 

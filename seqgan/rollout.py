@@ -23,7 +23,7 @@ from seqgan.generator import START, Generator, logits_at
 from seqgan.recurrence import Recurrence
 from seqgan.sampler import Sampler, draw_seed
 from seqgan.tracing import as_written
-from seqgan.vocabulary import END, PAD
+from seqgan.vocabulary import END
 
 CPU_BYTES = 2**23
 """Logits of the rows that are completed at a time: more leave the cache, fewer are too little work for each op."""
@@ -127,7 +127,7 @@ class Rollouts:
         self, short: tf.Tensor, prefixes: Prefixes, temperature: tf.Tensor, seed: int | tf.Tensor, first: tf.Tensor
     ) -> tf.Tensor:
         """Draws [J, T, B]: for each p in `short` [J], T - p tokens after the first p, then p after the first T - p."""
-        generator, ends = self._generator, self._generator.sizes.ends
+        generator = self._generator
         jobs, batch = short.shape[0], prefixes.tokens.shape[1]
         rows = jobs * batch
         once = Recurrence.of(generator, prefixes.condition)
@@ -149,9 +149,7 @@ class Rollouts:
             hidden, carry = (tf.where(turn[:, None], new, old) for new, old in zip(again[2:], now[2:], strict=True))
             hidden, carry = recurrence.advance(generator.token_embedding(token), hidden, carry)
             token = self._sampler(logits_at(layer, hidden), draw_seed(seed + SEED, first + time))
-            if ends:
-                token = tf.where(alive, token, PAD)
-                alive = alive & (token != END)
+            token, alive = generator.write(token, alive)
             return time + 1, (token, alive, hidden, carry), drawn.write(time, token)
 
         drawn = tf.TensorArray(tf.int32, size=self._length, element_shape=[rows])

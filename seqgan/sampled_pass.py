@@ -8,6 +8,7 @@ the recurrent part one walk back over the states (`seqgan.recurrence`).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -15,18 +16,19 @@ import tensorflow as tf
 from seqgan.generator import START, Generator, logits_at
 from seqgan.recurrence import Recurrence
 from seqgan.sampler import Sampler, draw_seed, relative_weights, total_weight
-from seqgan.vocabulary import END, PAD
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Drawn:
-    """Lines, and what was computed when they were drawn; with a buffer the weights are these until the next draw.
+    """Lines, and what was computed when they were drawn.
 
     Attributes:
         tokens: [B, T] int32.
         character: [B] int32.
         scene: [B] int32.
         temperature: scalar float32, by which the logits were divided.
+        condition: [B, 2E] float32, of character and scene.
+        recurrence: the LSTM that drew.
         hidden: [T, B, H] float32, the LSTM's hidden state that each token was drawn from.
         carry: [T, B, H] float32, its carry there.
         weights: [T, B, V] float32, exp(logit - largest logit) of every token there might have been.
@@ -38,6 +40,8 @@ class Drawn:
     character: tf.Tensor
     scene: tf.Tensor
     temperature: tf.Tensor
+    condition: tf.Tensor
+    recurrence: Recurrence
     hidden: tf.Tensor
     carry: tf.Tensor
     weights: tf.Tensor
@@ -70,8 +74,8 @@ def draw(
     """
     first = tf.cast(number, tf.int32) * generator.length
     length, batch, size = generator.length, character.shape[0], generator.cell.units
-    vocabulary, ends = generator.sizes.vocabulary, generator.sizes.ends
-    recurrence = Recurrence.of(generator, generator.condition(character, scene))
+    condition = generator.condition(character, scene)
+    recurrence = Recurrence.of(generator, condition)
     layer = generator.layer_at(temperature)
 
     def body(time: tf.Tensor, token: tf.Tensor, alive: tf.Tensor, *rest: Any) -> tuple[Any, ...]:
@@ -80,21 +84,26 @@ def draw(
         logits = logits_at(layer, hidden)
         token = sampler(logits, draw_seed(seed, first + time))
         above = tf.reduce_max(logits, axis=-1) - tf.gather(logits, token, batch_dims=1)
-        if ends:
-            token = tf.where(alive, token, PAD)
-            alive = alive & (token != END)
+        token, alive = generator.write(token, alive)
         each = relative_weights(logits)
         state = tf.concat([hidden, carry, total_weight(each)[:, None], above[:, None]], axis=1)
         kept = tokens.write(time, token), states.write(time, state), weights.write(time, each)
         return time + 1, token, alive, hidden, carry, *kept
 
-    zeros = tf.zeros([batch, size])
     tokens = tf.TensorArray(tf.int32, size=length, element_shape=[batch])
     states = tf.TensorArray(tf.float32, size=length, element_shape=[batch, 2 * size + 2])
-    weights = tf.TensorArray(tf.float32, size=length, element_shape=[batch, vocabulary])
+    weights = tf.TensorArray(tf.float32, size=length, element_shape=[batch, generator.sizes.vocabulary])
     if buffer is not None:
         weights = weights.unstack(buffer)
-    start = (0, tf.fill([batch], START), tf.fill([batch], True), zeros, zeros, tokens, states, weights)
+    start = (
+        0,
+        tf.fill([batch], START),
+        tf.fill([batch], True),
+        *generator.initial_state(batch),
+        tokens,
+        states,
+        weights,
+    )
     *_, tokens, states, weights = tf.while_loop(lambda time, *_: time < length, body, start)
     hidden, carry, total, above = tf.split(states.stack(), [size, size, 1, 1], axis=-1)
     return Drawn(
@@ -102,9 +111,11 @@ def draw(
         character=character,
         scene=scene,
         temperature=temperature,
+        condition=condition,
+        recurrence=recurrence,
         hidden=hidden,
         carry=carry,
-        weights=weights.stack() if buffer is None else buffer.assign(weights.stack()),
+        weights=weights.stack() if buffer is None else tf.convert_to_tensor(buffer.assign(weights.stack())),
         total=total[..., 0],
         above=above[..., 0],
     )
@@ -119,55 +130,52 @@ def nll(generator: Generator, drawn: Drawn) -> tf.Tensor:
     (c/s [h, 1])' e less c [h, 1] added up by token. So the large array e is read by two matrix products, and no other
     of its size is written.
     """
-    found: tf.Tensor = _differentiable(drawn)(*(tf.convert_to_tensor(each) for each in generator.trainable_variables))
-    return found
-
-
-def _differentiable(drawn: Drawn) -> Any:
-    """-log p [B, T] as a function of the weights, in the order of a generator's `trainable_variables`."""
-    length, batch, size = drawn.hidden.shape
-    count = length * batch
-    by_time = tf.transpose(drawn.tokens)  # [T, B], as what was kept
-    tokens = tf.reshape(by_time, [-1])
-    weights = tf.reshape(drawn.weights, [count, -1])
 
     @tf.custom_gradient
     def of_weights(*variables: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        token_rows, character_rows, scene_rows, kernel, recurrent_kernel, bias, output_kernel, _ = variables
+        value = tf.transpose(tf.math.log(drawn.total) + drawn.above)
+        return value, lambda upstream: _gradients(drawn, variables, tf.transpose(upstream))
 
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            each = tf.reshape(tf.transpose(upstream) / drawn.temperature, [count, 1])
-            share = each / tf.reshape(drawn.total, [count, 1])
-            mixed = tf.matmul(weights, output_kernel, transpose_b=True)  # [T B, H]
-            to_hidden = share * mixed - each * tf.gather(tf.transpose(output_kernel), tokens)
-            extended = tf.concat([tf.reshape(drawn.hidden, [count, size]), tf.ones([count, 1])], axis=1)
-            chosen = tf.math.unsorted_segment_sum(each * extended, tokens, weights.shape[1])
-            to_layer = tf.matmul(share * extended, weights, transpose_a=True) - tf.transpose(chosen)  # [H + 1, V]
+    found: tf.Tensor = of_weights(*(tf.convert_to_tensor(each) for each in generator.trainable_variables))
+    return found
 
-            read = tf.concat([tf.fill([1, batch], START), by_time[:-1]], axis=0)
-            condition = tf.concat(
-                [tf.gather(character_rows, drawn.character), tf.gather(scene_rows, drawn.scene)], axis=-1
-            )
-            through = Recurrence.by(kernel, recurrent_kernel, bias, condition).backward(
-                tf.gather(token_rows, read), drawn.hidden, drawn.carry, tf.reshape(to_hidden, [length, batch, size])
-            )
-            entered = token_rows.shape[1]  # rows of the kernel that a token enters by; the condition does by the others
-            to_condition = tf.matmul(through.constant, kernel[entered:], transpose_b=True)
-            to_character, to_scene = tf.split(to_condition, 2, axis=-1)
-            to_kernel = tf.concat(
-                [through.token_kernel, tf.matmul(condition, through.constant, transpose_a=True)], axis=0
-            )
-            return (
-                tf.math.unsorted_segment_sum(through.embedded, read, token_rows.shape[0]),
-                tf.math.unsorted_segment_sum(to_character, drawn.character, character_rows.shape[0]),
-                tf.math.unsorted_segment_sum(to_scene, drawn.scene, scene_rows.shape[0]),
-                to_kernel,
-                through.recurrent_kernel,
-                tf.reduce_sum(through.constant, axis=0),
-                to_layer[:size],
-                to_layer[size],
-            )
 
-        return tf.transpose(tf.math.log(drawn.total) + drawn.above), gradient
+def _gradients(drawn: Drawn, variables: Sequence[tf.Tensor], upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """By each of a generator's `trainable_variables`, given those by each -log p, [T, B]."""
+    token_rows, character_rows, scene_rows, kernel, _, _, output_kernel, _ = variables
+    by_time = tf.transpose(drawn.tokens)  # [T, B], as what was kept
+    to_hidden, to_layer = _of_output_layer(drawn, by_time, output_kernel, upstream)
 
-    return of_weights
+    read = tf.concat([tf.fill([1, by_time.shape[1]], START), by_time[:-1]], axis=0)
+    embedded = tf.gather(token_rows, read)
+    through = drawn.recurrence.backward(embedded, drawn.hidden, drawn.carry, to_hidden)
+    entered = token_rows.shape[1]  # rows of the kernel that a token enters by; the condition does by the others
+    to_condition = tf.matmul(through.constant, kernel[entered:], transpose_b=True)
+    to_character, to_scene = tf.split(to_condition, 2, axis=-1)
+    by_condition = tf.matmul(drawn.condition, through.constant, transpose_a=True)
+    return (
+        tf.math.unsorted_segment_sum(through.embedded, read, token_rows.shape[0]),
+        tf.math.unsorted_segment_sum(to_character, drawn.character, character_rows.shape[0]),
+        tf.math.unsorted_segment_sum(to_scene, drawn.scene, scene_rows.shape[0]),
+        tf.concat([through.token_kernel, by_condition], axis=0),
+        through.recurrent_kernel,
+        tf.reduce_sum(through.constant, axis=0),
+        to_layer[:-1],
+        to_layer[-1],
+    )
+
+
+def _of_output_layer(
+    drawn: Drawn, by_time: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """By the hidden states, [T, B, H], and by kernel and bias in one, [H + 1, V]; see `nll`."""
+    size, vocabulary = kernel.shape
+    tokens, weights = tf.reshape(by_time, [-1]), tf.reshape(drawn.weights, [-1, vocabulary])
+    each = tf.reshape(upstream / drawn.temperature, [-1, 1])
+    share = each / tf.reshape(drawn.total, [-1, 1])
+    mixed = tf.matmul(weights, kernel, transpose_b=True)  # [T B, H]
+    to_hidden = share * mixed - each * tf.gather(tf.transpose(kernel), tokens)
+    extended = tf.concat([tf.reshape(drawn.hidden, [-1, size]), tf.ones([tokens.shape[0], 1])], axis=1)
+    chosen = tf.math.unsorted_segment_sum(each * extended, tokens, vocabulary)
+    to_layer = tf.matmul(share * extended, weights, transpose_a=True) - tf.transpose(chosen)
+    return tf.reshape(to_hidden, drawn.hidden.shape), to_layer

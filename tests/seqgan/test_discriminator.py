@@ -48,19 +48,15 @@ def test_is_the_network_of_the_paper_to_the_last_bit(tiny):
         assert 0 < np.mean(np.concatenate(features) == 0) < 1
         return network.output_layer(tf.concat(features, axis=-1))[:, 0]
 
-    found = []
-    for judge in (network, literally):
-        with tf.GradientTape() as tape:
-            probabilities = judge(tokens)
-        gradients = tape.gradient(probabilities, network.trainable_variables)
-        found.append([np.asarray(tf.convert_to_tensor(each)).tobytes() for each in (probabilities, *gradients)])
-    assert found[0] == found[1]
+    found = [value_and_gradients(judge, network, tokens) for judge in (network, literally)]
+    one, other = ([np.asarray(each).tobytes() for each in values] for values in found)
+    assert one == other
 
 
-def value_and_gradients(judge, tokens):
+def value_and_gradients(judge, network, tokens):
     with tf.GradientTape() as tape:
         probabilities = judge(tokens)
-    gradients = tape.gradient(probabilities, judge.trainable_variables)
+    gradients = tape.gradient(probabilities, network.trainable_variables)
     return [probabilities, *(tf.convert_to_tensor(each) for each in gradients)]
 
 
@@ -70,7 +66,7 @@ def test_one_product_is_the_same_network_up_to_rounding(tiny, compiled):
     for convolution in network.convolutions:
         convolution.bias.assign(np.linspace(-0.1, 0.1, convolution.filters))
     tokens = tf.random.stateless_uniform([7, tiny.sequence_length], [0, 1], 0, 50, tf.int32)
-    found = tf.function(value_and_gradients, jit_compile=compiled)(OneProduct(network), tokens)
-    for one, other in zip(found, value_and_gradients(network, tokens), strict=True):
+    found = tf.function(value_and_gradients, jit_compile=compiled)(OneProduct(network), network, tokens)
+    for one, other in zip(found, value_and_gradients(network, network, tokens), strict=True):
         assert float(tf.norm(other)) > 0
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
