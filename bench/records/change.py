@@ -26,7 +26,8 @@ MACHINE = {
     "cpu": "CPU",
     "cores": "CPU cores",
 }
-"""Fields of the environment that describe the machine and decide how long a batch takes, with their titles."""
+"""Fields of the environment that describe the machine and decide how long a batch takes, with their titles; beside them
+counts what kind of CPU it is."""
 
 SOFTWARE = {"tensorflow": "TensorFlow", "keras": "Keras"}
 """Packages that decide it too. (Not NumPy: nothing of it runs in a batch whose length matters.)"""
@@ -37,7 +38,13 @@ WORK = {"preset": "preset", "batches": "batches in a block", "options": "options
 
 def same_machine(one: Record, other: Record) -> bool:
     """Whether both were made on machines that look alike."""
-    return all(one.environment.get(key) == other.environment.get(key) for key in MACHINE) and cpu(one) == cpu(other)
+    return _machine(one) == _machine(other)
+
+
+def _machine(record: Record) -> dict[str, Any]:
+    """What describes the machine, by the titles of it."""
+    plain = {title: record.environment.get(key) for key, title in MACHINE.items()}
+    return {**plain, "kind of CPU": cpu(record)}
 
 
 def cpu(record: Record) -> str | None:
@@ -62,9 +69,9 @@ def differences(one: Record, other: Record) -> list[str]:
     Which loops they are is not looked at: see `differing_loops`.
     """
     found = []
-    for key, title in MACHINE.items():
-        found += _difference(title, one.environment.get(key), other.environment.get(key))
-    found += _difference("kind of CPU", cpu(one), cpu(other))
+    machine, other_machine = _machine(one), _machine(other)
+    for title, value in machine.items():
+        found += _difference(title, value, other_machine[title])
     here, there = one.environment.get("versions", {}), other.environment.get("versions", {})
     for key, title in SOFTWARE.items():
         found += _difference(title, here.get(key), there.get(key))
