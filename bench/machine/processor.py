@@ -25,16 +25,15 @@ def processor() -> dict[str, Any]:
     Returns:
         `name`: as the maker, or who virtualises it, writes it. `vendor`, `family`, `model`: as CPUID has them (Intel 64
         and IA-32 Architectures Software Developer's Manual, CPUID; AMD64 Architecture Programmer's Manual, volume 3).
-        `vectors`: those of `VECTORS` that it has. `mhz`: nominal, if the name has it. `virtual`: whether
-        a hypervisor shows itself.
-        `page_bytes`: of a page of memory. `huge_pages`: when the kernel hands out larger ones. `allocator`: the C
-        library. `allocator_settings`: the environment variables that set it.
+        `vectors`: those of `VECTORS` that it has. `mhz`: nominal, if the name has it. `virtual`: whether a hypervisor
+        shows itself. `page_bytes`: of a page of memory. `huge_pages`: when the kernel hands out larger ones.
+        `allocator`: the C library. `allocator_settings`: the environment variables that set it.
     """
     found = cpuinfo.get_cpu_info()
     flags = found.get("flags", [])
     name = found.get("brand_raw", platform.processor())
     # Without it in the name, cpuinfo gives the clock of this moment, and what is compared from run to run must stay.
-    hertz = found["hz_advertised"][0] if "Hz" in name else None
+    hertz = found.get("hz_advertised", (0,))[0] if "Hz" in name else 0
     library = " ".join(platform.libc_ver())
     return {
         "name": name,
@@ -42,7 +41,7 @@ def processor() -> dict[str, Any]:
         "family": found.get("family"),
         "model": found.get("model"),
         "vectors": [each for each in VECTORS if each in flags],
-        "mhz": hertz and round(hertz / 1e6),
+        "mhz": round(hertz / 1e6) or None,
         "virtual": "hypervisor" in flags if flags else None,
         "page_bytes": os.sysconf("SC_PAGE_SIZE"),
         "huge_pages": _huge_pages(),
