@@ -26,7 +26,10 @@ class Calls(Protocol):
     """Most batches in one call."""
 
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
-        """Trains batches `first`, `first` + 1, ... of a stretch; returns their rows, [batches, columns] float32."""
+        """Trains batches `first`, `first` + 1, ... of a stretch; returns their rows, [batches, columns] float32.
+
+        There may be more rows behind those, of no meaning.
+        """
 
 
 class ThreeCalls:
@@ -82,12 +85,24 @@ class Window:
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
         """See `Calls`."""
         count = len(tf.nest.flatten(stretch)[0])
-        missing = self.most - count
-        if not (self._whole and missing):
-            return self._train(stretch, count, temperature, first)
-        # Zeros behind the batches, which nobody trains on: XLA compiles a program for each size of its input.
-        stretch = tf.nest.map_structure(lambda v: tf.pad(v, [[0, missing], *[[0, 0]] * (len(v.shape) - 1)]), stretch)
-        return self._train(stretch, count, temperature, first)[:count]
+        if self._whole and count < self.most:
+            stretch = tf.nest.map_structure(self._filled, stretch)
+        stretch = tf.nest.map_structure(tf.convert_to_tensor, stretch)
+        return self._graph(stretch, tf.constant(count), tf.constant(temperature), tf.constant(first))
+
+    @functools.cached_property
+    def _graph(self) -> Callable[..., tf.Tensor]:
+        """The one graph that there is; to call it by name saves the millisecond in which a `tf.function` looks for it."""
+        graph: Callable[..., tf.Tensor] = self._train.get_concrete_function()
+        return graph
+
+    def _filled(self, values: Any) -> Any:
+        """A stretch as long as a window, for XLA compiles a program for each size of its input.
+
+        Behind the batches there are zeros, which nobody trains on.
+        """
+        pad = np.pad if isinstance(values, np.ndarray) else tf.pad  # a device is not asked for an array of the host's
+        return pad(values, [[0, self.most - len(values)], *[[0, 0]] * (len(values.shape) - 1)])
 
     def _train_batches(self, stretch: Any, count: tf.Tensor, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
         def body(index: tf.Tensor, rows: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
@@ -116,18 +131,19 @@ class DeferredMetrics:
 
     def __init__(self, columns: int) -> None:
         self._columns = columns
-        self._on_device: list[tf.Tensor] = []
+        self._on_device: list[tuple[tf.Tensor, int]] = []
         self._on_host: list[np.ndarray] = []
 
-    def append(self, block: tf.Tensor) -> None:
-        """Keeps a block [batches, columns] float32 that may still be being computed."""
-        self._on_device.append(block)
+    def append(self, block: tf.Tensor, count: int) -> None:
+        """Keeps the first `count` rows of a block [batches, columns] float32 that may still be being computed."""
+        self._on_device.append((block, count))
 
     def read(self, leave: int = 0) -> None:
         """Moves all but the `leave` newest blocks to the host, in one read."""
         ready = self._on_device[: len(self._on_device) - leave]
         if ready:
-            self._on_host.append(tf.concat(ready, axis=0).numpy())
+            meant = np.concatenate([np.arange(len(block)) < count for block, count in ready])
+            self._on_host.append(tf.concat([block for block, _ in ready], axis=0).numpy()[meant])
             del self._on_device[: len(ready)]
 
     def rows(self) -> np.ndarray:
@@ -138,9 +154,9 @@ class DeferredMetrics:
 class ImmediateMetrics(DeferredMetrics):
     """Metrics that are read as soon as they are handed over: each graph call is waited for."""
 
-    def append(self, block: tf.Tensor) -> None:
+    def append(self, block: tf.Tensor, count: int) -> None:
         """Reads a block [batches, columns] float32."""
-        super().append(block)
+        super().append(block, count)
         self.read()
 
 

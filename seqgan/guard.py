@@ -5,8 +5,9 @@ Its counters are read here too: which batches were lost, and when there is no po
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -126,12 +127,8 @@ class GuardedUpdate:
         # A 1 for what is not clipped, and not limit / limit, which may be a bit off: it is the plain update then.
         scale = tf.where(norm > limit, limit / norm, 1.0)
 
-        state = [*variables, *self._optimizer.variables]
-        before = [tf.identity(tf.convert_to_tensor(variable)) for variable in state]
-        self._optimizer.apply([gradient * scale for gradient in dense], variables)
-        # A choice between old and new values and no tf.cond, whose branch a GPU would have to ask the host for.
-        for variable, old in zip(state, before, strict=True):
-            variable.assign(tf.where(accept, tf.convert_to_tensor(variable), old))
+        with _moving_only_if(accept, self._optimizer, [*variables, *self._optimizer.variables]):
+            self._optimizer.apply([gradient * scale for gradient in dense], variables)
 
         seen, mean = self.accepted.read_value(), self.mean_norm.read_value()
         most = tf.where(seen < WARM_UP, limit, tf.maximum(COUNTED * mean, FLOOR * self._clip_norm))
@@ -150,6 +147,45 @@ class GuardedUpdate:
             return tf.constant(self._clip_norm, tf.float32)
         relative = tf.maximum(self._clip_ratio * self.mean_norm, FLOOR * self._clip_norm)
         return tf.where(self.accepted < WARM_UP, self._clip_norm, tf.minimum(self._clip_norm, relative))
+
+
+@contextlib.contextmanager
+def _moving_only_if(accept: tf.Tensor, optimizer: keras.optimizers.Optimizer, state: Sequence[Any]) -> Iterator[None]:
+    """Within, what `optimizer` assigns to the variables of `state` comes to be only if `accept`.
+
+    A choice between old and new values and no `tf.cond`, whose branch a GPU would have to ask the host for. It is made
+    at each assignment, and not once they are all over, so that the step of a weight reads the chosen moments: if it
+    read others, XLA would compute those a second time, out of a copy of the old ones.
+    """
+    before = {id(_variable(each)): tf.identity(tf.convert_to_tensor(each)) for each in state}
+    pending = {id(_variable(each)): each for each in state}
+    plain = optimizer.assign
+
+    def assign(variable: Any, value: Any) -> None:
+        key = id(_variable(variable))
+        pending.pop(key, None)
+        plain(variable, tf.where(accept, tf.cast(value, variable.dtype), before[key]))
+
+    # By these three, Keras says, an optimizer assigns: past its own `__setattr__`, which would track them.
+    methods = {
+        "assign": assign,
+        "assign_add": lambda variable, value: assign(variable, variable + value),
+        "assign_sub": lambda variable, value: assign(variable, variable - value),
+    }
+    for name, method in methods.items():
+        object.__setattr__(optimizer, name, method)
+    try:
+        yield
+    finally:
+        for name in methods:
+            object.__delattr__(optimizer, name)
+    for key, variable in pending.items():  # the step counter, which Keras moves by itself
+        variable.assign(tf.where(accept, tf.convert_to_tensor(variable), before[key]))
+
+
+def _variable(variable: Any) -> tf.Variable:
+    """TensorFlow's variable behind one that may be Keras'."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 class SkipRun(NamedTuple):

@@ -92,7 +92,7 @@ class OptimizedLoop:
             offset = self._batch % epoch_length
             count = min(self._train.most, end - self._batch, epoch_length - offset)
             stretch = self._feed.stretch(self._batch, count)
-            self._metrics.append(self._train(stretch, self.temperature, self._batch))
+            self._metrics.append(self._train(stretch, self.temperature, self._batch), count)
             self._batch += count
             if offset == 0:
                 self._catch_up()

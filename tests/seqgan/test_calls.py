@@ -38,7 +38,8 @@ def test_a_window_that_is_not_full_has_the_rows_of_its_batches(lines, tiny, monk
     monkeypatch.setattr(calls.device, "on_gpu", lambda: on_gpu)
     feed = feeds.BY_NAME[feed](tiny, lines)
     train = calls.Window(row, feed, 4, compiled)
-    found = np.concatenate([train(feed.stretch(first, count), 0.5, first) for first, count in ((0, 3), (3, 4), (7, 1))])
+    windows = ((0, 3), (3, 4), (7, 1))
+    found = np.concatenate([train(feed.stretch(first, count), 0.5, first)[:count] for first, count in windows])
     order = lines.epoch_order(tiny.batch_size, tiny.seed, 0)[:8]
     np.testing.assert_array_equal(found[:, 0], lines.tokens[order].sum(axis=(1, 2)))
     np.testing.assert_array_equal(found[:, 4], range(8))
@@ -48,8 +49,8 @@ def test_on_a_cpu_one_program_serves_windows_of_any_length(feed, monkeypatch):
     monkeypatch.setattr(calls.device, "on_gpu", lambda: False)
     train = calls.Window(row, feed, 4, compiled=True)
     sizes = set()
-    run = train._train
-    monkeypatch.setattr(train, "_train", lambda stretch, *rest: sizes.add(np.shape(stretch)) or run(stretch, *rest))
+    run = train._graph
+    monkeypatch.setattr(train, "_graph", lambda stretch, *rest: sizes.add(np.shape(stretch)) or run(stretch, *rest))
     for count in (1, 2, 3, 4):
         train(feed.stretch(0, count), 0.5, 0)
     assert len(sizes) == 1
@@ -70,30 +71,39 @@ def test_a_graph_is_traced_once(feed, name, traces):
 
 
 def block(*rows):
-    return tf.constant(rows, tf.float32)
+    """A block of these rows, and how many there are."""
+    return tf.constant(rows, tf.float32), len(rows)
 
 
 def test_rows_come_in_order_and_once():
     metrics = DeferredMetrics(1)
-    metrics.append(block([1], [2]))
-    metrics.append(block([3]))
+    metrics.append(*block([1], [2]))
+    metrics.append(*block([3]))
     assert metrics.rows().shape == (0, 1)
     metrics.read()
-    metrics.append(block([4]))
+    metrics.append(*block([4]))
     metrics.read()
     np.testing.assert_array_equal(metrics.rows(), [[1], [2], [3], [4]])
 
 
 def test_newest_blocks_can_be_left_on_the_device():
     metrics = DeferredMetrics(1)
-    metrics.append(block([1]))
+    metrics.append(*block([1]))
     metrics.read(leave=1)
     assert metrics.rows().shape == (0, 1)
-    metrics.append(block([2]))
+    metrics.append(*block([2]))
     metrics.read(leave=1)
     np.testing.assert_array_equal(metrics.rows(), [[1]])
     metrics.read()
     np.testing.assert_array_equal(metrics.rows(), [[1], [2]])
+
+
+def test_rows_without_a_meaning_are_left_out():
+    metrics = DeferredMetrics(1)
+    for rows, count in (([1], [2], [9]), 2), (([3], [9], [9]), 1):
+        metrics.append(block(*rows)[0], count)
+    metrics.read()
+    np.testing.assert_array_equal(metrics.rows(), [[1], [2], [3]])
 
 
 @pytest.mark.parametrize("blocks", [1, 5])
@@ -101,7 +111,7 @@ def test_one_read_however_many_blocks(blocks):
     metrics = DeferredMetrics(2)
     with hostsync.record() as log:
         for number in range(blocks):
-            metrics.append(block([number, 0], [number, 1]))
+            metrics.append(*block([number, 0], [number, 1]))
         metrics.read()
         metrics.read()
         metrics.rows()
