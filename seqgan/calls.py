@@ -92,7 +92,7 @@ class Window:
 
     @functools.cached_property
     def _graph(self) -> Callable[..., tf.Tensor]:
-        """The one graph that there is; to call it by name saves the millisecond in which a `tf.function` looks for it."""
+        """The one graph that there is, which a `tf.function` would look for anew at each call, for a millisecond."""
         graph: Callable[..., tf.Tensor] = self._train.get_concrete_function()
         return graph
 

@@ -71,9 +71,9 @@ class OneProduct:
     """The discriminator with all its convolutions as one matrix product.
 
     A convolution of width w adds up w products, one for each place of its window: of the embedding there with a slice
-    of the kernel. Here each token is multiplied by the slices of all kernels at once, [B T, E] x [E, sum of w times F],
-    and what belongs to one n-gram is added up afterwards. The gradient, too, is two products, in place of two
-    convolutions for each width. XLA on a CPU has no fast gradients of convolutions inside a loop (its pass
+    of the kernel. Here each token is multiplied by the slices of all kernels at once, [B T, E] x [E, S F] with S the
+    sum of the widths, and what belongs to one n-gram is added up afterwards. The gradient, too, is two products, in
+    place of two convolutions for each width. XLA on a CPU has no fast gradients of convolutions inside a loop (its pass
     ConvCanonicalization looks at the entry computation alone): in a window that it compiles as one they took half
     of the time at preset `paper`.
 
@@ -92,19 +92,58 @@ class OneProduct:
     def __call__(self, tokens: tf.Tensor) -> tf.Tensor:
         """Tokens [B, T] int32 -> the probability [B] float32 that each line is real."""
         kernels = [tf.convert_to_tensor(each.kernel) for each in self._discriminator.convolutions]
-        slices = tf.concat([part for kernel in kernels for part in tf.unstack(kernel)], axis=1)  # [E, slices F]
+        widths = [kernel.shape[0] for kernel in kernels]
+        size, filters = kernels[0].shape[1:]
+        slices = [tf.reshape(tf.transpose(kernel, [1, 0, 2]), [size, -1]) for kernel in kernels]
         embedded = self._discriminator.embedding(tokens)  # [B, T, E]
-        size, filters = slices.shape[0], kernels[0].shape[-1]
-        product = tf.matmul(tf.reshape(embedded, [-1, size]), slices)
-        # Unstacked before they are cut, so that the gradient of the cuts is a pad for each and no sum over all of them.
-        parts = iter(tf.unstack(tf.reshape(product, [*tokens.shape, -1, filters]), axis=2))  # [B, T, F] of each slice
-        features = []
-        for convolution in self._discriminator.convolutions:
-            width = convolution.kernel.shape[0]
-            places = tokens.shape[1] - width + 1
-            found = tf.add_n([next(parts)[:, at : at + places] for at in range(width)])  # [B, places, F]
-            features.append(tf.nn.relu(tf.reduce_max(found, axis=1) + tf.convert_to_tensor(convolution.bias)))
-        return self._discriminator.output_layer(tf.concat(features, axis=-1))[:, 0]
+        product = tf.matmul(tf.reshape(embedded, [-1, size]), tf.concat(slices, axis=1))
+        largest = _largest(tf.reshape(product, [*tokens.shape, sum(widths), filters]), widths)
+        biases = tf.stack([tf.convert_to_tensor(each.bias) for each in self._discriminator.convolutions])
+        features = tf.nn.relu(largest + biases)  # [B, widths, F]
+        return self._discriminator.output_layer(tf.reshape(features, [tokens.shape[0], -1]))[:, 0]
+
+
+def _largest(product: tf.Tensor, widths: Sequence[int]) -> tf.Tensor:
+    """The largest value [B, widths, F] of each filter, given the product [B, T, S, F] of each token and slice.
+
+    A line has as many n-grams of a width as windows fit into it. What its gradient moves is the largest alone: of each
+    slice the product at the one token where that n-gram has it, which is one choice over [B, T, S, F]. TensorFlow's own
+    gradient cuts, adds and pads once for each slice, and shares a gradient among n-grams that are equal. Here the first
+    has it all, and to the weights that is the same, for equal n-grams are of the same tokens.
+    """
+    of_width, offset = zip(*((number, at) for number, width in enumerate(widths) for at in range(width)), strict=True)
+
+    @tf.custom_gradient
+    def of(product: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        length = product.shape[1]
+        parts = iter(tf.unstack(product, axis=2))  # [B, T, F] of each slice
+        found = [
+            tf.add_n([next(parts)[:, at : at + length - width + 1] for at in range(width)])  # [B, places, F]
+            for width in widths
+        ]
+        largest = [tf.reduce_max(each, axis=1) for each in found]
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            begins = tf.stack([_first(each, most) for each, most in zip(found, largest, strict=True)], axis=1)
+            token = tf.gather(begins, of_width, axis=1) + tf.constant(offset, product.dtype)[:, None]  # [B, S, F]
+            moved = tf.gather(upstream, of_width, axis=1)
+            tokens = tf.range(length, dtype=product.dtype)[:, None, None]
+            return tf.where(tokens == token[:, None], moved[:, None], 0.0)
+
+        return tf.stack(largest, axis=1), gradient
+
+    found: tf.Tensor = of(product)
+    return found
+
+
+def _first(values: tf.Tensor, largest: tf.Tensor) -> tf.Tensor:
+    """The first place [B, F] of `values` [B, places, F] that has the largest value [B, F].
+
+    In float32, because TensorFlow keeps int32 on the host.
+    """
+    places = values.shape[1]
+    found = tf.where(values == largest[:, None], tf.range(places, dtype=values.dtype)[:, None], places)
+    return tf.reduce_min(found, axis=1)
 
 
 BY_NAME: dict[str, Callable[[Discriminator], Judge]] = {

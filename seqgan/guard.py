@@ -71,11 +71,14 @@ class GuardedUpdate:
     has made NaN, or a learning rate of 1e38, still ruins weights with an update that counts as accepted.
 
     Args:
-        optimizer: built.
+        optimizer: built; not one that averages weights (`use_ema`), for it overwrites them past the guard.
         clip_norm: largest global norm of a gradient.
         clip_ratio: largest global norm as a multiple of the running mean; counts once `WARM_UP` updates
             are accepted, and never sinks below `FLOOR * clip_norm`; infinity leaves `clip_norm` alone.
         name: what the names of the guard's variables begin with; the optimizer's name if None.
+
+    Raises:
+        ValueError: the optimizer averages weights.
 
     Attributes:
         consecutive: scalar int64 variable, updates skipped in a row up to now.
@@ -92,6 +95,8 @@ class GuardedUpdate:
         clip_ratio: float = math.inf,
         name: str | None = None,
     ) -> None:
+        if optimizer.use_ema:
+            raise ValueError("an optimizer with use_ema overwrites weights in a way that no guard can undo")
         self._optimizer = optimizer
         self._clip_norm = clip_norm
         self._clip_ratio = clip_ratio
@@ -166,7 +171,7 @@ def _moving_only_if(accept: tf.Tensor, optimizer: keras.optimizers.Optimizer, st
         pending.pop(key, None)
         plain(variable, tf.where(accept, tf.cast(value, variable.dtype), before[key]))
 
-    # By these three, Keras says, an optimizer assigns: past its own `__setattr__`, which would track them.
+    # The methods by which an optimizer of Keras' assigns; set past its `__setattr__`, which would track them.
     methods = {
         "assign": assign,
         "assign_add": lambda variable, value: assign(variable, variable + value),

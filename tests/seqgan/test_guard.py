@@ -141,6 +141,40 @@ def test_skips_while_the_learning_rate_is_not_finite(guarded, bad, compiled):
     assert (int(guard.consecutive), int(guard.total)) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [keras.optimizers.Adam(0.1, amsgrad=True), keras.optimizers.AdamW(0.1), keras.optimizers.SGD(0.1, momentum=0.9)],
+    ids=lambda optimizer: optimizer.name,
+)
+def test_whatever_the_optimizer_a_good_update_is_its_own_and_a_bad_one_moves_nothing(optimizer):
+    good, bad = ([tf.constant(values), tf.constant([[0.4]])] for values in ([0.1, 0.2, 0.3], BAD["nan"]))
+    found = []
+    for guarded in (True, False):
+        _, _, variables = make()
+        own = type(optimizer).from_config(optimizer.get_config())
+        own.build(variables)
+        update = GuardedUpdate(own, 9.0).apply if guarded else own.apply
+        for gradients in (good, bad, good) if guarded else (good, good):
+            update(gradients, variables)
+        found.append(bits([*variables, *own.variables]))
+    assert found[0] == found[1]
+
+
+def test_the_optimizer_is_left_as_it_was():
+    guard, optimizer, variables = make()
+    before = set(vars(optimizer))
+    guard.apply([tf.constant([0.1, 0.2, 0.3]), tf.constant([[0.4]])], variables)
+    assert set(vars(optimizer)) == before
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        guard.apply([tf.constant([0.1, 0.2]), tf.constant([[0.4]])], variables)
+    assert set(vars(optimizer)) == before
+
+
+def test_an_optimizer_that_averages_weights_is_refused():
+    with pytest.raises(ValueError, match="use_ema"):
+        GuardedUpdate(keras.optimizers.Adam(use_ema=True), 1.0)
+
+
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["graph", "xla"])
 def test_skips_while_a_schedule_is_not_finite(compiled):
     class Ends(keras.optimizers.schedules.LearningRateSchedule):
