@@ -65,6 +65,26 @@ def test_an_op_that_ended_before_its_event_lasts_as_long_as_that():
     assert traced(space).ops == (op(1100, 1150, name="copy"),)
 
 
+@pytest.mark.parametrize(
+    ("task", "resumed", "end"),
+    [
+        (200, (300, 500), 1300),  # in the task that ended it, what had waited for it was run first
+        (200, (300, 700), 1600),  # it was still being run
+        (550, (300, 500), 1600),  # in another task, and by then it was not over
+        (50, (80, 500), 1600),  # begun before the op
+    ],
+)
+def test_what_is_run_before_an_end_is_written_does_not_count(task, resumed, end):
+    space, plane, line = marked()
+    other = plane.lines.add(name="tf_numa_-1_Eigen/2", timestamp_ns=1)
+    add(plane, line, "copy", 100, 10, hlo_op="copy", _p=7)
+    add(plane, other, "end: copy", 600, 1, _c=7)  # written last, and kept first
+    add(plane, other, "ThreadpoolListener::StartRegion", task, 0)
+    add(plane, other, "ThunkExecutor::Execute", resumed[0], resumed[1] - resumed[0])
+    (found,) = traced(space).ops
+    assert (found.begin, found.end) == (1100, end)
+
+
 @pytest.mark.parametrize("name", ["while.8", "call", "conditional.1"])
 def test_instructions_that_run_others_are_none(name):
     space, plane, line = marked()
