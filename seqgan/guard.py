@@ -162,13 +162,14 @@ def _moving_only_if(accept: tf.Tensor, optimizer: keras.optimizers.Optimizer, st
     at each assignment, and not once they are all over, so that the step of a weight reads the chosen moments: if it
     read others, XLA would compute those a second time, out of a copy of the old ones.
     """
-    before = {id(_variable(each)): tf.identity(tf.convert_to_tensor(each)) for each in state}
-    pending = {id(_variable(each)): each for each in state}
+    variables = [_variable(each) for each in state]
+    before = {id(variable): tf.identity(variable) for variable in variables}
+    assigned = set()
     plain = optimizer.assign
 
     def assign(variable: Any, value: Any) -> None:
         key = id(_variable(variable))
-        pending.pop(key, None)
+        assigned.add(key)
         plain(variable, tf.where(accept, tf.cast(value, variable.dtype), before[key]))
 
     # The methods by which an optimizer of Keras' assigns; set past its `__setattr__`, which would track them.
@@ -184,8 +185,9 @@ def _moving_only_if(accept: tf.Tensor, optimizer: keras.optimizers.Optimizer, st
     finally:
         for name in methods:
             object.__delattr__(optimizer, name)
-    for key, variable in pending.items():  # the step counter, which Keras moves by itself
-        variable.assign(tf.where(accept, tf.convert_to_tensor(variable), before[key]))
+    for variable in variables:
+        if id(variable) not in assigned:  # the step counter, which Keras moves by itself
+            variable.assign(tf.where(accept, tf.identity(variable), before[id(variable)]))
 
 
 def _variable(variable: Any) -> tf.Variable:

@@ -1,6 +1,6 @@
 """What a generator step costs with rollouts: folded into a batch, and with a call for each rollout and prefix.
 
-    python results/rollouts/cost.py         # about two minutes; writes epyc-7003-2-cores/cost.md
+    python results/rollouts/cost.py         # three and a half minutes; writes epyc-7003-2-cores/cost.md
 
 A generator step draws a batch of lines, rewards each of their tokens by Monte Carlo, and makes one policy gradient
 update. The plain one calls one graph for each rollout of each prefix, which reads the prefix without computing any
