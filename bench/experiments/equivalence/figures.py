@@ -15,10 +15,11 @@ built-in pair shows up to 6e-7.
 """
 
 UPDATE_TOLERANCE = 1e-3
-"""Largest difference of a variable's update in a batch from one state, as a share of the update.
+"""Largest difference of a variable's update in a batch from one state, as a share of the update, or of a usual one of
+that variable where that is larger.
 
 More than a metric's, for a gradient may be the small difference of large terms, and Adam divides each element by its
-own size: one whose gradient is all rounding moves as far as any other. The built-in pair shows up to 4e-4.
+own size: one whose gradient is all rounding moves as far as any other. The built-in pair shows up to 4e-5.
 """
 
 MUST_AGREE = 0.9

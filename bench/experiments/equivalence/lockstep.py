@@ -36,21 +36,22 @@ def lockstep(first: TrainingLoop, second: TrainingLoop, stretches: Sequence[int]
         return None
     own, others = zip(*pairs, strict=True)
     own_values, others_values = VariableReader(), VariableReader()
-    updates, before = [], own_values(own)
+    sizes, apart, before = [], [], own_values(own)
     for length in stretches:
         for value, variable in zip(before, others, strict=True):
             variable.assign(value)
         first.run(length)
         second.run(length)
         after = own_values(own)
-        updates.append(max(map(_apart, before, after, others_values(others))))
+        sizes.append([distance(*values) for values in zip(before, after, strict=True)])
+        apart.append([_apart(*values) for values in zip(after, others_values(others), strict=True)])
         before = after
     starts = np.cumsum([0, *stretches[:-1]])
     metrics, other = _metrics_apart(first, second, sum(stretches)), _other_lines(first, second, sum(stretches))
     return Lockstep(
         lengths=tuple(stretches),
         metrics=tuple(np.maximum.reduceat(metrics, starts).tolist()),
-        updates=tuple(updates),
+        updates=tuple(np.max(_shares(np.array(apart), np.array(sizes)), axis=1).tolist()),
         other_lines=None if other is None else tuple(np.add.reduceat(np.sum(other, axis=1), starts).tolist()),
         lines=0 if other is None else other.shape[1],
     )
@@ -82,13 +83,25 @@ def _paired(first: TrainingLoop, second: TrainingLoop) -> list[tuple[Any, Any]] 
     return found if fits else None
 
 
-def _apart(before: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
-    """How far two updates of a variable differ, as a share of the first, by their Euclidean norms; never NaN."""
-    if np.array_equal(one, other, equal_nan=True):
-        return 0.0
-    size = distance(one, before)
-    apart = distance(other, one) / size if size else np.inf
-    return apart if np.isfinite(apart) else np.inf
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """How far two values of a variable are from each other; NaN or infinite where only one of them is."""
+    return 0.0 if np.array_equal(one, other, equal_nan=True) else distance(one, other)
+
+
+def _shares(apart: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """How far updates differ, as shares of their size, or of the variable's usual one where that is larger; never NaN.
+
+    An update that is far smaller than the others of its variable is the small difference of large terms, and known no
+    better than those. The gradient of a bias is a sum of p - y, whose terms now and then cancel to a thousandth.
+
+    Args:
+        apart: [stretches, variables], distance of one loop's values from the other's.
+        sizes: [stretches, variables], how far the first loop has moved.
+    """
+    usual = np.median(np.where(np.isfinite(sizes), sizes, 0.0), axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(apart == 0, 0.0, apart / np.maximum(sizes, usual))
+    return np.where(np.isfinite(shares), shares, np.inf)
 
 
 def _metrics_apart(first: TrainingLoop, second: TrainingLoop, batches: int) -> np.ndarray:

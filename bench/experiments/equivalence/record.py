@@ -29,7 +29,7 @@ class Lockstep(Frozen):
     """How far two loops differ after a stretch of batches from the same state, for several stretches."""
 
     metrics: Annotated[tuple[float, ...], Field(min_length=1)]  # of each stretch the most of any, by its size
-    updates: tuple[float, ...]  # of each stretch the most of any variable, as a share of the update
+    updates: tuple[float, ...]  # of each stretch the most of any variable, as a share of its update or its usual one
     other_lines: tuple[Count, ...] | None  # of each stretch, those with another draw; None where a loop does not say
     lines: Count = 0  # in a batch
     lengths: tuple[Annotated[int, Field(gt=0)], ...] = ()  # batches of each stretch; empty where each was one

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -116,7 +118,7 @@ def test_without_flips_not_one_update_may_be_another():
     assert judge(Rounding(**now_and_then)).equal  # it may have been a draw, for all that is known
     found = judge(Drawing(**now_and_then), Drawing())
     assert not found.equal
-    assert "updates differ by 0.5 of their size" in found.reason
+    assert re.search("updates differ by 0.[45]", found.reason)  # of an ordinary one, which is larger than a late one
 
 
 def test_the_first_flipped_draw_is_named():
