@@ -105,8 +105,9 @@ class CompileCache:
 
     - An entry is found by program alone, not by the machine or the compiler: each of these has a folder of its own.
     - An entry cut short, or a folder that cannot be written, ends training: both are looked for before it begins.
-    - A program holds the names of its functions, numbered by a counter that also counts tensors: another
-      configuration, or another seed, compiles anew.
+    - A program holds the names of its functions, numbered by a counter that also counts tensors. They are the same
+      from every seed (`seqgan.tracing.begin_numbering`), but not when training goes on from a checkpoint, whose
+      programs are others.
 
     Entries are written whole under another name first, so processes may share a folder.
 

@@ -13,6 +13,7 @@ from seqgan.checkpoint import Checkpoint
 from seqgan.config import Config
 from seqgan.discriminator import Discriminator
 from seqgan.generator import Generator
+from seqgan.tracing import begin_numbering
 from seqgan.vocabulary import UNKNOWN, Sizes
 
 
@@ -32,6 +33,7 @@ class Networks:
         self.mle_optimizer = _adam(config.mle_learning_rate, "mle_adam", self.generator)
         self.g_optimizer = _adam(config.g_learning_rate, "generator_adam", self.generator)
         self.d_optimizer = _adam(config.d_learning_rate, "discriminator_adam", self.discriminator)
+        begin_numbering()
 
     @property
     def weights(self) -> list[keras.Variable]:

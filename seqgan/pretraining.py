@@ -43,6 +43,7 @@ class Pretraining:
         self._config = config
         self._data = data
         self._networks = networks
+        self._seed = tf.constant((config.seed + 1) & 0x7FFFFFFF)  # an input of the graph, as the loops' seeds are
         limits = config.clip_norm, config.clip_ratio
         self._mle_update = GuardedUpdate(networks.mle_optimizer, *limits)
         # A name of its own, for the loop's guard of the same optimizer is in the same checkpoint.
@@ -113,7 +114,7 @@ class Pretraining:
     def _generate_lines(self, character: tf.Tensor, scene: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
         # At temperature 1: what the generator itself holds to be likely. A seed of its own, as for the order.
         return self._networks.generator.sample(
-            sampler.inverse_cdf, character, scene, tf.constant(1.0), self._config.seed + 1, draw
+            sampler.inverse_cdf, character, scene, tf.constant(1.0), self._seed, draw
         )
 
     def _train_discriminator(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
