@@ -26,8 +26,16 @@ MUST_AGREE = 0.9
 """Share of stretches in which every metric agrees. Not in all, for a count jumps: a probability that rounding has moved
 to the other side of one half changes an accuracy by a whole line."""
 
+MUST_MOVE_ALIKE = 0.75
+"""Share of stretches, of one batch or of two, in which every update agrees.
+
+Not in all, for a gradient jumps: of two n-grams that are the largest of a line up to rounding, a maximum over time
+learns from one. At preset `script`, with 65,000 maxima in a batch, one such choice moved the update of a kernel by 1.3%
+in 1 of 14 stretches, and in 2 of 21.
+"""
+
 LARGEST_JUMP = 0.05
-"""Largest difference of a metric in any stretch, as a share of its size."""
+"""Largest difference of a metric or an update in any stretch, as a share of its size."""
 
 MOST_FLIPPED = 0.05
 """Largest share of lines in which rounding may flip a draw.
@@ -54,14 +62,31 @@ def problem(stepped: Lockstep) -> str | None:
     updates, metrics = np.array(stepped.updates), np.array(stepped.metrics)
     may_differ = (1 - MUST_AGREE) * np.sum(alike)
     astray = np.flatnonzero(alike & ~(updates <= UPDATE_TOLERANCE * lengths))
-    if len(astray) > (0 if known else may_differ):
-        return f"from the same state, updates differ by {updates[astray[0]]:.2g} of their size in stretch {astray[0]}"
+    # Where draws are not known, one of them may be another, and by how much that moves an update, nobody can say.
+    wrong = _no_jumps(astray, updates, lengths, alike) if known else astray[: len(astray) * (len(astray) > may_differ)]
+    if len(wrong):
+        return f"from the same state, updates differ by {updates[wrong[0]]:.2g} of their size in stretch {wrong[0]}"
     off = np.flatnonzero(alike & ~(metrics <= METRIC_TOLERANCE * lengths))
     if len(off) > may_differ or np.any(metrics[off] > LARGEST_JUMP):
         worst = np.max(metrics[off])
         count = f"{len(off)} of {np.sum(alike)} stretches"
         return f"from the same state, metrics differ in {count}, by up to {worst:.2g} of their size"
     return None
+
+
+def _no_jumps(astray: np.ndarray, updates: np.ndarray, lengths: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """Of the stretches whose updates do not agree, those that no jump explains: it is too large, or they are too many.
+
+    Too many of one length, for what goes wrong only between the batches of a call does so in all stretches of two.
+    """
+    far: np.ndarray = astray[~(updates[astray] <= LARGEST_JUMP)]
+    if len(far):
+        return far
+    for length in np.unique(lengths[astray]):
+        found: np.ndarray = astray[lengths[astray] == length]
+        if len(found) > max(1, (1 - MUST_MOVE_ALIKE) * np.sum(alike & (lengths == length))):
+            return found
+    return astray[:0]
 
 
 def rounding(stepped: Lockstep, flip: Flip | None) -> str:

@@ -11,6 +11,7 @@ from bench.experiments.equivalence.figures import (
     METRIC_TOLERANCE,
     MOST_FLIPPED,
     MUST_AGREE,
+    MUST_MOVE_ALIKE,
     UPDATE_TOLERANCE,
     largest,
 )
@@ -55,8 +56,9 @@ def footer(record: AgreementRecord) -> list[str]:
         f"{some.batches} batches by itself, and where a bit differs, as many, one or two at a time, from the state of "
         "the loop before; differences are the largest where no draw was flipped, as a share of the metric or update",
         f"the same means bit for bit, or metrics within {METRIC_TOLERANCE:g} in {MUST_AGREE:.0%} of such stretches "
-        f"(never beyond {LARGEST_JUMP:g}), updates within {UPDATE_TOLERANCE:g} a batch, and another draw in at most "
-        f"{MOST_FLIPPED:.0%} of the lines; what only moves reads and calls must be so bit for bit",
+        f"(never beyond {LARGEST_JUMP:g}), updates within {UPDATE_TOLERANCE:g} a batch in {MUST_MOVE_ALIKE:.0%} of "
+        f"them (never beyond {LARGEST_JUMP:g}), and another draw in at most {MOST_FLIPPED:.0%} of the lines; what only "
+        "moves reads and calls must be so bit for bit",
         f"loop before: {settings.before}; preset {settings.preset}, seed {settings.seed}"
         + (f"; with {options}" if options else ""),
         environment.machine(record.environment),

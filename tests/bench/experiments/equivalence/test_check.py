@@ -121,6 +121,23 @@ def test_without_flips_not_one_update_may_be_another():
     assert re.search("updates differ by 0.[45]", found.reason)  # of an ordinary one, which is larger than a late one
 
 
+@pytest.mark.parametrize(("every", "off", "equal"), [(10, 0.02, True), (10, 0.08, False), (3, 0.02, False)])
+def test_an_update_may_jump_a_little_now_and_then(every, off, equal):
+    found = judge(Drawing(update=off, every=every), Drawing())
+    assert found.equal is equal
+
+
+def test_what_goes_a_little_wrong_between_the_batches_of_a_call_is_no_jump():
+    class Forgetful(Drawing):
+        def run(self, batches):
+            before = self.weight.numpy()
+            super().run(batches)
+            if batches > 1:
+                self.weight.assign(before + 0.98 * (self.weight.numpy() - before))
+
+    assert not judge(Forgetful(update=1e-6), Drawing()).equal
+
+
 def test_the_first_flipped_draw_is_named():
     one, other = Drawing(odd=[7, 40], update=1e-6), Drawing()
     found = judge(one, other)
