@@ -25,7 +25,7 @@ from bench.report.report import Report
 
 RESULTS = Path(__file__).parent
 README = RESULTS.parent / "README.md"
-MACHINE = "epyc-7003-2-cores"
+MACHINE = "epyc-9004-2-cores"
 """Where time was measured last."""
 
 OLDER = "epyc-2-cores"

@@ -1,6 +1,6 @@
 """How long each loop takes to its first batch: compiled anew, and with a compile cache that another seed has filled.
 
-    python results/first_batch/cost.py         # three minutes; writes MACHINE/cost.md
+    python results/first_batch/cost.py         # four minutes; writes epyc-9004-2-cores/cost.md
 
 The time is the harness's: from calling the factory to the end of the first batch (`bench.timing.clock.start`), with
 TensorFlow imported and started. It is taken in a process of its own each time, in turns, each round from another seed.

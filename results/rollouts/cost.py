@@ -1,6 +1,6 @@
 """What a generator step costs with rollouts: folded into a batch, and with a call for each rollout and prefix.
 
-    python results/rollouts/cost.py         # three and a half minutes; writes epyc-7003-2-cores/cost.md
+    python results/rollouts/cost.py         # two to four minutes; writes epyc-9004-2-cores/cost.md
 
 A generator step draws a batch of lines, rewards each of their tokens by Monte Carlo, and makes one policy gradient
 update. The plain one calls one graph for each rollout of each prefix, which reads the prefix without computing any
@@ -106,7 +106,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=10, help="Of one step of each.")] = 12,
     rollouts: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 16,
     preset: Annotated[str, typer.Option(help="Size of the work.")] = "paper",
-    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-7003-2-cores" / "cost.md",
+    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-9004-2-cores" / "cost.md",
 ) -> None:
     """Measures and writes the table."""
     config = Config.preset(preset, rollouts=rollouts)

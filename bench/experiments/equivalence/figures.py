@@ -62,8 +62,9 @@ def problem(stepped: Lockstep) -> str | None:
     updates, metrics = np.array(stepped.updates), np.array(stepped.metrics)
     may_differ = (1 - MUST_AGREE) * np.sum(alike)
     astray = np.flatnonzero(alike & ~(updates <= UPDATE_TOLERANCE * lengths))
-    # Where draws are not known, one of them may be another, and by how much that moves an update, nobody can say.
-    wrong = _no_jumps(astray, updates, lengths, alike) if known else astray[: len(astray) * (len(astray) > may_differ)]
+    if not known and len(astray) <= may_differ:  # draws may be others, and by how much that moves one, nobody can say
+        astray = astray[:0]
+    wrong = _no_jumps(astray, updates, lengths, alike) if known else astray
     if len(wrong):
         return f"from the same state, updates differ by {updates[wrong[0]]:.2g} of their size in stretch {wrong[0]}"
     off = np.flatnonzero(alike & ~(metrics <= METRIC_TOLERANCE * lengths))
