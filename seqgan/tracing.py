@@ -31,7 +31,11 @@ def begin_numbering() -> None:
     nothing else is not found in a compile cache (`seqgan.device.CompileCache`). The counter is one for graphs and
     tensors, and of these, initializers make a few more or less by the value of a seed.
     """
-    graph = tf.function(lambda: tf.constant(0), autograph=False).get_concrete_function()
-    number = int(graph.name.rsplit(b"_", 1)[1])
-    for _ in range(-number % _STEP):
+    for _ in range(-_number() % _STEP):
         tf.constant(np.zeros([]))
+
+
+def _number() -> int:
+    """That of a graph which is traced now."""
+    graph = tf.function(lambda: tf.constant(0), autograph=False).get_concrete_function()
+    return int(graph.name.rsplit(b"_", 1)[1])

@@ -28,6 +28,7 @@ from bench.machine import environment
 from bench.report import markdown
 from bench.statistics import ratio_interval
 from bench.timing import clock
+from bench.timing.rounds import balanced_orders
 from seqgan.device import CompileCache, start_tensorflow
 
 HERE = Path(__file__).parent
@@ -50,11 +51,11 @@ def seconds(factory: str, preset: str, seed: int, cache: Path | None) -> float:
 
 
 def in_turns(take: dict[str, Callable[[int], float]], rounds: int) -> dict[str, np.ndarray]:
-    """Seconds of each, [rounds], each round in an order and from a seed of its own."""
-    random = np.random.default_rng(0)
+    """Seconds of each, [rounds], each round from a seed of its own, in orders that are balanced over the rounds."""
+    orders = balanced_orders([*take])
     found: dict[str, list[float]] = {name: [] for name in take}
     for seed in track(range(1, rounds + 1), "rounds", console=Console(stderr=True), transient=True):
-        for name in random.permutation(list(take)):
+        for name in next(orders):
             found[name].append(take[name](seed))
     return {name: np.array(samples) for name, samples in found.items()}
 

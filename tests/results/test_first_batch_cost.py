@@ -1,17 +1,10 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 
 @pytest.fixture(scope="module")
-def cost():
-    path = Path(__file__).parents[2] / "results" / "first_batch" / "cost.py"
-    spec = importlib.util.spec_from_file_location("first_batch_cost", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def cost(load_script):
+    return load_script("first_batch/cost.py")
 
 
 def test_each_is_taken_once_from_each_seed_in_changing_orders(cost):

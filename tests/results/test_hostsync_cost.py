@@ -1,6 +1,3 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,12 +6,8 @@ from bench.hostsync import recorder
 
 
 @pytest.fixture(scope="module")
-def cost():
-    path = Path(__file__).parents[2] / "results" / "hostsync" / "cost.py"
-    spec = importlib.util.spec_from_file_location("hostsync_cost", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def cost(load_script):
+    return load_script("hostsync/cost.py")
 
 
 def test_every_pair_has_a_block_with_a_recorder_and_one_without(cost):

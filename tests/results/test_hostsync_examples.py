@@ -1,4 +1,3 @@
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -7,11 +6,8 @@ HERE = Path(__file__).parents[2] / "results" / "hostsync"
 
 
 @pytest.fixture(scope="module")
-def examples():
-    spec = importlib.util.spec_from_file_location("hostsync_examples", HERE / "examples.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def examples(load_script):
+    return load_script("hostsync/examples.py")
 
 
 def total(text):

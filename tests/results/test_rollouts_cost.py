@@ -1,6 +1,3 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,12 +9,8 @@ from seqgan.rollout import Rollouts
 
 
 @pytest.fixture(scope="module")
-def cost():
-    path = Path(__file__).parents[2] / "results" / "rollouts" / "cost.py"
-    spec = importlib.util.spec_from_file_location("rollouts_cost", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def cost(load_script):
+    return load_script("rollouts/cost.py")
 
 
 def test_the_plain_step_computes_what_the_folded_one_does(cost, monkeypatch):

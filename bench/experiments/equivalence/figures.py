@@ -62,11 +62,12 @@ def problem(stepped: Lockstep) -> str | None:
     updates, metrics = np.array(stepped.updates), np.array(stepped.metrics)
     may_differ = (1 - MUST_AGREE) * np.sum(alike)
     astray = np.flatnonzero(alike & ~(updates <= UPDATE_TOLERANCE * lengths))
-    if not known and len(astray) <= may_differ:  # draws may be others, and by how much that moves one, nobody can say
+    if known:
+        astray = _unexplained(astray, updates, lengths, alike)
+    elif len(astray) <= may_differ:  # draws may be others, and by how much that moves an update, nobody can say
         astray = astray[:0]
-    wrong = _no_jumps(astray, updates, lengths, alike) if known else astray
-    if len(wrong):
-        return f"from the same state, updates differ by {updates[wrong[0]]:.2g} of their size in stretch {wrong[0]}"
+    if len(astray):
+        return f"from the same state, updates differ by {updates[astray[0]]:.2g} of their size in stretch {astray[0]}"
     off = np.flatnonzero(alike & ~(metrics <= METRIC_TOLERANCE * lengths))
     if len(off) > may_differ or np.any(metrics[off] > LARGEST_JUMP):
         worst = np.max(metrics[off])
@@ -75,10 +76,11 @@ def problem(stepped: Lockstep) -> str | None:
     return None
 
 
-def _no_jumps(astray: np.ndarray, updates: np.ndarray, lengths: np.ndarray, alike: np.ndarray) -> np.ndarray:
-    """Of the stretches whose updates do not agree, those that no jump explains: it is too large, or they are too many.
+def _unexplained(astray: np.ndarray, updates: np.ndarray, lengths: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """The stretches of `astray`, whose updates do not agree, that no jump explains: it is too large, or too frequent.
 
-    Too many of one length, for what goes wrong only between the batches of a call does so in all stretches of two.
+    Too frequent among those of one length, for what goes wrong only between the batches of a call does so in all
+    stretches of two.
     """
     far: np.ndarray = astray[~(updates[astray] <= LARGEST_JUMP)]
     if len(far):

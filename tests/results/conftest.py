@@ -1,0 +1,19 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+@pytest.fixture(scope="session")
+def load_script():
+    """Gives a script of results/, which is no package, as a module."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name.replace("/", "_").removesuffix(".py"), RESULTS / name)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
