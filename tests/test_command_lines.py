@@ -21,6 +21,9 @@ LINES = sorted({(file, *line) for file in FILES for line in command_lines.found(
 COMMANDS = [line for line in LINES if line[1] == "python"]
 RUNS = [line for line in LINES if line[1] == "pytest"]
 
+# What another test has imported in this process before says nothing of a command line.
+IGNORED = ("-W", "ignore:Module already imported so cannot be rewritten")
+
 
 @pytest.mark.parametrize("line", COMMANDS, ids=" ".join)
 def test_of_bench(line):
@@ -33,7 +36,7 @@ def test_of_bench(line):
 @pytest.mark.parametrize("line", RUNS, ids=" ".join)
 def test_of_pytest(line, pytester):
     _, _, folder, *arguments = line
-    config = pytester.parseconfig(str(command_lines.ROOT / folder), *arguments)
+    config = pytester.parseconfig(str(command_lines.ROOT / folder), *IGNORED, *arguments)
     assert config.getoption("preset", "not declared") != "not declared"  # the harness has read them
 
 
@@ -45,4 +48,4 @@ def test_that_some_are_found():
 
 def test_an_option_that_is_not_there_is_noticed(pytester):
     with pytest.raises(pytest.UsageError, match="--no-such-option"):
-        pytester.parseconfig(str(command_lines.ROOT / "bench"), "--no-such-option")
+        pytester.parseconfig(str(command_lines.ROOT / "bench"), *IGNORED, "--no-such-option")
