@@ -1,6 +1,7 @@
-"""A pytest plugin that is installed with the package `bench`: a budget of host syncs for anyone's own tests.
+"""A pytest plugin that is installed with the package `bench`: budgets of host syncs and retraces for anyone's tests.
 
     @pytest.mark.max_host_syncs(1)
+    @pytest.mark.max_retraces(0)
     def test_a_step_reads_its_loss_and_nothing_else(): ...
 
     def test_what_is_read(host_syncs):
@@ -20,16 +21,20 @@ import pytest
 if TYPE_CHECKING:
     from bench.hostsync import Log
 
-MARKER = "max_host_syncs"
+MARKERS = {
+    "max_host_syncs": "reads: the test fails when Python reads tensors to the host more often than that; reads inside "
+    "hostsync.allow do not count",
+    "max_retraces": "retraces: the test fails when functions are traced again more often than that; a function's first "
+    "trace does not count",
+}
+"""Each with its argument, and what it does."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declares the marker."""
-    config.addinivalue_line(
-        "markers",
-        f"{MARKER}(reads): the test fails when Python reads tensors to the host more often than that (loop-bench); "
-        "reads inside hostsync.allow do not count",
-    )
+    """Declares the markers."""
+    for name, meaning in MARKERS.items():
+        argument, _, text = meaning.partition(": ")
+        config.addinivalue_line("markers", f"{name}({argument}): {text} (loop-bench)")
 
 
 @pytest.fixture
@@ -46,24 +51,29 @@ def host_syncs() -> Iterator[Log]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Holds a marked test to its budget; setup and teardown do not count."""
-    marker = item.get_closest_marker(MARKER)
-    if marker is None:
+    """Holds a marked test to its budgets; setup and teardown do not count."""
+    budgets = {name: _budget(marker) for name in MARKERS if (marker := item.get_closest_marker(name))}
+    if not budgets:
         return (yield)
     from bench import hostsync
-    from bench.hostsync.guards import is_budget, over
+    from bench.hostsync.guards import over, over_traces
 
-    reads = _given(marker)
-    if not is_budget(reads):
-        pytest.fail(f"@pytest.mark.{MARKER}(reads): wants how many reads are fine, such as {MARKER}(1)", pytrace=False)
     with hostsync.record() as log:
         result = yield
-    if problem := over(log, reads):
-        pytest.fail(problem, pytrace=False)
+    checks = {"max_host_syncs": over, "max_retraces": over_traces}
+    problems = [problem for name, budget in budgets.items() if (problem := checks[name](log, budget))]
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
     return result
 
 
-def _given(marker: pytest.Mark) -> Any:
-    """The marker's one argument; None where there is another number of them, or one of another name."""
+def _budget(marker: pytest.Mark) -> int:
+    """The marker's one argument; the test fails where it is anything but a number of times."""
+    from bench.hostsync.guards import is_budget
+
+    argument = MARKERS[marker.name].partition(":")[0]
     values = [*marker.args, *marker.kwargs.values()]
-    return values[0] if len(values) == 1 and marker.kwargs.keys() <= {"reads"} else None
+    if len(values) != 1 or not marker.kwargs.keys() <= {argument} or not is_budget(values[0]):
+        usage = f"@pytest.mark.{marker.name}({argument}): wants how many {argument} are fine, such as {marker.name}(1)"
+        pytest.fail(usage, pytrace=False)
+    return int(values[0])

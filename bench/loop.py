@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from bench.errors import UsageError
+from bench.source import adopt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,7 @@ def load(name: str) -> LoopFactory:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
         raise UsageError(f"factory {name!r}: importing {module_name} failed ({error_line(error)})") from error
+    adopt(sys.modules[module_name].__spec__)  # the loop is the user's, wherever it is installed
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UsageError(f"factory {name!r}: {module_name} has no {attribute}")

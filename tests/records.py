@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.experiments.run.record import ArmRecord, Record
 from bench.experiments.survival.record import Survival
-from bench.experiments.syncs.record import HostSyncs, ReadSite
+from bench.experiments.syncs.record import HostSyncs, ReadSite, TracedFunction
 from bench.settings import Settings
 from bench.timing.samples import Round
 
@@ -21,6 +21,11 @@ def arm(factory, reads=44, **changes):
     site = ReadSite(route="numpy", file="f.py", line=1, source="x.numpy()", reads=reads, nbytes=4 * reads,
                     seconds=0.1, waits=0, waited=0.0)  # fmt: skip
     return ArmRecord(**{"factory": factory, "host_syncs": HostSyncs(batches=10, sites=(site,)), **changes})
+
+
+def traced(function="step", traces=3, why=("Python value of n: 1 → 2 → 3 → 4",)):
+    """A function that was traced, as a record has it."""
+    return TracedFunction(function=function, file="f.py", line=3, source="@tf.function", traces=traces, why=why)
 
 
 def survival(outcome, fault="nan", seed=0, **changes):

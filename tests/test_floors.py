@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = ("errors", "statistics", "document")
+BASE = ("errors", "statistics", "document", "source")
 LOWER = (*BASE, "loop", "machine", "settings", "jobs", "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
@@ -17,8 +17,8 @@ MAY_KNOW = {
     "machine": (*BASE, "loop"),
     **dict.fromkeys(("settings", "jobs"), (*BASE, "loop", "machine")),
     **dict.fromkeys(("timing", "report"), (*BASE, "loop", "machine", "settings", "jobs")),
-    "hostsync": ("errors",),
-    "hostsync.command": ("errors", "hostsync", "machine", "report"),
+    "hostsync": ("errors", "source"),
+    "hostsync.command": ("errors", "source", "hostsync", "machine", "report"),
     "experiments.experiment": LOWER,
     **{
         name: (*LOWER, "experiments.experiment", *ALL_EXPERIMENTS[:place]) for place, name in enumerate(ALL_EXPERIMENTS)

@@ -92,6 +92,7 @@ def gate(
     max_slowdown: Annotated[str, options.typed(MAX_SLOWDOWN)] = MAX_SLOWDOWN.default,
     max_syncs: Annotated[float | None, options.typed(options.MAX_SYNCS)] = None,
     min_speedup: Annotated[float | None, options.typed(options.MIN_SPEEDUP)] = None,
+    max_retraces: Annotated[int | None, options.typed(options.MAX_RETRACES)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
     """Decide whether a record may pass; the exit code says it, and one line why.
@@ -104,7 +105,7 @@ def gate(
 
     Example: python -m bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
     """
-    limits = Limits(MAX_SLOWDOWN.read(max_slowdown), max_syncs, min_speedup)
+    limits = Limits(MAX_SLOWDOWN.read(max_slowdown), max_syncs, min_speedup, max_retraces)
     try:
         judged = Record.read(record)
         held_against = None if reference is None else references.find(judged, reference)
@@ -155,6 +156,9 @@ def syncs(
     stack: Annotated[
         bool, typer.Option("--stack", help="Name the code in Keras and other libraries that reads for a line.")
     ] = False,
+    with_advice: Annotated[
+        bool, typer.Option("--advice/--no-advice", help="Say what to do about the lines that matter.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown, for docs.")] = False,
     trace: Annotated[
@@ -166,7 +170,7 @@ def syncs(
         ),
     ] = None,
 ) -> None:
-    """Run a program unchanged, and show every line at which it reads a tensor to the host.
+    """Run a program unchanged, and show every line at which it reads a tensor to the host, and what it traces again.
 
     The exit code is the program's. With --json or --markdown, what the program prints goes to standard error.
     Processes that it starts are not looked into. TensorFlow is imported before the program starts: variables that it
@@ -181,19 +185,21 @@ def syncs(
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: one of them")
     wanted = Program(program or [], module)
-    from bench.hostsync.command import table  # TensorFlow, which wrong arguments and `--help` should not wait for
+    # TensorFlow, which wrong arguments and `--help` should not wait for.
+    from bench.hostsync.command import findings, table
 
     with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
-        found = table.Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
+        found = findings.Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)
     if as_json:
-        print(json.dumps(found.plain(), indent=1))
+        print(json.dumps(found.plain(with_advice), indent=1))
     elif as_markdown:
-        print(table.markdown(found), end="")
+        print(table.markdown(found, with_advice), end="")
     else:
         console = terminal.console(in_a_pipe=160)
         for title, frame in table.tables(found, console.width):
             terminal.show(console, frame, [], title)
         terminal.notes(console, table.footer(found))
+        terminal.notes(console, table.advice(found, with_advice))
     raise typer.Exit(found.exit_code)
 
 

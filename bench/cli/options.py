@@ -111,7 +111,9 @@ MAX_SLOWDOWN_OPTION = Option(
 MAX_SYNCS = Option("--max-syncs", "host syncs a batch allowed to the loop after", RealNumber(zero=True))
 MIN_SPEEDUP = Option("--min-speedup", "time before / time after that is wanted", RealNumber())
 
-GATE = (REFERENCE, MAX_SLOWDOWN_OPTION, MAX_SYNCS, MIN_SPEEDUP)
+MAX_RETRACES = Option("--max-retraces", "traces of functions allowed to the loop after once it is warm", WholeNumber(0))
+
+GATE = (REFERENCE, MAX_SLOWDOWN_OPTION, MAX_SYNCS, MIN_SPEEDUP, MAX_RETRACES)
 """Limits for a run."""
 
 _PAIR: pytest.StashKey[Pair] = pytest.StashKey()
@@ -248,10 +250,10 @@ def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
         UsageError: an option is wrong.
         InvalidRecordError: the reference is a file without a whole record.
     """
-    reference, slowdown, syncs, speedup = (option.read(config.getoption(option.key)) for option in GATE)
+    reference, slowdown, syncs, speedup, retraces = (option.read(config.getoption(option.key)) for option in GATE)
     if reference is not None and not reference.is_dir():
         Record.read(reference)
-    return Limits(MAX_SLOWDOWN if slowdown is None else slowdown, syncs, speedup), reference
+    return Limits(MAX_SLOWDOWN if slowdown is None else slowdown, syncs, speedup, retraces), reference
 
 
 def results(config: pytest.Config) -> Path:

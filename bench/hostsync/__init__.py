@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.hostsync.guards import allow, guard, limit
     from bench.hostsync.log import Log, Read, Site, by_site
     from bench.hostsync.recorder import record
+    from bench.hostsync.tracing import Trace, TracedSite, by_function
 
 _HOMES = {
     "HostOp": "bench.hostsync.graphs",
@@ -33,10 +34,14 @@ _HOMES = {
     "Log": "bench.hostsync.log",
     "Read": "bench.hostsync.log",
     "Site": "bench.hostsync.log",
+    "Trace": "bench.hostsync.tracing",
+    "TracedSite": "bench.hostsync.tracing",
     "allow": "bench.hostsync.guards",
+    "by_function": "bench.hostsync.tracing",
     "by_site": "bench.hostsync.log",
     "guard": "bench.hostsync.guards",
     "limit": "bench.hostsync.guards",
+    "load_ipython_extension": "bench.hostsync.command.notebook",  # for `%load_ext bench.hostsync`
     "record": "bench.hostsync.recorder",
 }
 """Where each name lives. It is imported when it is used: some import TensorFlow, which takes seconds."""
@@ -48,7 +53,10 @@ __all__ = [
     "Log",
     "Read",
     "Site",
+    "Trace",
+    "TracedSite",
     "allow",
+    "by_function",
     "by_site",
     "guard",
     "limit",

@@ -5,46 +5,29 @@ from __future__ import annotations
 import ast
 import dis
 import functools
-import importlib.util
 import itertools
 import linecache
-import os
 import sys
-import sysconfig
 import textwrap
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from bench.hostsync.tensorflow_private import AUTOGRAPH, WRAPPERS, generated_lines, is_generated
+from bench.hostsync.tensorflow_private import AUTOGRAPH, READERS, WRAPPERS, generated_lines, is_generated
+from bench.source import Frame, is_installed, is_ours, is_users, source_line, written
 
-# Code that reads on behalf of the line that called it. Found without importing: a program may have settings to make
-# before it imports Keras.
-_PACKAGES = (
-    "tensorflow", "keras", "tf_keras", "numpy", "tensorboard", "optree", "pandas", "scipy", "matplotlib", "_pytest",
-    "pluggy",
-)  # fmt: skip
-_TENSORS = ("tensorflow", "numpy")
-_OURS = f"{Path(__file__).parents[1]}{os.sep}"
-_KINDS_OF_CODE = (("purelib", "platlib"), ("stdlib", "platstdlib"))  # as sysconfig calls their folders
 # Methods that are no way to read by themselves; what the source calls tells more.
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
-
-
-class Frame(NamedTuple):
-    """A line and the function that it is in."""
-
-    file: str
-    line: int
-    function: str
+_DISPLAYED = "display"  # the value of a notebook's or prompt's last expression
+_LIBRARY_FRAMES = 3
 
 
 class CallSite(NamedTuple):
-    """A line in the user's code, and the function or operator in it that is at work."""
+    """A line in the user's code, the function or operator in it that is at work, and the library that works for it."""
 
     file: str
     line: int
     route: str | None  # None where neither a library's frame nor the source tells
+    library: Frame | None = None  # the innermost code of a library that reads for the line; None where it reads itself
 
     @property
     def source(self) -> str:
@@ -52,32 +35,31 @@ class CallSite(NamedTuple):
         return source_line(self.file, self.line)
 
 
-def source_line(file: str, line: int) -> str:
-    """A line of a file; empty where the file is not there."""
-    return linecache.getline(file, line).strip()
-
-
 def call_site() -> CallSite:
-    """The innermost frame outside TensorFlow, Keras, NumPy, this package and the standard library.
+    """The innermost frame of the user's code: neither in an installed package nor in the standard library.
 
-    TensorBoard, optree, pandas, SciPy, matplotlib and pytest count as libraries too: a line that plots a tensor is more
-    use than the line of matplotlib that converts it. In a thread without a frame of the user's it is the library's own
-    line.
+    In a thread without a frame of the user's it is the library's own line.
     """
     frame: FrameType | None = sys._getframe(1)
-    entry = ""
+    entry, library = "", None
     while frame is not None:
         code = frame.f_code
-        if not _is_library(code.co_filename):
-            here = _written(frame)
-            return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti))
-        if code.co_name not in WRAPPERS and _is_entry(code.co_filename):
+        if is_users(code.co_filename):
+            here = as_written(frame)
+            return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti), library)
+        if (
+            is_installed(code.co_filename)
+            and code.co_name not in WRAPPERS
+            and not code.co_filename.startswith(AUTOGRAPH)
+        ):
             entry = code.co_name
+            if library is None and not _reads(code.co_filename):
+                library = written(frame)
         frame = frame.f_back
     # A thread that a library has started for itself.
     stack = call_stack()
-    outside = [each for each in stack if not each.file.startswith(_tensors())]
-    at = (*reader(stack)[-1:], *outside, *stack[-1:], Frame("<unknown>", 0, ""))[0]
+    outside = [each for each in stack if not _reads(each.file)]
+    at = (*library_frames(stack)[-1:], *outside, *stack[-1:], Frame("<unknown>", 0, ""))[0]
     return CallSite(at.file, at.line, entry.strip("_") or None)
 
 
@@ -86,88 +68,40 @@ def call_stack() -> tuple[Frame, ...]:
     frame: FrameType | None = sys._getframe(1)
     found: list[Frame] = []
     while frame is not None:
-        if not _is_ours(frame.f_code.co_filename):
-            found.append(_written(frame))
+        if not is_ours(frame.f_code.co_filename):
+            found.append(as_written(frame))
         frame = frame.f_back
     return tuple(found)
 
 
-def reader(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
-    """The code of a library, such as Keras, that read for the call site; innermost first, three frames at most.
+def library_frames(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """The code of libraries, such as Keras, that read for the call site; innermost first, three frames at most.
 
     Frames of TensorFlow, NumPy and the standard library are left out; nothing is left where the user's code reads.
     """
-    folders = tuple(folder for name, folder in _folders().items() if name not in _TENSORS)
-    inside = itertools.takewhile(lambda frame: _is_library(frame.file), stack)
-    readers = (each for each in inside if each.file.startswith(folders) and each.function not in WRAPPERS)
-    return tuple(itertools.islice(readers, 3))
+    inside = itertools.takewhile(lambda frame: not is_users(frame.file), stack)
+    found = (
+        each for each in inside if is_installed(each.file) and not _reads(each.file) and each.function not in WRAPPERS
+    )
+    return tuple(itertools.islice(found, _LIBRARY_FRAMES))
 
 
-def shorter(file: str) -> str:
-    """A path from the current folder where it is inside, and from its package in a library.
-
-    What is shown should not depend on where a project and its environment lie.
-    """
-    if file.startswith("<"):
-        return file
-    for name, folder in {**_folders(), "python": f"{sysconfig.get_path('stdlib')}{os.sep}"}.items():
-        if file.startswith(folder) and _is_library(file):
-            return f"{name}/{file.removeprefix(folder)}"
-    relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative
+def as_written(frame: FrameType) -> Frame:
+    """The frame as its author wrote it: AutoGraph runs copies of functions from files of its own."""
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return (_copied_from(file, line) if is_generated(file) else None) or written(frame)
 
 
-def is_users(file: str) -> bool:
-    """Whether a file is the user's code."""
-    return not _is_library(file)
+def as_written_in(file: str, line: int) -> tuple[str, int]:
+    """File and line as their author wrote them; see `as_written`."""
+    copied = _copied_from(file, line) if is_generated(file) else None
+    return (copied.file, copied.line) if copied else (file, line)
 
 
-@functools.cache
-def _folders() -> dict[str, str]:
-    """The folder of each of the packages that is installed."""
-    found = {}
-    for name in _PACKAGES:
-        spec = importlib.util.find_spec(name)
-        if spec and spec.origin:
-            found[name] = f"{Path(spec.origin).parent}{os.sep}"
-    return found
-
-
-@functools.cache
-def _tensors() -> tuple[str, ...]:
-    return tuple(folder for name, folder in _folders().items() if name in _TENSORS)
-
-
-@functools.cache
-def _is_entry(file: str) -> bool:
-    """Whether a library's function in this file says how a line reads: not AutoGraph's machinery, nor threading's."""
-    machinery = str(Path(_folders()["tensorflow"]) / AUTOGRAPH)
-    return file.startswith(tuple(_folders().values())) and not file.startswith(machinery)
-
-
-@functools.cache
-def _is_ours(file: str) -> bool:
-    return file.startswith(_OURS) and not file.startswith(f"{_OURS}examples{os.sep}")  # they stand for a user's code
-
-
-@functools.cache
-def _is_library(file: str) -> bool:
-    if _is_ours(file) or file.startswith(("<frozen ", "<__array_function__")):
-        return True
-    if file.startswith(tuple(_folders().values())):
-        return True
-    # What others have installed lies inside the standard library's folder.
-    paths = sysconfig.get_paths()
-    installed, standard = ({f"{paths[name]}{os.sep}" for name in names} for names in _KINDS_OF_CODE)
-    return file.startswith(tuple(standard)) and not file.startswith(tuple(installed))
-
-
-def _written(frame: FrameType) -> Frame:
-    """The frame as its author wrote it."""
-    file, line, function = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-    if is_generated(file) and (found := _copied_from(file, line)):
-        return found
-    return Frame(file, line, function)
+@functools.lru_cache(maxsize=4096)
+def _reads(file: str) -> bool:
+    """Whether a file belongs to what every read passes, and so tells nothing about this one."""
+    return file.startswith(READERS)
 
 
 def _copied_from(file: str, line: int) -> Frame | None:
@@ -188,6 +122,8 @@ def _route(entry: str, code: CodeType, instruction: int) -> str | None:
     """
     if entry.startswith("__") and entry not in _SAYS_LITTLE:
         return entry.strip("_")  # float, bool, index, str, format, ...
+    if _displays(code, instruction):
+        return _DISPLAYED
     called = None if is_generated(code.co_filename) else _called(code, instruction)
     return called or entry.strip("_") or None
 
@@ -218,3 +154,10 @@ def _called(code: CodeType, instruction: int) -> str | None:
         case ast.Subscript():
             return "setitem" if dis.opname[code.co_code[instruction]].startswith("STORE_") else "getitem"
     return None
+
+
+def _displays(code: CodeType, instruction: int) -> bool:
+    """Whether an instruction hands the value of an expression to `sys.displayhook`, as a prompt does."""
+    name, argument = dis.opname[code.co_code[instruction]], code.co_code[instruction + 1]
+    # CALL_INTRINSIC_1 has taken over from PRINT_EXPR in Python 3.12; 1 is INTRINSIC_PRINT in both.
+    return name == "PRINT_EXPR" or (name == "CALL_INTRINSIC_1" and argument == 1)

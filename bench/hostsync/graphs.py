@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from bench.hostsync.callsite import is_users
-from bench.hostsync.tensorflow_private import TRACE, function_of, graph_in
+from bench.hostsync.tensorflow_private import graphs_in
+from bench.source import is_users
 
 KINDS: Final[dict[str, str]] = {
     op: kind
@@ -53,8 +53,14 @@ _INT32_ON_THE_HOST = frozenset(
         "ReadVariableOp", "StopGradient",
     }
 )  # fmt: skip
+_BRANCHES = {
+    **dict.fromkeys(("While", "StatelessWhile"), ("cond", "body")),
+    **dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch")),
+    **dict.fromkeys(("Case", "StatelessCase"), ("branches",)),
+}
+"""Attributes that name the graphs inside an op."""
+
 _COMPARISONS = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual", "Equal", "NotEqual"})
-_SCRATCH = "scratch_graph"  # Keras makes it to learn shapes, and never runs it
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,55 +69,44 @@ class HostOp:
 
     kind: str  # print, py_function, numpy_function, summary, assertion, control flow, size of a result, file, text
     op: str  # its type in TensorFlow
-    name: str  # in its graph
-    function: str  # that was traced, the names of functions around it first
+    name: str  # in its graph, the branches and loops around it first
+    function: str  # that was traced, the names of functions around it first; that was loaded
     file: str  # where it was made, in the user's code
     line: int
 
 
-class Tracing:
-    """Tells of the host ops of each graph as soon as it has been traced, while installed."""
-
-    def __init__(self, tell: Callable[[Sequence[HostOp]], None]) -> None:
-        self._tell = tell
-        self._original: Any = None
-
-    def install(self) -> None:
-        """From here on."""
-        self._original = original = getattr(*TRACE)
-
-        def traced_and_read(*args: Any, **kwargs: Any) -> Any:
-            graph = original(*args, **kwargs)
-            if not function_of(graph).startswith(_SCRATCH) and (found := host_ops(graph)):
-                self._tell(found)
-            return graph
-
-        setattr(*TRACE, traced_and_read)
-
-    def restore(self) -> None:
-        """TensorFlow is as it was."""
-        setattr(*TRACE, self._original)
-
-
-def host_ops(graph: Any) -> list[HostOp]:
-    """The ops of one graph in which the host takes part; those of the graphs inside it are not among them.
+def host_ops(graph: Any, function: str, needed_at: tuple[str, int], within: str = "") -> list[HostOp]:
+    """The ops in which the host takes part, in a graph and in the branches and loops inside it.
 
     Not listed: branches and loops on what the host knows, and on comparisons of int32 numbers, which TensorFlow keeps
-    on the host even beside a GPU.
+    on the host even beside a GPU. Functions that the graph calls are traced by themselves.
 
     Args:
         graph: a FuncGraph.
+        function: the traced function that it belongs to.
+        needed_at: file and line of the user's code that has had it traced or loaded, for ops that do not say their own.
+        within: names of the branches and loops around it, each with a slash.
     """
     found = []
     for op in graph.get_operations():
+        for inner in _inside(op):
+            found += host_ops(inner, function, needed_at, f"{within}{op.name}/")
         kind = KINDS.get(op.type)
         if kind is None and _is_placed_on_the_cpu(op):
             kind = _ON_THE_CPU
         if kind is None or (kind == "control flow" and _decided_on_the_host(op)):
             continue
-        file, line = _made_at(op)
-        found.append(HostOp(kind, op.type, op.name, function_of(graph), file, line))
+        file, line = _made_at(op) or needed_at
+        found.append(HostOp(kind, op.type, f"{within}{op.name}", function, file, line))
     return found
+
+
+def _inside(op: Any) -> list[Any]:
+    """The graphs of the branches of an op, or of its loop's condition and body."""
+    try:
+        return graphs_in(op, *_BRANCHES.get(op.type, ()))
+    except (AttributeError, LookupError, ValueError):
+        return []  # a graph that is not built as expected: not known, and no reason to stop the program that traces
 
 
 def _is_placed_on_the_cpu(op: Any) -> bool:
@@ -135,7 +130,7 @@ class _Loop:
 
     def __init__(self, op: Any) -> None:
         self._op = op
-        self._cond, self._body = graph_in(op, "cond"), graph_in(op, "body")
+        self._cond, self._body = graphs_in(op, "cond", "body")
         self._known: dict[int, bool] = {}  # of the loop's variables, by number
 
     def decided_on_the_host(self) -> bool:
@@ -175,8 +170,8 @@ def _is_known(tensor: Any, is_known_input: Callable[[Any], bool]) -> bool:
     return True
 
 
-def _made_at(op: Any) -> tuple[str, int]:
-    for frame in reversed(list(op.traceback)):
+def _made_at(op: Any) -> tuple[str, int] | None:
+    for frame in reversed(list(op.traceback or ())):
         if is_users(frame.filename):
             return frame.filename, int(frame.lineno)
-    return "<unknown>", 0
+    return None

@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, get_args
 
 from bench.errors import HostSyncError, HostSyncWarning
-from bench.hostsync.callsite import CallSite, call_site, call_stack, reader, shorter
+from bench.hostsync.callsite import CallSite, call_site
 from bench.hostsync.graphs import HostOp
-from bench.hostsync.log import Log, Read, by_site
+from bench.hostsync.log import Log, Read, Site, by_site
 from bench.hostsync.recorder import ALLOWED, observed, record, short_device
+from bench.hostsync.tracing import Trace, TracedSite, by_function
+from bench.source import is_cell, place, shorter
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -106,11 +108,11 @@ class Guard:
             self._warned.add((site.file, site.line))
         how = route or site.route or "a read"
         what = f"{how} of a {tensor.dtype.name} tensor {tensor.shape} on {short_device(tensor)}"
-        if by := reader(call_stack()):
-            what += f", read by {by[0].function} in {shorter(by[0].file)}:{by[0].line}"
+        if by := site.library:
+            what += f", read by {by.function} in {place(by.file, by.line)}"
         source = f": {site.source}" if site.source else ""
         if self._mode == "disallow":
-            raise HostSyncError(f"{site.file}:{site.line}: host sync: {what}{source}")
+            raise HostSyncError(f"{_at(site)}: host sync: {what}{source}")
         warnings.warn_explicit(f"host sync: {what}{source}", HostSyncWarning, site.file, site.line)
 
     @property
@@ -125,8 +127,16 @@ class Guard:
     def after(self, read: Read) -> None:
         pass
 
-    def traced(self, found: Sequence[HostOp]) -> None:
+    def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
         pass
+
+    def session_ran(self) -> None:
+        pass
+
+
+def _at(site: CallSite | Site | TracedSite) -> str:
+    """Where it is, with the whole path, which an editor can open; a notebook's cell has none."""
+    return place(site.file, site.line) if is_cell(shorter(site.file)) else f"{site.file}:{site.line}"
 
 
 def _deciding() -> Guard | None:
@@ -172,9 +182,22 @@ def over(log: Log, reads: int) -> str | None:
     counted = [read for read in log.reads if read.allowed is None]
     if len(counted) <= reads:
         return None
-    lines = [f"{site.reads} × {site.route} at {site.file}:{site.line}: {site.source}" for site in by_site(counted)]
+    lines = [f"{site.reads} × {site.route} at {_at(site)}: {site.source}" for site in by_site(counted)]
     made = f"{len(counted)} host sync{'s' if len(counted) > 1 else ''}"
     return "\n  ".join([f"{made}, where {reads} {'is' if reads == 1 else 'are'} fine", *lines])
+
+
+def over_traces(log: Log, retraces: int) -> str | None:
+    """What is to be said of a log with more retraces than so many; None within."""
+    found = [each for each in by_function(log.traces) if each.again]
+    again = sum(each.again for each in found)
+    if again <= retraces:
+        return None
+    lines = [
+        f"{each.again} × {each.function} at {place(each.file, each.line)}: {'; '.join(each.why)}" for each in found
+    ]
+    made = f"{again} retrace{'s' if again > 1 else ''}"
+    return "\n  ".join([f"{made}, where {retraces} {'is' if retraces == 1 else 'are'} fine", *lines])
 
 
 def allow(reason: str) -> Context[None]:

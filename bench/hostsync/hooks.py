@@ -6,6 +6,8 @@
 | the C slot `bf_getbuffer` | `np.asarray(t)`, `np.mean(t)`, `memoryview(t)`: the buffer protocol |
 | `EagerTensor._copy_to_device` | `t.cpu()`: copies to the host that stay tensors |
 | `TFE_ToDlpackCapsule` | `np.from_dlpack(t)`, `tf.experimental.dlpack.to_dlpack(t)` |
+
+Sessions of TensorFlow 1 pass none of them; that they run is all that is seen.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from bench.hostsync.bufferslot import BufferSlot, Memory
-from bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, TENSOR, shape_of
+from bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, SESSION_RUNS, TENSOR, shape_of
 
 READ: Final[Callable[[Any], Any]] = getattr(*NUMPY)
 """Reads a tensor and tells nobody."""
@@ -48,6 +50,24 @@ class Watcher(Protocol):
             seconds: that this took.
         """
 
+    def session_ran(self) -> None:
+        """A session of TensorFlow 1 is about to run; what it hands over is not seen."""
+
+
+class _Announced:
+    """A method that tells when it is about to be called.
+
+    It tells as it is looked up, and hands out the method itself: so no frame of ours is in a traceback of its errors.
+    """
+
+    def __init__(self, method: Any, tell: Callable[[], None]) -> None:
+        self._method, self._tell = method, tell
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is not None:
+            self._tell()
+        return self._method.__get__(instance, owner)
+
 
 class Hooks:
     """The hooks, which tell a watcher; not in place before `install`."""
@@ -58,6 +78,7 @@ class Hooks:
             (*NUMPY, self._reading_method),
             (*COPY, self._reading_copy),
             (*DLPACK, self._exporting),
+            *((*place, lambda method: _Announced(method, watcher.session_ran)) for place in SESSION_RUNS),
         )
         self._theirs: list[Any] = []  # what was in those places
         self._slot: BufferSlot | None = None

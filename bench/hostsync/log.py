@@ -16,9 +16,11 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from bench.hostsync.callsite import Frame, reader, source_line
+from bench.hostsync.callsite import library_frames
 from bench.hostsync.graphs import HostOp
 from bench.hostsync.hooks import READ
+from bench.hostsync.tracing import Trace
+from bench.source import Frame, source_line
 
 _SMALL, _LARGE = 1, 1 << 20  # float32 numbers
 _REPEATS = 7
@@ -42,6 +44,7 @@ class Read:
     asynchronous: bool  # whether the device may still have been computing the value
     thread: str
     allowed: str | None = None  # the reason, inside hostsync.allow
+    library: Frame | None = None  # innermost code of a library that read for the call site; None where it read itself
     stack: tuple[Frame, ...] = ()  # innermost first; empty unless it was asked for
 
     @property
@@ -63,17 +66,25 @@ class Log:
 
     Attributes:
         reads: in the order in which they ended.
-        host_ops: in the graphs that were traced meanwhile, what makes the host take part in running them. How often
-            they ran cannot be told from Python.
+        host_ops: in the graphs that were traced or loaded meanwhile, what makes the host take part in running them. How
+            often they ran cannot be told from Python.
+        traces: of functions, in the order in which they ended.
+        session_runs: runs of TensorFlow 1 sessions; what they hand to the host is not among the reads.
+        graphs_before: graphs that had been traced before, whose host ops are not known.
         unseen: routes that cannot be seen with this Python and TensorFlow; empty where all can.
         seconds: that the recording lasted; 0 while it goes on.
+        seconds_tracing: of them, spent on tracing functions.
     """
 
-    def __init__(self, unseen: tuple[str, ...] = ()) -> None:
+    def __init__(self, unseen: tuple[str, ...] = (), graphs_before: int = 0) -> None:
         self.reads: list[Read] = []
         self.host_ops: list[HostOp] = []
+        self.traces: list[Trace] = []
+        self.session_runs = 0
+        self.graphs_before = graphs_before
         self.unseen = unseen
         self.seconds = 0.0
+        self.seconds_tracing = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +101,8 @@ class Site:
     waited: float  # seconds of those in `seconds` that went by before values were ready
     allowed: int  # reads inside hostsync.allow
     threads: tuple[str, ...]
-    readers: tuple[tuple[tuple[Frame, ...], int], ...] = ()  # code of libraries that read for the line, if known
+    # Code of libraries that read for the line, innermost first, and how often; more than one frame only of a stack.
+    readers: tuple[tuple[tuple[Frame, ...], int], ...] = ()
 
     @property
     def source(self) -> str:
@@ -115,11 +127,15 @@ def by_site(reads: Iterable[Read]) -> tuple[Site, ...]:
             waited=sum(read.waited for read in found),
             allowed=sum(read.allowed is not None for read in found),
             threads=tuple(dict.fromkeys(read.thread for read in found)),
-            readers=tuple(collections.Counter(filter(None, (reader(read.stack) for read in found))).most_common()),
+            readers=tuple(collections.Counter(filter(None, map(_readers, found))).most_common()),
         )
         for (file, line, route), found in gathered.items()
     )
     return tuple(sorted(sites, key=lambda site: (-site.reads, site.file, site.line, site.route)))
+
+
+def _readers(read: Read) -> tuple[Frame, ...]:
+    return library_frames(read.stack) or ((read.library,) if read.library else ())
 
 
 @dataclasses.dataclass(frozen=True)

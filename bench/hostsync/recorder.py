@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import sys
 import threading
 import time
 import warnings
@@ -13,10 +14,12 @@ from typing import Any, Final, Protocol
 
 from bench.errors import HostSyncWarning
 from bench.hostsync.callsite import call_site, call_stack
-from bench.hostsync.graphs import HostOp, Tracing
+from bench.hostsync.graphs import HostOp, host_ops
 from bench.hostsync.hooks import Hooks
 from bench.hostsync.log import Log, Read, is_asynchronous
-from bench.hostsync.tensorflow_private import shape_of
+from bench.hostsync.tensorflow_private import graphs_before, seconds_tracing, shape_of
+from bench.hostsync.tracing import Trace, Tracing
+from bench.source import adopt
 
 ALLOWED: Final[contextvars.ContextVar[str | None]] = contextvars.ContextVar("allowed host syncs", default=None)
 """Why reads are meant right now, as `guards.allow` sets it; None where they are not marked."""
@@ -39,15 +42,17 @@ def record(stack: bool = False) -> Iterator[Log]:
     Warns:
         HostSyncWarning: on entry, where a route cannot be seen with this build of Python; `log.unseen` names it.
     """
-    log = Log(unseen())
+    adopt(getattr(sys.modules.get("__main__"), "__spec__", None))
+    log = Log(unseen(), graphs_before())
     for route in log.unseen:
         warnings.warn(f"reads by {route}: they are not recorded", HostSyncWarning, stacklevel=3)
-    started = time.perf_counter()
+    started, tracing = time.perf_counter(), seconds_tracing()
     try:
         with observed(_Recorder(log, stack)):
             yield log
     finally:
         log.seconds = time.perf_counter() - started
+        log.seconds_tracing = seconds_tracing() - tracing
 
 
 class _Recorder:
@@ -61,8 +66,13 @@ class _Recorder:
     def after(self, read: Read) -> None:
         self._log.reads.append(read)
 
-    def traced(self, found: Sequence[HostOp]) -> None:
+    def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
         self._log.host_ops.extend(found)
+        if trace is not None:
+            self._log.traces.append(trace)
+
+    def session_ran(self) -> None:
+        self._log.session_runs += 1
 
 
 class Observer(Protocol):
@@ -76,8 +86,11 @@ class Observer(Protocol):
     def after(self, read: Read) -> None:
         """A tensor has been read."""
 
-    def traced(self, found: Sequence[HostOp]) -> None:
-        """A graph has been traced that has these host ops."""
+    def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
+        """A graph has been traced, or loaded where `trace` is None, that has these host ops."""
+
+    def session_ran(self) -> None:
+        """A session of TensorFlow 1 has run."""
 
 
 @contextlib.contextmanager
@@ -145,14 +158,24 @@ class _Hub:
             asynchronous=is_asynchronous(device),
             thread=threading.current_thread().name,
             allowed=ALLOWED.get(),
+            library=site.library,
             stack=call_stack() if self._wants_stack else (),
         )
         for observer in self._observers:
             observer.after(read)
 
-    def _traced(self, found: Sequence[HostOp]) -> None:
+    def session_ran(self) -> None:
         for observer in self._observers:
-            observer.traced(found)
+            observer.session_ran()
+
+    def _traced(self, trace: Trace | None, graph: Any) -> None:
+        if trace is None:
+            site = call_site()
+            found = host_ops(graph, str(graph.name), (site.file, site.line))
+        else:
+            found = host_ops(graph, trace.function, trace.caller)
+        for observer in self._observers:
+            observer.traced(trace, found)
 
 
 def short_device(tensor: Any) -> str:

@@ -6,15 +6,24 @@ so one that is gone is an ImportError or an AttributeError that says which.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import os
 import sys
 import tempfile
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+import tensorflow as tf
 from tensorflow.python import pywrap_tfe
+from tensorflow.python.client import session
+from tensorflow.python.eager import context
+from tensorflow.python.eager.polymorphic_function import tracing_compilation, transform
 from tensorflow.python.framework import func_graph, ops
 from tensorflow.python.profiler import profiler_v2
+from tensorflow.python.saved_model import function_deserialization
 
 TENSOR: Final[type] = ops.EagerTensor
 """The type of eager tensors.
@@ -39,15 +48,32 @@ COPY: Final = Place(TENSOR, "_copy_to_device")
 DLPACK: Final = Place(pywrap_tfe, "TFE_ToDlpackCapsule")
 """A DLPack capsule of a tensor."""
 
-TRACE: Final = Place(func_graph, "func_graph_from_py_func")
-"""The FuncGraph that a Python function is traced into."""
+TRACED: Final[list[Any]] = transform.CONCRETE_FUNCTION_CALLBACKS
+"""Is called with each ConcreteFunction that a Python function has been traced into, and that has not run yet."""
+
+INITIALIZER: Final = "initialize_variables"
+"""The function that TensorFlow traces for itself, once for each `tf.function` that has created variables."""
+
+LOADER: Final = Place(function_deserialization, "load_function_def_library")
+"""The ConcreteFunctions of a SavedModel, by name."""
+
+SESSION_RUNS: Final = (
+    Place(session.BaseSession, "_call_tf_sessionrun"),
+    Place(session.BaseSession, "_call_tf_sessionprun"),
+    Place(session.BaseSession._Callable, "__call__"),
+)
+"""Methods of which each run of a TensorFlow 1 session calls one."""
 
 WRAPPERS: Final = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
 """Functions that TensorFlow puts around its public ones: no names that a user has written."""
 
-AUTOGRAPH: Final = Path("python", "autograph")
-"""AutoGraph's folder inside TensorFlow's."""
+READERS: Final = tuple(f"{Path(str(package.__file__)).parent}{os.sep}" for package in (tf, np))
+"""Folders of what is at work in every read."""
 
+AUTOGRAPH: Final = f"{READERS[0]}{Path('python', 'autograph')}{os.sep}"
+"""AutoGraph's folder."""
+
+_NO_VARIABLES: Final = tracing_compilation.ScopeType.NO_VARIABLE_CREATION
 _AUTOGRAPH_API: Final = "tensorflow.python.autograph.impl.api"
 _GENERATED: Final = str(Path(tempfile.gettempdir()) / "__autograph_generated_file")
 
@@ -66,14 +92,95 @@ def function_of(graph: Any) -> str:
     return "/".join(reversed(names))
 
 
-def graph_in(op: Any, attribute: str) -> Any:
-    """The graph of a function that an op runs.
+@dataclasses.dataclass(frozen=True)
+class TracedFunction:
+    """What is known of a function that has just been traced."""
+
+    code: CodeType | None  # of the Python function; None where it has none
+    arguments: dict[str, Any]  # their TraceTypes by name
+    earlier: tuple[dict[str, Any], ...]  # the same of the traces that its `tf.function` has already, the latest first
+    may_create_variables: bool  # as in the first call only
+    in_pipeline: bool  # of tf.data
+
+
+def traced_function(concrete: Any, most: int) -> TracedFunction:
+    """What is known of the function in whose tracing a callback of TRACED is called.
+
+    Args:
+        concrete: that it is called with.
+        most: earlier traces to be told of, the latest ones.
+    """
+    options = _tracing_options()
+    cache = getattr(options, "function_cache", None)
+    earlier = cache.values()[: -most - 1 : -1] if cache is not None else ()
+    return TracedFunction(
+        code=_code_of(getattr(options, "python_function", None)),
+        arguments=_arguments(concrete),
+        earlier=tuple(map(_arguments, earlier)),
+        may_create_variables=getattr(options, "scope_type", None) is not _NO_VARIABLES,
+        in_pipeline="_tf_data_function" in (getattr(options, "attributes", None) or {}),
+    )
+
+
+def _tracing_options() -> Any:
+    """The TracingOptions of the tracing that is about to end in this thread; None in another version of TensorFlow."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and "tracing_options" not in frame.f_code.co_varnames:
+        frame = frame.f_back
+    return None if frame is None else frame.f_locals["tracing_options"]
+
+
+def _arguments(concrete: Any) -> dict[str, Any]:
+    return {name: each.type_constraint for name, each in concrete.function_type.parameters.items()}
+
+
+def _code_of(function: Any) -> CodeType | None:
+    """The code of what `tf.function` was given, under its wrappers; None of an object that can be called."""
+    while (under := _under(function)) is not None:
+        function = under
+    return getattr(function, "__code__", None)
+
+
+def _under(function: Any) -> Any:
+    if isinstance(function, functools.partial):
+        return function.func
+    return getattr(function, "__wrapped__", None) or getattr(function, "__func__", None)
+
+
+def components(trace_type: Any) -> dict[Any, Any]:
+    """What a TraceType of a tuple, a list or a dict is made of, by place or key; empty for any other."""
+    of_list = getattr(trace_type, "components_tuple", trace_type)
+    if hasattr(of_list, "components"):
+        return dict(enumerate(of_list.components))
+    named = getattr(trace_type, "named_attributes", trace_type)  # of attrs
+    if hasattr(named, "attribute_names"):
+        return dict(zip(named.attribute_names, named.attributes.components, strict=True))
+    return dict(getattr(trace_type, "mapping", {}))
+
+
+def graphs_in(op: Any, *attributes: str) -> list[Any]:
+    """The graphs of the functions that an op runs.
 
     Args:
         op: such as a While.
-        attribute: of the op, that names the function: `cond`, `body`.
+        attributes: of the op, that name the functions: `cond`, `body`; a list of names is fine, too.
     """
-    return op.graph._get_function(op.get_attr(attribute).name).graph
+    named = (op.get_attr(attribute) for attribute in attributes)
+    functions = (each for found in named for each in (found if isinstance(found, list | tuple) else [found]))
+    return [op.graph._get_function(each.name).graph for each in functions]
+
+
+def graphs_before() -> int:
+    """Graphs of functions that TensorFlow has at hand already; 0 where it has not started, which this does not."""
+    started = context.context_safe()
+    if started is None or started._context_handle is None:
+        return 0
+    return len(started.list_function_names())
+
+
+def seconds_tracing() -> float:
+    """Seconds that this process has spent on tracing functions so far."""
+    return float(tracing_compilation._graph_building_time_counter.get_cell().value()) / 1e6
 
 
 def is_generated(file: str) -> bool:

@@ -12,6 +12,7 @@ import dataclasses
 import enum
 from typing import Self
 
+from bench.experiments.run.figures import traced_when_warm
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import invalid, suspicion
 from bench.records.change import differences, differing_loops
@@ -45,6 +46,7 @@ class Limits:
     max_slowdown: float = MAX_SLOWDOWN  # as a share: 0.05 is 5% more ms/batch
     max_syncs: float | None = None  # host syncs a batch, of the loop after
     min_speedup: float | None = None  # time before / time after
+    max_retraces: int | None = None  # traces of functions after warm-up, of the loop after
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,8 @@ def judge(record: Record, limits: Limits, reference: Record | None = None) -> De
         checks.append(_speedup(record, limits.min_speedup))
     if limits.max_syncs is not None:
         checks.append(_syncs(record, limits.max_syncs))
+    if limits.max_retraces is not None:
+        checks.append(_retraces(record, limits.max_retraces))
     if why := suspicion(record):
         checks.append(Check("plausibility", Outcome.INCONCLUSIVE, f"suspicious: {why}"))
     return Decision(tuple(checks))
@@ -219,3 +223,14 @@ def _syncs(record: Record, limit: float) -> Check:
     text = f"after makes {reads:.3g} host syncs a batch (limit {limit:g})"
     outcome = Outcome.PASSED if reads <= limit else Outcome.FAILED
     return Check("syncs", outcome, text, Interval(reads, reads, reads), limit)
+
+
+def _retraces(record: Record, limit: int) -> Check:
+    traced = traced_when_warm(record.arms["after"])
+    if traced is None:
+        return Check("retraces", Outcome.INVALID, "whether after traces when it is warm was not recorded", limit=limit)
+    traces = sum(each.traces for each in traced)
+    most = f", most often {traced[0].function} ({'; '.join(traced[0].why)})" if traced else ""
+    text = f"after traces functions {traces} times after warm-up (limit {limit}){most}"
+    outcome = Outcome.PASSED if traces <= limit else Outcome.FAILED
+    return Check("retraces", outcome, text, Interval(traces, traces, traces), limit)

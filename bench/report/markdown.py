@@ -28,17 +28,17 @@ def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
 
 def render(frame: pd.DataFrame, footer: Sequence[str] = ()) -> str:
     """A frame of texts as a Markdown table, and the footer as a line of notes under it."""
-    safe = frame.map(lambda text: _plain(str(text)).replace("|", "\\|").replace("\n", "<br>"))
+    safe = frame.map(lambda text: plain(str(text)).replace("|", "\\|").replace("\n", "<br>"))
     table = f"{safe.to_markdown(index=False, disable_numparse=True)}\n"
     return f"{table}\n{notes(footer)}" if footer else table
 
 
 def notes(lines: Sequence[str]) -> str:
     """Lines as one paragraph that keeps their ends."""
-    return "  \n".join(map(_plain, lines)) + "\n"  # two spaces: a line break
+    return "  \n".join(map(plain, lines)) + "\n"  # two spaces: a line break
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text that may be a line of someone's program, as it reads: no HTML, and no comment that ends a part."""
     return text.replace("<", "&lt;")
 

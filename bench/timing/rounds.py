@@ -31,6 +31,7 @@ class Interleaver:
         loops: those that take part.
         batches: of a block.
         trained: batches that each loop has been asked for in here, the warm-up included.
+        training: name of the loop that trains right now; None between blocks and in the warm-up.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Interleaver:
         self.loops = dict(loops)
         self.batches = batches
         self.trained = dict.fromkeys(loops, 0)
+        self.training: str | None = None
         self._failed = failed
         for name in loops:  # the warm-up: whatever a loop does only once should be done before the first round
             if name not in warm:
@@ -74,7 +76,9 @@ class Interleaver:
         order = tuple(name for name in next(self._orders) if name in self.loops)
         seconds = {}
         for name in order:
+            self.training = name
             took = self._try(name)
+            self.training = None
             if took is None:
                 return
             seconds[name] = took

@@ -9,7 +9,7 @@ import numpy as np
 from bench import statistics
 from bench.experiments.run.record import ArmRecord, Record
 from bench.experiments.survival.record import Survival
-from bench.experiments.syncs.record import HostSyncs
+from bench.experiments.syncs.record import HostSyncs, TracedFunction
 from bench.experiments.telemetry.record import Telemetry
 from bench.statistics import Autocorrelation, Drift, Interval, Spread
 from bench.timing import samples
@@ -26,6 +26,7 @@ class ArmFigures:
     temperature: tuple[float, float] | None  # at the start and at the end of the timed batches
     survivals: dict[str, tuple[Survival, ...]]  # by the text of the fault, one a seed
     telemetry: Telemetry | None = None
+    traced: tuple[TracedFunction, ...] | None = None  # functions, although the loop was warm
 
     @property
     def host_syncs_per_batch(self) -> float | None:
@@ -92,7 +93,26 @@ def _figures(record: Record, name: str) -> ArmFigures:
             for fault in dict.fromkeys(each.fault for each in arm.survivals)
         },
         telemetry=arm.telemetry,
+        traced=traced_when_warm(arm),
     )
+
+
+def traced_when_warm(arm: ArmRecord) -> tuple[TracedFunction, ...] | None:
+    """Functions that were traced although the loop had trained before; None when it was not recorded.
+
+    In the batches whose host syncs were counted and in the timed rounds; those with most traces first.
+    """
+    counted = arm.host_syncs.traced if arm.host_syncs else None
+    if counted is None and arm.traced is None:
+        return None
+    found: dict[tuple[str, str, int], TracedFunction] = {}
+    for each in (*(counted or ()), *(arm.traced or ())):
+        key = each.function, each.file, each.line
+        so_far = found.get(key)
+        if so_far is not None:
+            each = each.model_copy(update={"traces": so_far.traces + each.traces, "why": each.why or so_far.why})
+        found[key] = each
+    return tuple(sorted(found.values(), key=lambda each: -each.traces))
 
 
 def _timing(record: Record) -> Timing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import functools
@@ -24,7 +25,8 @@ from bench.experiments.syncs import counting
 from bench.experiments.syncs.record import HostSyncs
 from bench.experiments.telemetry import trial as telemetry
 from bench.experiments.telemetry.record import Telemetry
-from bench.hostsync import HostOp
+from bench.hostsync import HostOp, Trace
+from bench.hostsync.tracing import watch_traces
 from bench.jobs import pool
 from bench.jobs.gather import Run, in_processes
 from bench.loop import LoopSpec, TrainingLoop, build, load
@@ -104,9 +106,12 @@ class Measurement:
             rule: in place of the settings'.
         """
         timed = self.timed
+        traces: dict[str | None, list[Trace]] = collections.defaultdict(list)
         with self.stages.of(Stage.ROUNDS):
-            self._ended, self._rounds_seconds = timed.run(rule or self.rule(), tell)
+            with watch_traces(lambda trace: traces[timed.training].append(trace)):
+                self._ended, self._rounds_seconds = timed.run(rule or self.rule(), tell)
             for arm in ARMS:
+                self._add(arm, traced=counting.traced_functions(traces[arm]))
                 self.pace.batch[arm] = float(np.median(samples.milliseconds(timed.rounds, arm))) / 1e3
             self._state = environment.state()  # while the device is still as warm as it was
 

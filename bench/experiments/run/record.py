@@ -13,7 +13,7 @@ from bench.document import Document, Frozen, NotNegative, Seconds
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run.stages import Stage
 from bench.experiments.survival.record import Survival
-from bench.experiments.syncs.record import HostSyncs
+from bench.experiments.syncs.record import HostSyncs, TracedFunction
 from bench.experiments.telemetry.record import Telemetry
 from bench.settings import ARMS, TIMED, Settings
 from bench.timing.samples import Ended, Round, Start
@@ -33,6 +33,7 @@ class ArmRecord(Frozen):
     )  # of the timed loop, by metric, one value a batch
     touch_seconds: Seconds | None = None  # to add to each of its weights once and do nothing else
     host_syncs: HostSyncs | None = None
+    traced: tuple[TracedFunction, ...] | None = None  # functions, in the timed rounds; None where it was not recorded
     survivals: tuple[Survival, ...] = ()
     telemetry: Telemetry | None = None  # None when it was not watched
 

@@ -129,6 +129,8 @@ def _host_syncs(arms: Arms) -> Iterator[Row]:
         yield Row.of("host ops in graphs, not counted above", arms, lambda arm: arm.host_syncs, _in_graphs)
     if any(arm.host_syncs and arm.host_syncs.copies for arm in arms):
         yield Row.of("copies from the device a batch that no read explains", arms, _unexplained, few, change=fewer)
+    if any(arm.traced is not None for arm in arms):
+        yield from _traces(arms)
     yield Row.of(
         "bytes read from the device a batch", arms, lambda arm: arm.nbytes_per_batch, few,
         number("bytes read", "a batch"), change=fewer,
@@ -143,6 +145,20 @@ def _sites(name: str, syncs: HostSyncs) -> Iterator[Row]:
     if left := syncs.sites[MOST_SITES:]:
         reads = sum(site.reads for site in left)
         yield _of_one(name, f"… at {len(left)} more lines", few(reads / syncs.batches), "")
+
+
+def _traces(arms: Arms) -> Iterator[Row]:
+    yield Row.of(
+        "traces of functions after warm-up", arms, _count_of_traces, str, number("traces after warm-up", "traces")
+    )
+    for name, arm in zip(ARMS, arms, strict=True):
+        for each in (arm.traced or ())[:MOST_SITES]:
+            title = f"… of {each.function} at {each.file}:{each.line}"
+            yield _of_one(name, title, str(each.traces), "; ".join(each.why))
+
+
+def _count_of_traces(arm: ArmFigures) -> int | None:
+    return None if arm.traced is None else sum(each.traces for each in arm.traced)
 
 
 def _of_one(name: str, title: str, count: str, remark: str) -> Row:

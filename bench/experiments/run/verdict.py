@@ -50,7 +50,7 @@ class Verdict:
         if why_not or found.timing is None:
             return cls(Kind.INVALID, "; ".join(why_not))
         kind, reason = _judge(found.timing, record.settings.precision)
-        doubts = (*_doubts(found.timing), *_disturbances(record.environment))
+        doubts = (*_doubts(found.timing), *_retracing(found), *_disturbances(record.environment))
         return cls(kind, reason, doubts, suspicion(record))
 
 
@@ -115,6 +115,20 @@ def _doubts(timing: Timing) -> list[str]:
             f"{timing.speed_up.estimate:.3g}: some rounds take much longer than the rest"
         )
     return found
+
+
+def _retracing(found: Comparison) -> list[str]:
+    """Loops that were timed while functions of theirs were traced."""
+    doubts = []
+    for name, arm in zip(ARMS, (found.before, found.after), strict=True):
+        if arm.traced:
+            most, traces = arm.traced[0], sum(each.traces for each in arm.traced)
+            why = f", {most.why[0]}" if most.why else ""
+            doubts.append(
+                f"{name} still traces functions when it is warm, {traces} times in this run (most often "
+                f"{most.function}, {most.file}:{most.line}{why}): its times are those of tracing as well"
+            )
+    return doubts
 
 
 def _disturbances(environment: dict[str, Any]) -> list[str]:

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 
 from bench import hostsync
 from bench.errors import UsageError
-from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
-from bench.hostsync import HostOp
-from bench.hostsync.callsite import shorter
+from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies, TracedFunction
+from bench.hostsync import HostOp, Site
 from bench.hostsync.reconcile import Reconciled, reconciled
+from bench.hostsync.repeats import Repeats
+from bench.hostsync.tracing import Trace, by_function
 from bench.loop import TrainingLoop, history
+from bench.source import place, shorter
 
 
 def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = (), trace: bool = False) -> HostSyncs:
@@ -29,11 +31,16 @@ def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] 
     Raises:
         UsageError: the loop's history does not grow by a value a batch.
     """
-    # What has been kept until now does not belong to these batches.
-    before = {key: len(values) for key, values in history(loop).items()}
+    # What has been kept until now does not belong to these batches, nor does handing it over once more.
+    repeats = Repeats()
+    with repeats.remembering():
+        before = {key: len(values) for key, values in history(loop).items()}
     with reconciled(trace) as (log, copies):
         loop.run(batches)
-        kept = loop.history()
+        with repeats.finding() as again:
+            kept = loop.history()
+    repeated = set(map(id, again))
+    reads = [read for read in log.reads if id(read) not in repeated]
     for key, values in kept.items():
         if len(values) - before.get(key, 0) != batches:
             raise UsageError(f"history {key!r} has grown by {len(values) - before.get(key, 0)} in {batches} batches")
@@ -50,15 +57,32 @@ def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] 
                 seconds=site.seconds,
                 waits=site.waits,
                 waited=site.waited,
+                library=_library(site),
             )
-            for site in hostsync.by_site(log.reads)
+            for site in hostsync.by_site(reads)
         ),
         in_graphs=in_graphs([*traced, *log.host_ops]),
-        copies=_traced(copies[0]) if copies else None,
+        copies=_copies(copies[0]) if copies else None,
+        traced=traced_functions(log.traces),
     )
 
 
-def _traced(found: Reconciled) -> TracedCopies:
+def traced_functions(traces: Iterable[Trace]) -> tuple[TracedFunction, ...]:
+    """Traces gathered by function, as records keep them."""
+    return tuple(
+        TracedFunction(
+            function=each.function,
+            file=shorter(each.file),
+            line=each.line,
+            source=each.source,
+            traces=each.traces,
+            why=each.why,
+        )
+        for each in by_function(traces)
+    )
+
+
+def _copies(found: Reconciled) -> TracedCopies:
     return TracedCopies(
         matched=found.matched,
         unexplained=len(found.unexplained),
@@ -66,6 +90,12 @@ def _traced(found: Reconciled) -> TracedCopies:
         python_only=found.python_only,
         uncopied=found.uncopied,
     )
+
+
+def _library(site: Site) -> str:
+    """The line of a library that reads most often for a site; empty where the site reads itself."""
+    frames = next((frames for frames, _ in site.readers), ())
+    return f"{frames[0].function} at {place(frames[0].file, frames[0].line)}" if frames else ""
 
 
 def in_graphs(found: Iterable[HostOp]) -> tuple[GraphHostOps, ...]:

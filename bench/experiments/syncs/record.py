@@ -24,6 +24,7 @@ class ReadSite(Frozen):
     seconds: NotNegative  # blocked in them
     waits: Count  # reads whose value was not ready
     waited: NotNegative  # seconds until those values were
+    library: str = ""  # code of a library that reads for the line; empty where the line reads itself
 
 
 class GraphHostOps(Frozen):
@@ -34,6 +35,17 @@ class GraphHostOps(Frozen):
     file: str  # where they were made
     line: Count
     ops: Annotated[int, Field(gt=0)]
+
+
+class TracedFunction(Frozen):
+    """All traces of one function."""
+
+    function: str
+    file: str  # where it is defined
+    line: Count
+    source: str  # the line itself
+    traces: Annotated[int, Field(gt=0)]
+    why: tuple[str, ...]  # what differed from its earlier traces, in words
 
 
 class TracedCopies(Frozen):
@@ -53,6 +65,8 @@ class HostSyncs(Frozen):
     sites: tuple[ReadSite, ...]
     in_graphs: tuple[GraphHostOps, ...] = ()  # of the functions that the loop had traced by then
     copies: TracedCopies | None = None  # None where no device was traced
+    # Functions that were traced in those batches, although the loop had trained before; None where it was not recorded.
+    traced: tuple[TracedFunction, ...] | None = None
 
     @property
     def reads_per_batch(self) -> float:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bench.errors import UsageError
+from bench.source import adopt, is_ours, is_users
 
 INTERRUPTED = 130  # as shells report a program that Ctrl-C has ended
 
@@ -69,13 +70,14 @@ class Program:
                 print("interrupted", file=sys.stderr)
                 return INTERRUPTED
             except BaseException as error:
-                own = _own(error)
-                sys.excepthook(type(error), error.with_traceback(own), own)
+                _as_alone(error)
+                sys.excepthook(type(error), error, error.__traceback__)
                 return 1
         return 0
 
     def _run(self) -> None:
         if self._path is None:
+            adopt(importlib.util.find_spec(self._module))
             runpy.run_module(self._module, run_name="__main__", alter_sys=True)
         elif self._path.is_dir() or zipfile.is_zipfile(self._path):
             runpy.run_path(str(self._path), run_name="__main__")
@@ -147,14 +149,33 @@ def _code(end: SystemExit) -> int:
     return 1
 
 
-def _own(error: BaseException) -> TracebackType | None:
-    """The traceback from the program's first line on; all of it where none is the program's."""
-    from bench.hostsync.callsite import is_users  # TensorFlow, which wrong arguments should not wait for
+def _as_alone(error: BaseException) -> BaseException:
+    """The error with the traceback that it has without us: from the program's first line on, and no frame of ours."""
+    frames = [*_each(error.__traceback__)]
+    program = (at for at, each in enumerate(frames) if is_users(each.tb_frame.f_code.co_filename))
+    first = next(program, len(frames) if isinstance(error, SyntaxError) else 0)
+    _leave_out_ours(error, first)
+    return error
 
-    first = error.__traceback__
-    while first is not None and not is_users(first.tb_frame.f_code.co_filename):
-        first = first.tb_next
-    return first if first or isinstance(error, SyntaxError) else error.__traceback__
+
+def _leave_out_ours(error: BaseException | None, first: int = 0) -> None:
+    """Cuts our frames out of the traceback of an error, and of those that it came of."""
+    if error is None:
+        return
+    own = None
+    for each in reversed([*_each(error.__traceback__)][first:]):
+        if not is_ours(each.tb_frame.f_code.co_filename):
+            own = TracebackType(own, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    error.__traceback__ = own
+    _leave_out_ours(error.__cause__)
+    if error.__context__ is not error.__cause__:
+        _leave_out_ours(error.__context__)
+
+
+def _each(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
 
 
 @contextlib.contextmanager

@@ -1,93 +1,24 @@
-"""The host syncs of one run of a program, and the tables that show them."""
+"""The tables that show what a run of a program has found."""
 
 from __future__ import annotations
 
 import collections
-import dataclasses
-import resource
 from typing import Any
 
 import pandas as pd
-import tensorflow as tf
 
-from bench import hostsync
-from bench.errors import UsageError
-from bench.hostsync import HostOp, Site
-from bench.hostsync.callsite import shorter
-from bench.hostsync.command.program import Program
-from bench.hostsync.guards import Guard
-from bench.hostsync.reconcile import Reconciled, reconciled
+from bench.hostsync.command.findings import Syncs
+from bench.hostsync.log import Site
+from bench.hostsync.tracing import TracedSite
 from bench.report import markdown as renderer
+from bench.source import place
 
 _LESS_WANTED = ["reads/s", "blocked", "ready"]
 
 NARROW = 100
 """Columns of a terminal; in fewer, some of the table's are left out, so that call sites can be read."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Syncs:
-    """What was found in one run of a program."""
-
-    program: str
-    exit_code: int
-    seconds: float  # that it ran
-    sites: tuple[Site, ...]
-    host_ops: tuple[HostOp, ...]  # in the graphs that it traced
-    copies: Reconciled | None  # what the device says of it; None where no device was traced
-    refused: int  # reads that --disallow has kept from happening
-    has_gpu: bool
-    has_children: bool  # whether it has started processes, which were not looked into
-    unseen: tuple[str, ...]  # routes that could not be recorded
-
-    @classmethod
-    def of(cls, program: Program, disallow: bool = False, stack: bool = False, trace: bool = False) -> Syncs:
-        """Runs the program.
-
-        Args:
-            program: the program.
-            disallow: whether the first read that is not inside `hostsync.allow` ends it.
-            stack: whether to keep which code of a library read for a line.
-            trace: whether TensorFlow's profiler looks at the device meanwhile.
-
-        Raises:
-            UsageError: it was to be traced, and a profiler is running already.
-        """
-        guard = Guard("disallow" if disallow else "allow")
-        children = _seconds_of_children()
-        try:
-            with reconciled(trace, stack) as (log, copies):
-                exit_code = program.run(guard if disallow else None)
-        except RuntimeError as error:
-            raise UsageError(str(error)) from error
-        return cls(
-            program=program.name,
-            exit_code=exit_code or (1 if guard.refused else 0),
-            seconds=log.seconds,
-            sites=hostsync.by_site(log.reads),
-            host_ops=tuple(log.host_ops),
-            copies=copies[0] if copies else None,
-            refused=guard.refused,
-            has_gpu=bool(tf.config.list_physical_devices("GPU")),
-            has_children=_seconds_of_children() > children,
-            unseen=log.unseen,
-        )
-
-    @property
-    def reads(self) -> int:
-        """How many there were, over all sites."""
-        return sum(site.reads for site in self.sites)
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON takes it, the totals and source lines with it."""
-        sites = [{**dataclasses.asdict(site), "source": site.source} for site in self.sites]
-        return {**dataclasses.asdict(self), "reads": self.reads, "sites": sites}
-
-
-def _seconds_of_children() -> float:
-    """CPU time of the processes that this one has started and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+_MOST_CALLERS = 3
 
 
 def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, pd.DataFrame]]:
@@ -98,13 +29,26 @@ def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, pd.DataFrame]]:
         width: of the terminal, in characters.
     """
     reads = sites(found).drop(columns=_LESS_WANTED if width < NARROW else [])
-    titled = [("host syncs", reads), ("host ops in graphs, which no count above includes", in_graphs(found))]
+    titled = [
+        ("host syncs", reads),
+        ("functions traced again", retraces(found)),
+        ("host ops in graphs, which no count above includes", in_graphs(found)),
+    ]
     return [(title, frame) for title, frame in titled if len(frame)]
 
 
-def markdown(found: Syncs) -> str:
-    """The tables and the footer, for docs."""
-    return "\n".join([*(renderer.render(frame) for _, frame in tables(found)), renderer.notes(footer(found))])
+def markdown(found: Syncs, with_advice: bool = True) -> str:
+    """The tables, the footer and the advice, for docs."""
+    parts = [*(renderer.render(frame) for _, frame in tables(found)), renderer.notes(footer(found))]
+    if said := advice(found, with_advice):
+        parts.append("\n".join([f"{renderer.plain(said[0])}\n", *map(renderer.plain, said[1:])]) + "\n")
+    return "\n".join(parts)
+
+
+def advice(found: Syncs, wanted: bool = True) -> list[str]:
+    """What to do about the lines that matter, under a heading; nothing where there is nothing to say, or to be said."""
+    said = found.advice() if wanted else ()
+    return ["what to do:", *(f"- {each.text}" for each in said)] if said else []
 
 
 def sites(found: Syncs) -> pd.DataFrame:
@@ -120,48 +64,100 @@ def sites(found: Syncs) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def in_graphs(found: Syncs) -> pd.DataFrame:
-    """One row for each line that has put an op into a graph in which the host takes part.
+def retraces(found: Syncs) -> pd.DataFrame:
+    """One row for each function that was traced again, those most often first.
 
     Returns:
-        Texts in the columns made at, kind, in function, ops.
+        Texts in the columns function, traces, what differed, called from.
     """
-    counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
-    for op in dict.fromkeys(found.host_ops):  # a function that is traced again has the same ones again
-        counts[f"{shorter(op.file)}:{op.line}", f"{op.kind} ({op.op})", op.function] += 1
-    rows = [(*what, str(count)) for what, count in counts.items()]
+    rows = [_traced(each) for each in found.traced if each.again]
+    return pd.DataFrame(rows, columns=["function", "traces", "what differed", "called from"])
+
+
+def _traced(each: TracedSite) -> tuple[str, ...]:
+    callers = [place(*caller) for caller in each.callers]
+    more = [f"{len(callers) - _MOST_CALLERS} more"] if len(callers) > _MOST_CALLERS else []
+    return (
+        "\n".join(filter(None, [each.function, place(each.file, each.line), each.source])),
+        str(each.traces),
+        "\n".join(each.why),
+        "\n".join([*callers[:_MOST_CALLERS], *more]),
+    )
+
+
+def in_graphs(found: Syncs) -> pd.DataFrame:
+    """One row for each line and kind of ops in which the host takes part.
+
+    Returns:
+        Texts in the columns made at, kind, in function, ops: how many of a trace.
+    """
+    traces = {each.function: each.traces for each in found.traced}
+    gathered: dict[tuple[str, str, str], dict[str, str]] = collections.defaultdict(dict)
+    for op in found.host_ops:
+        gathered[place(op.file, op.line), op.kind, op.function][op.name] = op.op  # the same names in each trace
+    rows = [
+        (
+            where,
+            f"{kind} ({', '.join(dict.fromkeys(ops.values()))})",
+            function + (f"\ntraced {traces[function]} times" if traces.get(function, 1) > 1 else ""),
+            str(len(ops)),
+        )
+        for (where, kind, function), ops in gathered.items()
+    ]
     return pd.DataFrame(rows, columns=["made at", "kind", "in function", "ops"])
 
 
 def footer(found: Syncs) -> list[str]:
     """What must be known to read the tables."""
     total = sum(site.seconds for site in found.sites)
-    waited = sum(site.waited for site in found.sites)
     blocked = f"; {_time(total)} blocked in them" if found.reads else ""
-    before = f", {_time(waited)} of it before the value was ready" if waited else ""
-    lines = [f"{_syncs(found.reads)} in {found.seconds:.2f} s of {found.program}{blocked}{before}"]
+    before = f", {_time(found.waited)} of it before the value was ready" if found.waited else ""
+    seen = f"{_syncs(found.reads)} seen" if found.session_runs else _syncs(found.reads)
+    lines = [f"{seen} in {found.seconds:.2f} s of {found.program}{blocked}{before}"]
+    if found.traced:
+        traces, functions = sum(each.traces for each in found.traced), len(found.traced)
+        again = f", {found.again} of them again" if found.again else ""
+        lines.append(
+            f"{_counted(traces, 'trace')} of {_counted(functions, 'function')}{again}; "
+            f"tracing took {_time(found.seconds_tracing)}"
+        )
     if found.refused:
         lines.append(f"{_syncs(found.refused)} refused")
-    if waited:
+    if found.waited:
         lines.append("Time waited is mostly work that was queued on the device before, not the price of the copy.")
-    elif not found.has_gpu:
+    elif not found.has_gpu and found.reads:
         lines.append(
             "On a CPU every value is ready and nothing is copied: the times are not those of a GPU; the counts are, "
             "but for what is on the host there as well (int32 shapes, as tape.gradient reads them)."
         )
+    return [*lines, *(f"not seen: {each}" for each in unseen(found))]
+
+
+def unseen(found: Syncs) -> list[str]:
+    """What the program did, or may have done, that no table shows."""
+    lines = []
+    if found.session_runs:
+        runs = _counted(found.session_runs, "run")
+        lines.append(f"what sessions of TensorFlow 1 hand over: {runs} of tf.compat.v1.Session")
     if found.has_children:
-        lines.append("It has started other processes. What they read is not in the table.")
-    lines += [f"not recorded: {route}" for route in found.unseen]
-    return lines
+        lines.append("what other processes read that it has started")
+    if found.graphs_before:
+        graphs = _counted(found.graphs_before, "graph")
+        lines.append(f"host ops in what was traced before it began: {graphs}")
+    return [*lines, *found.unseen]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _syncs(count: int) -> str:
-    return f"{count} host sync{'' if count == 1 else 's'}"
+    return _counted(count, "host sync")
 
 
 def _site(site: Site, seconds: float) -> tuple[str, ...]:
     return (
-        "\n".join(filter(None, [f"{shorter(site.file)}:{site.line}", site.source, *_readers(site)])),
+        "\n".join(filter(None, [place(site.file, site.line), site.source, *_readers(site)])),
         site.route + (f"\n{site.allowed} allowed" if site.allowed else ""),
         str(site.reads),
         f"{site.reads / seconds:.3g}",
@@ -174,7 +170,7 @@ def _site(site: Site, seconds: float) -> tuple[str, ...]:
 
 def _readers(site: Site) -> list[str]:
     return [
-        f"{count} × {' ← '.join(frame.function for frame in frames)} ({shorter(frames[0].file)}:{frames[0].line})"
+        f"{count} × {' ← '.join(frame.function for frame in frames)} ({place(frames[0].file, frames[0].line)})"
         for frames, count in site.readers
     ]
 

@@ -1,13 +1,15 @@
 import io
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from bench import hostsync
-from bench.hostsync import callsite
-from bench.hostsync.callsite import Frame, reader, shorter
+from bench.hostsync.callsite import library_frames
+from bench.source import Frame, shorter
+
+INSTALLED = Path(np.__file__).parents[1]
 
 
 def run(program, file="a_program.py", **names):
@@ -98,34 +100,33 @@ def test_a_function_that_autograph_has_copied_keeps_its_line():
     assert [(read.file, read.line) for read in log.reads] == [(__file__, first + 3), (__file__, first + 2)]
 
 
-def test_the_reader_is_the_librarys_own_code():
-    keras = f"{callsite._folders()['keras']}src/x.py"
-    tensorflow = f"{callsite._folders()['tensorflow']}x.py"
+def test_the_librarys_own_code_stands_beside_the_users_line():
+    import tqdm
+
+    bar = tqdm.tqdm(file=io.StringIO())
+    (read,) = run("\nbar.set_postfix(loss=t[0])", bar=bar)
+    assert (read.file, read.line, read.route) == ("a_program.py", 2, "set_postfix")
+    assert (shorter(read.library.file), read.library.function) == ("tqdm/std.py", "set_postfix")
+    (own,) = run("t.numpy()")
+    assert own.library is None
+
+
+def test_frames_of_libraries_are_those_below_the_users_line():
+    keras, tensorflow = f"{INSTALLED}/keras/src/x.py", tf.__file__
     inner, outer, wrapper = Frame(keras, 1, "convert"), Frame(keras, 2, "on_end"), Frame(keras, 3, "error_handler")
     more = Frame(keras, 4, "fit"), Frame(keras, 5, "run")
     stack = (Frame(tensorflow, 1, "numpy"), inner, wrapper, outer, *more, Frame(__file__, 9, "train"), inner)
-    assert reader(stack) == (inner, outer, more[0])
-    assert reader((Frame(tensorflow, 1, "numpy"), Frame(__file__, 9, "train"), inner)) == ()
-    assert reader(()) == ()
+    assert library_frames(stack) == (inner, outer, more[0])
+    assert library_frames((Frame(tensorflow, 1, "numpy"), Frame(__file__, 9, "train"), inner)) == ()
+    assert library_frames(()) == ()
 
 
-def test_paths_do_not_depend_on_where_things_lie(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert shorter(str(tmp_path / "a" / "train.py")) == "a/train.py"
-    assert shorter(str(tmp_path.parent / "train.py")) == str(tmp_path.parent / "train.py")
-    assert shorter(tf.__file__).startswith("tensorflow/")
-    assert shorter("<stdin>") == "<stdin>"
-
-
-def test_the_examples_stand_for_a_users_code():
-    from bench.examples import keras_fit
-
-    assert callsite.is_users(keras_fit.__file__)
-    assert callsite.is_users(__file__)
-    assert not callsite.is_users(callsite.__file__)
-    assert not callsite.is_users(os.__file__)
-    assert not callsite.is_users(np.__file__)
-    assert callsite.is_users(pytest.__file__)  # installed, and no library that reads for others
+def test_what_a_prompt_displays_is_a_read_of_its_line(capsys):
+    with hostsync.record() as log:
+        exec(compile("\n\nt", "a_prompt", "single"), {"t": tf.constant(1.0)})
+    (read,) = log.reads
+    assert (read.file, read.line, read.route) == ("a_prompt", 3, "repr")
+    capsys.readouterr()
 
 
 def test_a_worker_of_an_executor_reads_by_the_tensors_method():

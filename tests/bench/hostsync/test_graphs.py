@@ -12,7 +12,7 @@ def ops_of(function, *arguments):
     return log.host_ops
 
 
-def test_names_the_functions_around_it():
+def test_an_op_in_a_branch_belongs_to_the_traced_function():
     def inner(y):
         if y[0] > 0:
             tf.print("positive", output_stream="file:///dev/null")
@@ -20,12 +20,51 @@ def test_names_the_functions_around_it():
 
     found = {op.kind: op for op in ops_of(inner, x)}
     assert found["control flow"].function == "inner"
-    assert found["print"].function.startswith("inner/cond_true_")
+    assert found["print"].function == "inner"
+    assert found["print"].name.startswith("cond/")
     # AutoGraph has run a copy of it from another file.
     first = inner.__code__.co_firstlineno
     assert (found["control flow"].file, found["control flow"].line) == (__file__, first + 1)
     assert (found["print"].file, found["print"].line) == (__file__, first + 2)
     assert found["print"].op == "PrintV2"
+
+
+def test_a_function_inside_another_has_both_names():
+    @tf.function
+    def inner(y):
+        return tf.py_function(lambda z: z, [y], tf.float32)
+
+    def outer(y):
+        return inner(y)
+
+    assert [op.function for op in ops_of(outer, x)] == ["outer/inner"]
+
+
+def test_a_function_that_is_traced_again_has_the_same_ops_again():
+    def step(y, n):
+        if y[0] > n:
+            tf.print(y, output_stream="file:///dev/null")
+        return y
+
+    with hostsync.record() as log:
+        function = tf.function(step)
+        for n in (1, 2, 3):
+            function(x, n)
+    assert len(log.host_ops) == 3 * len(set(log.host_ops)) > 3
+
+
+def test_ops_in_all_kinds_of_control_flow_are_found():
+    def host(y):
+        return tf.ensure_shape(tf.numpy_function(lambda z: z, [y], tf.float32), [2])
+
+    def step(y):
+        y = tf.switch_case(tf.cast(y[0], tf.int32), [lambda: host(y), lambda: -y])
+        (y,) = tf.while_loop(lambda z: z[0] < 9.0, lambda z: (host(z) + 1,), [y])
+        return tf.cond(y[0] > 0, lambda: y, lambda: host(y))
+
+    found = [op for op in ops_of(tf.autograph.experimental.do_not_convert(step), x) if op.kind == "numpy_function"]
+    assert len({op.line for op in found}) == 1
+    assert len({op.name.partition("/")[0] for op in found}) == len(found) == 3
 
 
 def test_a_loop_over_an_int32_counter_needs_no_device():

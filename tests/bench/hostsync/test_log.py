@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import hostsync
-from bench.hostsync.callsite import Frame
 from bench.hostsync.log import Read, ReadTime, by_site, is_asynchronous, read_time, waited
+from bench.source import Frame
 
 A_READ = Read("float", "train.py", 7, (), "float32", 4, "GPU:0", 0.002, True, "MainThread")
 

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
-from tensorflow.python.framework import func_graph
+from tensorflow.python.client.session import BaseSession
+from tensorflow.python.eager.polymorphic_function import transform
+from tensorflow.python.saved_model import function_deserialization
 
 from bench import hostsync
 from bench.hostsync import recorder
+from bench.source import is_ours
 
 vector, scalar = tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
 
@@ -19,8 +22,10 @@ def hooks():
         type(vector).__dict__["_numpy_internal"],
         type(vector).__dict__["_copy_to_device"],
         pywrap_tfe.TFE_ToDlpackCapsule,
-        func_graph.func_graph_from_py_func,
+        function_deserialization.load_function_def_library,
+        BaseSession.__dict__["_call_tf_sessionrun"],
         tensor._slot._slot.value,
+        *transform.CONCRETE_FUNCTION_CALLBACKS,
     )
 
 
@@ -64,8 +69,9 @@ def test_an_inner_recorder_does_not_give_its_stack_away():
 def test_an_exception_restores_everything():
     before = hooks()
     with pytest.raises(KeyError), hostsync.record():
-        assert not set(map(id, hooks()[:4])) & set(map(id, before[:4]))
-        assert hooks()[4] != before[4]
+        assert not set(map(id, hooks()[:5])) & set(map(id, before[:5]))
+        assert hooks()[5] != before[5]
+        assert len(hooks()) == len(before) + 1
         raise KeyError
     assert hooks() == before
 
@@ -179,3 +185,46 @@ def test_starting_to_record_does_not_start_the_devices(run_python):
         "    float(tf.constant(1.0))\n"
         "assert len(log.reads) == 1\n"
     )
+
+
+def test_runs_of_sessions_are_counted_and_their_errors_have_no_frame_of_ours():
+    with hostsync.record() as log, tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        doubled = tf.constant(1.0) * 2
+        for _ in range(3):
+            session.run(doubled)
+        session.make_callable(doubled)()
+        with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+            session.run(tf.compat.v1.placeholder(tf.float32))
+    assert log.session_runs == 5
+    assert not log.reads
+    assert not [frame for frame in raised.traceback if is_ours(str(frame.path))]
+
+
+def test_an_error_in_tracing_has_no_frame_of_ours():
+    @tf.function
+    def step(x):
+        return x.nothing
+
+    with hostsync.record(), pytest.raises(AttributeError) as raised:
+        step(vector)
+    assert not [frame for frame in raised.traceback if is_ours(str(frame.path))]
+
+
+def test_host_ops_of_a_loaded_model_are_found(tmp_path):
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([3])])
+        def __call__(self, x):
+            return tf.numpy_function(lambda y: y, [x], tf.float32)
+
+    tf.saved_model.save(Model(), str(tmp_path))
+    with hostsync.record() as log:
+        tf.saved_model.load(str(tmp_path))
+    assert {(op.kind, op.file) for op in log.host_ops} == {("numpy_function", __file__)}
+    assert not log.traces
+
+
+def test_graphs_that_were_traced_before_are_counted():
+    tf.function(lambda x: x + 1)(vector)
+    with hostsync.record() as log:
+        pass
+    assert log.graphs_before > 0

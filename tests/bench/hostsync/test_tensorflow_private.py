@@ -28,7 +28,9 @@ def test_no_other_file_uses_private_names_of_tensorflow(path):
     assert found <= {"_getframe"}  # Python's
 
 
-@pytest.mark.parametrize("place", [private.NUMPY, private.COPY, private.DLPACK, private.TRACE], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "place", [private.NUMPY, private.COPY, private.DLPACK, private.LOADER, *private.SESSION_RUNS], ids=lambda p: p.name
+)
 def test_a_place_holds_a_function(place):
     assert callable(getattr(*place))
 
@@ -58,7 +60,9 @@ def test_functions_are_named_from_the_outside_in():
     (loop,) = [op for op in step.get_concrete_function(tf.ones([1])).graph.get_operations() if "While" in op.type]
     assert private.function_of(outer[0]) == "step"
     assert private.function_of(inner[0]).startswith("step/while_body")
-    assert private.graph_in(loop, "body").name.startswith("while_body")
+    (body,) = private.graphs_in(loop, "body")
+    assert body.name.startswith("while_body")
+    assert len(private.graphs_in(loop, "cond", "body")) == 2
     assert private.function_of(tf.Graph()) == ""
 
 
@@ -93,3 +97,58 @@ def test_the_profiler_that_runs_is_known(tmp_path):
     finally:
         tf.profiler.experimental.stop(save=False)
     assert not private.empty_trace().planes
+
+
+def test_a_traced_function_is_known_as_it_ends():
+    found = []
+
+    def tell(concrete):
+        found.append(private.traced_function(concrete, 8))
+
+    def plain(x, n=1):
+        return x * n
+
+    private.TRACED.append(tell)
+    try:
+        function = tf.function(plain)
+        function(tf.ones([2]))
+        function(tf.ones([3]), n=2)
+        tf.data.Dataset.range(2).map(lambda x: x + 1)
+    finally:
+        private.TRACED.remove(tell)
+    first, second, pipeline = found
+    assert first.code is second.code is plain.__code__
+    assert (first.earlier, len(second.earlier), second.earlier[0]) == ((), 1, first.arguments)
+    assert second.arguments["n"].value == 2
+    assert [each.in_pipeline for each in found] == [False, False, True]
+    assert not pipeline.earlier
+
+
+def test_only_so_many_earlier_traces_are_told_of_and_the_latest_first():
+    counts = []
+
+    def tell(concrete):
+        counts.append([each["n"].value for each in private.traced_function(concrete, 2).earlier])
+
+    private.TRACED.append(tell)
+    try:
+        function = tf.function(lambda n: tf.constant(n))
+        for n in range(4):
+            function(n)
+    finally:
+        private.TRACED.remove(tell)
+    assert counts == [[], [0], [1, 0], [2, 1]]
+
+
+def test_seconds_of_tracing_only_grow():
+    before = private.seconds_tracing()
+    tf.function(lambda x: x + 1)(tf.constant(1.0))
+    assert private.seconds_tracing() > before
+
+
+def test_graphs_that_are_there_are_counted():
+    function = tf.function(lambda x: x + 1)
+    before = private.graphs_before()
+    kept = function.get_concrete_function(tf.constant(1.0))
+    assert private.graphs_before() > before
+    assert kept is not None

@@ -3,7 +3,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import arm, record
+from records import arm, record, traced
 
 from bench.records import gate
 from bench.records.gate import Check, Decision, Limits, Outcome
@@ -91,6 +91,26 @@ def test_most_host_syncs(limit, expected):
 
 def test_syncs_that_were_not_counted_are_no_pass():
     assert outcome(record(arms={"after": arm("c:d", host_syncs=None)}), max_syncs=9) == Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    ("found", "limit", "expected"),
+    [
+        ((), 0, Outcome.PASSED),
+        ((traced(traces=2),), 2, Outcome.PASSED),
+        ((traced(traces=2), traced("other", traces=1)), 2, Outcome.FAILED),
+        (None, 2, Outcome.INVALID),
+    ],
+)
+def test_traces_of_a_warm_loop(found, limit, expected):
+    judged = record(arms={"before": arm("a:b", traced=(traced(traces=99),)), "after": arm("c:d", traced=found)})
+    assert outcome(judged, max_retraces=limit) == expected
+
+
+def test_the_gate_says_what_is_traced_again():
+    judged = record(arms={"after": arm("c:d", traced=(traced(), traced("other", traces=9)))})
+    line = gate.judge(judged, Limits(max_retraces=0)).line
+    assert "after traces functions 12 times after warm-up (limit 0), most often other (Python value of n" in line
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 from everykind import run_record
-from records import ENVIRONMENT, arm, record, survival
+from records import ENVIRONMENT, arm, record, survival, traced
 from telemetries import on_cpu
 
 from bench.experiments.equivalence.record import Equivalence
@@ -47,6 +47,15 @@ def test_one_row_a_metric():
         "temperature, start → end": ("0.80 → 0.40", "2.00 → 1.00", ""),
         "gradients × 1e+08, generator": ("frozen: because", "survived: because", ""),
     }  # fmt: skip
+
+
+def test_traces_of_a_warm_loop_have_a_row_and_each_function_one():
+    arms = {"before": arm("a:b", traced=()), "after": arm("c:d", traced=(traced(traces=2), traced("other", traces=7)))}
+    found = rows(record(arms=arms))
+    assert found["traces of functions after warm-up"] == ("0", "9", "")
+    assert found["… of step at f.py:3"] == ("", "2", "Python value of n: 1 → 2 → 3 → 4")
+    titles = list(found)
+    assert titles.index("… of other at f.py:3") < titles.index("… of step at f.py:3")
 
 
 def with_syncs(**found):

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import arm, record
+from records import arm, record, traced
 
 from bench.experiments.equivalence.record import Equivalence
 from bench.experiments.run.verdict import Kind, Verdict, invalid
@@ -120,3 +120,16 @@ def test_a_gpu_that_was_throttled_or_shared_is_a_doubt():
 def test_a_sound_run_raises_no_doubt():
     found = Verdict.of(record())
     assert (found.doubts, found.suspicious) == ((), None)
+
+
+def test_a_loop_that_still_traces_is_a_doubt():
+    counted = arm("c:d", traced=(traced(traces=5),))
+    syncs = counted.host_syncs.model_copy(update={"traced": (traced(traces=10),)})
+    found = Verdict.of(record(arms={"after": counted.model_copy(update={"host_syncs": syncs})}))
+    (doubt,) = [each for each in found.doubts if "traces functions" in each]
+    assert doubt.startswith(
+        "after still traces functions when it is warm, 15 times in this run (most often step, f.py:3"
+    )
+    assert "Python value of n: 1 → 2" in doubt
+    quiet = Verdict.of(record(arms={"after": arm("c:d", traced=())}))
+    assert not [each for each in quiet.doubts if "traces functions" in each]

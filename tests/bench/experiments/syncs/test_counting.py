@@ -1,7 +1,11 @@
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 import toys
+import tqdm
 
 from bench.errors import UsageError
 from bench.experiments.syncs.counting import count_host_syncs, in_graphs
@@ -28,6 +32,67 @@ def test_a_read_a_batch_is_counted_at_its_line():
     source = Path(toys.__file__).read_text().splitlines()
     assert source[first.line - 1].strip() == first.source == "loss.numpy()"
     assert (first.waits, first.waited) == (0, 0)
+
+
+class Keeping(toys.Quadratic):
+    """Hands over each loss by itself."""
+
+    def history(self):
+        return {"loss": np.array([float(loss) for loss in self.losses])}
+
+
+def test_what_was_read_before_is_not_counted_again():
+    loop = Keeping()
+    loop.run(7)
+    found = count_host_syncs(loop, 20)
+    assert found.reads_per_batch == 1
+    assert count_host_syncs(loop, 20).reads_per_batch == 1
+
+
+def test_what_is_read_again_while_training_counts():
+    class Looking(Keeping):
+        def run(self, batches):
+            super().run(batches)
+            float(self.losses[0])
+
+    loop = Looking()
+    loop.run(1)
+    assert count_host_syncs(loop, 20).reads_per_batch == pytest.approx(21 / 20)
+
+
+def test_functions_that_a_warm_loop_traces_are_told():
+    class Retracing(toys.Quadratic):
+        def __init__(self):
+            super().__init__()
+            self.step = tf.function(lambda n: self._step() + 0.0 * n)
+            self.n = 0
+
+        def run(self, batches):
+            for _ in range(batches):
+                self.losses.append(self.step(self.n))
+                self.n += 1
+
+    loop = Retracing()
+    loop.run(1)
+    (found,) = count_host_syncs(loop, 3).traced
+    assert (found.function, found.traces, found.why) == ("<lambda>", 3, ("Python value of n: 0 → 1 → 2 → 3",))
+    assert found.source.startswith("self.step = tf.function(lambda n")
+    quiet = toys.Quadratic()
+    quiet.run(1)
+    assert count_host_syncs(quiet, 3).traced == ()
+
+
+def test_the_library_that_reads_stands_beside_the_line():
+    class Barred(toys.Quadratic):
+        def run(self, batches):
+            super().run(batches)
+            tqdm.tqdm(file=io.StringIO()).set_postfix(loss=self.losses[-1])
+
+    loop = Barred()
+    loop.run(1)
+    sites = {site.route: site.library for site in count_host_syncs(loop, 3).sites}
+    assert sites["set_postfix"].startswith("set_postfix at tqdm/std.py:")
+    assert sites["numpy"] == ""
 
 
 def test_what_was_traced_before_is_told_with_what_was_traced_now():

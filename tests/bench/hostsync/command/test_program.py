@@ -1,8 +1,11 @@
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bench import hostsync
 from bench.errors import UsageError
 from bench.hostsync.command.program import INTERRUPTED, Program
 
@@ -59,6 +62,48 @@ def test_an_exception_is_shown_from_the_programs_first_line_on(script, capsys):
     assert shown[0].startswith("Traceback")
     assert shown[1].endswith('script.py", line 3, in <module>')
     assert shown[-1] == "ValueError: no"
+
+
+RAISES = """\
+import tensorflow as tf
+
+@tf.function
+def step(x):
+    return x.nothing
+
+def read():
+    tf.constant([1.0]).numpy().nothing
+
+try:
+    read()
+except AttributeError as error:
+    try:
+        step(tf.ones([4]))
+    except AttributeError:
+        raise KeyError("both") from error
+"""
+
+
+def test_the_traceback_is_the_one_that_the_program_has_alone(script, capsys):
+    alone = subprocess.run([sys.executable, script(RAISES)], capture_output=True, text=True, check=False).stderr
+    with hostsync.record():
+        assert Program([script(RAISES)]).run() == 1
+
+    def shown(text):
+        own = text[text.index("Traceback") :]
+        return re.sub(r'autograph_generated_file\w+|File ".*/', "", own)
+
+    assert shown(capsys.readouterr().err) == shown(alone)
+
+
+def test_a_frame_of_ours_in_between_is_left_out(script, capsys):
+    text = (
+        "import tensorflow as tf\nfrom bench import hostsync\nwith hostsync.guard('disallow'):\n    float(tf.ones([]))"
+    )
+    assert Program([script(text)]).run() == 1
+    shown = capsys.readouterr().err
+    assert "HostSyncError" in shown
+    assert "hostsync/" not in shown
 
 
 def test_an_error_of_the_context_counts_as_the_programs(script, capsys):

@@ -6,16 +6,21 @@ import tensorflow as tf
 
 from bench.errors import UsageError
 from bench.hostsync import HostOp, Site
-from bench.hostsync.callsite import Frame
 from bench.hostsync.command import table
+from bench.hostsync.command.findings import Syncs
 from bench.hostsync.command.program import Program
-from bench.hostsync.command.table import Syncs
 from bench.hostsync.reconcile import Reconciled
 from bench.hostsync.trace import Copy
+from bench.hostsync.tracing import TracedSite
+from bench.source import Frame
 
-PLAIN = {"exit_code": 0, "seconds": 2.0, "refused": 0, "has_gpu": False, "has_children": False, "unseen": ()}
+PLAIN = {"exit_code": 0, "seconds": 2.0, "seconds_tracing": 0.5}
 SITE = Site("gone.py", 9, "float", 30, 120, 0.5, 10, 0.4, 2, ("MainThread",))
 OP = HostOp("print", "PrintV2", "print", "step", "train.py", 5)
+TRACED = TracedSite(
+    "step", "gone.py", 3, 5, 4, ("Python value of n: 0 → 1 (4 times)",), ("value",),
+    tuple(("gone.py", line) for line in (9, 8, 7, 6)), in_pipeline=False,
+)  # fmt: skip
 FOUND = Syncs(
     "train.py", sites=(SITE,), host_ops=(OP, dataclasses.replace(OP, name="print_1"), OP), copies=None, **PLAIN
 )
@@ -51,6 +56,25 @@ def test_ops_in_graphs_are_gathered():
     assert table.in_graphs(FOUND).to_numpy().tolist() == [["train.py:5", "print (PrintV2)", "step", "2"]]
 
 
+def test_a_function_that_was_traced_again_has_a_row_and_its_ops_one():
+    found = dataclasses.replace(FOUND, traced=(TRACED, dataclasses.replace(TRACED, function="once", again=0)))
+    assert table.retraces(found).to_numpy().tolist() == [
+        ["step\ngone.py:3", "5", "Python value of n: 0 → 1 (4 times)", "gone.py:9\ngone.py:8\ngone.py:7\n1 more"]
+    ]
+    assert table.in_graphs(found)["in function"].tolist() == ["step\ntraced 5 times"]
+    assert table.footer(found)[1] == "10 traces of 2 functions, 4 of them again; tracing took 500 ms"
+
+
+def test_what_cannot_be_seen_is_said():
+    lines = table.footer(dataclasses.replace(FOUND, sites=(), session_runs=20, graphs_before=1, has_children=True))
+    assert lines[0].startswith("0 host syncs seen in")
+    assert lines[-3:] == [
+        "not seen: what sessions of TensorFlow 1 hand over: 20 runs of tf.compat.v1.Session",
+        "not seen: what other processes read that it has started",
+        "not seen: host ops in what was traced before it began: 1 graph",
+    ]
+
+
 def test_empty_tables_are_left_out():
     nothing = dataclasses.replace(FOUND, sites=(), host_ops=())
     assert table.tables(nothing) == []
@@ -62,7 +86,7 @@ def test_the_footer_says_what_waiting_means_and_what_was_not_recorded():
     lines = table.footer(dataclasses.replace(FOUND, unseen=("the buffer protocol: why",)))
     assert lines[0].endswith("500 ms blocked in them, 400 ms of it before the value was ready")
     assert any("work that was queued" in line for line in lines)
-    assert lines[-1] == "not recorded: the buffer protocol: why"
+    assert lines[-1] == "not seen: the buffer protocol: why"
     ready = dataclasses.replace(FOUND, sites=(dataclasses.replace(SITE, waits=0, waited=0.0, seconds=1e-5),))
     assert not any("work that was queued" in line for line in table.footer(ready))
     assert "10 µs blocked" in table.footer(ready)[0]
@@ -73,7 +97,9 @@ def test_markdown_has_both_tables():
     assert "| gone.py:9" in text
     assert "float<br>2 allowed" in text
     assert "| print (PrintV2)" in text
-    assert text.endswith("not the price of the copy.\n")
+    assert "not the price of the copy." in text
+    assert text.endswith("take it out, or run it every N steps.\n")
+    assert "what to do" not in table.markdown(FOUND, with_advice=False)
 
 
 def test_the_footer_speaks_of_a_cpu_only_where_it_is_one():
@@ -87,7 +113,7 @@ def test_the_footer_speaks_of_a_cpu_only_where_it_is_one():
 def test_the_footer_says_what_was_refused_and_what_was_not_looked_into():
     lines = table.footer(dataclasses.replace(FOUND, refused=2, has_children=True))
     assert "2 host syncs refused" in lines
-    assert lines[-1].startswith("It has started other processes.")
+    assert lines[-1] == "not seen: what other processes read that it has started"
 
 
 def test_a_narrow_terminal_has_fewer_columns():

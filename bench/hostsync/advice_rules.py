@@ -1,0 +1,143 @@
+"""The patterns that `advice` knows: for each, how it is recognised and what to do."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from bench.hostsync.log import Site
+from bench.hostsync.statements import Line
+from bench.hostsync.tracing import Kind, TracedSite
+from bench.source import shorter, whole
+
+_KERAS = ("keras/", "tf_keras/")
+_KERAS_CALLBACKS = ("keras/src/callbacks/", "tf_keras/src/callbacks")
+_BARS = ("tqdm/", "rich/progress", "keras/src/utils/progbar", "tf_keras/src/utils/generic_utils")
+"""Where libraries lie whose code says what a read is for, as `source.shorter` writes paths."""
+
+_NUMBERS = frozenset({"numpy", "float", "int", "format", "str", "repr", "print", "round", "item"})
+_SCALAR = 8  # bytes
+
+_INSTEAD_OF_NUMPY: Final = {
+    "abs": "tf.abs", "all": "tf.reduce_all", "any": "tf.reduce_any", "argmax": "tf.argmax", "argmin": "tf.argmin",
+    "clip": "tf.clip_by_value", "concatenate": "tf.concat", "dot": "tf.tensordot", "exp": "tf.exp",
+    "isfinite": "tf.math.is_finite", "isinf": "tf.math.is_inf", "isnan": "tf.math.is_nan", "log": "tf.math.log",
+    "matmul": "tf.matmul", "max": "tf.reduce_max", "mean": "tf.reduce_mean", "min": "tf.reduce_min",
+    "norm": "tf.norm", "sqrt": "tf.sqrt", "square": "tf.square", "stack": "tf.stack",
+    "std": "tf.math.reduce_std", "sum": "tf.reduce_sum", "where": "tf.where",
+}  # fmt: skip
+
+
+class Said(NamedTuple):
+    """What a rule says."""
+
+    rule: str
+    todo: str
+
+
+def on_reads(site: Site) -> Said | None:
+    """What to do about the reads of a line; None where no rule is sure."""
+    line = Line(site.file, site.line)
+    for rule in (_progress_bar, _keras, _element_of_dataset, _numpy_function, _decision, _metric):
+        if todo := rule(site, line):
+            return Said(rule.__name__.strip("_").replace("_", " "), todo)
+    return None
+
+
+def _progress_bar(site: Site, line: Line) -> str | None:
+    if not _mostly(site, _BARS):
+        return None
+    return "A progress bar needs no new number in every batch: give it one every N batches, `if step % N == 0:`."
+
+
+def _keras(site: Site, line: Line) -> str | None:
+    if _mostly(site, _KERAS_CALLBACKS):
+        return "A Keras callback reads: have it look less often (`update_freq` of TensorBoard), or once an epoch."
+    if not _mostly(site, _KERAS):
+        return None
+    if site.route in ("fit", "evaluate") and "steps_per_execution" not in whole(site.file):
+        return (
+            "Keras reads its loss and metrics after each call of its step: `compile(…, steps_per_execution=N)` makes "
+            "that once in N batches (callbacks then see every N-th batch)."
+        )
+    if site.route in ("train_on_batch", "test_on_batch"):
+        return (
+            f"`{site.route}` hands out numbers for every batch: `fit` with `steps_per_execution`, or a step of your "
+            "own in a `tf.function`, with its metrics read once an epoch."
+        )
+    return None
+
+
+def _element_of_dataset(site: Site, line: Line) -> str | None:
+    if not line.reads_element_of_dataset() or site.route not in ("asarray", "array", "numpy"):
+        return None
+    return (
+        "Elements of tf.data are on the host: this copies them. Hand the tensor on as it is, or iterate over "
+        "`dataset.as_numpy_iterator()` where arrays are wanted."
+    )
+
+
+def _numpy_function(site: Site, line: Line) -> str | None:
+    instead = _INSTEAD_OF_NUMPY.get(site.route)
+    if not instead or site.route not in line.calls_of_numpy():
+        return None
+    return f"`np.{site.route}` takes the tensor to the host: `{instead}` computes it on the device."
+
+
+def _decision(site: Site, line: Line) -> str | None:
+    if site.route != "bool" or site.readers or not line.decides():
+        return None
+    return (
+        "Python decides, so the host has to know: `tf.where`, or the branch inside the `tf.function`; if the host must "
+        "decide (early stopping), do it every N batches and mark it with `hostsync.allow`."
+    )
+
+
+def _metric(site: Site, line: Line) -> str | None:
+    if site.route not in _NUMBERS or site.nbytes > _SCALAR * site.reads or not line.is_repeated():
+        return None
+    if line.reads_metric():
+        return "The metric keeps its sum on the device: ask it for its `result()` once an epoch, or every N batches."
+    return (
+        "Keep it on the device (collect the tensors, or a `keras.metrics.Mean`) and read it once an epoch, or every "
+        "N batches."
+    )
+
+
+def _mostly(site: Site, folders: tuple[str, ...]) -> bool:
+    """Whether most reads of a line are made by code in these folders."""
+    inside = sum(reads for frames, reads in site.readers if shorter(frames[0].file).startswith(folders))
+    return 2 * inside > site.reads
+
+
+_RETRACED: Final[dict[Kind, str]] = {
+    "value": "A Python number is part of the graph, so each needs its own: pass `tf.constant(n)`, or a `tf.Variable`.",
+    "shape": (
+        "Each shape needs its own graph: give `tf.function` an `input_signature` with None for that axis or "
+        "`reduce_retracing=True`, pad, or have `batch(…, drop_remainder=True)`."
+    ),
+    "dtype": "Each dtype needs its own graph: cast before the call.",
+    "new function": "Make the `tf.function` once, outside of the loop, and call that.",
+}
+
+
+def on_retraces(function: TracedSite) -> Said | None:
+    """What to do about a function that is traced again and again, for what differs most often."""
+    kind = function.kinds[0]
+    if kind == "new function" and shorter(function.file).startswith(_KERAS):
+        return Said("retraced", "Keras makes it anew for each model and each `compile()`: build and compile once.")
+    todo = _RETRACED.get(kind)
+    return Said("retraced", todo) if todo else None
+
+
+_IN_GRAPHS: Final = {
+    "py_function": "It runs Python on the host in the middle of the step: use TensorFlow's ops, or do it in tf.data.",
+    "numpy_function": "It runs NumPy on the host in the middle of the step: use TensorFlow's ops, or do it in tf.data.",
+    "print": "It takes the values to the host in each step: take it out, or run it every N steps.",
+    "summary": "It takes the values to the host in each step: `tf.summary.record_if` every N steps.",
+}
+
+
+def on_host_ops(kind: str) -> Said | None:
+    """What to do about a kind of host ops in the graph of a step."""
+    todo = _IN_GRAPHS.get(kind)
+    return Said(f"{kind} in a step", todo) if todo else None

@@ -1,0 +1,113 @@
+"""`%load_ext bench.hostsync`: the cell magic `%%host_syncs`, for IPython and Jupyter."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from IPython.core.magic import Magics, cell_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.display import display
+from rich.console import Console
+
+from bench.errors import HostSyncError
+from bench.machine import gpu
+from bench.report import html, terminal
+from bench.source import is_cell, shorter
+
+if TYPE_CHECKING:
+    from bench.hostsync.command.findings import Syncs
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """What `%load_ext` calls."""
+    shell.register_magics(HostSyncMagics)
+
+
+class CellFailedError(Exception):
+    """Ends a notebook's run after a cell whose own error has been shown already."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+@magics_class
+class HostSyncMagics(Magics):
+    """The magics of the extension."""
+
+    @magic_arguments()
+    @argument("--disallow", action="store_true", help="End the cell at its first host sync.")
+    @argument("--stack", action="store_true", help="Name the code in Keras and other libraries that reads for a line.")
+    @argument("--no-advice", action="store_true", help="Leave out what to do about the lines that matter.")
+    @cell_magic
+    def host_syncs(self, line: str, cell: str) -> None:
+        """Run a cell, and show every line at which it reads a tensor to the host, and what it traces again."""
+        asked = parse_argstring(self.host_syncs, line)
+        from bench.hostsync.command.findings import watched  # TensorFlow, which `%load_ext` should not wait for
+
+        refused: HostSyncError | None = None
+        number = _number(self.shell.execution_count)
+        name = f"cell {number}"
+        with watched(name, asked.disallow, asked.stack, bool(gpu.states())) as watching:
+            try:
+                with watching.guard or contextlib.nullcontext():
+                    result = self._run(line, cell, number)
+                    watching.exit_code = int(not result.success)
+            except HostSyncError as error:  # that could not be raised at the read itself
+                refused = error
+        display(Shown(watching.found, not asked.no_advice))
+        if refused:
+            raise refused
+        if watching.exit_code:
+            raise CellFailedError(f"{name} has failed, as shown above")
+
+    def _run(self, line: str, cell: str, number: int) -> ExecutionResult:
+        # The line of the magic stays, as a comment: so lines have the numbers that they have in the cell.
+        body = cell if cell.startswith("%%") else f"# %%host_syncs {line}\n{cell}"
+        next_number, self.shell.execution_count = self.shell.execution_count, number
+        try:
+            return self.shell.run_cell(body)
+        finally:
+            self.shell.execution_count = next_number
+
+
+def _number(otherwise: int) -> int:
+    """The number of the cell that runs; IPython's counter is, by its version, this one's or already the next one's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if is_cell(cell := shorter(frame.f_code.co_filename)):
+            return int(cell.split()[1])
+        frame = frame.f_back
+    return otherwise
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Shown:
+    """What was found, as a notebook or a terminal shows it."""
+
+    found: Syncs
+    with_advice: bool
+
+    def _repr_html_(self) -> str:
+        from bench.hostsync.command import table
+
+        parts = [html.table(frame, title) for title, frame in table.tables(self.found)]
+        lines = [*table.footer(self.found), *table.advice(self.found, self.with_advice)]
+        return "\n".join([*parts, html.lines(lines)])
+
+    def __repr__(self) -> str:
+        from bench.hostsync.command import table
+
+        text = io.StringIO()
+        console = Console(
+            file=text, force_terminal=False, force_jupyter=False, width=terminal.console(in_a_pipe=160).width
+        )
+        for title, frame in table.tables(self.found, console.width):
+            terminal.show(console, frame, [], title)
+        terminal.notes(console, [*table.footer(self.found), *table.advice(self.found, self.with_advice)])
+        return text.getvalue()

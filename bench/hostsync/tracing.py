@@ -1,0 +1,250 @@
+"""Each tracing of a `tf.function`: which function, for whom, and what differed from the traces that it had already.
+
+A function is traced anew for each Python value, for other shapes and dtypes, and for each function object; that takes
+milliseconds to seconds, in which the device does nothing.
+(https://www.tensorflow.org/guide/function#rules_of_tracing)
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from bench.hostsync.callsite import as_written_in, call_site
+from bench.hostsync.tensorflow_private import (
+    INITIALIZER,
+    LOADER,
+    TRACED,
+    TracedFunction,
+    components,
+    function_of,
+    traced_function,
+)
+from bench.source import source_line
+
+_PLAIN = (bool, int, float, complex, str, bytes)
+_SCRATCH = "scratch_graph"  # Keras makes it to learn shapes, and never runs it
+_SAVING = "_traced_"  # in each SavedModel, for its variables; no step of the program's
+_SHOWN_VALUES = 4
+_COMPARED = 32  # traces that a function had before, at most: a loop may make thousands
+
+Kind = Literal["value", "shape", "dtype", "type", "object", "new function", "variables", "context"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """What differs between a trace and the one before it that is most like it."""
+
+    kind: Kind
+    argument: str = ""  # of the function, such as `x` or `batch[1]`; "" where it is none of an argument
+    before: str = ""
+    after: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trace:
+    """One tracing of a function into a graph."""
+
+    function: str  # its name, the functions around it first
+    file: str  # where it is defined; for a function of a tf.data pipeline, where that is built
+    line: int
+    caller: tuple[str, int]  # file and line of the user's code that needed it
+    changes: tuple[Change, ...]  # against its earlier traces; empty for the first
+    in_pipeline: bool  # of tf.data, which runs on the host
+
+    @property
+    def again(self) -> bool:
+        """Whether it is a retrace: not the function's first trace, nor the one after it has made its variables.
+
+        A function of a pipeline belongs to the pipeline, and is traced as often as that is built.
+        """
+        return not self.in_pipeline and any(change.kind != "variables" for change in self.changes)
+
+
+class Tracing:
+    """Tells of each function that is traced, or loaded, while installed.
+
+    Args:
+        tell: is given the trace, None for a loaded function, and the FuncGraph.
+    """
+
+    def __init__(self, tell: Callable[[Trace | None, Any], None]) -> None:
+        self._tell = tell
+        self._known: set[tuple[str, int, str]] = set()  # functions that have been traced while installed
+        self._load: Any = None
+
+    def install(self) -> None:
+        """From here on."""
+        self._known.clear()
+        TRACED.append(self._traced)  # TensorFlow calls it with each graph; an error of the program does not pass here
+        self._load = load = getattr(*LOADER)
+
+        def loaded(*args: Any, **kwargs: Any) -> Any:
+            functions = load(*args, **kwargs)
+            for each in functions.values():
+                if not each.graph.name.startswith(_SAVING):
+                    self._tell(None, each.graph)
+            return functions
+
+        setattr(*LOADER, loaded)
+
+    def restore(self) -> None:
+        """TensorFlow is as it was."""
+        setattr(*LOADER, self._load)
+        TRACED.remove(self._traced)
+
+    def _traced(self, concrete: Any) -> None:
+        name = function_of(concrete.graph)
+        if not name.startswith(_SCRATCH) and name != INITIALIZER:
+            self._tell(self._trace(name, traced_function(concrete, _COMPARED)), concrete.graph)
+
+    def _trace(self, name: str, traced: TracedFunction) -> Trace:
+        site = call_site()
+        file, line = site.file, site.line
+        if traced.code is not None and not traced.in_pipeline:
+            file, line = as_written_in(traced.code.co_filename, traced.code.co_firstlineno)
+        place = file, line, name
+        changes = _changes(traced)
+        if not traced.earlier and place in self._known:
+            changes = (Change("new function"),)
+        self._known.add(place)
+        return Trace(name, file, line, (site.file, site.line), changes, traced.in_pipeline)
+
+
+@contextlib.contextmanager
+def watch_traces(tell: Callable[[Trace], None]) -> Iterator[None]:
+    """Tells of each function that is traced inside, and watches nothing else: training takes as long as without.
+
+    Args:
+        tell: is given each trace as it ends.
+    """
+    tracing = Tracing(lambda trace, graph: None if trace is None else tell(trace))
+    tracing.install()
+    try:
+        yield
+    finally:
+        tracing.restore()
+
+
+def _changes(traced: TracedFunction) -> tuple[Change, ...]:
+    """What differs from the earlier trace that is most like it, the later of several."""
+    found = [_differences(earlier, traced.arguments) for earlier in traced.earlier]
+    fewest = min(found, key=len, default=[])
+    if found and not fewest:
+        return (Change("context" if traced.may_create_variables else "variables"),)
+    return tuple(fewest)
+
+
+def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+    names = dict.fromkeys((*earlier, *now))
+    return [change for name in names for change in _difference(name, earlier.get(name), now.get(name))]
+
+
+def _difference(name: str, old: Any, new: Any) -> Iterator[Change]:
+    """What differs between two trace types, tf.types.experimental.TraceType, of an argument."""
+    if old == new:
+        return
+    inside, among = components(old), components(new)
+    if inside and among and inside.keys() == among.keys():
+        for key in inside:
+            yield from _difference(f"{name}[{key!r}]", inside[key], among[key])
+    elif all(hasattr(each, "shape") and hasattr(each, "dtype") for each in (old, new)):
+        if old.dtype != new.dtype:
+            yield Change("dtype", name, old.dtype.name, new.dtype.name)
+        if old.shape != new.shape:
+            yield Change("shape", name, str(old.shape), str(new.shape))
+        if old.dtype == new.dtype and old.shape == new.shape:
+            yield Change("type", name, type(old).__name__, type(new).__name__)
+    elif type(old) is not type(new):
+        yield Change("type", name, _named(old), _named(new))
+    elif isinstance(getattr(old, "value", None), _PLAIN):
+        yield Change("value", name, _named(old), _named(new))
+    else:
+        yield Change("object", name)
+
+
+def _named(type_: Any) -> str:
+    if hasattr(type_, "value"):
+        return repr(type_.value) if isinstance(type_.value, _PLAIN) else type(type_.value).__name__
+    if hasattr(type_, "dtype"):
+        return f"{type_.dtype.name} tensor"
+    return "nothing" if type_ is None else type(type_).__name__.lower()
+
+
+@dataclasses.dataclass(frozen=True)
+class TracedSite:
+    """All traces of the functions that are defined at one line under one name."""
+
+    function: str
+    file: str
+    line: int
+    traces: int
+    again: int  # of them, retraces
+    why: tuple[str, ...]  # what differed in retraces, in words, the most frequent first
+    kinds: tuple[Kind, ...]  # the same as kinds, in the order of `why`
+    callers: tuple[tuple[str, int], ...]  # lines of the user's code that needed them, the most frequent first
+    in_pipeline: bool
+
+    @property
+    def source(self) -> str:
+        """The line; empty where the file is not there."""
+        return source_line(self.file, self.line)
+
+
+def by_function(traces: Iterable[Trace]) -> tuple[TracedSite, ...]:
+    """One for each function, those with most retraces first."""
+    gathered: dict[tuple[str, int, str], list[Trace]] = collections.defaultdict(list)
+    for trace in traces:
+        gathered[trace.file, trace.line, trace.function].append(trace)
+    found = (_site(place, each) for place, each in gathered.items())
+    return tuple(sorted(found, key=lambda site: (-site.again, -site.traces, site.file, site.line)))
+
+
+def _site(place: tuple[str, int, str], traces: list[Trace]) -> TracedSite:
+    again = [trace for trace in traces if trace.again]
+    changed: dict[tuple[Kind, str], list[Change]] = collections.defaultdict(list)
+    for change in itertools.chain.from_iterable(trace.changes for trace in again):
+        changed[change.kind, change.argument].append(change)
+    ordered = sorted(changed.items(), key=lambda item: -len(item[1]))
+    file, line, function = place
+    return TracedSite(
+        function=function,
+        file=file,
+        line=line,
+        traces=len(traces),
+        again=len(again),
+        why=tuple(_in_words(changes, counted=len(ordered) > 1) for _, changes in ordered),
+        kinds=tuple(kind for (kind, _), _ in ordered),
+        callers=tuple(caller for caller, _ in collections.Counter(trace.caller for trace in traces).most_common()),
+        in_pipeline=traces[0].in_pipeline,
+    )
+
+
+def _in_words(changes: Sequence[Change], counted: bool) -> str:
+    """Changes of one kind, of one argument: `Python value of n: 0 → 1 → 2 → …`.
+
+    Args:
+        changes: those.
+        counted: whether to say how many they are, where there are several kinds.
+    """
+    kind, argument = changes[0].kind, changes[0].argument
+    times = f" ({len(changes)} times)" if counted and len(changes) > 1 else ""
+    match kind:
+        case "new function":
+            return f"a new function object each time{times}"
+        case "object":
+            return f"another object as {argument}{times}"
+        case "context":
+            return f"another context: device, strategy, thread or XLA{times}"
+    what = {"value": "Python value", "type": "type"}.get(kind, kind)
+    values = [*dict.fromkeys((changes[0].before, *(change.after for change in changes)))]
+    shown = [_short(value) for value in values[:_SHOWN_VALUES]] + (["…"] if len(values) > _SHOWN_VALUES else [])
+    return f"{what} of {argument}: {' → '.join(shown)}{times}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"

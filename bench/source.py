@@ -1,0 +1,140 @@
+"""Whose code a line is, and what a reader calls it: by where an environment keeps code, not by names of packages."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import os
+import re
+import site
+import sys
+import sysconfig
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+_OURS = f"{Path(__file__).parent}{os.sep}"
+_EXAMPLES = f"{_OURS}examples{os.sep}"  # they stand for a user's code
+_INSTALLED_FOLDERS = ("site-packages", "dist-packages")
+_GENERATED = ("<frozen ", "<__array_function__", "<attrs generated", "<decorator-gen")  # by libraries, without a file
+_adopted: set[str] = set()
+
+
+class Frame(NamedTuple):
+    """A line and the function that it is in."""
+
+    file: str
+    line: int
+    function: str
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file is the harness' own code, its examples excepted."""
+    return file.startswith(_OURS) and not file.startswith(_EXAMPLES)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_installed(file: str) -> bool:
+    """Whether a file belongs to an installed package; a project installed in place (`pip install -e`) does not."""
+    return file.startswith(_installed())
+
+
+@functools.lru_cache(maxsize=4096)
+def is_standard(file: str) -> bool:
+    """Whether a file belongs to Python's standard library."""
+    return file.startswith(_standard()) and not is_installed(file)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_users(file: str) -> bool:
+    """Whether a file is the user's code: neither ours nor installed nor the standard library's.
+
+    Code without a file (`<stdin>`, a notebook's cell) is the user's, and so is an installed package that was adopted.
+    """
+    if file.startswith((_EXAMPLES, *_adopted)):
+        return True
+    return not (is_ours(file) or file.startswith(_GENERATED) or is_standard(file) or is_installed(file))
+
+
+def adopt(spec: ModuleSpec | None) -> None:
+    """Has a package count as the user's code although it is installed, because the user's program is in it.
+
+    Args:
+        spec: of a module in it, as `python -m` or a factory names it; None is ignored, as are our own modules.
+    """
+    if spec is None or spec.origin is None or is_ours(spec.origin):
+        return
+    depth = spec.name.count(".") + (spec.submodule_search_locations is not None)  # folders up to the package's own
+    whole = f"{Path(spec.origin).parents[depth - 1]}{os.sep}" if depth else spec.origin
+    if whole not in _adopted:
+        _adopted.add(whole)
+        is_users.cache_clear()
+
+
+def source_line(file: str, line: int) -> str:
+    """A line of a file, without the blanks around it; empty where the file is not there."""
+    return linecache.getline(file, line).strip()
+
+
+def whole(file: str) -> str:
+    """All of a file, or of a notebook's cell; empty where it is not there."""
+    return "".join(linecache.getlines(file))
+
+
+def shorter(file: str) -> str:
+    """A path from the current folder where it is inside, from its package in a library, or a notebook's cell.
+
+    What is shown should not depend on where a project and its environment lie.
+    """
+    if cell := _cell(file):
+        return cell
+    if file.startswith("<"):
+        return file
+    if is_installed(file):
+        return file.removeprefix(next(folder for folder in _installed() if file.startswith(folder)))
+    if is_standard(file):
+        return f"python/{file.removeprefix(next(folder for folder in _standard() if file.startswith(folder)))}"
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
+
+
+def place(file: str, line: int) -> str:
+    """A line as a reader looks it up: `train.py:7`; in a notebook `cell 3, line 5`."""
+    return f"{file}, line {line}" if is_cell(file := shorter(file)) else f"{file}:{line}"
+
+
+def is_cell(file: str) -> bool:
+    """Whether a file, as `shorter` writes it, is a notebook's cell."""
+    return re.fullmatch(r"cell \d+", file) is not None
+
+
+def written(frame: FrameType) -> Frame:
+    """A running frame."""
+    return Frame(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def _cell(file: str) -> str | None:
+    """`cell 3`, of a file that IPython has made for what was typed; None for any other."""
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    label = shell.compile.format_code_name(file) if shell is not None else None  # ("Cell", "In[3]")
+    number = re.search(r"\d+", label[1]) if label else None
+    return f"cell {number[0]}" if number else None
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Folders of installed packages, those inside others first."""
+    paths = sysconfig.get_paths()
+    named = {each for each in sys.path if Path(each).name in _INSTALLED_FOLDERS}
+    return _folders({paths["purelib"], paths["platlib"], site.getusersitepackages(), *named})
+
+
+@functools.cache
+def _standard() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return _folders({paths["stdlib"], paths["platstdlib"], str(Path(os.__file__).parent)})
+
+
+def _folders(paths: set[str]) -> tuple[str, ...]:
+    return tuple(f"{path.rstrip(os.sep)}{os.sep}" for path in sorted(paths, key=len, reverse=True))

@@ -1,0 +1,163 @@
+"""For each rule a program that it speaks of, and one that it says nothing about."""
+
+import dataclasses
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tqdm
+
+from bench import hostsync
+from bench.hostsync.advice import Advice, advice
+from bench.hostsync.log import Site, by_site
+from bench.hostsync.tracing import by_function
+
+
+@pytest.fixture
+def rules(tmp_path):
+    """Runs a program; gives the rules that have something to say of it, each with its line."""
+
+    def of(text):
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
+        text = textwrap.dedent(text)
+        file.write_text(text)
+        names = {"np": np, "tf": tf, "keras": keras, "tqdm": tqdm, "hostsync": hostsync, "x": tf.constant([1.0, 2.0])}
+        with hostsync.record() as log:
+            exec(compile(text, str(file), "exec"), names)
+        found = advice(by_site(log.reads), by_function(log.traces), log.host_ops, log.seconds, log.seconds_tracing)
+        return {(each.rule, each.line) for each in found if each.file == str(file)}
+
+    return of
+
+
+def test_a_metric_that_is_read_every_batch(rules):
+    assert rules("losses = []\nfor _ in range(20):\n    losses.append(x[0].numpy())") == {("metric", 3)}
+    assert rules("for _ in range(20):\n    print(f'{x[0]:.1f}', end='')") == {("metric", 2)}
+    assert rules("m = keras.metrics.Mean()\nm(1.0)\nfor _ in range(20):\n    float(m.result())") == {("metric", 4)}
+
+
+def test_no_metric_is_what_is_read_now_and_then_or_is_large(rules):
+    assert not rules("for step in range(20):\n    if step % 4 == 0:\n        float(x[0])")
+    assert not rules("for _ in range(20):\n    tf.zeros([3]).numpy()")
+    assert not rules("def f():\n    return float(x[0])\nlist(map(lambda _: f(), range(20)))")  # whose loop is not seen
+
+
+def test_a_progress_bar(rules):
+    program = """
+    import io
+    bar = tqdm.tqdm(range(20), file=io.StringIO())
+    for _ in bar:
+        {}
+    """
+    assert rules(program.format("bar.set_postfix(loss=x[0])")) == {("progress bar", 5)}
+    assert not rules(program.format("bar.set_postfix(loss=1.0)"))
+
+
+def test_keras_reads_for_fit(rules):
+    program = """
+    model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+    model.compile("sgd", "mse"{})
+    model.fit(np.ones([20, 2]), np.ones([20, 1]), batch_size=1, verbose=0)
+    """
+    assert rules(program.format("")) == {("keras", 4)}
+    assert not rules(program.format(", steps_per_execution=10"))
+
+
+def test_keras_predict_hands_out_what_it_is_for(rules):
+    assert not rules(
+        """
+        model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+        model.predict(np.ones([20, 2]), batch_size=1, verbose=0)
+        """
+    )
+
+
+def test_keras_train_on_batch(rules):
+    assert rules(
+        """
+        model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        for _ in range(20):
+            model.train_on_batch(np.ones([2, 2]), np.ones([2, 1]))
+        """
+    ) == {("keras", 5)}
+
+
+def test_a_decision_in_python(rules):
+    assert rules("for _ in range(20):\n    if x[0] > 0:\n        pass") == {("decision", 2)}
+    assert rules("for _ in range(20):\n    y = 1 if x[0] > 0 else 2") == {("decision", 2)}
+    assert not rules("for _ in range(20):\n    max(x[0], x[1])")  # a bool, and no branch of the line
+
+
+def test_what_is_allowed_needs_no_advice(rules):
+    assert not rules("with hostsync.allow('it is meant'):\n    for _ in range(20):\n        float(x[0])")
+
+
+def test_a_function_of_numpy(rules):
+    assert rules("import numpy as np\nfor _ in range(20):\n    np.mean(x)") == {("numpy function", 3)}
+    assert not rules("import numpy as np\nfor _ in range(20):\n    np.histogram(x)")  # TensorFlow has no such function
+
+
+def test_elements_of_a_dataset(rules):
+    program = """
+    import numpy as np
+    for batch in tf.data.Dataset.range(40).batch(2){}:
+        np.asarray({})
+    """
+    assert rules(program.format("", "batch")) == {("element of dataset", 4)}
+    assert not rules(program.format(".as_numpy_iterator()", "batch"))
+    assert not rules(program.format("", "x"))
+
+
+def test_retraces(rules):
+    program = "@tf.function\ndef step(a, n=0):\n    return a\nfor n in range(6):\n    step({})"
+    assert rules(program.format("x, n")) == {("retraced", 1)}
+    assert rules(program.format("tf.zeros([n])")) == {("retraced", 1)}
+    assert not rules(program.format("x, tf.constant(n)"))
+    assert rules("for _ in range(6):\n    tf.function(lambda a: a)(x)") == {("retraced", 2)}
+    assert not rules("step = tf.function(lambda a: a)\nfor n in (1, 2):\n    step(tf.zeros([n]))")  # twice is once more
+
+
+def test_keras_functions_that_are_made_anew(rules):
+    program = """
+    for _ in range(6):
+        model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(np.ones([1, 2]), np.ones([1, 1]), verbose=0)
+    """
+    assert ("retraced", 5) in rules(program)
+
+
+def test_python_in_a_step_but_not_in_a_pipeline(rules):
+    call = "tf.numpy_function(lambda b: b, [a], tf.float32)"
+    assert rules(f"@tf.function\ndef step(a):\n    return {call}\nstep(x)") == {("numpy_function in a step", 3)}
+    assert not rules(f"tf.data.Dataset.from_tensors(x).map(lambda a: {call})")
+
+
+def test_a_print_in_a_step(rules):
+    program = "@tf.function\ndef step(a):\n    {}\n    return a\nstep(x)"
+    assert rules(program.format("tf.print(a, output_stream='file:///dev/null')")) == {("print in a step", 3)}
+    assert not rules(program.format("tf.debugging.assert_positive(a)"))
+
+
+SITE = Site("gone.py", 9, "bool", 30, 30, 0.5, 10, 0.4, 0, ("MainThread",))
+
+
+def test_the_bound_is_what_waiting_took():
+    said = Advice("metric", "gone.py", 9, "found", "Do it.", seconds=0.5, run=2.0)
+    assert (said.share, said.at_most) == (0.25, pytest.approx(4 / 3))
+    assert said.text == "gone.py:9: found, 25.0% of the run: at most 1.33× as fast. Do it."
+    assert dataclasses.replace(said, seconds=0.0).at_most == 1.0
+    assert dataclasses.replace(said, seconds=2.5).at_most == float("inf")
+    assert dataclasses.replace(said, seconds=None).text == "gone.py:9: found. Do it."
+
+
+def test_lines_that_do_not_matter_are_left_alone(tmp_path):
+    (tmp_path / "p.py").write_text("for _ in x:\n    if x: pass\n    if x: pass\n    if x: pass\n")
+    many = dataclasses.replace(SITE, file=str(tmp_path / "p.py"), line=2, reads=400, waited=0.0)
+    few = dataclasses.replace(many, line=3, reads=20)  # of 420
+    waits = dataclasses.replace(few, line=4, waited=0.5)
+    found = advice((many, few, waits), (), (), 10.0, 0.0)
+    assert [each.line for each in found] == [4, 2]  # what could win most first

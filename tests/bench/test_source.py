@@ -1,0 +1,91 @@
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import source
+from bench.source import adopt, is_cell, is_users, place, shorter
+
+
+@pytest.fixture
+def adopted(monkeypatch):
+    """Nothing that a test adopts is the user's afterwards."""
+    monkeypatch.setattr(source, "_adopted", set())
+    is_users.cache_clear()
+    yield
+    is_users.cache_clear()
+
+
+def test_the_users_is_what_is_neither_ours_nor_installed_nor_the_standard_librarys():
+    from bench.examples import keras_fit
+
+    assert is_users(__file__)
+    assert is_users(keras_fit.__file__)  # stands for a user's
+    assert is_users("<stdin>")
+    assert not is_users(source.__file__)
+    assert not is_users(os.__file__)
+    assert not is_users(np.__file__)
+    assert not is_users(pytest.__file__)  # installed, though in no list of names
+    assert not is_users("<frozen importlib._bootstrap>")
+
+
+@pytest.mark.usefixtures("adopted")
+@pytest.mark.parametrize("module", ["rich", "rich.progress"])
+def test_a_package_that_the_program_is_in_is_the_users_wherever_it_is_installed(module):
+    import rich.console
+
+    assert not is_users(rich.console.__file__)
+    adopt(importlib.util.find_spec(module))
+    assert is_users(rich.console.__file__)
+    assert not is_users(np.__file__)
+
+
+@pytest.mark.usefixtures("adopted")
+def test_a_module_without_a_package_is_adopted_alone():
+    import typing_extensions
+
+    adopt(typing_extensions.__spec__)
+    assert is_users(typing_extensions.__file__)
+    assert not is_users(np.__file__)
+
+
+@pytest.mark.usefixtures("adopted")
+def test_our_own_code_is_never_adopted():
+    adopt(importlib.util.find_spec("bench.loop"))
+    adopt(None)
+    assert not is_users(source.__file__)
+
+
+def test_names_do_not_depend_on_where_things_lie(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shorter(str(tmp_path / "a" / "train.py")) == "a/train.py"
+    assert shorter(str(tmp_path.parent / "train.py")) == str(tmp_path.parent / "train.py")
+    assert shorter(np.__file__) == "numpy/__init__.py"
+    assert shorter(os.__file__) == "python/os.py"
+    assert shorter("<stdin>") == "<stdin>"
+    assert place(str(tmp_path / "train.py"), 7) == "train.py:7"
+    assert not is_cell("cellar.py")
+
+
+CELLS = """
+from IPython.core.interactiveshell import InteractiveShell
+from bench.source import is_users, place, shorter
+shell = InteractiveShell.instance()
+shell.run_cell("1", store_history=True)
+shell.run_cell("def of_a_cell():\\n    pass", store_history=True)
+file = shell.user_ns["of_a_cell"].__code__.co_filename
+print([is_users(file), shorter(file), place(file, 2), shorter("<stdin>")])
+"""
+
+
+def test_a_notebooks_cell_has_its_number(tmp_path):
+    pytest.importorskip("IPython")
+    done = subprocess.run(
+        [sys.executable, "-c", CELLS], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(source.__file__).parents[1]), "IPYTHONDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[True, 'cell 2', 'cell 2, line 2', '<stdin>']"
