@@ -25,14 +25,15 @@ class Spec(Protocol):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """Config fields by name, and `script`, a file of real lines."""
+        """Config fields by name; `script`, a file of real lines, and `columns`, `delimiter`, `encoding` of it."""
 
 
 def make_loop(spec: Spec) -> OptimizedLoop:
     """The optimised loop on fresh networks, as `bench.loop.LoopFactory` asks.
 
     Args:
-        spec: has `preset` (a name), `seed` and `options`: config fields by name, and `script`, a file.
+        spec: has `preset` (a name), `seed` and `options`: config fields by name, and `script`, a file,
+            with `columns`, `delimiter` and `encoding` as in `seqgan.script.ScriptFile`.
 
     Raises:
         InputError: an unknown preset or option, a value out of range, or a script that cannot be used.
@@ -53,9 +54,9 @@ def resolve(spec: Spec) -> tuple[Config, Dataset, Networks | None]:
     """
     from seqgan import dataset
     from seqgan.config import Config
+    from seqgan.script import ScriptFile
 
-    fields = dict(spec.options)
-    script = fields.pop("script", None)
+    script, fields = ScriptFile.taken_from(spec.options)
     config = Config.preset(spec.preset, seed=spec.seed, **fields)
     data = dataset.load(config, script)
     if not config.pretrained:

@@ -17,10 +17,11 @@ import pandas as pd
 
 from seqgan.config import Config
 from seqgan.errors import InputError
+from seqgan.script import ScriptFile
 from seqgan.vocabulary import Vocabulary
 
 FILE, HISTORY_FILE = "checkpoint.npz", "history.csv"
-_FORMAT = 2  # to be raised whenever what a checkpoint holds changes
+_FORMAT = 3  # to be raised whenever what a checkpoint holds changes
 _ABOUT = "about"  # the key of everything that is not an array; no variable has a name without a slash or colon
 
 
@@ -31,7 +32,7 @@ class Checkpoint:
     config: Config
     vocabulary: Vocabulary
     loop: str  # a key of seqgan.training.LOOPS
-    script: str | None  # the file that the lines came from; None for the oracle's
+    script: ScriptFile | None  # the file that the lines came from; None for the oracle's
     phase: str  # one of seqgan.training.PHASES
     epoch: int  # the last one of `phase` that is complete, from 0
     history: pd.DataFrame  # one row a batch
@@ -53,7 +54,7 @@ class Checkpoint:
             "config": self.config.to_dict(),
             "vocabulary": self.vocabulary.to_dict(),
             "loop": self.loop,
-            "script": self.script,
+            "script": self.script.to_options() if self.script else {},
             "phase": self.phase,
             "epoch": self.epoch,
             "history": history,
@@ -82,6 +83,7 @@ class Checkpoint:
             return cls(
                 **{
                     **about,
+                    "script": ScriptFile.taken_from(about["script"])[0],
                     "config": Config.from_dict(about["config"]),
                     "vocabulary": Vocabulary.from_dict(about["vocabulary"]),
                     "history": pd.read_csv(io.StringIO(about["history"])),

@@ -16,6 +16,8 @@ from seqgan import device
 from seqgan.config import PRESETS, Config
 from seqgan.device import CompileCache, CompileCacheError
 from seqgan.errors import InputError, NonFiniteUpdatesError
+from seqgan.script import ScriptFile
+from seqgan.table import DELIMITERS
 
 app = typer.Typer(
     help="Trains a conditional SeqGAN on the lines of a script (or on synthetic ones), and writes new lines.",
@@ -44,7 +46,27 @@ def train(
     ] = None,
     script: Annotated[
         Path | None,
-        typer.Option(help="CSV or JSON Lines with character, scene and text. Default: synthetic lines of an oracle."),
+        typer.Option(
+            help="CSV, TSV or JSON Lines with character, text and, if it has scenes, scene. "
+            "Default: synthetic lines of an oracle."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROLE=COLUMN,...",
+            help="Which column, or key, of the script is its character, its scene and its text, where they are called "
+            "something else.",
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Between the script's columns: a character, or {', '.join(DELIMITERS)}. Default: comma; in .tsv, tab."
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the script, such as latin-1, windows-1252, utf-16. Default: utf-8.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoint.npz and history.csv.")] = Path("runs/seqgan"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
@@ -72,12 +94,16 @@ def train(
     Ctrl-C loses the epoch in hand and no more: --resume goes on from the last one that was complete.
 
     Example: python -m seqgan train --script hamlet.csv --out runs/hamlet --set mle_epochs=40
+
+    Example: python -m seqgan train --script seinfeld.csv --columns character=Speaker,text=Line --delimiter ';'
     """
     if no_cache and cache_folder:
         raise InputError(f"--compile-cache {cache_folder}: cannot go with --no-compile-cache; leave one out")
     from seqgan.checkpoint import FILE, Checkpoint
 
     overrides = _parse_settings(settings or [])
+    written = {"columns": columns, "delimiter": delimiter, "encoding": encoding}
+    of_script = {name: value for name, value in {"script": script, **written}.items() if value is not None}
     unwanted = no_cache or overrides.get("jit_compile") is False
     cache = None if unwanted else CompileCache(cache_folder or device.default_cache_parent())
     if resume:
@@ -85,14 +111,15 @@ def train(
         given = {"--loop": loop, "--preset": preset, "--seed": seed}
         _refuse_changes(given, overrides)
         config = Config.from_dict({**checkpoint.config.to_dict(), **overrides})
-        source = str(script) if script else checkpoint.script
+        kept = checkpoint.script.to_options() if checkpoint.script else {}
+        source, _ = ScriptFile.taken_from({**kept, **of_script})
         loop_name = checkpoint.loop
     else:
         if (out / FILE).exists():
             raise InputError(f"--out {out}: holds a run already; add --resume to go on with it, or name another folder")
         checkpoint = None
+        source, _ = ScriptFile.taken_from(of_script)
         config = _config(preset, seed, overrides, cache)
-        source = str(script) if script else None
         loop_name = loop or LoopName.optimized
     _train(config, source, str(loop_name), out, checkpoint, cache)
 
@@ -115,7 +142,7 @@ def _refuse_changes(given: dict[str, Any], overrides: dict[str, Any]) -> None:
 
 
 def _train(
-    config: Config, script: str | None, loop: str, out: Path, checkpoint: Any, cache: CompileCache | None
+    config: Config, script: ScriptFile | None, loop: str, out: Path, checkpoint: Any, cache: CompileCache | None
 ) -> None:
     from seqgan import dataset
     from seqgan.checkpoint import resume_command
@@ -177,7 +204,9 @@ def _make_folder(out: Path) -> None:
 def sample(
     checkpoint: Annotated[Path, typer.Option(help="Folder that `train --out` wrote.")],
     character: Annotated[str, typer.Option(help="Who speaks, as the script names them.")],
-    scene: Annotated[str, typer.Option(help="In which scene, as the script names it.")],
+    scene: Annotated[
+        str | None, typer.Option(help="In which scene, as the script names it. Default: the only one.")
+    ] = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many lines.")] = 5,
     temperature: Annotated[float, typer.Option(help="Below 1 likelier words, above 1 bolder ones.")] = 0.8,
     seed: Annotated[int, typer.Option(help="The same seed, the same lines.")] = 0,
@@ -192,6 +221,7 @@ def sample(
 
     loaded = Checkpoint.load(checkpoint)
     loaded.vocabulary.character_id(character)
+    scene = loaded.vocabulary.only_scene() if scene is None else scene
     loaded.vocabulary.scene_id(scene)
     _start_tensorflow()
     from seqgan.networks import write_lines

@@ -10,7 +10,7 @@ import numpy as np
 
 from seqgan.config import Config
 from seqgan.errors import InputError
-from seqgan.script import read_script
+from seqgan.script import ScriptFile, read_script
 from seqgan.vocabulary import Sizes, Vocabulary
 
 
@@ -66,7 +66,7 @@ def _check(what: str, ids: np.ndarray, count: int) -> None:
         raise InputError(f"line {first[0]}: {what}={ids[first]} must be at least 0 and below {count}")
 
 
-def load(config: Config, script: str | Path | None = None) -> Dataset:
+def load(config: Config, script: ScriptFile | str | Path | None = None) -> Dataset:
     """The lines of a script, or, without one, the oracle's.
 
     Raises:
@@ -79,7 +79,7 @@ def load(config: Config, script: str | Path | None = None) -> Dataset:
     return data
 
 
-def from_script(config: Config, script: str | Path) -> Dataset:
+def from_script(config: Config, script: ScriptFile | str | Path) -> Dataset:
     """The lines of a script, without those that are held out; the vocabulary is that of all of them."""
     speeches = read_script(script)
     vocabulary = Vocabulary.of(speeches, config.vocabulary_size)

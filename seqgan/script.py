@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
+from seqgan import table
 from seqgan.errors import InputError
 
-COLUMNS = ("character", "scene", "text")
+ROLES = ("character", "scene", "text")
+"""What a column of a script may be; without other names for them, also what the columns are called."""
+
+_NEEDED = ("character", "text")
+ONLY_SCENE = "all"
+"""The scene of every line of a script that knows no scenes."""
+
+_TABLES = {".csv": ",", ".tsv": "\t"}  # and what separates their values, unless it is said
+_JSON_LINES = (".jsonl", ".ndjson")
+_ENDINGS = (*_TABLES, *_JSON_LINES)
 
 
 class Speech(NamedTuple):
@@ -22,73 +33,210 @@ class Speech(NamedTuple):
     text: str
 
 
-def read_script(path: str | Path) -> list[Speech]:
+@dataclasses.dataclass(frozen=True)
+class ScriptFile:
+    """Where a script is and how it is written; all fields are texts as an option of the command line has them.
+
+    Raises:
+        InputError: a field that stands for nothing; it names the option.
+    """
+
+    path: str
+    columns: str | None = None  # "character=Speaker,text=Line"; a role that is not in it is named as its column
+    delimiter: str | None = None  # a character, or one of seqgan.table.DELIMITERS; None: by the file's ending
+    encoding: str = "utf-8"  # as Python names it
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and self.suffix in _JSON_LINES:
+            raise InputError(f"--delimiter {self.delimiter!r}: {self.suffix} files have none; leave it out")
+        parse_delimiter(self.delimiter)
+        parse_columns(self.columns)
+        try:
+            " ".encode(self.encoding)
+        except (LookupError, UnicodeError, ValueError):
+            raise InputError(
+                f"--encoding {self.encoding!r}: unknown to Python; common ones are utf-8, utf-16, latin-1, windows-1252"
+            ) from None
+
+    def __str__(self) -> str:
+        return self.path
+
+    @classmethod
+    def of(cls, script: Self | str | Path) -> Self:
+        """A script as it is, or the one with a path and nothing else said."""
+        return script if isinstance(script, cls) else cls(str(script))
+
+    @classmethod
+    def taken_from(cls, options: Mapping[str, Any]) -> tuple[Self | None, dict[str, Any]]:
+        """The script that a loop's options name (`script`, and how it is written), and the options that are left.
+
+        Raises:
+            InputError: an option says how a script is written, and there is none.
+        """
+        written = {name: options[name] for name in WRITTEN if options.get(name) is not None}
+        left = {name: value for name, value in options.items() if name not in ("script", *WRITTEN)}
+        if options.get("script") is not None:
+            return cls(str(options["script"]), **written), left
+        for name, value in written.items():
+            raise InputError(f"--{name} {value!r}: says how a script is written; needs --script as well")
+        return None, left
+
+    def to_options(self) -> dict[str, str]:
+        """What `taken_from` takes."""
+        written = {name: getattr(self, name) for name in WRITTEN}
+        return {"script": self.path, **{name: value for name, value in written.items() if value is not None}}
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the file's name, in small letters."""
+        return Path(self.path).suffix.lower()
+
+
+WRITTEN = tuple(field.name for field in dataclasses.fields(ScriptFile))[1:]
+"""The options that say how a script is written."""
+
+
+def parse_delimiter(text: str | None) -> str | None:
+    r"""The character that a text stands for; `\t` may be written with a backslash, as a shell hands it over.
+
+    Raises:
+        InputError: it stands for none that can separate values.
+    """
+    if text is None:
+        return None
+    delimiter = {**table.DELIMITERS, "\\t": "\t"}.get(text.lower(), text)
+    if len(delimiter) != 1 or delimiter in '"\r\n ':
+        names = ", ".join(table.DELIMITERS)
+        raise InputError(f"--delimiter {text!r}: must be one character, no quote or blank, or one of {names}")
+    return delimiter
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """The column of each role that a text such as `character=Speaker,text=Line` names one for.
+
+    An entry whose column has a comma in its name stands in double quotes.
+
+    Raises:
+        InputError: it is not of that form, or names a role that there is not, or a role or a column twice.
+    """
+    found: dict[str, str] = {}
+    if text is None:
+        return found
+    where = f"--columns {text!r}"
+    for entry in next(csv.reader([" ".join(text.splitlines())], skipinitialspace=True), []) or [""]:
+        role, _, column = (part.strip() for part in entry.partition("="))
+        if not (role and column):
+            raise InputError(f"{where}: must be ROLE=COLUMN,..., e.g. character=Speaker,text=Line")
+        if role.lower() not in ROLES:
+            hint = f" (did you mean {column}={role}?)" if column.lower() in ROLES else ""
+            raise InputError(f"{where}: role {role!r} is unknown{hint}; the roles are {', '.join(ROLES)}")
+        role = role.lower()
+        if role in found:
+            raise InputError(f"{where}: role {role!r} is there twice")
+        if column.casefold() in map(str.casefold, found.values()):
+            raise InputError(f"{where}: column {column!r} is there twice")
+        found[role] = column
+    return found
+
+
+def read_script(script: ScriptFile | str | Path) -> list[Speech]:
     """The speeches of a script in its order.
 
     Args:
-        path: a UTF-8 file with `character`, `scene` and `text`: CSV with a header (`.csv`),
-            or one JSON object a line (`.jsonl`, `.ndjson`).
+        script: CSV with a header (`.csv`, `.tsv`), or one JSON object a line (`.jsonl`, `.ndjson`), with a character
+            and a text and, unless all lines are of one scene, a scene.
 
     Raises:
-        InputError: the file is missing, of another kind, not UTF-8, empty, or lacks a column, key or value.
+        InputError: the file is missing, of another kind or encoding, or empty; it lacks a column, key or value; or a
+            row does not fit the header. A message names the line on which the row begins.
     """
-    path = Path(path)
-    readers = {".csv": _read_csv, ".jsonl": _read_json_lines, ".ndjson": _read_json_lines}
-    if path.suffix.lower() not in readers:
-        raise InputError(f"script {path}: its name must end in one of {', '.join(readers)}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"script {path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"script {path}: not UTF-8 (byte {error.start}: {error.reason}); save it as UTF-8") from None
-    except OSError as error:
-        raise InputError(f"script {path}: cannot be read ({error.strerror})") from None
-    speeches = list(readers[path.suffix.lower()](path, text))
+    script = ScriptFile.of(script)
+    where = f"script {script}"
+    text = table.read_text(where, Path(script.path), script.encoding)
+    if script.suffix not in _ENDINGS:
+        raise InputError(f"{where}: its name must end in one of {', '.join(_ENDINGS)}")
+    if not text.strip():
+        raise InputError(f"{where}: is empty; it needs at least one line with {' and '.join(_NEEDED)}")
+    speeches = list((_of_json_lines if script.suffix in _JSON_LINES else _of_table)(where, text, script))
     if not speeches:
-        raise InputError(f"script {path}: holds no line; it needs at least one with {', '.join(COLUMNS)}")
+        raise InputError(f"{where}: has a header, and no line below it")
     return speeches
 
 
-def _read_csv(path: Path, text: str) -> Iterator[Speech]:
-    # Without `strict` an unclosed quote would swallow the rest of the file as one speech.
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = reader.fieldnames
-        if header is None:
-            return
-        missing = [column for column in COLUMNS if column not in header]
-        if missing:
-            raise InputError(f"script {path}: column {missing[0]!r} is missing; its columns are {', '.join(header)}")
-        for row in reader:
-            yield _speech(f"script {path}, line {reader.line_num}", [row[column] for column in COLUMNS])
-    except csv.Error as error:
-        raise InputError(f"script {path}, line {reader.line_num}: not CSV ({error})") from None
+def _of_table(where: str, text: str, script: ScriptFile) -> Iterator[Speech]:
+    delimiter = parse_delimiter(script.delimiter) or _TABLES[script.suffix]
+    rows = table.rows(where, text, delimiter)
+    header = next(rows, (1, []))[1]
+    names = [name.strip() for name in header]
+    twice = [name for number, name in enumerate(names) if name and name in names[:number]]
+    if twice:
+        raise InputError(f"{where}: column {twice[0]!r} is there twice; its columns are {table.quoted(names)}")
+    hint = table.guess_delimiter(names, delimiter)
+    places = _places(where, "column", names, parse_columns(script.columns), hint)
+    for line, values in rows:
+        yield _speech(f"{where}, line {line}", "column", names, values, places)
 
 
-def _read_json_lines(path: Path, text: str) -> Iterator[Speech]:
-    for number, line in enumerate(text.split("\n"), start=1):
+def _of_json_lines(where: str, text: str, script: ScriptFile) -> Iterator[Speech]:
+    has_scenes = None
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if not line.strip():
             continue
-        where = f"script {path}, line {number}"
+        here = f"{where}, line {number}"
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise InputError(f"{where}: not JSON ({error.msg})") from None
+            raise InputError(f"{here}: not JSON ({error.msg})") from None
         if not isinstance(row, dict):
-            raise InputError(f"{where}: must be an object with {', '.join(COLUMNS)}")
-        missing = [column for column in COLUMNS if column not in row]
-        if missing:
-            raise InputError(f"{where}: key {missing[0]!r} is missing; its keys are {', '.join(row) or 'none'}")
-        yield _speech(where, [row[column] for column in COLUMNS])
+            raise InputError(f"{here}: must be an object with {' and '.join(_NEEDED)}")
+        names = [name.strip() for name in row]
+        places = _places(here, "key", names, parse_columns(script.columns))
+        if has_scenes not in (None, "scene" in places):
+            raise InputError(f"{here}: has {'no' if has_scenes else 'a'} scene, unlike the lines before")
+        has_scenes = "scene" in places
+        yield _speech(here, "key", names, list(row.values()), places)
 
 
-def _speech(where: str, values: Iterable[object]) -> Speech:
-    cleaned = []
-    for column, value in zip(COLUMNS, values, strict=True):
+def _places(where: str, kind: str, names: list[str], wanted: Mapping[str, str], hint: str = "") -> dict[str, int]:
+    """Where each role stands among the columns or keys `names`, in any case of letters; a scene may be missing.
+
+    Raises:
+        InputError: there is none for a role, or not one alone; `hint` says why there may be none.
+    """
+    found: dict[str, int] = {}
+    missing = []
+    for role in ROLES:
+        name = wanted.get(role, role)
+        same = [place for place, other in enumerate(names) if other.casefold() == name.casefold()]
+        exact = [place for place in same if names[place] == name] or same
+        if len(exact) > 1:
+            both = table.quoted([names[place] for place in exact])
+            raise InputError(f"{where}: {kind}s {both} could each be {name!r}; --columns {role}=NAME says which")
+        if exact:
+            found[role] = exact[0]
+        elif role in wanted or role in _NEEDED:
+            missing.append(name)
+    if missing:
+        one = len(missing) == 1
+        unnamed = [f"{role}=NAME" for role in _NEEDED if role not in found and role not in wanted]
+        hint = hint or (f"--columns {','.join(unnamed)} says what they are called in it" if unnamed else "")
+        raise InputError(
+            f"{where}: {kind}{'' if one else 's'} {' and '.join(map(repr, missing))} {'is' if one else 'are'} missing; "
+            f"its {kind}s are {table.quoted(names)}{f'; {hint}' if hint else ''}"
+        )
+    if len(set(found.values())) < len(found):
+        shared = [role for role in found if [*found.values()].count(found[role]) > 1]
+        raise InputError(f"{where}: {kind} {names[found[shared[0]]]!r} cannot be {' and '.join(shared)} at once")
+    return found
+
+
+def _speech(where: str, kind: str, names: Sequence[str], values: Sequence[object], places: Mapping[str, int]) -> Speech:
+    cleaned = {"scene": ONLY_SCENE}
+    for role, place in places.items():
+        value = values[place]
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = str(value)  # scene 3 or 3.1 of a JSON file that did not quote it
         if not isinstance(value, str) or not value.strip():
-            raise InputError(f"{where}: {column} is {value!r} but must be a text that is not empty")
-        cleaned.append(value.strip())
-    return Speech(*cleaned)
+            raise InputError(f"{where}: {kind} {names[place]!r} is {value!r} but must be a text that is not empty")
+        cleaned[role] = value.strip()
+    return Speech(**cleaned)

@@ -21,6 +21,7 @@ from seqgan.dataset import Dataset
 from seqgan.errors import NonFiniteUpdatesError
 from seqgan.networks import Networks
 from seqgan.pretraining import Pretraining
+from seqgan.script import ScriptFile
 
 PHASES = {"mle": "mle_epochs", "discriminator": "d_epochs", "adversarial": "epochs"}
 """In their order, each with the config field that says how many epochs it has."""
@@ -91,7 +92,7 @@ class Training:
         config: Config,
         data: Dataset,
         loop: str,
-        script: str | None,
+        script: ScriptFile | None,
         folder: Path,
         observer: Observer,
         resume: Checkpoint | None = None,

@@ -101,6 +101,12 @@ class Vocabulary:
         """The id of a scene; InputError names the known ones."""
         return _index(self.scenes, name, "scene")
 
+    def only_scene(self) -> str:
+        """The name of the scene, where there is one; InputError names them where there are more."""
+        if len(self.scenes) > 1:
+            raise InputError(f"--scene is missing; this checkpoint knows {', '.join(self.scenes)}")
+        return self.scenes[0]
+
 
 class Sizes(NamedTuple):
     """Numbers of words, characters and scenes: what the networks must know of the data."""

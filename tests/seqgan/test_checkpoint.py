@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -8,6 +9,9 @@ from seqgan import checkpoint as checkpoints
 from seqgan.checkpoint import FILE, HISTORY_FILE, Checkpoint
 from seqgan.errors import InputError
 from seqgan.networks import Networks
+from seqgan.script import ScriptFile
+
+SCRIPT = ScriptFile("s.csv", columns="character=Who", delimiter=";", encoding="latin-1")
 
 
 @pytest.fixture(scope="module")
@@ -19,19 +23,24 @@ def networks(tiny, lines):
 def made(tiny, lines, networks):
     history = pd.DataFrame({"phase": "mle", "epoch": 0, "batch": [0, 1], "mle_loss": [5.1234567, 1 / 3]})
     state = {checkpoints.variable_name(v): v.numpy().copy() for v in networks.variables}
-    return Checkpoint(tiny, lines.vocabulary, "optimized", None, "mle", 0, history, state)
+    return Checkpoint(tiny, lines.vocabulary, "optimized", SCRIPT, "mle", 0, history, state)
 
 
 def test_comes_back_as_it_was(made, tmp_path):
     made.save(tmp_path)
     found = Checkpoint.load(tmp_path)
     assert (found.config, found.vocabulary) == (made.config, made.vocabulary)
-    assert (found.loop, found.script, found.phase, found.epoch) == ("optimized", None, "mle", 0)
+    assert (found.loop, found.script, found.phase, found.epoch) == ("optimized", SCRIPT, "mle", 0)
     pd.testing.assert_frame_equal(found.history, made.history)
     assert {name: value.tobytes() for name, value in found.state.items()} == {
         name: value.tobytes() for name, value in made.state.items()
     }
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / HISTORY_FILE), made.history)
+
+
+def test_lines_of_the_oracle_come_from_no_script(made, tmp_path):
+    dataclasses.replace(made, script=None).save(tmp_path)
+    assert Checkpoint.load(tmp_path).script is None
 
 
 def test_restores_variables(made, tmp_path, tiny, lines):
@@ -72,7 +81,7 @@ def test_truncated(made, tmp_path, keep):
         Checkpoint.load(tmp_path)
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [1, 2, 4])
 def test_of_another_version(made, tmp_path, monkeypatch, version):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "_FORMAT", version)

@@ -91,6 +91,17 @@ def test_trains_the_baseline_on_a_script(run, script, tmp_path):
         (["train", "--set", "filter_widths=2,x"], "config: filter_widths=(2, 'x') must be a list"),
         (["train", "--preset", "tiny", "--set", "clip_norm=-1"], "config: clip_norm=-1.0 must be a positive"),
         (["train", "--preset", "tiny", "--script", "none.csv"], "script none.csv: no such file"),
+        (["train", "--preset", "tiny", "--script", "."], "script .: is a folder; name a file in it"),
+        (
+            ["train", "--preset", "tiny", "--script", "none.csv", "--columns", "who=A"],
+            "--columns 'who=A': role 'who' is",
+        ),
+        (["train", "--preset", "tiny", "--script", "none.csv", "--delimiter", "::"], "--delimiter '::': must be one"),
+        (["train", "--preset", "tiny", "--script", "none.csv", "--encoding", "x"], "--encoding 'x': unknown to Python"),
+        (
+            ["train", "--preset", "tiny", "--encoding", "latin-1"],
+            "--encoding 'latin-1': says how a script is written; ",
+        ),
         (["train", "--preset", "tiny", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written"),
         (["train", "--preset", "tiny", "--out", __file__], "is a file; it must be a folder"),
         (["train", "--resume", "--out", "nowhere"], "checkpoint nowhere/checkpoint.npz: no such file"),
@@ -135,6 +146,29 @@ def test_changed_script_cannot_be_resumed(run, script, tmp_path, monkeypatch):
     code, _, err = run("train", "--resume", "--out", out)
     assert code == 2
     assert "are no longer those of the checkpoint" in err
+
+
+def test_how_a_script_is_written_is_kept_for_resuming(run, tmp_path, monkeypatch):
+    out, script = tmp_path / "out", tmp_path / "s.csv"
+    script.write_text("Who;Words\n" + "Änne;Hello, you\n" * 16, encoding="latin-1")
+    monkeypatch.setattr(Pretraining, "generator_epoch", lambda *_: {"mle_loss": np.zeros(1)})
+    written = ["--columns", "character=who,text=words", "--delimiter", ";", "--encoding", "latin-1"]
+    code, shown, err = run("train", *QUICKEST, "--set", "epochs=0", "--script", script, *written, "--out", out)
+    assert (code, err) == (0, "")
+    assert "1 characters, 1 scenes" in shown
+    moved = script.rename(tmp_path / "moved.csv")
+    code, shown, err = run("train", "--resume", "--script", moved, "--out", out)
+    assert (code, err) == (0, "")
+    assert "nothing was left to do" in shown
+    code, _, err = run("train", "--resume", "--script", moved, "--delimiter", "tab", "--out", out)
+    assert code == 2
+    assert "separated by semicolons? --delimiter ';'" in err
+    assert run("sample", "--checkpoint", out, "--character", "Änne", "-n", 1)[0] == 0
+
+
+def test_a_scene_must_be_named_where_there_are_several(run, trained):
+    code, _, err = run("sample", "--checkpoint", trained, "--character", "1")
+    assert (code, err) == (2, "error: --scene is missing; this checkpoint knows 0, 1, 2, 3\n")
 
 
 @pytest.mark.slow

@@ -21,6 +21,14 @@ def test_options_are_config_fields_and_a_script(script):
     assert networks is None
 
 
+def test_options_say_how_the_script_is_written(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("Who;text\n" + "Änne;Hello, you\n" * 16, encoding="latin-1")
+    written = {"columns": "character=Who", "delimiter": ";", "encoding": "latin-1"}
+    _, data, _ = seqgan.resolve(spec(script=str(path), **written))
+    assert data.vocabulary.characters == ("Änne",)
+
+
 def test_unknown_option():
     with pytest.raises(InputError, match="'epoch' is unknown"):
         seqgan.resolve(spec(epoch=9))

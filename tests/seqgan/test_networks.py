@@ -7,6 +7,7 @@ from seqgan import dataset
 from seqgan.checkpoint import Checkpoint, variable_name
 from seqgan.errors import InputError
 from seqgan.networks import Networks, write_lines
+from seqgan.script import ScriptFile
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def checkpoint(tiny, tmp_path_factory):
     config = dataclasses.replace(tiny, vocabulary_size=8)  # most words are unknown
     data = dataset.load(config, path)
     state = {variable_name(v): v.numpy() for v in Networks(config, data.sizes).variables}
-    return Checkpoint(config, data.vocabulary, "optimized", str(path), "mle", 0, pd.DataFrame(), state)
+    return Checkpoint(config, data.vocabulary, "optimized", ScriptFile(str(path)), "mle", 0, pd.DataFrame(), state)
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,12 @@ def test_unknown_names_come_with_the_known_ones():
         vocabulary.scene_id("9.9")
 
 
+def test_a_scene_need_not_be_named_where_there_is_one():
+    assert Vocabulary.of(SPEECHES[:1], 100).only_scene() == SPEECHES[0].scene
+    with pytest.raises(InputError, match=r"^--scene is missing; this checkpoint knows 0, 1$"):
+        Vocabulary.synthetic(9, 1, 2).only_scene()
+
+
 def test_survives_a_dict():
     vocabulary = Vocabulary.of(SPEECHES, 100)
     assert Vocabulary.from_dict(vocabulary.to_dict()) == vocabulary
