@@ -16,8 +16,9 @@ from bench.experiments.survival.plan import MAGNITUDES, SHAPES, Faults, Variant
 from bench.experiments.sweep.plan import Axes
 from bench.pair import Arm, Pair
 from bench.settings import ARMS, Settings
-from seqgan import config, dataset, device
+from seqgan import config, dataset, device, table
 from seqgan.errors import InputError
+from seqgan.script import ScriptFile
 
 BEFORE = "baseline:make_loop"
 AFTER = "seqgan:make_loop"
@@ -89,6 +90,9 @@ HELD_OUT = 0.1
 PRESETS = tuple(config.PRESETS)
 """The sizes of the work that the built-in loops know."""
 
+DELIMITERS = tuple(table.DELIMITERS)
+"""What separates the columns of a script, by name."""
+
 
 def find(before: str, after: str) -> Pair:
     """The pair of two factories, built in or declared by their modules."""
@@ -112,9 +116,8 @@ def default_preset() -> str:
 
 def _config(preset: str | None, seed: int, options: Mapping[str, Any]) -> config.Config:
     """The config of the built-in loops; UsageError unless they can be made of this."""
-    fields = dict(options)
-    script = fields.pop("script", None)
     try:
+        script, fields = ScriptFile.taken_from(options)
         made = config.Config.preset(preset or "paper", seed=seed, **fields)
         if script is not None:
             dataset.load(made, script)

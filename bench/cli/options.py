@@ -38,6 +38,21 @@ _UTILISATION_OF = {"tiny": 1.0}
 
 DEFAULT_RESULTS = "results/runs"
 
+OF_SCRIPT = (
+    Option(
+        "--columns",
+        "which column of the script is its character, its scene and its text, where they are called something else",
+        metavar="ROLE=COLUMN,...",
+    ),
+    Option(
+        "--delimiter",
+        f"between the script's columns: a character, or {', '.join(builtin.DELIMITERS)}",
+        default_words="comma; in .tsv tab",
+    ),
+    Option("--encoding", "of the script, such as latin-1, windows-1252, utf-16", default_words="utf-8"),
+)
+"""How a script is written: they go to the loops with it, and are options of every command that has `--script`."""
+
 COMMON = (
     Option("--preset", "size of the work: {presets}", default_words="by the device"),
     Option("--batches", "batches of each loop in a round", WholeNumber(1), "10"),
@@ -56,7 +71,8 @@ COMMON = (
     ),
     Option("--rounds", "exactly so many rounds instead", WholeNumber(1)),
     Option("--seed", "of weights, data and draws", WholeNumber(0), "0"),
-    Option("--script", "train on this script, CSV or JSON Lines, instead of synthetic lines", ExistingFile()),
+    Option("--script", "train on this script, CSV, TSV or JSON Lines, instead of synthetic lines", ExistingFile()),
+    *OF_SCRIPT,
     Option("--before", "module:factory of the loop before", default=builtin.BEFORE, command_metavar="MODULE:FACTORY"),
     Option("--after", "module:factory of the loop after", default=builtin.AFTER, command_metavar="MODULE:FACTORY"),
 )
@@ -131,6 +147,8 @@ def of_command(experiment: Experiment) -> tuple[Option, ...]:
     for each in experiment.options:
         name, changes = each if isinstance(each, tuple) else (each, {})
         found.append(name if isinstance(name, Option) else table[name].but(**changes))
+        if name == "--script":
+            found.extend(OF_SCRIPT)
     return tuple(found)
 
 
@@ -327,8 +345,17 @@ def defaults(experiment: Experiment) -> dict[str, Any]:
 
 
 def loop_options(found: Mapping[str, Any]) -> dict[str, str]:
-    """What a factory finds in the options of its LoopSpec."""
-    return {"script": found["script"]} if found.get("script") else {}
+    """What a factory finds in the options of its LoopSpec.
+
+    Raises:
+        UsageError: it is said how a script is written, and there is none.
+    """
+    written = [option.key for option in OF_SCRIPT]
+    given = {name: found[name] for name in ("script", *written) if found.get(name) is not None}
+    for name in given:
+        if "script" not in given:
+            raise UsageError(f"--{name} {given[name]!r}: says how a script is written; needs --script as well")
+    return given
 
 
 def settings_of(found: Asked, preset: str) -> Settings:

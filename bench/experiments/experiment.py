@@ -50,7 +50,8 @@ class ExistingFile(OptionKind):
     def parse(self, option: str, text: str) -> str:
         """See OptionKind."""
         if not Path(text).is_file():
-            raise UsageError(f"{option.removeprefix('--')} {text}: no such file")
+            fault = "is a folder; name a file in it" if Path(text).is_dir() else "no such file"
+            raise UsageError(f"{option.removeprefix('--')} {text}: {fault}")
         return text
 
 

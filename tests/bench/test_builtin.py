@@ -105,6 +105,9 @@ def test_wrong_options_are_found_before_anything_slow(script):
         ("tiny", {"speed": 3}, "config field 'speed' is unknown"),
         ("paper", {"script": str(script)}, "speeches=40 must be at least batch_size=64"),
         ("tiny", {"script": "none.csv"}, r"script none\.csv: no such file"),
+        ("tiny", {"script": str(script), "columns": "text=Line"}, "column 'Line' is missing"),
+        ("tiny", {"script": str(script), "delimiter": ";"}, "separated by commas"),
+        ("tiny", {"script": str(script), "encoding": "utf-9"}, "--encoding 'utf-9': unknown"),
     ):
         for pair in ((builtin.BEFORE, builtin.AFTER), (builtin.BEFORE, "my.package:new")):
             with pytest.raises(UsageError, match=says):

@@ -150,6 +150,9 @@ def test_a_wrong_text_is_refused_with_the_option_named(kind, text, says):
         ({"reference": "none.json"}, "record none.json: cannot be read"),
         ({"seed": "-1"}, "--seed '-1': must be a whole number of at least 0"),
         ({"script": "none.csv"}, "script none.csv: no such file"),
+        ({"script": "."}, "script .: is a folder; name a file in it"),
+        ({"script": __file__, "columns": "who=A"}, "--columns 'who=A': role 'who' is unknown"),
+        ({"columns": "text=Line"}, "--columns 'text=Line': says how a script is written; needs --script as well"),
         ({"results": "/dev/null/x"}, "--results /dev/null/x: cannot be written"),
         ({"numprocesses": 2}, "-n: measurements would disturb each other"),
         ({"convergence": "many"}, "--convergence 'many': must be a whole number of at least 1"),
@@ -191,3 +194,22 @@ def test_of_a_repeated_option_all_texts_are_kept():
 def test_a_loop_is_told_of_a_script_only_where_there_is_one():
     assert options.loop_options({"script": "a.csv"}) == {"script": "a.csv"}
     assert options.loop_options({"script": None}) == options.loop_options({}) == {}
+
+
+def test_a_loop_is_told_how_its_script_is_written():
+    written = {"script": "a.csv", "columns": "text=Line", "delimiter": ";", "encoding": "latin-1"}
+    assert options.loop_options({**written, "seed": 3}) == written
+    assert options.loop_options({**written, "columns": None, "encoding": None}) == {"script": "a.csv", "delimiter": ";"}
+    with pytest.raises(UsageError, match=r"^--delimiter ';': says how a script is written; needs --script as well$"):
+        options.loop_options({**written, "columns": None, "script": None})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_with_a_script_has_how_it_is_written(name):
+    shown = [*of_command(registry.experiment(name).command)]
+    assert shown[(place := shown.index("--script")) : place + 4] == [
+        "--script",
+        "--columns",
+        "--delimiter",
+        "--encoding",
+    ]
