@@ -68,7 +68,7 @@ def advice(
     found = [
         *_on_reads([site for site in sites if site.allowed < site.reads], seconds),
         *_on_traces(traced, seconds, tracing),
-        *_on_graphs(ops, {each.function for each in traced if each.in_pipeline}, seconds),
+        *_on_graphs(ops, traced, seconds),
     ]
     return tuple(sorted(found, key=lambda each: -(each.seconds or 0.0)))
 
@@ -90,9 +90,10 @@ def _on_traces(traced: Sequence[TracedSite], seconds: float, tracing: float) -> 
             yield Advice(said.rule, file, line, found, said.todo, tracing, seconds)
 
 
-def _on_graphs(ops: Sequence[HostOp], pipelines: set[str], seconds: float) -> Iterator[Advice]:
-    places = dict.fromkeys((op.kind, op.file, op.line, op.function) for op in ops)
-    for kind, file, line, function in places:
-        if function not in pipelines and (said := rules.on_host_ops(kind)):  # a pipeline runs on the host anyway
+def _on_graphs(ops: Sequence[HostOp], traced: Sequence[TracedSite], seconds: float) -> Iterator[Advice]:
+    # A pipeline runs on the host anyway, and a function that is called once is no step.
+    steps = {each.function for each in traced if not each.in_pipeline and rules.is_step(each)}
+    for kind, file, line, function in dict.fromkeys((op.kind, op.file, op.line, op.function) for op in ops):
+        if function.partition("/")[0] in steps and (said := rules.on_host_ops(kind)):
             found = f"{kind} in each run of {function}, which Python does not see"
             yield Advice(said.rule, file, line, found, said.todo, None, seconds)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from bench.hostsync.log import Site
 from bench.hostsync.statements import Line
 from bench.hostsync.tracing import Kind, TracedSite
-from bench.source import shorter, whole
+from bench.source import is_installed, shorter, whole
 
 _KERAS = ("keras/", "tf_keras/")
 _KERAS_CALLBACKS = ("keras/src/callbacks/", "tf_keras/src/callbacks")
@@ -93,7 +93,7 @@ def _decision(site: Site, line: Line) -> str | None:
 
 
 def _metric(site: Site, line: Line) -> str | None:
-    if site.route not in _NUMBERS or site.nbytes > _SCALAR * site.reads or not line.is_repeated():
+    if site.route not in _NUMBERS or site.nbytes > _SCALAR * site.reads or not line.is_in_a_batch():
         return None
     if line.reads_metric():
         return "The metric keeps its sum on the device: ask it for its `result()` once an epoch, or every N batches."
@@ -123,11 +123,22 @@ _RETRACED: Final[dict[Kind, str]] = {
 def on_retraces(function: TracedSite) -> Said | None:
     """What to do about a function that is traced again and again, for what differs most often."""
     kind = function.kinds[0]
-    if kind == "new function" and shorter(function.file).startswith(_KERAS):
-        return Said("retraced", "Keras makes it anew for each model and each `compile()`: build and compile once.")
     todo = _RETRACED.get(kind)
+    if kind == "new function" and shorter(function.file).startswith(_KERAS):
+        todo = "Keras makes it anew for each model and each `compile()`: build and compile once."
+    elif is_installed(function.file):
+        todo = _RETRACED_BY_A_LIBRARY if kind == "new function" else None
     return Said("retraced", todo) if todo else None
 
+
+def is_step(function: TracedSite) -> bool:
+    """Whether a function is known to run again and again: in a loop of the user's, or in one of Keras'."""
+    return shorter(function.file).startswith(_KERAS) or any(Line(*caller).is_repeated() for caller in function.callers)
+
+
+_RETRACED_BY_A_LIBRARY: Final = (
+    "The library makes it anew in each call of this line: call it inside a `tf.function`, which is traced once."
+)
 
 _IN_GRAPHS: Final = {
     "py_function": "It runs Python on the host in the middle of the step: use TensorFlow's ops, or do it in tf.data.",

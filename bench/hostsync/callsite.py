@@ -43,18 +43,14 @@ def call_site() -> CallSite:
     frame: FrameType | None = sys._getframe(1)
     entry, library = "", None
     while frame is not None:
-        code = frame.f_code
-        if is_users(code.co_filename):
-            here = as_written(frame)
-            return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti), library)
-        if (
-            is_installed(code.co_filename)
-            and code.co_name not in WRAPPERS
-            and not code.co_filename.startswith(AUTOGRAPH)
-        ):
+        code, here = frame.f_code, as_written(frame)
+        file = here.file  # AutoGraph copies functions of libraries, too
+        if is_users(file):
+            return CallSite(file, here.line, _route(entry, code, frame.f_lasti), library)
+        if is_installed(file) and code.co_name not in WRAPPERS and not file.startswith(AUTOGRAPH):
             entry = code.co_name
-            if library is None and not _reads(code.co_filename):
-                library = written(frame)
+            if library is None and not _reads(file):
+                library = here
         frame = frame.f_back
     # A thread that a library has started for itself.
     stack = call_stack()

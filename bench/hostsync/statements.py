@@ -11,6 +11,7 @@ from bench.source import whole
 _MAKES_DATASETS = frozenset(
     {"batch", "cache", "from_generator", "from_tensor_slices", "from_tensors", "prefetch", "repeat", "shuffle", "take"}
 )
+_LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _PASSES_ON = frozenset({"enumerate", "iter", "list_files", "tqdm", "zip"})  # what iterates goes through its arguments
 
 
@@ -65,12 +66,19 @@ class Line:
         arguments = (each for call in self._calls() for each in (*call.args, getattr(call.func, "value", None)))
         return any(isinstance(each, ast.Name) and each.id in elements for each in arguments)
 
+    def is_in_a_batch(self) -> bool:
+        """Whether a loop is around it that has no other inside, and is none over epochs."""
+        loops = [node for node in self._around if isinstance(node, _LOOPS)]
+        if not loops:
+            return False
+        innermost = min(loops, key=lambda node: _end(node) - node.lineno)
+        inside = [node for node in ast.walk(innermost) if isinstance(node, ast.For | ast.While)]
+        over = _names(innermost.target) if isinstance(innermost, ast.For) else set()
+        return len(inside) <= 1 and not any("epoch" in name.lower() for name in over)
+
     def is_repeated(self) -> bool:
         """Whether a loop is around it, in the same function."""
-        return any(
-            isinstance(node, ast.For | ast.While | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
-            for node in self._around
-        )
+        return any(isinstance(node, _LOOPS) for node in self._around)
 
     def _calls(self) -> Iterator[ast.Call]:
         return (node for node in self._around if isinstance(node, ast.Call))

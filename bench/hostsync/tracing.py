@@ -27,6 +27,7 @@ from bench.hostsync.tensorflow_private import (
 from bench.source import source_line
 
 _PLAIN = (bool, int, float, complex, str, bytes)
+_CONTAINERS = ("Tuple", "List", "Dict")  # of Python, as TraceTypes of them are called
 _SCRATCH = "scratch_graph"  # Keras makes it to learn shapes, and never runs it
 _SAVING = "_traced_"  # in each SavedModel, for its variables; no step of the program's
 _SHOWN_VALUES = 4
@@ -172,14 +173,15 @@ def _named(type_: Any) -> str:
         return repr(type_.value) if isinstance(type_.value, _PLAIN) else type(type_.value).__name__
     if hasattr(type_, "dtype"):
         return f"{type_.dtype.name} tensor"
-    return "nothing" if type_ is None else type(type_).__name__.lower()
+    name = "nothing" if type_ is None else type(type_).__name__
+    return {"Weakref": "object", "Reference": "object"}.get(name, name.lower() if name in _CONTAINERS else name)
 
 
 @dataclasses.dataclass(frozen=True)
 class TracedSite:
     """All traces of the functions that are defined at one line under one name."""
 
-    function: str
+    function: str  # its name, without the functions around it
     file: str
     line: int
     traces: int
@@ -199,7 +201,7 @@ def by_function(traces: Iterable[Trace]) -> tuple[TracedSite, ...]:
     """One for each function, those with most retraces first."""
     gathered: dict[tuple[str, int, str], list[Trace]] = collections.defaultdict(list)
     for trace in traces:
-        gathered[trace.file, trace.line, trace.function].append(trace)
+        gathered[trace.file, trace.line, trace.function.rpartition("/")[2]].append(trace)
     found = (_site(place, each) for place, each in gathered.items())
     return tuple(sorted(found, key=lambda site: (-site.again, -site.traces, site.file, site.line)))
 

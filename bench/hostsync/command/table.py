@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from bench.hostsync.command.findings import Syncs
+from bench.hostsync.graphs import HostOp
 from bench.hostsync.log import Site
 from bench.hostsync.tracing import TracedSite
 from bench.report import markdown as renderer
@@ -18,7 +20,7 @@ _LESS_WANTED = ["reads/s", "blocked", "ready"]
 NARROW = 100
 """Columns of a terminal; in fewer, some of the table's are left out, so that call sites can be read."""
 
-_MOST_CALLERS = 3
+_MOST_CALLERS, _MOST_TYPES = 3, 4
 
 
 def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, pd.DataFrame]]:
@@ -91,20 +93,24 @@ def in_graphs(found: Syncs) -> pd.DataFrame:
     Returns:
         Texts in the columns made at, kind, in function, ops: how many of a trace.
     """
-    traces = {each.function: each.traces for each in found.traced}
-    gathered: dict[tuple[str, str, str], dict[str, str]] = collections.defaultdict(dict)
+    gathered: dict[tuple[str, str, str], collections.Counter[HostOp]] = collections.defaultdict(collections.Counter)
     for op in found.host_ops:
-        gathered[place(op.file, op.line), op.kind, op.function][op.name] = op.op  # the same names in each trace
+        gathered[place(op.file, op.line), op.kind, op.function][op] += 1  # the same one again in each trace
     rows = [
-        (
-            where,
-            f"{kind} ({', '.join(dict.fromkeys(ops.values()))})",
-            function + (f"\ntraced {traces[function]} times" if traces.get(function, 1) > 1 else ""),
-            str(len(ops)),
-        )
+        (where, f"{kind} ({_types(ops)})", function + _traced_so_often(ops), str(len(ops)))
         for (where, kind, function), ops in gathered.items()
     ]
     return pd.DataFrame(rows, columns=["made at", "kind", "in function", "ops"])
+
+
+def _types(ops: Iterable[HostOp]) -> str:
+    types = [*dict.fromkeys(op.op for op in ops)]
+    return ", ".join(types[:_MOST_TYPES] + (["…"] if len(types) > _MOST_TYPES else []))
+
+
+def _traced_so_often(ops: collections.Counter[HostOp]) -> str:
+    traces = max(ops.values())
+    return f"\ntraced {traces} times" if traces > 1 else ""
 
 
 def footer(found: Syncs) -> list[str]:

@@ -41,6 +41,8 @@ def test_a_metric_that_is_read_every_batch(rules):
 def test_no_metric_is_what_is_read_now_and_then_or_is_large(rules):
     assert not rules("for step in range(20):\n    if step % 4 == 0:\n        float(x[0])")
     assert not rules("for _ in range(20):\n    tf.zeros([3]).numpy()")
+    assert not rules("for epoch in range(20):\n    float(x[0])")
+    assert not rules("for n in range(20):\n    for _ in range(2):\n        x + 1\n    float(x[0])")
     assert not rules("def f():\n    return float(x[0])\nlist(map(lambda _: f(), range(20)))")  # whose loop is not seen
 
 
@@ -130,16 +132,48 @@ def test_keras_functions_that_are_made_anew(rules):
     assert ("retraced", 5) in rules(program)
 
 
-def test_python_in_a_step_but_not_in_a_pipeline(rules):
-    call = "tf.numpy_function(lambda b: b, [a], tf.float32)"
-    assert rules(f"@tf.function\ndef step(a):\n    return {call}\nstep(x)") == {("numpy_function in a step", 3)}
-    assert not rules(f"tf.data.Dataset.from_tensors(x).map(lambda a: {call})")
+def test_functions_that_a_library_makes_anew(rules):
+    program = """
+    v = tf.Variable([1.0, 2.0])
+    {}
+    for _ in range(6):
+        with tf.GradientTape() as tape:
+            y = v * v
+        {}
+    """
+    assert rules(program.format("", "tape.jacobian(y, v)")) == {("retraced", 7)}
+    assert not rules(program.format("", "tape.gradient(y, v)"))
+
+
+STEP = "@tf.function\ndef step(a):\n    {}\n    return a\n"
+
+
+def test_python_in_a_step_but_not_in_a_pipeline_nor_in_what_runs_once(rules):
+    call = "a = tf.numpy_function(lambda b: b, [a], tf.float32)"
+    assert rules(STEP.format(call) + "for _ in range(3):\n    step(x)") == {("numpy_function in a step", 3)}
+    assert not rules(STEP.format(call) + "step(x)")
+    assert not rules(
+        f"def f(a):\n    {call}\n    return a\nfor _ in range(3):\n    tf.data.Dataset.from_tensors(x).map(f)"
+    )
+
+
+def test_python_in_a_step_of_keras(rules):
+    program = """
+    class Model(keras.Model):
+        def train_step(self, data):
+            return {{"loss": {}}}
+    model = Model()
+    model.compile()
+    model.fit(np.ones([4, 2]), verbose=0)
+    """
+    assert ("py_function in a step", 4) in rules(program.format("tf.py_function(lambda: 1.0, [], tf.float32)"))
+    assert not rules(program.format("1.0"))
 
 
 def test_a_print_in_a_step(rules):
-    program = "@tf.function\ndef step(a):\n    {}\n    return a\nstep(x)"
-    assert rules(program.format("tf.print(a, output_stream='file:///dev/null')")) == {("print in a step", 3)}
-    assert not rules(program.format("tf.debugging.assert_positive(a)"))
+    calls = "for _ in range(3):\n    step(x)"
+    assert rules(STEP.format("tf.print(a, output_stream='file:///dev/null')") + calls) == {("print in a step", 3)}
+    assert not rules(STEP.format("tf.debugging.assert_positive(a)") + calls)
 
 
 SITE = Site("gone.py", 9, "bool", 30, 30, 0.5, 10, 0.4, 0, ("MainThread",))

@@ -139,6 +139,16 @@ def test_a_worker_of_an_executor_reads_by_the_tensors_method():
     assert shorter(read.file).startswith("python/concurrent/futures/")
 
 
+def test_a_function_of_a_library_that_autograph_has_copied_is_not_the_users():
+    v = tf.Variable([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        y = v * v
+    with hostsync.record() as log:
+        tape.jacobian(y, v)
+    assert log.reads
+    assert {read.file for read in log.reads} == {__file__}
+
+
 def test_a_lambda_inside_a_function_that_autograph_has_copied_keeps_its_line():
     @tf.function
     def step(x):

@@ -27,6 +27,12 @@ while True:
     t = float(t)
 [float(each) for each in ts]
 model.mean(t)
+for n in range(3):
+    for batch in data:
+        inner(batch)
+    mean = float(t)
+for epoch in range(3):
+    float(epoch_loss)
 """
 
 
@@ -72,6 +78,15 @@ def test_elements_of_a_dataset_are_known_by_the_loop_around(line, start, is_one)
 )
 def test_a_loop_around_repeats(line, start, repeated):
     assert line(start).is_repeated() == repeated
+
+
+@pytest.mark.parametrize(
+    ("start", "in_a_batch"),
+    [("c = np", True), ("t = float", True), ("[float", True), ("return np.mean", False), ("mean =", False),
+     ("inner", True), ("float(epoch_loss)", False)],
+)  # fmt: skip
+def test_the_innermost_loop_is_taken_for_that_of_batches(line, start, in_a_batch):
+    assert line(start).is_in_a_batch() == in_a_batch
 
 
 def test_a_metric_is_known_by_its_result(line):

@@ -142,6 +142,18 @@ def test_a_method_has_its_own_line_and_the_callers():
     assert [file for file, _ in site.callers] == [__file__, __file__]
 
 
+def test_a_recursion_is_one_function():
+    @tf.function
+    def down(n):
+        return down(n - 1) if n else tf.constant(0)
+
+    with hostsync.record() as log:
+        down(3)
+    (site,) = by_function(log.traces)
+    assert (site.function, site.traces, site.again) == ("down", 4, 3)
+    assert log.traces[0].function == "down/down/down/down"
+
+
 def test_keras_own_functions_are_included():
     model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
     with hostsync.record() as log:
