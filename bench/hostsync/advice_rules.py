@@ -44,7 +44,8 @@ def on_reads(site: Site) -> Said | None:
 
 
 def _progress_bar(site: Site, line: Line) -> str | None:
-    if not _mostly(site, _BARS):
+    asks_for_length = all(frames[0].function == "__init__" for frames, _ in site.readers)
+    if not _mostly(site, _BARS) or asks_for_length:
         return None
     return "A progress bar needs no new number in every batch: give it one every N batches, `if step % N == 0:`."
 

@@ -56,11 +56,12 @@ class Line:
         return any(isinstance(call.func, ast.Attribute) and call.func.attr == "result" for call in self._calls())
 
     def reads_element_of_dataset(self) -> bool:
-        """Whether what it reads is a name that a `for` around it takes from a tf.data dataset."""
+        """Whether what it reads is a name that a loop around it takes from a tf.data dataset."""
+        loops = (loop for node in self._around for loop in (node, *getattr(node, "generators", ())))
         elements = {
             name
-            for loop in self._around
-            if isinstance(loop, ast.For) and self._is_dataset(loop.iter)
+            for loop in loops
+            if isinstance(loop, ast.For | ast.comprehension) and self._is_dataset(loop.iter)
             for name in _names(loop.target)
         }
         arguments = (each for call in self._calls() for each in (*call.args, getattr(call.func, "value", None)))

@@ -100,7 +100,7 @@ class Tracing:
 
     def _traced(self, concrete: Any) -> None:
         name = function_of(concrete.graph)
-        if not name.startswith(_SCRATCH) and name != INITIALIZER:
+        if not name.startswith(_SCRATCH) and name.rpartition("/")[2] != INITIALIZER:
             self._tell(self._trace(name, traced_function(concrete, _COMPARED)), concrete.graph)
 
     def _trace(self, name: str, traced: TracedFunction) -> Trace:

@@ -26,6 +26,7 @@ COMMANDS = (
     "gradient_tape.py",
     "gradient_tape.py eager",
     "data_to_numpy.py",
+    "retracing.py",
 )
 
 
@@ -47,10 +48,10 @@ def found_in(command: str) -> str:
     return f"## `python -m bench syncs --stack {command}`\n\n{done.stdout}"
 
 
-def main(out: Annotated[Path, typer.Option(help="The tables.")] = HERE / "epyc-2-cores" / "examples.md") -> None:
+def main(out: Annotated[Path, typer.Option(help="The tables.")] = HERE / "epyc-9004-2-cores" / "examples.md") -> None:
     """Runs every program and writes the tables."""
     titles = (
-        "# Host syncs of seven programs\n\nIn results/hostsync/programs/, by `python results/hostsync/examples.py`; "
+        "# Host syncs of eight programs\n\nIn results/hostsync/programs/, by `python results/hostsync/examples.py`; "
     )
     parts = [titles + environment.machine(environment.environment()) + ".\n"]
     for command in track(COMMANDS, "programs", console=Console(stderr=True)):

@@ -18,13 +18,13 @@ def total(text):
 @pytest.mark.parametrize("command", ["keras_fit.py 10", "data_to_numpy.py"])
 def test_finds_what_the_docs_say(examples, command):
     found = examples.found_in(command)
-    written = (HERE / "epyc-2-cores" / "examples.md").read_text(encoding="utf-8")
+    written = (HERE / "epyc-9004-2-cores" / "examples.md").read_text(encoding="utf-8")
     section = written.split(f"syncs --stack {command}`\n")[1].split("\n## ")[0]
     assert total(found) == total(section)
 
 
 def test_every_program_is_in_the_docs(examples):
-    written = (HERE / "epyc-2-cores" / "examples.md").read_text(encoding="utf-8")
+    written = (HERE / "epyc-9004-2-cores" / "examples.md").read_text(encoding="utf-8")
     assert [command for command in examples.COMMANDS if f"syncs --stack {command}`\n" not in written] == []
     assert {command.split()[0] for command in examples.COMMANDS} == {p.name for p in HERE.glob("programs/*.py")}
 

@@ -141,7 +141,8 @@ def _sites(name: str, syncs: HostSyncs) -> Iterator[Row]:
     """A row for each line of code that reads, those that read most often first."""
     for site in syncs.sites[:MOST_SITES]:
         title = f"… by {site.route} at {site.file}:{site.line}"
-        yield _of_one(name, title, few(site.reads / syncs.batches), site.source)
+        by = f"; read by {site.library}" if site.library else ""
+        yield _of_one(name, title, few(site.reads / syncs.batches), f"{site.source}{by}")
     if left := syncs.sites[MOST_SITES:]:
         reads = sum(site.reads for site in left)
         yield _of_one(name, f"… at {len(left)} more lines", few(reads / syncs.batches), "")

@@ -55,6 +55,9 @@ def test_a_progress_bar(rules):
     """
     assert rules(program.format("bar.set_postfix(loss=x[0])")) == {("progress bar", 5)}
     assert not rules(program.format("bar.set_postfix(loss=1.0)"))
+    assert not rules(
+        "import io\nfor _ in range(9):\n    tqdm.tqdm(tf.data.Dataset.range(2), file=io.StringIO())"
+    )  # its length
 
 
 def test_keras_reads_for_fit(rules):

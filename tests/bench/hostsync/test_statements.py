@@ -33,6 +33,8 @@ for n in range(3):
     mean = float(t)
 for epoch in range(3):
     float(epoch_loss)
+total = sum(batch.numpy() for batch in data)
+other = [each.numpy() for each in lists]
 """
 
 
@@ -67,7 +69,15 @@ def test_functions_of_numpy_are_known_by_what_was_imported(line, start, names):
 
 @pytest.mark.parametrize(
     ("start", "is_one"),
-    [("c = np", True), ("b.numpy", True), ("batch.numpy", True), ("np.asarray(element", False), ("t = float", False)],
+    [
+        ("c = np", True),
+        ("b.numpy", True),
+        ("batch.numpy", True),
+        ("total", True),
+        ("other", False),
+        ("np.asarray(element", False),
+        ("t = float", False),
+    ],
 )
 def test_elements_of_a_dataset_are_known_by_the_loop_around(line, start, is_one):
     assert line(start).reads_element_of_dataset() == is_one

@@ -92,6 +92,9 @@ def test_making_its_variables_is_no_retrace():
     with hostsync.record() as log:
         step(x)
         step(tf.ones([3]))
+        tf.function(lambda: step(tf.ones([4])))()
+    assert not [trace.function for trace in log.traces if "initialize" in trace.function]
+    del log.traces[3:]
     assert [trace.again for trace in log.traces] == [False, False, True]
     assert [change.kind for trace in log.traces for change in trace.changes] == ["variables", "shape"]
 
