@@ -45,6 +45,8 @@ def command(experiment: Experiment) -> Callable[..., None]:
         left.show(terminal.console(in_a_pipe=160))
         if folder is not None:
             experiment.tidy(folder)
+        if flaw := experiment.flaw(record):
+            terminal.complain(f"error: {flaw}")
         if code := experiment.exit_code(record):
             raise typer.Exit(code)
 

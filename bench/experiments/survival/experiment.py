@@ -88,3 +88,7 @@ class SurvivalExperiment(Experiment):
         return Parts(
             len(plan.trials()), lambda folder, done: survive(plan, folder, workers or pool.workers(), shown, done)
         )
+
+    def flaw(self, record: SurvivalRecord) -> str:
+        """See Experiment."""
+        return f"no loop could be tested: {record.why_empty}" if record.why_empty else ""

@@ -20,6 +20,7 @@ class Rate:
     outcomes: dict[Outcome, int]  # the most frequent first
     untested: int  # runs that tell nothing
     recoveries: tuple[int | None, ...] = ()  # of those alive: batches until they were back, None where they never were
+    why_untested: str = ""  # the reason of the first run that tells nothing
 
     @classmethod
     def of(cls, survivals: Iterable[Survival]) -> Self:
@@ -28,7 +29,8 @@ class Rate:
         counts = collections.Counter(each.outcome for each in survivals)
         untested = counts.pop("not tested", 0)
         back = tuple(each.recovery for each in survivals if each.outcome in ALIVE)
-        return cls(dict(counts.most_common()), untested, back)
+        why = next((each.reason for each in survivals if each.outcome == "not tested"), "")
+        return cls(dict(counts.most_common()), untested, back, why)
 
     @property
     def runs(self) -> int:
@@ -74,12 +76,15 @@ def died(runs: Iterable[Undisturbed]) -> tuple[int, int, Interval | None]:
 
 
 def outcome(survivals: Sequence[Survival]) -> str:
-    """How runs with one fault came out: a single one with its reason, several as `rate` says it."""
+    """How runs with one fault came out: a single one with its reason, several as `rate`, and why some tell nothing."""
     if not survivals:
         return NOT_MEASURED
     if len(survivals) == 1:
         return f"{survivals[0].outcome}: {survivals[0].reason}"
-    return rate(Rate.of(survivals))
+    found = Rate.of(survivals)
+    if not found.untested:
+        return rate(found)
+    return f"{rate(found)}{'; not tested' if found.runs else ''}: {found.why_untested}"
 
 
 def outcomes(survivals: Sequence[Survival]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from bench.errors import UsageError
-from bench.experiments.survival.fault import GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault
+from bench.experiments.survival.fault import EVERYTHING, GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault
 from bench.experiments.survival.switch import Switch
 from bench.loop import TrainingLoop, error_line, variable_name
 
@@ -101,7 +101,13 @@ class GradientInjection(_Traced):
         """See `Injection`."""
         if self.hit:
             return "no such gradient was computed in its batches"
-        return "no gradient of such a variable was traced for this loop; a step traced earlier is not traced again"
+        named = (
+            "any variable" if self.fault.target == EVERYTHING else f"a variable with {self.fault.target!r} in its name"
+        )
+        return (
+            f"no gradient of {named} was traced by tf.GradientTape.gradient, the one way in for this fault (not by "
+            "tf.gradients, nor by hand); a step traced earlier is not traced again"
+        )
 
     @_plain
     def _corrupt(self, sources: Any, gradients: Any) -> Any:

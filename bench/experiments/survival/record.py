@@ -89,3 +89,12 @@ class SurvivalRecord(Document):
     survivals: dict[str, tuple[Survival, ...]]  # by loop
     undisturbed: dict[str, tuple[Undisturbed, ...]]  # by loop
     curves: dict[str, Curves]  # by loop, for some faults
+
+    @property
+    def why_empty(self) -> str:
+        """Why no run of any loop tells anything, by the first of them; empty if one does."""
+        runs = [each for found in self.survivals.values() for each in found]
+        long = [each for found in self.undisturbed.values() for each in found if each.ended in ("whole", "crashed")]
+        if not runs or long or any(each.outcome != "not tested" for each in runs):
+            return ""
+        return runs[0].reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ def report(record: SurvivalRecord) -> Report:
         ("other faults", by_fault(record, ARMS, _of_other_shape(record))),
         ("the ladder of protections", by_fault(record, [*rungs, ARMS[1]], _of_all(record, rungs)) if rungs else _EMPTY),
         ("how the others ended", deaths(record)),
+        ("not tested, and why", untested(record)),
         (f"{record.plan.epochs} epochs without a fault", undisturbed(record)),
     ]
     return Report.of("survival", titled, footer(record), _numbers(record), plots.pictures(record))
@@ -78,6 +79,24 @@ def deaths(record: SurvivalRecord) -> pd.DataFrame:
         for (fault, arm, outcome), reasons in ways.items()
     ]
     return pd.DataFrame(rows, columns=["fault", "loop", "runs", "outcome", "the first of them"])
+
+
+def untested(record: SurvivalRecord) -> pd.DataFrame:
+    """A row for each reason for which runs of a loop tell nothing; it is often the same for all faults.
+
+    Returns:
+        Texts in the columns loop, runs, fault, why.
+    """
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for loop, runs in record.survivals.items():
+        for each in runs:
+            if each.outcome == "not tested":
+                reasons.setdefault((loop, each.reason), []).append(each.fault)
+    rows = [
+        (loop, str(len(faults)), _faults(dict.fromkeys(faults), len(record.plan.loops[loop].faults)), why)
+        for (loop, why), faults in reasons.items()
+    ]
+    return pd.DataFrame(rows, columns=["loop", "runs", "fault", "why"])
 
 
 def undisturbed(record: SurvivalRecord) -> pd.DataFrame:
@@ -139,6 +158,13 @@ def _of_other_shape(record: SurvivalRecord) -> tuple[str, ...]:
     """The faults that are not in the table of magnitudes."""
     faults = dict.fromkeys(each.fault for arm in ARMS for each in record.survivals[arm])
     return tuple(fault for fault in faults if figures.magnitude_of(Fault.parse(fault)) is None)
+
+
+def _faults(faults: Collection[str], planned: int) -> str:
+    """Faults in words; of as many as were planned and more than one only that."""
+    if len(faults) == planned > 1:
+        return f"all {planned}"
+    return "; ".join(Fault.parse(text).describe() for text in faults)
 
 
 def _range(counts: Sequence[int]) -> str:

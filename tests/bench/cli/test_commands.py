@@ -8,7 +8,7 @@ import programs
 import pytest
 from convergences import LOOPS, convergence_record, course
 from ladders import ladder_record
-from records import arm, record
+from records import arm, record, survival
 from survivals import survival_record
 from sweeps import died, measured, sweep_record
 from traces import profile_record
@@ -213,7 +213,7 @@ def survived(monkeypatch):
             tell(trial.title)
             if asked.get("interrupt"):
                 raise KeyboardInterrupt
-        return survival_record()
+        return survival_record(**asked.get("record", {}))
 
     monkeypatch.setattr(experiment, "survive", pretend)
     return asked
@@ -246,6 +246,17 @@ def test_survive_with_faults_of_ones_own(run, survived, tmp_path):
         "before": ("scale=10000,batch=30", "nan"),
         "after": ("scale=10000,batch=30", "nan"),
     }
+
+
+def test_survive_that_tells_nothing_ends_with_the_cause(run, survived, tmp_path):
+    untested = {loop: (survival("not tested", reason="no tape"),) for loop in survival_record().plan.loops}
+    survived["record"] = {"survivals": untested, "undisturbed": {}}
+    code, out, err = run("survive", "--out", tmp_path, "--fault", "nan", "--seeds", 1)
+    assert code == 1
+    assert "not tested, and why" in out
+    assert err.splitlines()[-1] == "error: no loop could be tested: no tape"
+    assert "no tape" in (tmp_path / "survival.md").read_text()
+    assert "no tape" in (tmp_path / "survival.html").read_text()
 
 
 def test_survive_interrupted(run, survived, tmp_path):
@@ -314,9 +325,10 @@ def test_converge_of_which_nothing_is_left_has_an_exit_code(run, converged, tmp_
     converged["courses"] = {
         loop: tuple(course(loop, seed, ended="crashed", why="boom", moments=()) for seed in range(3)) for loop in LOOPS
     }
-    code, out, _ = run("converge", "--out", tmp_path, "--seeds", 1)
+    code, out, err = run("converge", "--out", tmp_path, "--seeds", 1)
     assert code == 1
     assert "crashed: boom" in out
+    assert err.splitlines()[-1].startswith("error: no run came to its end: ")
 
 
 def test_converge_interrupted(run, converged, tmp_path):
@@ -455,8 +467,9 @@ def test_sweep_interrupted(run, swept, tmp_path):
 
 def test_sweep_of_which_nothing_is_left_has_an_exit_code(run, swept, tmp_path):
     swept["dies"] = True
-    code, out, _ = run(*SWEEP, "--out", tmp_path)
+    code, out, err = run(*SWEEP, "--out", tmp_path)
     assert code == 1
+    assert err.splitlines()[-1].startswith("error: no size could be measured: ")
     assert "crashed: killed by SIGKILL" in " ".join(out.split())
 
 

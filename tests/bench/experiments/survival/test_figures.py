@@ -71,6 +71,13 @@ def test_of_nothing_there_is_no_share():
     assert (found.outcomes, found.runs, found.alive, found.untested, found.share) == ({}, 0, 0, 2, None)
 
 
+def test_the_reason_of_the_first_that_tells_nothing():
+    runs = [one_survival(outcome, reason=f"of {number}") for number, outcome in enumerate(("skipped", "not tested"))]
+    assert Rate.of(runs).why_untested == "of 1"
+    assert Rate.of([*runs, one_survival("not tested", reason="of 2")]).why_untested == "of 1"
+    assert Rate.of(runs[:1]).why_untested == ""
+
+
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(OUTCOMES)))
 def test_the_share_is_of_those_alive_with_its_interval(outcomes):
@@ -158,9 +165,12 @@ def test_outcomes():
     untested = one_survival("not tested")
     assert outcome(one) == "frozen: because"
     assert outcome(many) == "2 of 3 alive (21% to 94%): 2 skipped, 1 crashed; back after 0 batches"
-    assert outcome([*many, untested]).endswith("2 skipped, 1 crashed, 1 not tested; back after 0 batches")
+    assert outcome([*many, untested]).endswith(
+        "2 skipped, 1 crashed, 1 not tested; back after 0 batches; not tested: because"
+    )
     assert outcome(one * 2) == "0 of 2 alive (0% to 66%): 2 frozen"  # and what is not is not back
-    assert outcome([untested] * 2) == "2 not tested"
+    assert outcome([untested]) == "not tested: because"
+    assert outcome([untested] * 2) == "2 not tested: because"
     assert outcome([]) == "not measured"
     assert outcomes(one) == "frozen"
     assert outcomes([untested]) == "not tested"

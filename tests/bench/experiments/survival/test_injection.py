@@ -377,7 +377,28 @@ def test_counts_what_can_be_hit_and_says_why_nothing_was():
         with injection(Fault("nan", target=target)) as faulty:
             tf.function(lambda made=made: gradients_of(made))()
         assert faulty.hit == hit
-        assert ("was traced for this loop" in faulty.why_not()) == (hit == 0)
+        named = {"encoder": "a variable with 'encoder' in its name"}.get(target, "any variable")
+        said = f"no gradient of {named} was traced by tf.GradientTape.gradient, the one way in for this fault"
+        assert faulty.why_not().startswith(said) == (hit == 0)
+
+
+@pytest.mark.parametrize("hit", [True, False])
+def test_a_jacobian_of_a_tape_is_a_way_in_and_tf_gradients_is_none(hit):
+    weight = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def jacobian():
+        with tf.GradientTape() as tape:
+            squares = weight**2
+        return tape.jacobian(squares, weight)
+
+    gradients = tf.function(lambda: tf.gradients(weight**2, weight)[0])
+    with injection(Fault("nan")) as faulty:
+        faulty.set(1.0)
+        found = (jacobian if hit else gradients)()
+    assert np.isnan(found).all() == hit
+    assert (faulty.strikes() > 0) == hit
+    assert faulty.why_not().startswith("no gradient of any variable was traced") == (not hit)
 
 
 @pytest.mark.parametrize("text", ["nan", "nan,in=faulty_module:gate(value)", "nan,in=step(x)"])

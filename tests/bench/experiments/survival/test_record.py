@@ -4,6 +4,8 @@ import math
 
 import pytest
 import trials
+from records import survival as one_survival
+from survivals import survival_record, undisturbed
 
 from bench.errors import InvalidRecordError, UsageError
 from bench.experiments.survival import outcome
@@ -273,3 +275,15 @@ def test_a_missing_record_is_told_apart(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json: cannot be read \(No such file") as caught:
         SurvivalRecord.read(tmp_path / "none.json")
     assert not isinstance(caught.value, InvalidRecordError)
+
+
+def test_a_record_is_empty_when_no_run_tells_anything():
+    record = survival_record()
+    nothing = {loop: (one_survival("not tested", reason=f"of {loop}"),) * 2 for loop in record.survivals}
+    assert record.why_empty == ""
+    assert survival_record(survivals=nothing).why_empty == ""  # the long runs tell something
+    long = {"before": (undisturbed(0, ended="timed out"), undisturbed(1, ended="not tested"))}
+    assert survival_record(survivals=nothing, undisturbed=long).why_empty == "of before"
+    one = {**nothing, "after": (*nothing["after"], one_survival("crashed"))}
+    assert survival_record(survivals=one, undisturbed={}).why_empty == ""
+    assert survival_record(survivals=dict.fromkeys(nothing, ()), undisturbed={}).why_empty == ""

@@ -98,6 +98,26 @@ def test_two_faults_that_read_alike_are_two():
     assert list(found["the first of them"]) == [f"of {text}" for text in texts]
 
 
+def test_what_could_not_be_tested_and_why():
+    record, tape = survival_record(), "no tape"
+    arms = {
+        "before": tuple(
+            one_survival("not tested", fault, seed, reason=tape) for fault in (SPIKE, NAN, ELEMENT) for seed in (0, 1)
+        ),
+        "after": (one_survival("skipped", NAN), one_survival("not tested", NAN, reason="boom")),
+        "after, clip": (one_survival("not tested", NAN, reason=tape),),
+    }
+    found = report.untested(record.model_copy(update={"survivals": arms}))
+    assert list(found.itertuples(index=False, name=None)) == [
+        ("before", "6", "all 3", "no tape"),
+        ("after", "1", "NaN gradients, generator", "boom"),
+        ("after, clip", "1", "NaN gradients, generator", "no tape"),
+    ]
+    few = {**arms, "before": arms["before"][:4]}
+    found = report.untested(record.model_copy(update={"survivals": few}))
+    assert found["fault"][0] == "gradients × 10000, generator; NaN gradients, generator"
+
+
 def test_long_runs_without_a_fault():
     found = report.undisturbed(survival_record())
     assert list(found.columns) == ["loop", "batches a run", "died (95%)"]
@@ -127,7 +147,12 @@ def test_empty_tables_are_left_out():
     record = survival_record(undisturbed={})
     plan = record.plan.only((SPIKE, NAN), ("before", "after"))
     titles = [title for title, _ in report.report(record.model_copy(update={"plan": plan})).tables]
-    assert titles == ["one batch of gradients gone wrong", "other faults", "how the others ended"]
+    assert titles == [
+        "one batch of gradients gone wrong",
+        "other faults",
+        "how the others ended",
+        "not tested, and why",
+    ]
     found = {arm: tuple(run for run in record.survivals[arm] if run.fault != ELEMENT) for arm in ("before", "after")}
     titles = [title for title, _ in report.report(record.model_copy(update={"plan": plan, "survivals": found})).tables]
     assert titles == ["one batch of gradients gone wrong", "how the others ended"]
