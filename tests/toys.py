@@ -11,7 +11,7 @@ class Quadratic:
 
     def __init__(self, seed=0, read_each=False):
         self.weight = tf.Variable(tf.fill([4], 1.0 + 0.01 * seed), name="generator/weight")
-        self.optimizer = tf.keras.optimizers.Adam(0.01)
+        self.optimizer = tf.keras.optimizers.Adam(0.01, name="adam")  # or Keras numbers those of a process
         self.optimizer.build([self.weight])
         self.losses = []
         self.read_each = read_each

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.experiments.survival import reasons
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.plan import SurvivalPlan
 from bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
 from bench.experiments.survival.trial import WATCHED, Observation, SurvivalTrial, observed
+from bench.experiments.survival.updates import StruckUpdates
 from bench.jobs.trial import Result
 from bench.settings import ARMS
 
@@ -100,7 +102,7 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
         fault: what went wrong.
         seed: of both.
     """
-    movement, recovery, skipped = math.nan, None, _skipped(seen, clean, fault)
+    movement, recovery, updates = math.nan, None, StruckUpdates.of(seen, clean, fault, seed)
     outcome: Outcome
     if problem := _problem(clean):
         outcome, reason = "not tested", problem
@@ -109,16 +111,17 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
     elif seen.ended == "timed out":
         outcome, reason = "timed out", seen.why
     elif seen.ended == "crashed":
-        outcome, reason = "crashed", seen.why + _state_at_the_end(seen)
+        outcome, reason = "crashed", seen.why + reasons.at_a_crash(seen)
     elif not seen.struck:
         outcome, reason = "not tested", "the fault did not happen"
     elif clean.batches < seen.batches:
         outcome, reason = "not tested", f"the run without the fault has {clean.batches} batches, not {seen.batches}"
     else:
         movement = _movement(seen, clean, fault)
-        outcome, reason = _of_whole(seen, clean, movement, skipped)
+        outcome, reason = _of_whole(seen, clean, movement, updates)
         if outcome in ALIVE:
-            recovery = _recovery(seen, clean, fault)
+            applied = [batch for batch in updates.batches if batch + 1 < seen.batches]
+            recovery = _recovery(seen, clean, fault, max([seen.struck[-1], *applied]))
             reason += f", back after {recovery} batches" if recovery is not None else ", not back yet"
     looked_at = outcome != "not tested" and bool(seen.steps)  # a process that was ended shows nothing any more
     return Survival(
@@ -129,9 +132,11 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
         weights_finite=not seen.bad_weights if looked_at else None,
         state_finite=not seen.bad_state if looked_at else None,
         struck=len(seen.struck),
-        skipped=skipped,
-        moved_in_skips=seen.moved_in_skips if skipped else (),
+        updates=len(updates.batches),
+        skipped=len(updates.skipped),
+        moved_in_skips=updates.moved,
         first_bad=seen.first_bad,
+        first_bad_of=seen.first_bad_of,
         worst=seen.worst,
         recovery=recovery,
         movement=movement,
@@ -147,14 +152,14 @@ def _problem(clean: Observation) -> str | None:
     return f"{broken[0]} is not finite without any fault" if broken else None
 
 
-def _of_whole(seen: Observation, clean: Observation, movement: float, skipped: int) -> tuple[Outcome, str]:
+def _of_whole(seen: Observation, clean: Observation, movement: float, updates: StruckUpdates) -> tuple[Outcome, str]:
     """The outcome of a loop that ran to the end, and its reason; the worst first."""
     if seen.bad_weights:
-        return "poisoned weights", f"{len(seen.bad_weights)} weights not finite from batch {seen.first_bad} on"
-    if not all(math.isfinite(step) for steps in seen.steps.values() for step in steps[-WATCHED:]):
-        return "poisoned weights", f"weights not finite now and again, from batch {seen.first_bad} to the end"
+        return "poisoned weights", reasons.bad_weights(seen)
+    if _is_bad_at_times(seen, clean):
+        return "poisoned weights", reasons.weights_bad_at_times(seen)
     if broken := set(seen.bad_state) - set(clean.bad_state):
-        return "poisoned state", f"{len(broken)} variables of the optimizer not finite, with finite weights"
+        return "poisoned state", f"{reasons.bad_state(seen, broken)}, with finite weights"
     watched = {key: np.array(values[-WATCHED:]) for key, values in seen.metrics.items() if values}
     if endless := [key for key, values in watched.items() if not np.all(np.isfinite(values))]:
         return "poisoned state", f"{', '.join(endless)} not finite, with finite weights"
@@ -169,9 +174,16 @@ def _of_whole(seen: Observation, clean: Observation, movement: float, skipped: i
     if movement < FROZEN_BELOW:
         return "frozen", f"finite, but the weights move only {movement:.1%} as far as without it"
     moving = f"the weights move {movement:.0%} as far as without it"
-    if skipped and skipped == len(seen.struck):
-        return "skipped", f"{_updates(skipped)}, {_kept(seen)}; {moving}"
-    return "survived", f"skipped {skipped} of {_updates(len(seen.struck))}; {moving}" if skipped else moving
+    if not updates.skipped:
+        return "survived", moving
+    return "skipped" if updates.skipped == updates.batches else "survived", f"{reasons.skipped(updates)}; {moving}"
+
+
+def _is_bad_at_times(seen: Observation, clean: Observation) -> bool:
+    """Whether a weight that is finite without the fault was not in one of the last batches."""
+    never_finite = {name for name, steps in clean.steps.items() if not all(map(math.isfinite, steps))}
+    watched = [step for name, steps in seen.steps.items() for step in steps[-WATCHED:] if name not in never_finite]
+    return not all(map(math.isfinite, watched))
 
 
 def _movement(seen: Observation, clean: Observation, fault: Fault) -> float:
@@ -189,31 +201,21 @@ def _movement(seen: Observation, clean: Observation, fault: Fault) -> float:
     return float(np.median(shares)) if shares else math.nan
 
 
-def _skipped(seen: Observation, clean: Observation, fault: Fault) -> int:
-    """Updates that did not happen because of the fault: without it, something would have moved in that very batch.
-
-    A loop that gathers gradients over several batches moves nothing in most of them.
-    """
-    moved = [steps for name, steps in clean.steps.items() if fault.hits(name)]
-    return sum(any(step > 0 for steps in moved for step in steps[batch : batch + 1]) for batch in seen.skipped)
-
-
 def pace(seen: Observation, clean: Observation, fault: Fault) -> tuple[float, ...]:
     """How far the attacked weights moved in each batch, as a share of how far they move in the mean without the fault.
 
     The median over the variables, [batches]; NaN where they are not finite.
     """
-    usual = {name: float(np.mean(steps)) for name, steps in clean.steps.items() if fault.hits(name) and any(steps)}
-    shares = np.array([np.array(seen.steps[name]) / mean for name, mean in usual.items()])
-    return tuple(np.median(shares, axis=0).tolist()) if usual else ()
+    usual = {name: float(np.mean(steps)) for name, steps in clean.steps.items() if fault.hits(name)}
+    shares = [np.array(seen.steps[name]) / mean for name, mean in usual.items() if 0 < mean < math.inf]
+    return tuple(np.median(np.array(shares), axis=0).tolist()) if shares else ()
 
 
-def _recovery(seen: Observation, clean: Observation, fault: Fault) -> int | None:
-    """Batches after the last strike until weights and metrics were back where the clean run is, and stayed.
+def _recovery(seen: Observation, clean: Observation, fault: Fault, last: int) -> int | None:
+    """Batches after batch `last` until weights and metrics were back where the clean run is, and stayed.
 
     None if never, or if there is no metric to tell it by.
     """
-    last = seen.struck[-1]
     metrics = [_back(values, usual, last) for _, values, usual in _compared(seen, clean) if len(values) > last + 1]
     moved, usual = (_smoothed(np.array(pace(each, clean, fault))[last + 1 : seen.batches]) for each in (seen, clean))
     far = ~(moved >= PACE_BACK * usual)  # NaN is far
@@ -253,24 +255,6 @@ def _first_of_rest(far: Sequence[bool] | np.ndarray) -> int | None:
         return 0
     first = int(positions[-1]) + 1
     return first if first < len(far) else None
-
-
-def _state_at_the_end(seen: Observation) -> str:
-    if not seen.steps:
-        return ""
-    if seen.bad_weights:
-        return f" (with {len(seen.bad_weights)} weights not finite)"
-    return " (with every variable finite)" if not seen.bad_state else " (with optimizer variables not finite)"
-
-
-def _updates(count: int) -> str:
-    return "1 update" if count == 1 else f"{count} updates"
-
-
-def _kept(seen: Observation) -> str:
-    if not seen.moved_in_skips:
-        return "bit for bit as before"
-    return f"but {', '.join(seen.moved_in_skips)} moved"
 
 
 def _metrics(runs: list[Observation]) -> dict[str, tuple[tuple[float, ...], ...]]:

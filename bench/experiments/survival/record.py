@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Any, ClassVar, Final, Literal, Self
 
+from pydantic import Field
+
 from bench.document import Count, Document, Frozen
+from bench.experiments.survival.kinds import Kind
 from bench.experiments.survival.plan import SurvivalPlan
 from bench.experiments.survival.trial import Ended, Observation
 
@@ -36,11 +39,13 @@ class Survival(Frozen):
     weights_finite: bool | None  # at the end; None when it was not seen
     state_finite: bool | None  # the same of optimizer state, and what else is not trained
     struck: Count  # batches in which the fault happened
+    updates: Count | None = None  # that should have applied it: see `updates.StruckUpdates`; None: an older record
     skipped: Count  # of them, those that left each weight that should be hit as it was, bit for bit
-    moved_in_skips: tuple[str, ...]  # optimizer state that such a batch changed nevertheless
+    moved_in_skips: tuple[str, ...]  # state that such an update changed nevertheless
     first_bad: int | None  # the first batch (from 0) after which a number was not finite
+    first_bad_of: dict[Kind, Count] = Field(default_factory=dict)  # the same of each kind; empty in older records
     worst: float  # the largest magnitude of a weight after any batch from the fault on
-    recovery: Count | None  # batches after the fault until every metric was back where it is without it
+    recovery: Count | None  # batches after the last of the updates until all was back where it is without the fault
     movement: float  # of the attacked weights (median) afterwards, as a share of that without the fault
     batches: Count  # that were trained
 

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bench.document import Frozen
+from bench.document import Count, Frozen
 from bench.experiments.survival.fault import Fault
+from bench.experiments.survival.kinds import Kind
 from bench.jobs.trial import LoopTrial, Result
 
 SETTLING, WATCHED = 60, 10
@@ -32,15 +33,21 @@ class Observation(Frozen):
     why: str = ""  # it did not come to the end
     stride: Annotated[int, Field(gt=0)] = 1  # batches from one look to the next
     metrics: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    # How far each weight moved since the look before, L2; NaN where it is not finite.
+    # How far each weight moved since the look before, L2: 0 where not a bit changed, NaN where it was not finite.
     steps: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    # Looks (from 0) since the one before which a variable that is not trained had changed, bit for bit.
+    moved: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     struck: tuple[int, ...] = ()  # batches (from 0) in which the fault happened
-    skipped: tuple[int, ...] = ()  # of them, those that left each weight that should be hit as it was, bit for bit
-    moved_in_skips: tuple[str, ...] = ()  # optimizer state of such a network that they changed nevertheless
-    first_bad: int | None = None  # the first batch after which a number was not finite
+    first_bad_of: dict[Kind, Count] = Field(default_factory=dict)  # the first batch after which one was not finite
     worst: float = 0.0  # the largest magnitude of a weight after any batch from the fault on
     bad_weights: tuple[str, ...] = ()  # not finite at the end
     bad_state: tuple[str, ...] = ()  # the same of variables that are not trained
+    optimizer_state: tuple[str, ...] = ()  # variables known to be an optimizer's: see `kinds.optimizer_state`
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first batch after which a number of any kind was not finite."""
+        return min(self.first_bad_of.values(), default=None)
 
     @property
     def batches(self) -> int:

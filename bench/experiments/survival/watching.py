@@ -12,6 +12,7 @@ import numpy as np
 from bench.errors import UsageError
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.injection import Injection, injection
+from bench.experiments.survival.kinds import KINDS, Kind, optimizer_state
 from bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
 from bench.loop import (
     LoopFactory,
@@ -90,12 +91,10 @@ class _Watch:
         self._weights: dict[str, None] = {}  # in the order in which they were first seen
         self._finite: dict[str, bool] = {}  # whether a variable was so when it was first seen: not every one has to be
         self._last = self._read()
-        self._usual: set[str] = set()  # what changed in the batches before the fault; not each of them in every one
         self._steps: dict[str, list[float]] = {}
+        self._moved: dict[str, list[int]] = {}
         self._struck: list[int] = []
-        self._skipped: list[int] = []
-        self._moved_in_skips: set[str] = set()
-        self._first_bad: int | None = None
+        self._first_bad_of: dict[Kind, int] = {}
         self._worst = 0.0
 
     def train(self, batches: int) -> Observation:
@@ -132,39 +131,37 @@ class _Watch:
             struck = self._way is not None and self._way.strikes() > before
             if struck:
                 self._struck.append(batch)
-        self._look(batch, struck)
+        self._look(batch)
         return struck
 
-    def _look(self, batch: int, struck: bool) -> None:
+    def _look(self, batch: int) -> None:
         now = self._read()
         # What was not there before the batch, as an optimizer's state before the first, has not moved in it.
-        moved = {name for name, value in now.items() if name in self._last and _bits(value) != _bits(self._last[name])}
+        both = [name for name in now if name in self._last]
+        steps = {name: _step(self._last[name], now[name]) for name in both if name in self._weights}
         for name in self._weights:
-            step = _distance(self._last[name], now[name]) if name in moved else 0.0
-            self._steps.setdefault(name, [0.0] * batch).append(step)
-        if struck:
-            self._look_for_skip(batch, moved)
-        elif not self._struck:
-            self._usual |= moved
+            self._steps.setdefault(name, [0.0] * batch).append(steps.get(name, 0.0))
+        for name in both:
+            if name not in self._weights and _bits(now[name]) != _bits(self._last[name]):
+                self._moved.setdefault(name, []).append(batch)
         self._look_for_the_worst(now)
-        if self._first_bad is None and self._broken(now):
-            self._first_bad = self._stride * (batch + 1) - 1
+        self._look_for_the_bad(now, self._stride * (batch + 1) - 1)
         self._last = now
-
-    def _look_for_skip(self, batch: int, moved: set[str]) -> None:
-        assert self._fault is not None
-        attacked = {name for name in self._usual if self._fault.hits(name)}
-        weights = attacked & self._weights.keys()
-        if weights and not weights & moved:
-            self._skipped.append(batch)
-            # State belongs to what is attacked by its name; where nothing at all was trained, whatever its name is.
-            state = attacked if moved & self._weights.keys() else self._usual
-            self._moved_in_skips |= state & moved
 
     def _look_for_the_worst(self, now: dict[str, np.ndarray]) -> None:
         if self._struck:
             seen = [self._worst, *(_largest(now[name]) for name in self._weights if name in now)]
             self._worst = max(seen, key=_nan_last)
+
+    def _look_for_the_bad(self, now: dict[str, np.ndarray], batch: int) -> None:
+        broken = self._broken(now)
+        state = self._optimizer_state(now) if broken else frozenset()
+        for name in broken:
+            kind: Kind = "optimizer state" if name in state else "other state"
+            self._first_bad_of.setdefault("weights" if name in self._weights else kind, batch)
+
+    def _optimizer_state(self, now: dict[str, np.ndarray]) -> frozenset[str]:
+        return optimizer_state((name for name in now if name not in self._weights), self._weights)
 
     def _broken(self, now: dict[str, np.ndarray]) -> list[str]:
         return [name for name, value in now.items() if self._finite[name] and not _is_finite(value)]
@@ -172,25 +169,25 @@ class _Watch:
     def _seen(self, ended: Ended, why: str, metrics: dict[str, np.ndarray] | None = None) -> Observation:
         end = self._read()
         self._look_for_the_worst(end)
-        broken = self._broken(end)
-        metrics = metrics or {}
-        first = [int(np.argmin(np.isfinite(each))) for each in metrics.values() if not np.all(np.isfinite(each))]
-        bad = [*first, *([] if self._first_bad is None else [self._first_bad])]
-        if broken and not bad:  # in the batch that it has died in
-            bad = [self._stride * len(next(iter(self._steps.values()), []))]
+        broken, state, metrics = self._broken(end), self._optimizer_state(end), metrics or {}
+        bad = [int(np.argmin(np.isfinite(each))) for each in metrics.values() if not np.all(np.isfinite(each))]
+        # What was finite until the last look became bad after it: in an epoch, where the metrics have it.
+        self._look_for_the_bad(end, max(self._stride * len(next(iter(self._steps.values()), [])), min(bad, default=0)))
+        if bad:
+            self._first_bad_of["metrics"] = min(bad)
         return Observation(
             ended=ended,
             why=why,
             stride=self._stride,
             metrics={name: tuple(values.tolist()) for name, values in metrics.items()},
             steps={name: tuple(values) for name, values in self._steps.items()},
+            moved={name: tuple(looks) for name, looks in self._moved.items()},
             struck=tuple(self._struck),
-            skipped=tuple(self._skipped),
-            moved_in_skips=tuple(sorted(self._moved_in_skips)),
-            first_bad=min(bad, default=None),
+            first_bad_of={kind: self._first_bad_of[kind] for kind in KINDS if kind in self._first_bad_of},
             worst=self._worst,
             bad_weights=tuple(name for name in broken if name in self._weights),
             bad_state=tuple(name for name in broken if name not in self._weights),
+            optimizer_state=tuple(name for name in end if name in state),
         )
 
     def _why_not(self) -> str:
@@ -252,9 +249,12 @@ def _is_finite(values: np.ndarray) -> bool:
     return bool(np.all(np.isfinite(values)))
 
 
-def _distance(before: np.ndarray, after: np.ndarray) -> float:
+def _step(before: np.ndarray, after: np.ndarray) -> float:
+    """How far a weight moved; NaN where it is or was not finite, also when not a bit of it changed."""
     found = distance(before, after)
-    return found if math.isfinite(found) else math.nan
+    if not math.isfinite(found):
+        return math.nan
+    return found or (0.0 if _bits(before) == _bits(after) else math.ulp(0.0))  # -0 is another 0
 
 
 def _largest(values: np.ndarray) -> float:

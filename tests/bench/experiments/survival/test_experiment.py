@@ -99,7 +99,7 @@ def test_loops_live_and_die_in_processes_of_their_own(tmp_path, monkeypatch):
         "before": {
             "inf,in=weights": ("timed out", "took longer than 30 s and was ended"),
             "nan": ("crashed", "killed by SIGKILL, as the system does when memory runs out"),
-            "nan,extent=element": ("poisoned weights", "1 weights not finite from batch 10 on"),
+            "nan,extent=element": ("poisoned weights", "1 weight not finite from batch 10 on"),
         },
         "after": {"nan": ("skipped", "1 update, bit for bit as before")},
     }

@@ -129,7 +129,7 @@ def test_every_fault_of_every_loop_is_judged_from_every_seed():
 
     def answer(trial):
         if (trial.loop, trial.seed, trial.fault) == ("before", 5, "nan"):
-            return whole(trial.batches, struck=(10,), first_bad=10, bad_weights=("0:weight",))
+            return whole(trial.batches, struck=(10,), first_bad_of={"weights": 10}, bad_weights=("0:weight",))
         return None
 
     record = outcome.record(plan, answered(plan, answer), HERE)
@@ -167,8 +167,8 @@ def test_a_seed_is_compared_with_its_own_clean_run():
     ("seen", "died"),
     [
         (whole(100), False),
-        (whole(100, first_bad=99), True),
-        (whole(100, first_bad=0), True),
+        (whole(100, first_bad_of={"metrics": 99}), True),
+        (whole(100, first_bad_of={"metrics": 0}), True),
         (Observation(ended="crashed", why="of something"), True),
         (Observation(ended="timed out", why="took longer"), False),
         (Observation(ended="not tested", why="the loop does not say how many batches make an epoch"), False),
@@ -287,3 +287,13 @@ def test_a_record_is_empty_when_no_run_tells_anything():
     one = {**nothing, "after": (*nothing["after"], one_survival("crashed"))}
     assert survival_record(survivals=one, undisturbed={}).why_empty == ""
     assert survival_record(survivals=dict.fromkeys(nothing, ()), undisturbed={}).why_empty == ""
+
+
+def test_a_record_of_before_kinds_and_updates_is_read(tmp_path):
+    path = record_of_everything().write_as(tmp_path / "survival.json")
+    older = json.loads(path.read_text())
+    for run in (each for runs in older["survivals"].values() for each in runs):
+        del run["updates"], run["first_bad_of"]
+    path.write_text(json.dumps(older))
+    found = SurvivalRecord.read(path).survivals["before"][0]
+    assert (found.updates, found.first_bad_of) == (None, {})

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
+from bench.experiments.survival.kinds import KINDS
 from bench.experiments.survival.trial import Observation, SurvivalTrial, observed
 from bench.jobs.trial import attempt
 
@@ -19,7 +20,8 @@ observations = st.builds(
     metrics=series,
     steps=series,
     struck=st.lists(st.integers(0, 9), max_size=3).map(tuple),
-    first_bad=st.none() | st.integers(0, 9),
+    moved=st.dictionaries(st.text(max_size=3), st.lists(st.integers(0, 9), max_size=3).map(tuple), max_size=2),
+    first_bad_of=st.dictionaries(st.sampled_from(KINDS), st.integers(0, 9)),
     worst=anything,
 )
 

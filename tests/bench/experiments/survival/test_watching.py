@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from bench.loop import LoopSpec, out_of_memory
 
 SPEC = LoopSpec("tiny")
 WEIGHT = "0:generator/weight:0"
+MOMENTS = ("3:adam/generator_weight_0_momentum", "4:adam/generator_weight_0_velocity")
 
 
 def slow(*case):
@@ -39,8 +42,35 @@ def test_a_clean_run_is_seen_as_it_is():
     assert found.metrics == {"loss": tuple(loop.history()["loss"].astype(float))}
     assert found.steps.keys() == {WEIGHT}
     np.testing.assert_allclose(found.steps[WEIGHT], np.linalg.norm(np.diff(weights, axis=0), axis=1))
-    nothing = Observation(ended="whole", metrics=found.metrics, steps=found.steps)
-    assert found == nothing
+    state = ("1:adam/iteration", "2:adam/learning_rate", *MOMENTS)
+    moved = {name: tuple(range(15)) for name in (state[0], *MOMENTS)}
+    seen = {"metrics": found.metrics, "steps": found.steps, "moved": moved, "optimizer_state": state}
+    assert found == Observation(ended="whole", **seen)
+
+
+def test_what_keeps_its_bits_has_not_moved_and_another_zero_has():
+    class Still(toys.Quadratic):
+        def __init__(self):
+            super().__init__()
+            self.count = tf.Variable(0, trainable=False, name="count")
+            self.more = [tf.Variable(value, name=f"more{value}") for value in (0.0, 1.0, math.nan)]
+
+        def run(self, batches):
+            super().run(batches)
+            self.more[0].assign(-self.more[0])
+            if len(self.losses) % 2 == 0:
+                self.count.assign_add(1)
+
+        @property
+        def variables(self):
+            return [*super().variables, self.count, *self.more]
+
+    found = watch(Still, batches=4)
+    steps = {name.partition("more")[2]: steps for name, steps in found.steps.items() if "more" in name}
+    assert steps["0.0:0"] == (math.ulp(0.0),) * 4
+    assert steps["1.0:0"] == (0.0,) * 4
+    assert np.isnan(steps["nan:0"]).all()
+    assert next(looks for name, looks in found.moved.items() if "count" in name) == (1, 3)
 
 
 @pytest.mark.parametrize("make", [toys.Quadratic, slow(toys.Tapeless)])
@@ -62,14 +92,12 @@ def test_poison_is_seen_from_its_batch_on(kind):
     found = watch(toys.Quadratic, f"{kind},batch=4")
     assert found.ended == "whole"
     assert found.struck == (4,)
-    assert found.skipped == ()
     assert found.first_bad == 4
+    assert found.first_bad_of == {"weights": 4, "optimizer state": 4, "metrics": 5}
     assert np.isnan(found.worst)
     assert found.bad_weights == (WEIGHT,)
     assert [name.rpartition("_")[2] for name in found.bad_state] == ["momentum", "velocity"]
-    finite = np.isfinite(found.steps[WEIGHT])
-    assert finite[:4].all()
-    assert not finite[4]
+    assert np.isfinite(found.steps[WEIGHT]).tolist() == [True] * 4 + [False] * 11  # though it keeps its bits
     assert found.metrics.keys() == {"loss"}
     assert np.isfinite(found.metrics["loss"]).tolist() == [True] * 5 + [False] * 10
 
@@ -106,127 +134,6 @@ def test_the_worst_weight_may_be_that_which_the_loop_dies_of():
     assert (far.ended, far.batches) == ("crashed", 6)
     assert 900 < far.worst < 1100
     assert np.isnan(watch(toys.Checked, "nan,batch=6", batches=8).worst)
-
-
-@pytest.mark.parametrize(("kind", "batches"), [("nan", 1), ("inf", 3), slow("nan", 3), slow("inf", 1)])
-def test_a_whole_skip_is_seen_and_nothing_moved(kind, batches):
-    found = watch(toys.Guarded, f"{kind},batches={batches},batch=5")
-    assert found.struck == tuple(range(5, 5 + batches))
-    assert found.skipped == found.struck
-    assert found.moved_in_skips == ()
-    assert found.first_bad is None
-    assert found.bad_weights == found.bad_state == ()
-    steps = np.array(found.steps[WEIGHT])
-    assert np.flatnonzero(steps == 0).tolist() == list(found.struck)
-
-
-def test_a_gradient_made_zero_is_no_skip():
-    found = watch(toys.Zeroing, "nan")
-    assert found.struck == (10,)
-    assert found.skipped == ()
-    assert found.first_bad is None
-
-
-@pytest.mark.parametrize("target", [slow("all"), "generator"])
-def test_a_skip_that_counts_on_is_one_with_what_moved(target):
-    """Where nothing at all was trained, the state of the whole optimizer should be as it was, whatever its name."""
-    found = watch(toys.Counting, f"nan,target={target}")
-    assert found.skipped == (10,)
-    assert [name.split("/")[-1] for name in found.moved_in_skips] == ["iteration"]
-
-
-def test_a_batch_that_only_gathers_gradients_moves_no_weight_by_itself():
-    """Who looks at the clean run too can tell it from a skip."""
-    found = watch(toys.Gathering, "scale=2,batch=9,batches=4")
-    assert found.struck == (9, 10, 11, 12)
-    assert found.skipped == (9, 10, 12)
-    assert np.flatnonzero(watch(toys.Gathering).steps[WEIGHT]).tolist() == [3, 7, 11]
-
-
-def test_an_update_that_is_no_skip_moves_nothing_in_skips():
-    found = watch(toys.Counting, "scale=2")
-    assert found.struck == (10,)
-    assert found.skipped == ()
-    assert found.moved_in_skips == ()
-
-
-class Pair(toys.Guarded):
-    """A discriminator beside it, trained and guarded in every other batch; its guard counts skips in a row."""
-
-    def __init__(self):
-        super().__init__()
-        self.other = tf.Variable([1.0, 2.0], name="discriminator/weight")
-        self.in_a_row = tf.Variable(0, trainable=False, name="discriminator/skips_in_a_row")
-        self.other_optimizer = tf.keras.optimizers.Adam(0.01)
-        self.other_optimizer.build([self.other])
-        self.other_step = tf.function(self._other_step)
-
-    def _other_step(self):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(self.other**2)
-        (gradient,) = tape.gradient(loss, [self.other])
-        if tf.reduce_all(tf.math.is_finite(gradient)):
-            self.other_optimizer.apply([gradient], [self.other])
-            self.in_a_row.assign(0)
-        else:
-            self.in_a_row.assign_add(1)
-
-    def run(self, batches):
-        for _ in range(batches):
-            if len(self.losses) % 2 == 0:
-                self.other_step()
-            super().run(1)
-
-    @property
-    def variables(self):
-        return [*super().variables, self.other, self.in_a_row, *self.other_optimizer.variables]
-
-
-@pytest.mark.parametrize("batch", [slow(6), 7])
-def test_a_skip_is_seen_of_a_network_that_is_not_trained_in_every_batch(batch):
-    found = watch(Pair, f"nan,target=discriminator,batch={batch}")
-    assert found.struck == found.skipped == (8 if batch == 7 else 6,)
-    assert found.moved_in_skips == ()
-
-
-def test_beside_a_network_that_goes_on_only_the_state_of_its_own_name_moves_in_skips():
-    class Counting(Pair):
-        def __init__(self):
-            super().__init__()
-            self.updates = tf.Variable(0, trainable=False, name="discriminator/updates")
-
-        def _other_step(self):
-            self.updates.assign_add(1)
-            self.other_optimizer.iterations.assign_add(1)  # nothing in its name says whose it is
-            super()._other_step()
-
-        @property
-        def variables(self):
-            return [*super().variables, self.updates]
-
-    found = watch(Counting, "nan,target=discriminator,batch=6")
-    assert found.skipped == (6,)
-    assert [name.partition(":")[2] for name in found.moved_in_skips] == ["discriminator/updates:0"]
-
-
-def test_the_counters_of_a_guard_are_no_state_that_moves_in_skips():
-    fault = Fault("nan", target="discriminator", batch=4, batches=16, probability=0.5, seed=2)
-    found = watch(Pair, str(fault), batches=22)
-    struck = tuple(batch for batch in range(4, 20, 2) if fault.strength(batch) is not None)
-    assert 1 < len(struck) < (struck[-1] - struck[0]) / 2 + 1  # with clean updates between them
-    assert found.struck == found.skipped == struck
-    assert found.moved_in_skips == ()
-
-
-def test_only_the_network_that_is_hit_is_looked_at():
-    class Half(Pair):
-        def _other_step(self):
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(self.other**2)
-            self.other_optimizer.apply([tf.zeros(2) * tape.gradient(loss, self.other)], [self.other])
-
-    assert watch(Half, "nan,target=generator,batch=4").skipped == (4,)
-    assert watch(Half, "nan,target=discriminator,batch=4").skipped == ()
 
 
 @pytest.mark.parametrize(("batch", "every", "struck"), [(10, 4, 12), slow(12, 4, 12), slow(1, 20, 20), (1, 21, 21)])
@@ -380,7 +287,7 @@ def test_a_factory_that_fails_otherwise_is_an_error_of_its_author(error):
 
 
 @pytest.mark.parametrize("fault", [None, "nan"])
-@pytest.mark.parametrize("name", ["_bits", "_distance", "_is_finite"])
+@pytest.mark.parametrize("name", ["_bits", "_step", "_is_finite"])
 def test_a_mistake_of_the_watcher_is_no_crash_of_the_loop(name, fault, monkeypatch):
     def mistaken(*values):
         raise IndexError("ours")
@@ -533,20 +440,6 @@ def test_state_that_is_made_in_the_first_batch_is_seen_from_then_on():
     assert [name.rpartition("_")[2] for name in poisoned.bad_state] == ["momentum", "velocity"]
 
 
-def test_state_that_is_made_in_the_first_batch_may_move_in_skips():
-    class Forgetting(Late):
-        def _step(self):
-            loss = super()._step()
-            for each in self.optimizer.variables[2:]:
-                each.assign(0.9 * each)
-            return loss
-
-    found = watch(Forgetting, "nan")
-    assert found.skipped == (10,)
-    assert [name.rpartition("_")[2] for name in found.moved_in_skips] == ["momentum", "velocity"]
-    assert watch(Late, "nan").moved_in_skips == ()
-
-
 def test_namesakes_are_told_apart_and_a_weight_may_go_or_come():
     class Growing(toys.Quadratic):
         def __init__(self):
@@ -669,6 +562,17 @@ def test_what_goes_bad_is_placed_in_the_batches_of_an_epoch():
     assert (found.ended, found.batches, found.first_bad) == ("whole", 12, 7)  # the last of its epoch
     died = watch(Failing, batches=None, epochs=3)
     assert (died.ended, died.batches, died.first_bad) == ("crashed", 4, 4)  # the first of its epoch
+
+    class Late(Described, toys.Dying):
+        def run(self, batches):
+            for _ in range(batches):
+                super().run(1)
+                if np.isnan(self.losses[-1]):
+                    raise ArithmeticError
+
+    died = watch(Late, batches=None, epochs=3)
+    assert (died.batches, died.first_bad) == (4, 6)  # what the loop tells of it
+    assert died.first_bad_of == {"weights": 6, "optimizer state": 6, "metrics": 6}
 
     class Telling(Silent):
         def history(self):
