@@ -27,7 +27,7 @@ def optimizer_state(state: Iterable[str], weights: Collection[str]) -> frozenset
     """
     state = [*state]
     counted = {_folder(each) for each in state if _path(each).rpartition("/")[2] == _COUNTER}
-    optimizers = {folder for folder in counted if folder and not any(_is_below(each, folder) for each in weights)}
+    optimizers = {folder for folder in counted if not any(_is_below(each, folder) for each in weights)}
     return frozenset(each for each in state if any(_is_below(each, folder) for folder in optimizers))
 
 

@@ -439,6 +439,13 @@ def test_one_outcome_whichever_of_the_batches_of_an_update_was_hit(batch):
     assert found.reason == "1 update, but 1:sum moved; the weights move 100% as far as without it, back after 0 batches"
 
 
+def test_strikes_in_one_update_are_one():
+    seen = observed(steps=FOURTH * left_out(11), struck=(9, 10, 11, 12))
+    found = judge(seen, observed(steps=FOURTH, struck=()), Fault("nan", batch=9, batches=4))
+    assert (found.outcome, found.struck, found.updates, found.skipped) == ("survived", 4, 2, 1)
+    assert found.reason.startswith("skipped 1 of 2 updates; ")
+
+
 def test_recovery_is_counted_from_the_update_that_the_fault_was_in():
     clean = observed(steps=FOURTH, struck=())
     away = observed(after(RAMP, 1.01 * NEAR_BY_REACH, 9), steps=FOURTH, struck=(8,))

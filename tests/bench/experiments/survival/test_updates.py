@@ -331,6 +331,8 @@ def test_of_a_factor_that_grows_only_the_updates_count_in_which_it_is_no_less_th
     assert StruckUpdates.of(seen, run(EACH), fault) == StruckUpdates((5, 6, 7), (6, 7), ())
     waited = Fault("scale", -2.0, target="generator", batch=4)
     assert StruckUpdates.of(run(without(EACH, 6), struck=(6,)), run(EACH), waited).skipped == (6,)
+    smaller = Fault("scale", 0.5, target="generator", batch=4)
+    assert StruckUpdates.of(run(without(EACH, 6), struck=(6,)), run(EACH), smaller).skipped == ()
 
 
 def test_what_moves_in_a_skip_is_state_that_had_moved_before():
