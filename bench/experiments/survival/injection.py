@@ -105,8 +105,8 @@ class GradientInjection(_Traced):
             "any variable" if self.fault.target == EVERYTHING else f"a variable with {self.fault.target!r} in its name"
         )
         return (
-            f"no gradient of {named} was traced by tf.GradientTape.gradient, the one way in for this fault (not by "
-            "tf.gradients, nor by hand); a step traced earlier is not traced again"
+            f"no gradient of {named} was traced by tf.GradientTape.gradient; one by tf.gradients or by hand, or of a "
+            "step traced earlier, gets no fault"
         )
 
     @_plain

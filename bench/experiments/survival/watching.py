@@ -106,7 +106,7 @@ class _Watch:
                 struck = self._one(batch, strength)
                 if strength is not None and not struck and self._fault is not None and self._fault.batches == 1:
                     if waited == PATIENCE:
-                        return self._seen("not tested", f"{self._why_not()} ({PATIENCE} more were tried)")
+                        return self._seen("not tested", f"{self._why_not()} ({PATIENCE} more batches were tried)")
                     waited += 1
                 batch += 1
             if self._fault is not None and not self._struck:

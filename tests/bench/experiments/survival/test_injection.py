@@ -378,7 +378,7 @@ def test_counts_what_can_be_hit_and_says_why_nothing_was():
             tf.function(lambda made=made: gradients_of(made))()
         assert faulty.hit == hit
         named = {"encoder": "a variable with 'encoder' in its name"}.get(target, "any variable")
-        said = f"no gradient of {named} was traced by tf.GradientTape.gradient, the one way in for this fault"
+        said = f"no gradient of {named} was traced by tf.GradientTape.gradient; one by tf.gradients or by hand"
         assert faulty.why_not().startswith(said) == (hit == 0)
 
 

@@ -148,7 +148,7 @@ def test_a_fault_of_one_batch_waits_for_its_network(batch, every, struck):
 def test_a_fault_waits_no_longer_than_its_patience():
     found = watch(lambda: toys.Seldom(22), "nan,batch=1", batches=6)
     assert found.ended == "not tested"
-    assert found.why == f"no such gradient was computed in its batches ({PATIENCE} more were tried)"
+    assert found.why == f"no such gradient was computed in its batches ({PATIENCE} more batches were tried)"
     assert found.batches == 1 + 1 + PATIENCE
     assert found.struck == ()
 
