@@ -73,6 +73,7 @@ READERS: Final = tuple(f"{Path(str(package.__file__)).parent}{os.sep}" for packa
 AUTOGRAPH: Final = f"{READERS[0]}{Path('python', 'autograph')}{os.sep}"
 """AutoGraph's folder."""
 
+_OF_ONE_OP: Final = "__wrapped__"  # what TensorFlow makes of an op that runs eagerly
 _NO_VARIABLES: Final = tracing_compilation.ScopeType.NO_VARIABLE_CREATION
 _AUTOGRAPH_API: Final = "tensorflow.python.autograph.impl.api"
 _GENERATED: Final = str(Path(tempfile.gettempdir()) / "__autograph_generated_file")
@@ -175,7 +176,7 @@ def graphs_before() -> int:
     started = context.context_safe()
     if started is None or started._context_handle is None:
         return 0
-    return len(started.list_function_names())
+    return sum(not name.startswith(_OF_ONE_OP) for name in started.list_function_names())
 
 
 def seconds_tracing() -> float:

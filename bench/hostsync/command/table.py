@@ -97,7 +97,7 @@ def in_graphs(found: Syncs) -> pd.DataFrame:
     for op in found.host_ops:
         gathered[place(op.file, op.line), op.kind, op.function][op] += 1  # the same one again in each trace
     rows = [
-        (where, f"{kind} ({_types(ops)})", function + _traced_so_often(ops), str(len(ops)))
+        (where, f"{kind} ({_types(ops)})", function + _in_so_many(ops), str(len(ops)))
         for (where, kind, function), ops in gathered.items()
     ]
     return pd.DataFrame(rows, columns=["made at", "kind", "in function", "ops"])
@@ -108,9 +108,9 @@ def _types(ops: Iterable[HostOp]) -> str:
     return ", ".join(types[:_MOST_TYPES] + (["…"] if len(types) > _MOST_TYPES else []))
 
 
-def _traced_so_often(ops: collections.Counter[HostOp]) -> str:
+def _in_so_many(ops: collections.Counter[HostOp]) -> str:
     traces = max(ops.values())
-    return f"\ntraced {traces} times" if traces > 1 else ""
+    return f"\nin {traces} traces" if traces > 1 else ""
 
 
 def footer(found: Syncs) -> list[str]:

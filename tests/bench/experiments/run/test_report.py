@@ -69,7 +69,9 @@ def test_the_library_that_reads_for_a_line_stands_beside_it():
     found = with_syncs()
     site = found.arms["before"].host_syncs.sites[0].model_copy(update={"library": "set_postfix at tqdm/std.py:1432"})
     syncs = found.arms["before"].host_syncs.model_copy(update={"sites": (site,)})
-    row = rows(record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", host_syncs=None)}))["… by numpy at f.py:1"]
+    row = rows(record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", host_syncs=None)}))[
+        "… by numpy at f.py:1"
+    ]
     assert row[2] == "x.numpy(); read by set_postfix at tqdm/std.py:1432"
 
 

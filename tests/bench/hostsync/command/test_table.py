@@ -53,9 +53,7 @@ def test_what_the_device_says_is_in_the_table():
 
 
 def test_ops_in_graphs_are_gathered():
-    assert table.in_graphs(FOUND).to_numpy().tolist() == [
-        ["train.py:5", "print (PrintV2)", "step\ntraced 2 times", "2"]
-    ]
+    assert table.in_graphs(FOUND).to_numpy().tolist() == [["train.py:5", "print (PrintV2)", "step\nin 2 traces", "2"]]
 
 
 def test_a_function_that_was_traced_again_has_a_row_and_its_ops_one():
@@ -63,7 +61,7 @@ def test_a_function_that_was_traced_again_has_a_row_and_its_ops_one():
     assert table.retraces(found).to_numpy().tolist() == [
         ["step\ngone.py:3", "5", "Python value of n: 0 → 1 (4 times)", "gone.py:9\ngone.py:8\ngone.py:7\n1 more"]
     ]
-    assert table.in_graphs(found)["in function"].tolist() == ["step\ntraced 2 times"]
+    assert table.in_graphs(found)["in function"].tolist() == ["step\nin 2 traces"]
     assert table.footer(found)[1] == "10 traces of 2 functions, 4 of them again; tracing took 500 ms"
 
 
