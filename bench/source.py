@@ -52,18 +52,18 @@ def is_users(file: str) -> bool:
 
     Code without a file (`<stdin>`, a notebook's cell) is the user's, and so is an installed package that was adopted.
     """
-    if file.startswith((_EXAMPLES, *_adopted)):
-        return True
-    return not (is_ours(file) or file.startswith(_GENERATED) or is_standard(file) or is_installed(file))
+    if is_ours(file) or file.startswith(_GENERATED):
+        return False
+    return file.startswith((_EXAMPLES, *_adopted)) or not (is_standard(file) or is_installed(file))
 
 
 def adopt(spec: ModuleSpec | None) -> None:
     """Has a package count as the user's code although it is installed, because the user's program is in it.
 
     Args:
-        spec: of a module in it, as `python -m` or a factory names it; None is ignored, as are our own modules.
+        spec: of a module in it, as `python -m` or a factory names it; None is ignored, and ours stays ours.
     """
-    if spec is None or spec.origin is None or is_ours(spec.origin):
+    if spec is None or spec.origin is None:
         return
     depth = spec.name.count(".") + (spec.submodule_search_locations is not None)  # folders up to the package's own
     whole = f"{Path(spec.origin).parents[depth - 1]}{os.sep}" if depth else spec.origin

@@ -55,9 +55,11 @@ def test_a_module_without_a_package_is_adopted_alone():
 
 @pytest.mark.usefixtures("adopted")
 def test_our_own_code_is_never_adopted():
-    adopt(importlib.util.find_spec("bench.loop"))
+    for module in ("bench.loop", "bench.examples.keras_fit"):
+        adopt(importlib.util.find_spec(module))
     adopt(None)
     assert not is_users(source.__file__)
+    assert is_users(importlib.util.find_spec("bench.examples.keras_fit").origin)
 
 
 def test_names_do_not_depend_on_where_things_lie(tmp_path, monkeypatch):
