@@ -7,7 +7,9 @@ line that never waited cannot make it faster.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bench.hostsync import advice_rules as rules
 from bench.hostsync.graphs import HostOp
@@ -45,6 +47,11 @@ class Advice:
         if self.share is None:
             return None
         return 1 / (1 - self.share) if self.share < 1 else float("inf")
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON takes it, which has no infinity."""
+        finite = self.at_most if self.at_most is not None and math.isfinite(self.at_most) else None
+        return {**dataclasses.asdict(self), "share": self.share, "at_most": finite}
 
     @property
     def text(self) -> str:

@@ -43,14 +43,17 @@ def call_site() -> CallSite:
     frame: FrameType | None = sys._getframe(1)
     entry, library = "", None
     while frame is not None:
-        code, here = frame.f_code, as_written(frame)
-        file = here.file  # AutoGraph copies functions of libraries, too
+        code = frame.f_code
+        file = code.co_filename
+        if is_generated(file):  # AutoGraph copies functions of libraries, too
+            file = as_written(frame).file
         if is_users(file):
-            return CallSite(file, here.line, _route(entry, code, frame.f_lasti), library)
-        if is_installed(file) and code.co_name not in WRAPPERS and not file.startswith(AUTOGRAPH):
+            here = as_written(frame)
+            return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti), library)
+        if code.co_name not in WRAPPERS and _is_entry(file):
             entry = code.co_name
             if library is None and not _reads(file):
-                library = here
+                library = as_written(frame)
         frame = frame.f_back
     # A thread that a library has started for itself.
     stack = call_stack()
@@ -92,6 +95,12 @@ def as_written_in(file: str, line: int) -> tuple[str, int]:
     """File and line as their author wrote them; see `as_written`."""
     copied = _copied_from(file, line) if is_generated(file) else None
     return (copied.file, copied.line) if copied else (file, line)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_entry(file: str) -> bool:
+    """Whether a library's function in this file says how a line reads: not AutoGraph's machinery, nor threading's."""
+    return is_installed(file) and not file.startswith(AUTOGRAPH)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -82,7 +82,7 @@ class Syncs:
             "reads": self.reads,
             "sites": [{**dataclasses.asdict(site), "source": site.source} for site in self.sites],
             "traced": [{**dataclasses.asdict(each), "source": each.source} for each in self.traced],
-            "advice": [dataclasses.asdict(each) for each in self.advice()] if with_advice else [],
+            "advice": [each.plain() for each in self.advice()] if with_advice else [],
         }
 
 

@@ -188,6 +188,8 @@ def test_the_bound_is_what_waiting_took():
     assert said.text == "gone.py:9: found, 25.0% of the run: at most 1.33× as fast. Do it."
     assert dataclasses.replace(said, seconds=0.0).at_most == 1.0
     assert dataclasses.replace(said, seconds=2.5).at_most == float("inf")
+    assert dataclasses.replace(said, seconds=2.5).plain()["at_most"] is None
+    assert said.plain() == {**dataclasses.asdict(said), "share": 0.25, "at_most": said.at_most}
     assert dataclasses.replace(said, seconds=None).text == "gone.py:9: found. Do it."
 
 

@@ -171,6 +171,9 @@ def test_can_be_written_as_json(program):
     assert (found["reads"], found["exit_code"], found["sites"][0]["source"]) == (3, 0, "loss = float(step(x))")
     assert found["sites"][0]["readers"] == []
     assert found["host_ops"][0]["function"] == "step"
+    assert (found["traced"][0]["function"], found["traced"][0]["traces"]) == ("step", 1)
+    assert [each["rule"] for each in found["advice"]] == ["print in a step"]
+    assert json.loads(json.dumps(Syncs.of(program).plain(with_advice=False)))["advice"] == []
 
 
 def test_a_refusal_that_the_program_swallows_is_told(tmp_path, monkeypatch):
