@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
-import itertools
 import json
-import re
 import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from bench.errors import UsageError
+from bench.failure import ENDLESS, FactoryError, LoopError, blaming, located
 from bench.source import adopt
 
 
@@ -77,7 +76,7 @@ def load(name: str) -> LoopFactory:
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
-        raise UsageError(f"factory {name!r}: importing {module_name} failed ({error_line(error)})") from error
+        raise UsageError(f"factory {name!r}: importing {module_name} failed ({located(error)})") from error
     adopt(sys.modules[module_name].__spec__)  # the loop is the user's, wherever it is installed
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -88,35 +87,91 @@ def load(name: str) -> LoopFactory:
     return found  # type: ignore[no-any-return]
 
 
-def build(name: str, factory: LoopFactory, spec: LoopSpec) -> TrainingLoop:
-    """A loop from its factory; `name` is the factory's, for messages.
+class NamedLoop:
+    """A user's loop that says, when one of its calls fails, which loop it is, which call, and at which line.
+
+    Args:
+        name: of the loop, for messages.
+        own: the loop as its factory made it.
+    """
+
+    def __init__(self, name: str, own: TrainingLoop) -> None:
+        self.name = name
+        self.own = own
+
+    def run(self, batches: int) -> None:
+        """See TrainingLoop."""
+        with blaming(f"{self.name}: run()"):
+            self.own.run(batches)
+
+    def history(self) -> Mapping[str, np.ndarray]:
+        """See TrainingLoop."""
+        with blaming(f"{self.name}: history()"):
+            return self.own.history()
+
+    @property
+    def variables(self) -> Sequence[Any]:
+        """See TrainingLoop."""
+        with blaming(f"{self.name}: variables"):
+            return self.own.variables
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own, name)
+
+
+def name_of(loop: TrainingLoop) -> str:
+    """What a loop is called in messages."""
+    return loop.name if isinstance(loop, NamedLoop) else type(loop).__name__
+
+
+def as_made(loop: TrainingLoop) -> TrainingLoop:
+    """The loop as its factory made it, for what changes it."""
+    return loop.own if isinstance(loop, NamedLoop) else loop
+
+
+@contextlib.contextmanager
+def naming(loop: TrainingLoop) -> Iterator[None]:
+    """What is found wrong in here with the batches that a loop has trained is said of that loop, and how to mend it.
 
     Raises:
-        UsageError: the factory failed, or what came back does not keep the contract; it says in what.
+        UsageError: something is wrong.
     """
     try:
+        yield
+    except UsageError as error:
+        if name_of(loop) in str(error):
+            raise
+        raise UsageError(f"{name_of(loop)}: {error}; run(batches) trains exactly so many: {ENDLESS}") from error
+
+
+def build(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> NamedLoop:
+    """A loop from its factory.
+
+    Args:
+        name: of the factory, for messages.
+        factory: makes the loop.
+        spec: to make it with.
+        role: of the loop among those of an experiment, such as `after`, for messages.
+
+    Raises:
+        UsageError: the factory failed (FactoryError), or what came back does not keep the contract; it says in what.
+    """
+    of_role = f" ({role})" if role else ""
+    factory_name = f"factory {name!r}{of_role}"
+    with blaming(f"{factory_name}:", FactoryError):
         loop = factory(spec)
-    except Exception as error:
-        raise UsageError(f"factory {name!r}: failed with {error_line(error)}, at {_where(error)}") from error
+    kind = type(loop).__name__
     for method in ("run", "history"):
         if not callable(getattr(loop, method, None)):
-            raise UsageError(f"factory {name!r}: its {type(loop).__name__} has no method {method}(); {_CONTRACT}")
-    try:
+            raise UsageError(f"{factory_name}: its {kind} has no method {method}(); {_CONTRACT}")
+    with blaming(f"{factory_name}: variables of its {kind}", FactoryError):
         variables = loop.variables
-    except Exception as error:
-        raise UsageError(
-            f"factory {name!r}: variables of its {type(loop).__name__} failed with {error_line(error)}"
-        ) from error
     if not isinstance(variables, Sequence) or not variables:
-        raise UsageError(
-            f"factory {name!r}: variables of its {type(loop).__name__} is {_shorten(variables)}; {_CONTRACT}"
-        )
+        raise UsageError(f"{factory_name}: variables of its {kind} is {_shorten(variables)}; {_CONTRACT}")
     for variable in variables:
         if not hasattr(variable, "assign") or not hasattr(variable, "trainable"):
-            raise UsageError(
-                f"factory {name!r}: variables holds {_shorten(variable)}, which is no variable; {_CONTRACT}"
-            )
-    return loop
+            raise UsageError(f"{factory_name}: variables holds {_shorten(variable)}, which is no variable; {_CONTRACT}")
+    return NamedLoop(f"loop {name!r}{of_role}", loop)
 
 
 def history(loop: TrainingLoop) -> dict[str, np.ndarray]:
@@ -127,18 +182,19 @@ def history(loop: TrainingLoop) -> dict[str, np.ndarray]:
     """
     found = loop.history()
     if not isinstance(found, Mapping):
-        raise UsageError(f"history() of {type(loop).__name__} is {_shorten(found)}; {_CONTRACT}")
+        raise UsageError(f"history() of {name_of(loop)} is {_shorten(found)}; {_CONTRACT}")
     arrays = {}
     for key, values in found.items():
         try:
-            arrays[str(key)] = np.asarray(values, float)
-        except (TypeError, ValueError):
-            raise UsageError(
-                f"history() of {type(loop).__name__}: {key!r} is {_shorten(values)}; {_CONTRACT}"
-            ) from None
+            with blaming(f"{name_of(loop)}: history()"):
+                arrays[str(key)] = np.asarray(values, float)
+        except LoopError as error:
+            if not isinstance(error.__cause__, TypeError | ValueError):
+                raise
+            raise UsageError(f"history() of {name_of(loop)}: {key!r} is {_shorten(values)}; {_CONTRACT}") from None
         if arrays[str(key)].ndim != 1:
             shape = arrays[str(key)].shape
-            raise UsageError(f"history() of {type(loop).__name__}: {key!r} has shape {shape}; {_CONTRACT}")
+            raise UsageError(f"history() of {name_of(loop)}: {key!r} has shape {shape}; {_CONTRACT}")
     return arrays
 
 
@@ -147,7 +203,8 @@ def lines(loop: TrainingLoop) -> np.ndarray | None:
     say = getattr(loop, "lines", None)
     if not callable(say):
         return None
-    found = np.asarray(say())
+    with blaming(f"{name_of(loop)}: lines()"):
+        found = np.asarray(say())
     return found if found.size else None
 
 
@@ -159,14 +216,13 @@ def evaluate(loop: TrainingLoop) -> dict[str, float]:
     """
     say = getattr(loop, "evaluate", None)
     if not callable(say):
-        raise UsageError(f"{type(loop).__name__} has no evaluate() -> {{name: number}}, which says how good it is")
-    found = say()
+        raise UsageError(f"{name_of(loop)} has no evaluate() -> {{name: number}}, which says how good it is")
+    with blaming(f"{name_of(loop)}: evaluate()"):
+        found = say()
     try:
         return {str(name): float(value) for name, value in dict(found).items()}
     except (TypeError, ValueError):
-        raise UsageError(
-            f"evaluate() of {type(loop).__name__} is {_shorten(found)}, but must be numbers by name"
-        ) from None
+        raise UsageError(f"evaluate() of {name_of(loop)} is {_shorten(found)}, but must be numbers by name") from None
 
 
 def variable_name(variable: Any) -> str:
@@ -201,11 +257,22 @@ def distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def describe(loop: TrainingLoop) -> dict[str, Any]:
-    """What the loop says of itself, if it says anything, as plain values; what is not plain as its text."""
+    """What the loop says of itself, if it says anything, as plain values; what is not plain as its text.
+
+    Raises:
+        UsageError: it is no mapping.
+    """
     say = getattr(loop, "describe", None)
     if not callable(say):
         return {}
-    plain: dict[str, Any] = json.loads(json.dumps(dict(say()), default=_plain))
+    with blaming(f"{name_of(loop)}: describe()"):
+        found = say()
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(found), default=_plain))
+    except (TypeError, ValueError):  # also of keys that JSON has not, and of what holds itself
+        raise UsageError(
+            f"describe() of {name_of(loop)} is {_shorten(found)}, but must be plain values by name"
+        ) from None
     return plain
 
 
@@ -219,60 +286,3 @@ _CONTRACT = "a loop has run(batches), history() -> {name: [batches]} and variabl
 def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) < 60 else f"{text[:57]}..."
-
-
-def _where(error: BaseException) -> str:
-    innermost = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{innermost.filename}:{innermost.lineno}"
-
-
-_PLACES = (
-    "Graph execution error",
-    "Detected at node",
-    "<stack traces",
-    'File "',
-    "[[{{",
-    "[Op:",
-    "in user code:",
-    "Exception encountered when calling",
-)
-"""How lines of TensorFlow's, AutoGraph's and Keras' messages begin that say where something happened, not what."""
-
-_AMONG_ROOTS = re.compile(r"^\d+ root error\(s\) found\.$|^\(\d+\) [A-Z_]+: *")
-"""Around the first of the errors that a graph ends with, if several of its branches fail."""
-
-_BOLD = re.compile(r"\x1b\[\d*m")
-
-_LONGEST = 400
-"""Characters of a message that are kept in one line."""
-
-
-def error_line(error: BaseException) -> str:
-    """An error as one line, `TypeName: what happened`; TensorFlow begins its messages with where.
-
-    A UsageError names what failed itself, and is its own message. An error without a message gets the name of
-    the function that raised it.
-    """
-    name, lines = type(error).__name__, _telling(str(error))
-    if isinstance(error, UsageError) and lines:
-        return lines[0]
-    if lines:
-        what = lines[0].removeprefix(f"{name}: ")  # AutoGraph repeats it
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        what = frames[-1].name if frames else ""
-    return f"{name}: {what[:_LONGEST]}" if what else name
-
-
-def _telling(message: str) -> list[str]:
-    """The lines of a message that say what happened; all of them if none does."""
-    lines = [line.strip() for line in _BOLD.sub("", message).splitlines()]
-    if lines[:1] == ["in user code:"]:  # a line of source is below each place
-        lines = [line for above, line in itertools.pairwise(lines) if not above.startswith('File "')]
-    whats = [_AMONG_ROOTS.sub("", line) for line in lines if not line.startswith(_PLACES)]
-    return [line for line in whats if line] or [line for line in lines if line]
-
-
-def out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error says that memory ran out, of the host or of a device: nobody's mistake, and a result."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"

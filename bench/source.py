@@ -99,6 +99,11 @@ def shorter(file: str) -> str:
     return file if relative.startswith("..") else relative
 
 
+def package_of(file: str) -> str:
+    """The name of the package or the module that an installed file belongs to."""
+    return shorter(file).partition(os.sep)[0]
+
+
 def place(file: str, line: int) -> str:
     """A line as a reader looks it up: `train.py:7`; in a notebook `cell 3, line 5`."""
     return f"{file}, line {line}" if is_cell(file := shorter(file)) else f"{file}:{line}"

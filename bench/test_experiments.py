@@ -46,4 +46,5 @@ def test_experiment(
     at_end(files.leave(record, registry.report, folder, experiment.notes(folder)).show)
     experiment.tidy(folder)
     flaw = experiment.flaw(record)
-    assert not flaw, flaw
+    if flaw:
+        pytest.fail(flaw, pytrace=False)

@@ -51,7 +51,7 @@ def _import_quietly() -> None:
         try:
             import tensorflow as tf
 
-            tf.config.list_logical_devices()
+            tf.config.list_physical_devices()  # and not the logical ones, which a loop may still have to configure
             failed = False
         finally:
             os.dup2(terminal, 2)

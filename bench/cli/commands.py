@@ -18,6 +18,7 @@ from bench.errors import InvalidRecordError, UsageError
 from bench.experiments import registry
 from bench.experiments.run.record import Record
 from bench.experiments.run.verdict import Verdict, invalid
+from bench.failure import LoopError, exit_code
 from bench.hostsync.command.program import Program, output_to_stderr
 from bench.machine import gpu
 from bench.records import gate as gates
@@ -25,7 +26,7 @@ from bench.records import history as histories
 from bench.records import references
 from bench.records import report as records
 from bench.records.change import Change
-from bench.records.gate import Decision, Limits, Outcome
+from bench.records.gate import Decision, Limits
 from bench.report import terminal
 
 app = typer.Typer(
@@ -216,12 +217,9 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # × and → where the locale has neither
     try:
         app(_with_options_ended(sys.argv[1:] if arguments is None else arguments))
-    except InvalidRecordError as error:
+    except (LoopError, UsageError) as error:
         terminal.complain(f"error: {error}")
-        return int(Outcome.INVALID)
-    except UsageError as error:
-        terminal.complain(f"error: {error}")
-        return 2
+        return exit_code(error)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from bench import builtin
 from bench.cli import options
 from bench.cli.progress import ProgressDisplay, TrialsDisplay
 from bench.document import Document
+from bench.errors import UsageError
 from bench.experiments import registry
-from bench.experiments.experiment import Experiment, Parts, Stages
+from bench.experiments.experiment import Asked, Experiment, Parts, Stages
+from bench.failure import LoopError
 from bench.machine import gpu
 from bench.report import files, terminal
 
@@ -24,7 +27,14 @@ def command(experiment: Experiment) -> Callable[..., None]:
     declared = options.of_command(experiment)
 
     def run(**given: Any) -> None:
-        asked = {option.key: option.read(given[option.key]) for option in declared}
+        try:
+            run_experiment({option.key: option.read(given[option.key]) for option in declared})
+        except (LoopError, UsageError):
+            if given[options.FULL_TRACE.key]:
+                traceback.print_exc()
+            raise
+
+    def run_experiment(asked: Asked) -> None:
         pair, loop_options = builtin.find(asked["before"], asked["after"]), options.loop_options(asked)
         experiment.check(pair, asked, loop_options)
         if asked["preset"] is None:

@@ -84,6 +84,9 @@ OF_COMMANDS = (
 )
 """Options of several commands."""
 
+FULL_TRACE = Option("--full-trace", "show the whole traceback of what ends the command", Flag())
+"""Option of every command that runs loops; pytest has one of this name."""
+
 SURVIVAL = Option(
     "--survival",
     "faults that the loops are put through: short (a few, from one seed, the built-in loops at preset "
@@ -149,7 +152,7 @@ def of_command(experiment: Experiment) -> tuple[Option, ...]:
         found.append(name if isinstance(name, Option) else table[name].but(**changes))
         if name == "--script":
             found.extend(OF_SCRIPT)
-    return tuple(found)
+    return (*found, FULL_TRACE)
 
 
 def words(option: Option) -> str:
@@ -280,7 +283,7 @@ def results(config: pytest.Config) -> Path:
 
 
 def _has_gpu(config: pytest.Config) -> None:
-    """Last of all that is looked at: it starts TensorFlow."""
+    """Last of all that is looked at: it imports TensorFlow."""
     if config.getoption("require_gpu") and not config.getoption("collectonly"):
         from bench.machine import gpu
 

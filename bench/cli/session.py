@@ -18,9 +18,10 @@ from bench import builtin
 from bench.cli import options
 from bench.cli.outlook import Outlook, age, stage_of
 from bench.cli.progress import Forecast, ProgressDisplay
-from bench.errors import InvalidRecordError, UsageError
+from bench.errors import UsageError
 from bench.experiments import registry
 from bench.experiments.run.stages import Stage
+from bench.failure import LoopError, exit_code
 from bench.jobs.gather import Processes
 from bench.machine import gpu
 from bench.statistics import FEWEST_PAIRS
@@ -49,6 +50,9 @@ Show = Callable[[Console], None]
 AtEnd = Callable[[Show], None]
 
 _SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
+
+_FAILED: pytest.StashKey[Exception] = pytest.StashKey()
+"""What has ended the run, and is shown by pytest with its traceback."""
 
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
@@ -138,26 +142,37 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    """See `_exit_on_usage_error`."""
-    return (yield from _exit_on_usage_error())
+    """See `_end_with_what_failed`."""
+    return (yield from _end_with_what_failed(item))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """See `_exit_on_usage_error`."""
-    return (yield from _exit_on_usage_error())
+    """See `_end_with_what_failed`."""
+    return (yield from _end_with_what_failed(item))
 
 
-def _exit_on_usage_error() -> Generator[None, Any, Any]:
-    """What the user can put right is one line and exit code 2, also when it shows only while measuring."""
+def _end_with_what_failed(item: pytest.Item) -> Generator[None, Any, Any]:
+    """What the user can put right is one line, also when it shows only while measuring, and ends the run.
+
+    So does a loop that fails, for which there is no record. With --full-trace, or a --tb, pytest shows the traceback.
+    """
     try:
         return (yield)
-    except UsageError as error:
-        _exit(error)
+    except (LoopError, UsageError) as error:
+        if not _wants_traceback(item.config):
+            _exit(error)
+        item.config.stash[_FAILED] = error
+        item.session.shouldfail = "nothing can be measured any more"
+        raise
 
 
-def _exit(error: UsageError) -> NoReturn:
-    pytest.exit(str(error), returncode=4 if isinstance(error, InvalidRecordError) else 2)
+def _wants_traceback(config: pytest.Config) -> bool:
+    return bool(config.getoption("fulltrace")) or config.getoption("tbstyle") != "auto"
+
+
+def _exit(error: Exception) -> NoReturn:
+    pytest.exit(str(error), returncode=exit_code(error))
 
 
 @pytest.fixture(scope="session")
@@ -253,6 +268,8 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes record and table, if the run is whole, and has the gate decide."""
     config, measurement = session.config, session.config.stash.get(_MEASUREMENT, None)
+    if failed := config.stash.get(_FAILED, None):
+        session.exitstatus = exitstatus = exit_code(failed)
     if measurement is None or exitstatus != pytest.ExitCode.OK:
         # A gate that was given nothing to judge must not pass, nor say "slower" or "inconclusive" with pytest's own
         # codes. (Wrong use and Ctrl-C stay 2.)

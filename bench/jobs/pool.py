@@ -29,7 +29,7 @@ It says what in its last line, which begins with `error: `: a program may end wi
 """
 SAYS = "error: "
 _LAST = 10_000
-"""Bytes at the end of what a job has printed, in which its last line is looked for."""
+"""Bytes at the end of what a job has printed that are looked at: its last line, and of a refusal its traceback."""
 
 
 PROCESS_BYTES = 2 * 2**30
@@ -143,11 +143,14 @@ class _Running:
                 process.kill()
                 process.wait()
             process.close()
-            seconds, last = time.monotonic() - started, _last_line(output)
+            seconds, printed = time.monotonic() - started, _printed(output)
+            last = printed[-1] if printed else ""
         if process.lost and not path.exists():  # as when memory runs out; which job was at fault is not known
             raise RuntimeError(f"the process that forks has died, and {job.title} with it")
         if code == REFUSED and last.startswith(SAYS) and not path.exists():
-            raise UsageError(last.removeprefix(SAYS))
+            refused = UsageError(last.removeprefix(SAYS))
+            refused.add_note("\n".join(["printed by the process of this trial:", *printed[:-1]]))
+            raise refused
         if code is None:
             death = Death("timed out", f"took longer than {job.time_limit:g} s and was ended", seconds)
         else:
@@ -172,11 +175,10 @@ class _Running:
         return process
 
 
-def _last_line(output: IO[bytes]) -> str:
-    """The last line of what a process has printed."""
+def _printed(output: IO[bytes]) -> list[str]:
+    """The last lines of what a process has printed, without empty ones."""
     output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST))
-    lines = [line for line in output.read(_LAST).decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    return [line for line in output.read(_LAST).decode(errors="replace").splitlines() if line.strip()]
 
 
 def _last_words(code: int, last: str) -> str:

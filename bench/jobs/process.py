@@ -8,6 +8,7 @@ import pkgutil
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def main(arguments: list[str]) -> int:
     try:
         write_whole(Path(path), attempt(trial).model_dump_json() + "\n")
     except UsageError as error:
+        traceback.print_exc(file=sys.stdout)  # for who wants more than the line
         print(f"{SAYS}{' '.join(str(error).splitlines())}", flush=True)
         return REFUSED
     return 0

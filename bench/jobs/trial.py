@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from bench.document import Frozen, NotNegative
 from bench.errors import InvalidRecordError, UsageError
-from bench.loop import LoopSpec, error_line, out_of_memory
+from bench.failure import LoopError, error_line, out_of_memory
+from bench.loop import LoopSpec
 
 Ending = Literal["whole", "crashed", "timed out"]
 """How a trial ended: with what it was to find, or without."""
@@ -146,6 +147,8 @@ def attempt(trial: Trial[Found]) -> Result[Found]:
     except UsageError as error:
         if not out_of_memory(error.__cause__):
             raise
+        return ended("crashed", why=str(error))
+    except LoopError as error:
         return ended("crashed", why=str(error))
     except (Exception, SystemExit) as error:
         return ended("crashed", why=error_line(error))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +28,18 @@ _REASONS = {
 """Why clocks are lower than they could be, as NVML's nvmlClocksEventReasons names it; not idling, nor a setting."""
 
 _CUDA = "libcuda.so.1"
+
+_REFUSED = 2
+
+_COMPUTE = f"""
+from bench.errors import UsageError
+from bench.machine import gpu
+try:
+    print(gpu.compute())
+except UsageError as error:
+    print(error)
+    raise SystemExit({_REFUSED})
+"""
 
 _SIZE = 64
 """Rows and columns of the matrices that are multiplied: sums that float32, and TensorFloat-32, hold exactly."""
@@ -132,6 +146,8 @@ def share() -> None:
 def require() -> str:
     """Has the first GPU compute something, for a run that was meant for a GPU must not pass on a CPU.
 
+    A process of its own computes: in this one a factory may still have to configure the GPU.
+
     Returns:
         The name that TensorFlow has for the GPU.
 
@@ -144,6 +160,28 @@ def require() -> str:
 
     if not tf.config.list_physical_devices("GPU"):
         raise UsageError(f"--require-gpu: TensorFlow sees no GPU; {_why_none()}")
+    path = os.pathsep.join(filter(None, sys.path))  # what can be imported here can be there
+    done = subprocess.run(
+        [sys.executable, "-c", _COMPUTE], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    said = [line for line in (done.stdout if done.returncode in (0, _REFUSED) else done.stderr).splitlines() if line]
+    last = said[-1] if said else ""
+    if done.returncode == _REFUSED:
+        raise UsageError(last)
+    if done.returncode:
+        died = f"the process that should compute on it has ended with code {done.returncode}"
+        raise UsageError(f"--require-gpu: TensorFlow sees a GPU, and {died}: {last}")
+    return last
+
+
+def compute() -> str:
+    """Has the first GPU of this process, which starts TensorFlow's devices, multiply matrices; gives its name.
+
+    Raises:
+        UsageError: it does not, or does it wrongly.
+    """
+    import tensorflow as tf
+
     try:
         with tf.device("/GPU:0"):
             product = tf.matmul(tf.ones([_SIZE, _SIZE]), tf.ones([_SIZE, _SIZE]))

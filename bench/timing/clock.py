@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build
+from bench.failure import blaming
+from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, name_of
 from bench.timing.samples import Start
 
 
@@ -23,12 +25,22 @@ def seconds_for(loop: TrainingLoop, batches: int) -> float:
     fence()
     started = time.perf_counter()
     loop.run(batches)
-    fence()
+    with blaming(f"{name_of(loop)}: run()"):  # an op that a device has refused may say so only now
+        fence()
     return time.perf_counter() - started
 
 
-def warm_up_tensorflow() -> None:
-    """Has TensorFlow do what it does once in a process: start its threads, its graphs and its compiler."""
+def warm_up(*builds: Callable[[], object]) -> None:
+    """Has a process do what it does only once, for none of the loops that are timed in it.
+
+    First come the factories, which draw their data and may configure TensorFlow's devices: nothing of ours starts these
+    before the first factory has run. Then TensorFlow starts its threads, its graphs and its compiler.
+
+    Args:
+        builds: each builds a loop, which is forgotten.
+    """
+    for each in builds:
+        each()
     import tensorflow as tf
 
     for compiled in (False, True):
@@ -36,15 +48,15 @@ def warm_up_tensorflow() -> None:
         step(tf.ones([64, 64])).numpy()
 
 
-def start(name: str, factory: LoopFactory, spec: LoopSpec) -> tuple[TrainingLoop, Start]:
-    """A loop that has trained its first batch, and how long that took.
+def start(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> tuple[TrainingLoop, Start]:
+    """A loop that has trained its first batch, and how long that took; the arguments are those of `build`.
 
     It is a phase of its own, never part of ms/batch: tracing and compilation are in the first batch, or in the
     factory if the loop prefers to do them there.
     """
     fence()
     started = time.perf_counter()
-    loop = build(name, factory, spec)
+    loop = build(name, factory, spec, role)
     fence()
     built = time.perf_counter() - started
     return loop, Start(build_seconds=built, first_batch_seconds=seconds_for(loop, 1))

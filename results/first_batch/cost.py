@@ -43,7 +43,7 @@ def seconds(factory: str, preset: str, seed: int, cache: Path | None) -> float:
         kept.open()
     start_tensorflow()
     loop = load(factory)
-    clock.warm_up_tensorflow()
+    clock.warm_up()
     _, start = clock.start(factory, loop, LoopSpec(preset, seed))
     if kept:
         kept.close()

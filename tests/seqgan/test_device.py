@@ -49,7 +49,7 @@ os.write(2, b"a note of the import\\n")
 def look():
     os.write(2, b"a note of the devices\\n")
     {then}
-config = types.SimpleNamespace(list_logical_devices=look)
+config = types.SimpleNamespace(list_physical_devices=look)
 """
 
 
@@ -101,7 +101,7 @@ def test_notes_that_someone_asked_for_are_shown(noisy, monkeypatch, capfd):
     device.start_tensorflow()
     import tensorflow
 
-    tensorflow.config.list_logical_devices()
+    tensorflow.config.list_physical_devices()
     assert capfd.readouterr().err == "a note of the import\na note of the devices\n"
 
 

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from bench.document import Count, Frozen
 from bench.errors import UsageError
+from bench.failure import LoopError
 from bench.jobs.trial import Ending, LoopTrial, Result
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, error_line, evaluate, load, variable_name
+from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, evaluate, load, name_of, variable_name
 from bench.timing import clock
 
 
@@ -64,10 +65,12 @@ def course(trial: ConvergenceTrial, result: Result[Course]) -> Course:
 
 def follow_trial(trial: ConvergenceTrial) -> Course:
     """Does the work of a trial."""
-    return follow(trial.factory, load(trial.factory), trial.spec, trial.epochs, trial.every)
+    return follow(trial.factory, load(trial.factory), trial.spec, trial.epochs, trial.every, trial.loop)
 
 
-def follow(name: str, factory: LoopFactory, spec: LoopSpec, epochs: int, every: int | None = None) -> Course:
+def follow(
+    name: str, factory: LoopFactory, spec: LoopSpec, epochs: int, every: int | None = None, role: str = ""
+) -> Course:
     """Trains a fresh loop, and evaluates it before the first batch and after every epoch.
 
     What the loop dies of is a result, beside what was seen until then.
@@ -78,21 +81,21 @@ def follow(name: str, factory: LoopFactory, spec: LoopSpec, epochs: int, every: 
         spec: to make it with.
         epochs: to train.
         every: batches of an epoch; None: as many as the loop says itself.
+        role: of the loop, as `build` has it.
 
     Raises:
         UsageError: the factory failed, what it made keeps to no contract, does not say how good it is, or neither it
             nor `every` says how many batches make an epoch.
     """
-    loop = build(name, factory, spec)
+    loop = build(name, factory, spec, role)
     start, moments = _digest(loop), list[Moment]()
     try:
         for moment in _moments(loop, epochs, every):
             moments.append(moment)  # one by one, to be there when the loop dies
     except UsageError:
         raise
-    except (Exception, SystemExit) as error:
-        why = error_line(error)
-        return Course(seed=spec.seed, ended="crashed", why=why, start=start, moments=tuple(moments))
+    except LoopError as error:
+        return Course(seed=spec.seed, ended="crashed", why=str(error), start=start, moments=tuple(moments))
     return Course(seed=spec.seed, ended="whole", start=start, moments=tuple(moments))
 
 
@@ -114,7 +117,7 @@ def _epoch_of(loop: TrainingLoop) -> int:
     length = describe(loop).get("batches_per_epoch")
     if not isinstance(length, int) or length < 1:
         raise UsageError(
-            f"{type(loop).__name__} does not say in describe() how many batches_per_epoch it has; name them: --every"
+            f"{name_of(loop)} does not say in describe() how many batches_per_epoch it has; name them: --every"
         )
     return length
 

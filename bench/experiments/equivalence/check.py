@@ -18,7 +18,7 @@ from bench.experiments.equivalence.lockstep import lockstep, unequal
 from bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence, Flip
 from bench.loop import LoopSpec, TrainingLoop, build, history, lines, load
 from bench.machine.environment import environment
-from bench.settings import Settings
+from bench.settings import ARMS, Settings
 from bench.timing import work
 
 _BLOCK = 10
@@ -125,8 +125,8 @@ def agreement(
     for each in candidates:
         # Options of someone else's loops are theirs: nothing is known that would make the two alike.
         options = dict(each.equivalent or {})
-        before = _build(settings, settings.before, {**settings.options, **options})
-        after = _build(settings, each.factory, {**each.options, **options})
+        before = _build(settings, settings.before, {**settings.options, **options}, ARMS[0])
+        after = _build(settings, each.factory, {**each.options, **options}, each.name)
         same = equivalence(before, after, options, batches)
         why = each.inexact(same, here)
         found[each.name] = same.model_copy(update={"equal": False, "reason": why}) if why else same
@@ -136,5 +136,5 @@ def agreement(
     )
 
 
-def _build(settings: Settings, factory: str, options: dict[str, Any]) -> TrainingLoop:
-    return build(factory, load(factory), LoopSpec(settings.preset, settings.seed, options))
+def _build(settings: Settings, factory: str, options: dict[str, Any], role: str) -> TrainingLoop:
+    return build(factory, load(factory), LoopSpec(settings.preset, settings.seed, options), role)

@@ -22,12 +22,12 @@ from bench.experiments.experiment import (
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
 from bench.experiments.ladder.trial import RungTrial, finding
+from bench.failure import error_line
 from bench.jobs.gather import Run, gather, in_processes
-from bench.loop import LoopSpec, TrainingLoop, build, error_line, load
+from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine.environment import environment, state
 from bench.settings import NULL, Settings
 from bench.timing import stopping, work
-from bench.timing.clock import warm_up_tensorflow
 from bench.timing.rounds import Interleaver
 
 
@@ -52,7 +52,6 @@ class Turns:
         self.stopped = dict(dead)
         self._ladder = ladder
         self._witnesses: dict[str, work.Witness] = {}
-        warm_up_tensorflow()
         loops = {}
         for name, rung in {**{rung.name: rung for rung in ladder.rungs}, NULL: ladder.baseline}.items():
             if rung.name not in dead:
@@ -79,7 +78,7 @@ class Turns:
 
     def _begin(self, name: str, rung: Rung) -> TrainingLoop:
         spec = LoopSpec(self._ladder.preset, self._ladder.seed, rung.options)
-        loop = build(rung.factory, load(rung.factory), spec)
+        loop = build(rung.factory, load(rung.factory), spec, name)
         loop.run(1)  # traces and compiles
         self._witnesses[name] = work.Witness(loop)
         return loop

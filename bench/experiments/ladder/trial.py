@@ -14,10 +14,10 @@ from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import Finding
 from bench.experiments.syncs.record import BATCHES
 from bench.jobs.trial import Result, Trial
-from bench.loop import LoopSpec, TrainingLoop, build, load
+from bench.loop import LoopSpec, TrainingLoop, build, load, naming
 from bench.machine import gpu
 from bench.machine.memory import Gauge
-from bench.timing.clock import start, warm_up_tensorflow
+from bench.timing.clock import start, warm_up
 
 
 class RungTrial(Trial[Finding]):
@@ -79,11 +79,13 @@ def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
     """
     from bench.experiments.syncs import counting  # it starts TensorFlow
 
-    warm_up_tensorflow()
-    factory, gauge = load(rung.factory), Gauge()
+    factory = load(rung.factory)
+    warm_up(lambda: build(rung.factory, factory, _spec(rung, spec), rung.name))
+    gauge = Gauge()
     with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
-        loop, took = start(rung.factory, factory, _spec(rung, spec))
-    syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(gpu.states()))
+        loop, took = start(rung.factory, factory, _spec(rung, spec), rung.name)
+    with naming(loop):
+        syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(gpu.states()))
     memory = gauge.peak()
     del loop
     return Finding(start=took, host_syncs=syncs, memory=memory, equivalence=_compared(rung, baseline, spec))
@@ -97,7 +99,7 @@ def _compared(rung: Rung, baseline: Rung, spec: LoopSpec) -> Equivalence | None:
     options = rung.equivalent_options
 
     def made(one: Rung) -> TrainingLoop:
-        return build(one.factory, load(one.factory), _spec(one, spec, **options))
+        return build(one.factory, load(one.factory), _spec(one, spec, **options), one.name)
 
     return equivalence(made(baseline), made(rung), options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,11 @@ from bench.experiments.profile import events
 from bench.experiments.profile.figures import Traced, summary
 from bench.experiments.profile.record import Profile, ProfileRecord, Timed
 from bench.hostsync import trace as profiler
-from bench.loop import LoopSpec, TrainingLoop, load
+from bench.loop import LoopSpec, TrainingLoop, build, load, name_of
 from bench.machine.environment import environment
 from bench.settings import ARMS, Settings
 from bench.timing import clock
-from bench.timing.clock import start, warm_up_tensorflow
+from bench.timing.clock import start, warm_up
 
 _WARM_UP = 2  # stretches
 _RUNS = Path("plugins", "profile")  # where TensorBoard looks, below a folder of its --logdir
@@ -48,7 +49,7 @@ def profile(
     """
     factories = {arm: load(name) for arm, name in _names(settings).items()}
     spec = LoopSpec(settings.preset, settings.seed, settings.options)
-    warm_up_tensorflow()
+    warm_up(*(functools.partial(build, name, factories[arm], spec, arm) for arm, name in _names(settings).items()))
     found = {}
     for number, (arm, name) in enumerate(_names(settings).items()):
 
@@ -56,7 +57,7 @@ def profile(
             tell(f"{arm}: {title}", (number + share) / len(ARMS))
 
         tell_of("building, tracing, compiling, warming up", 0.0)
-        loop, _ = start(name, factories[arm], spec)
+        loop, _ = start(name, factories[arm], spec, arm)
         found[arm] = profile_loop(name, loop, settings.batches, folder / arm, tell_of, every_op)
     return ProfileRecord(
         created=datetime.datetime.now(datetime.UTC),
@@ -124,7 +125,7 @@ def trace(loop: TrainingLoop, batches: int, folder: Path, every_op: bool = False
             took = run_traced(loop, batches, Path(unfinished.name), events.EVERY if every_op else events.EXPENSIVE)
             found = events.traced(profiler.read(Path(unfinished.name)))
         except ProfilerError as error:
-            raise UsageError(f"profile of {type(loop).__name__}: {error}") from error
+            raise UsageError(f"profile of {name_of(loop)}: {error}") from error
         with _writing(folder):
             (folder / _RUNS).mkdir(parents=True, exist_ok=True)
             for run in (Path(unfinished.name) / _RUNS).iterdir():

@@ -29,11 +29,11 @@ from bench.hostsync import HostOp, Trace
 from bench.hostsync.tracing import watch_traces
 from bench.jobs import pool
 from bench.jobs.gather import Run, in_processes
-from bench.loop import LoopSpec, TrainingLoop, build, load
+from bench.loop import LoopSpec, TrainingLoop, build, load, naming
 from bench.machine import environment, gpu
 from bench.settings import ARMS, TIMED, Settings, arm_of
 from bench.timing import samples, stopping, work
-from bench.timing.clock import start, warm_up_tensorflow
+from bench.timing.clock import start, warm_up
 from bench.timing.rounds import Interleaver
 from bench.timing.samples import Ended
 from bench.timing.stopping import StoppingRule
@@ -144,7 +144,7 @@ class Measurement:
         """
         spec = dataclasses.replace(self._spec, options={**self._spec.options, **options})
         with self.stages.of(Stage.EQUIVALENCE):
-            before, after = (build(name, self._factories[arm], spec) for arm, name in self._names.items())
+            before, after = (self._build(arm, spec) for arm in ARMS)
             self._equivalence = check.equivalence(before, after, dict(options))
         return self._equivalence
 
@@ -153,7 +153,7 @@ class Measurement:
         if (begun := self._started_loop(arm)).trained or "timed" in self.__dict__:
             begun = self._start(arm)
         began = time.perf_counter()
-        with self.stages.of(Stage.SYNCS):
+        with self.stages.of(Stage.SYNCS), naming(begun.loop):
             found = counting.count_host_syncs(begun.loop, batches, begun.host_ops, trace=bool(gpu.states()))
         begun.trained = batches
         self.pace.batch[arm] = (time.perf_counter() - began) / batches
@@ -233,16 +233,16 @@ class Measurement:
         """A fresh loop, and how long it took to its first batch."""
         with self.stages.of(Stage.BUILD):
             if not any(found.starts for found in self._found.values()):
-                # What a process does only once (TensorFlow's start, drawing the lines) should not count for either.
-                warm_up_tensorflow()
-                for name, factory in zip(self._names.values(), self._factories.values(), strict=True):
-                    build(name, factory, self._spec)
+                warm_up(*(functools.partial(self._build, each, self._spec) for each in ARMS))
             with hostsync.record() as log:  # for what is traced; what is read now is not of the counted batches
-                loop, took = start(self._names[arm], self._factories[arm], self._spec)
+                loop, took = start(self._names[arm], self._factories[arm], self._spec, arm)
             begun = _Started(loop, work.Witness(loop), tuple(log.host_ops))
         self._add(arm, starts=(*self._found[arm].starts, took))
         self.pace.first_batch[arm] = took.seconds
         return begun
+
+    def _build(self, arm: str, spec: LoopSpec) -> TrainingLoop:
+        return build(self._names[arm], self._factories[arm], spec, arm)
 
     def _add(self, arm: str, **found: object) -> None:
         self._found[arm] = ArmRecord(**{**dict(self._found[arm]), **found})

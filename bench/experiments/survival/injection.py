@@ -15,7 +15,8 @@ import tensorflow as tf
 from bench.errors import UsageError
 from bench.experiments.survival.fault import EVERYTHING, GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault
 from bench.experiments.survival.switch import Switch
-from bench.loop import TrainingLoop, error_line, variable_name
+from bench.failure import error_line
+from bench.loop import TrainingLoop, as_made, variable_name
 
 _plain = tf.autograph.experimental.do_not_convert
 """For what is ours in somebody's graph. What calls the genuine function is left to AutoGraph, or that would not be
@@ -71,6 +72,7 @@ class _Traced:
 
     def attach(self, loop: TrainingLoop) -> None:
         """See `Injection`."""
+        self.switch.prepare()
 
     def set(self, strength: float | None) -> None:
         """See `Injection`."""
@@ -160,8 +162,9 @@ class CallInjection(_Traced):
 
     def attach(self, loop: TrainingLoop) -> None:
         """See `Injection`."""
+        super().attach(loop)
         if self._call.module is None:
-            self._replace(loop)
+            self._replace(as_made(loop))
 
     def why_not(self) -> str:
         """See `Injection`."""

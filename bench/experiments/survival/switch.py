@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,19 @@ import numpy as np
 import tensorflow as tf
 
 from bench.experiments.survival.fault import Fault
+
+
+class _State:
+    """The variables of a switch."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.on = tf.Variable(False, trainable=False, name="fault_is_on")
+        # Of 64 bits, and so is the product: 0 times a factor beyond a float16 is 0 still.
+        self.factor = tf.Variable(1.0, trainable=False, dtype=tf.float64, name="fault_factor")
+        scales = fault.kind == "scale"
+        self.scales = tf.Variable(scales, trainable=False, name="fault_scales")
+        self.number = tf.Variable(0.0 if scales else float(fault.kind), trainable=False, name="fault_number")
+        self.strikes = tf.Variable(0, dtype=tf.int64, trainable=False, name="times_the_fault_has_struck")
 
 
 class Switch:
@@ -23,27 +38,36 @@ class Switch:
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
         self._is_on = False
-        self._on = tf.Variable(False, trainable=False, name="fault_is_on")
-        # Of 64 bits, and so is the product: 0 times a factor beyond a float16 is 0 still.
-        self._factor = tf.Variable(1.0, trainable=False, dtype=tf.float64, name="fault_factor")
-        scales = fault.kind == "scale"
-        self._scales = tf.Variable(scales, trainable=False, name="fault_scales")
-        self._number = tf.Variable(0.0 if scales else float(fault.kind), trainable=False, name="fault_number")
-        self._strikes = tf.Variable(0, dtype=tf.int64, trainable=False, name="times_the_fault_has_struck")
+
+    @functools.cached_property
+    def _state(self) -> _State:
+        """Made when it is first asked for: before the loop's factory has run, it may still configure devices."""
+        found: list[_State] = []
+        # A thread has no graph, tape or distribution strategy around it, of which the variables would else be a part.
+        maker = threading.Thread(target=lambda: found.append(_State(self._fault)))
+        maker.start()
+        maker.join()
+        return found[0]
+
+    def prepare(self) -> None:
+        """Has the variables there; to be called as soon as the loop is built."""
+        _ = self._state
 
     def set(self, strength: float | None) -> None:
         """From here on the fault happens with this factor, or it does not."""
         self._is_on = strength is not None
-        self._on.assign(self._is_on)
-        self._factor.assign(1.0 if strength is None else strength)
+        if not self._is_on and "_state" not in self.__dict__:  # as after a factory that has failed
+            return
+        self._state.on.assign(self._is_on)
+        self._state.factor.assign(1.0 if strength is None else strength)
 
     def strikes(self) -> int:
         """How often the fault has happened; reads the device."""
-        return int(self._strikes.numpy())
+        return int(self._state.strikes.numpy())
 
     def count(self) -> None:
         """To be called where something is made to go wrong, once for all that is at that place."""
-        self._strikes.assign_add(tf.cast(self._on, tf.int64))
+        self._state.strikes.assign_add(tf.cast(self._state.on, tf.int64))
 
     def takes(self, value: Any) -> bool:
         """Whether `value` is of the kind whose numbers can go wrong."""
@@ -61,13 +85,13 @@ class Switch:
             return self.corrupt(tf.constant(value)).numpy() if self._is_on else value
         if isinstance(value, tf.IndexedSlices):
             return tf.IndexedSlices(self.corrupt(value.values), value.indices, value.dense_shape)
-        hit = self._on.read_value()
+        hit = self._state.on.read_value()
         if self._fault.extent == "element":
             hit &= tf.reshape(tf.equal(tf.range(tf.size(value)), 0), tf.shape(value))
         if value.dtype.is_integer:
             return tf.where(hit, tf.constant(value.dtype.max, value.dtype), value)
-        factor, scales = self._factor.read_value(), self._scales.read_value()
-        number = tf.cast(self._number.read_value(), value.dtype)
+        factor, scales = self._state.factor.read_value(), self._state.scales.read_value()
+        number = tf.cast(self._state.number.read_value(), value.dtype)
 
         # The gradient of tf.where adds a zero, of the side that was not chosen: it takes its sign from another zero.
         @tf.custom_gradient

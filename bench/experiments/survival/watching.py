@@ -14,6 +14,7 @@ from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.injection import Injection, injection
 from bench.experiments.survival.kinds import KINDS, Kind, optimizer_state
 from bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
+from bench.failure import error_line
 from bench.loop import (
     LoopFactory,
     LoopSpec,
@@ -22,7 +23,6 @@ from bench.loop import (
     build,
     describe,
     distance,
-    error_line,
     history,
     load,
     variable_name,

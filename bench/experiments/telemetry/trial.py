@@ -10,12 +10,13 @@ from pydantic import Field
 
 from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
 from bench.experiments.telemetry.sampling import Sampler
+from bench.failure import error_line
 from bench.jobs.gather import Run, gather, in_processes
 from bench.jobs.trial import LoopTrial
-from bench.loop import LoopSpec, TrainingLoop, build, error_line, load
+from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine.environment import environment
 from bench.settings import ARMS, Settings
-from bench.timing.clock import start, warm_up_tensorflow
+from bench.timing.clock import start, warm_up
 
 if TYPE_CHECKING:
     from bench.experiments.telemetry.training import Trained
@@ -58,10 +59,10 @@ class TelemetryTrial(LoopTrial[Telemetry]):
 
 def watch_trial(trial: TelemetryTrial) -> Telemetry:
     """Does the work of a trial."""
-    return look(trial.factory, trial.spec, trial.batches, trial.seconds)
+    return look(trial.factory, trial.spec, trial.batches, trial.seconds, trial.loop)
 
 
-def look(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemetry:
+def look(factory: str, spec: LoopSpec, batches: int, seconds: float, arm: str = "") -> Telemetry:
     """Starts a loop and trains it, while another process looks on; then once more under the profiler, on a GPU.
 
     Args:
@@ -69,6 +70,7 @@ def look(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemetr
         spec: preset, seed and options.
         batches: of a block.
         seconds: that the stretch is to take, roughly.
+        arm: that the loop is, for messages.
 
     Raises:
         UsageError: the factory cannot be loaded.
@@ -77,9 +79,8 @@ def look(factory: str, spec: LoopSpec, batches: int, seconds: float) -> Telemetr
 
     make = load(factory)
     with Sampler() as sampler:
-        warm_up_tensorflow()
-        build(factory, make, spec)  # what a process does only once, such as drawing the lines, is no part of a start
-        loop, took = start(factory, make, spec)
+        warm_up(lambda: build(factory, make, spec, arm))
+        loop, took = start(factory, make, spec, arm)
         trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
         samples, problem = sampler.samples(), sampler.problem()
     found = stretch(trained, samples, sampler.began_in_time)

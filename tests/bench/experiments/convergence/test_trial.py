@@ -8,8 +8,9 @@ from convergences import DOWN, course, plan
 from bench.errors import UsageError
 from bench.experiments.convergence import trial as module
 from bench.experiments.convergence.trial import ConvergenceTrial, Course, Moment, follow
+from bench.failure import out_of_memory
 from bench.jobs.trial import attempt
-from bench.loop import LoopSpec, out_of_memory
+from bench.loop import LoopSpec
 
 
 def trial(**changes):

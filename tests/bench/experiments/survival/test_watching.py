@@ -12,7 +12,8 @@ from bench.errors import UsageError
 from bench.experiments.survival import Fault, watching
 from bench.experiments.survival.trial import PATIENCE, SETTLING, WATCHED, Observation, horizon
 from bench.experiments.survival.watching import observe
-from bench.loop import LoopSpec, out_of_memory
+from bench.failure import out_of_memory
+from bench.loop import LoopSpec
 
 SPEC = LoopSpec("tiny")
 WEIGHT = "0:generator/weight:0"

@@ -1,0 +1,74 @@
+"""Which of the user's lines an error is from, whether it was raised in Python, in tracing, or in a graph that runs."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import source
+
+GENERATED = "__autograph_generated_file"
+"""How the names of files begin into which TensorFlow's AutoGraph writes the code of traced functions."""
+
+_IN_MESSAGE = re.compile(r'File "([^"]+)", line (\d+)')
+_TRACED, _EXECUTED, _NODE = "in user code:", "Graph execution error:", "Detected at node"
+"""How TensorFlow's messages begin that name lines: of a function that fails while it is traced, and of an op that fails
+while its graph runs; and what each op's lines in the latter begin with."""
+
+
+class Place(NamedTuple):
+    """A line of a file."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return source.place(self.file, self.line)
+
+
+class Origin(NamedTuple):
+    """Where an error is from."""
+
+    raised: Place | None  # the innermost line of the user's that it came through; None: not known
+    op: Place | None = None  # where the op was made that failed in a graph, if it is another line
+
+
+def origin(error: BaseException) -> Origin:
+    """The user's lines that an error is from.
+
+    Of a function that fails while it is traced, the traceback shows generated files only, and of an op that fails in a
+    graph only the call: then the lines count that TensorFlow's message names. Where no line is the user's, as when the
+    loop is an installed package, it is the innermost one of the package that was called.
+    """
+    frames = [Place(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    raised, message = _innermost(frames, _is_users), str(error).lstrip()
+    if message.startswith(_TRACED):
+        return Origin(_innermost(_named(message), _is_users) or raised or _of_package(frames))
+    made = None
+    if message.startswith(_EXECUTED):
+        first = message.split(_NODE)[1:2]  # several ops may have failed, of which the others come after it
+        made = _innermost(_named(first[0] if first else ""), _is_users)
+    raised = raised or _of_package(frames)
+    return Origin(raised, made if made != raised else None)
+
+
+def _is_users(file: str) -> bool:
+    return source.is_users(file) and not Path(file).name.startswith(GENERATED)
+
+
+def _named(message: str) -> list[Place]:
+    return [Place(file, int(line)) for file, line in _IN_MESSAGE.findall(message)]
+
+
+def _innermost(places: Iterable[Place], belongs: Callable[[str], bool]) -> Place | None:
+    return next((place for place in reversed([*places]) if belongs(place.file)), None)
+
+
+def _of_package(frames: Iterable[Place]) -> Place | None:
+    """The innermost line of the package that was called: that of the first line of an installed one."""
+    installed = [place for place in frames if source.is_installed(place.file) and not source.is_ours(place.file)]
+    package = source.package_of(installed[0].file) if installed else ""
+    return _innermost(installed, lambda file: source.package_of(file) == package)
