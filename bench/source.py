@@ -6,7 +6,6 @@ import functools
 import linecache
 import os
 import re
-import site
 import sys
 import sysconfig
 from importlib.machinery import ModuleSpec
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _EXAMPLES = f"{_OURS}examples{os.sep}"  # they stand for a user's code
-_INSTALLED_FOLDERS = ("site-packages", "dist-packages")
+_INSTALLED_FOLDERS = ("site-packages", "dist-packages")  # whatever environment they are of
 _GENERATED = ("<frozen ", "<__array_function__", "<attrs generated", "<decorator-gen")  # by libraries, without a file
 _adopted: set[str] = set()
 
@@ -34,10 +33,9 @@ def is_ours(file: str) -> bool:
     return file.startswith(_OURS) and not file.startswith(_EXAMPLES)
 
 
-@functools.lru_cache(maxsize=4096)
 def is_installed(file: str) -> bool:
     """Whether a file belongs to an installed package; a project installed in place (`pip install -e`) does not."""
-    return file.startswith(_installed())
+    return bool(_packages_around(file))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -92,7 +90,7 @@ def shorter(file: str) -> str:
     if file.startswith("<"):
         return file
     if is_installed(file):
-        return file.removeprefix(next(folder for folder in _installed() if file.startswith(folder)))
+        return file.removeprefix(_packages_around(file))
     if is_standard(file):
         return f"python/{file.removeprefix(next(folder for folder in _standard() if file.startswith(folder)))}"
     relative = os.path.relpath(file)
@@ -127,12 +125,20 @@ def _cell(file: str) -> str | None:
     return f"cell {number[0]}" if number else None
 
 
+@functools.lru_cache(maxsize=4096)
+def _packages_around(file: str) -> str:
+    """The folder of installed packages that a file is in, with a slash; empty for none."""
+    named = (f"{os.sep}{name}{os.sep}" for name in _INSTALLED_FOLDERS)
+    ends = [file.rindex(each) + len(each) for each in named if each in file]
+    if ends:
+        return file[: max(ends)]
+    return next((folder for folder in _installed() if file.startswith(folder)), "")
+
+
 @functools.cache
 def _installed() -> tuple[str, ...]:
-    """Folders of installed packages, those inside others first."""
     paths = sysconfig.get_paths()
-    named = {each for each in sys.path if Path(each).name in _INSTALLED_FOLDERS}
-    return _folders({paths["purelib"], paths["platlib"], site.getusersitepackages(), *named})
+    return _folders({paths["purelib"], paths["platlib"]})
 
 
 @functools.cache

@@ -8,15 +8,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BASE = ("errors", "statistics", "document", "source")
-LOWER = (*BASE, "loop", "machine", "settings", "jobs", "timing", "report", "hostsync")
+LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
     **dict.fromkeys(BASE, ("errors",)),
-    "loop": BASE,
-    "machine": (*BASE, "loop"),
-    **dict.fromkeys(("settings", "jobs"), (*BASE, "loop", "machine")),
-    **dict.fromkeys(("timing", "report"), (*BASE, "loop", "machine", "settings", "jobs")),
+    "origin": BASE,
+    "failure": (*BASE, "origin"),
+    "loop": (*BASE, "failure"),
+    "machine": (*BASE, "failure", "loop"),
+    **dict.fromkeys(("settings", "jobs"), (*BASE, "failure", "loop", "machine")),
+    **dict.fromkeys(("timing", "report"), (*BASE, "failure", "loop", "machine", "settings", "jobs")),
     "hostsync": ("errors", "source"),
     "hostsync.command": ("errors", "source", "hostsync", "machine", "report"),
     "experiments.experiment": LOWER,

@@ -228,6 +228,47 @@ def rated(spec):
     return Rated(spec.seed, **spec.options)
 
 
+def two_cpus():
+    """Makes two devices of the CPU; RuntimeError where somebody has started it as one."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) != 2:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def configuring(spec):
+    two_cpus()
+    return Quadratic(spec.seed)
+
+
+class Mirrored(Quadratic):
+    """On two devices, with a copy of each variable on both."""
+
+    def __init__(self, seed=0):
+        self.strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+        with self.strategy.scope():
+            super().__init__(seed)
+
+    def _step(self):
+        return self.strategy.reduce("SUM", self.strategy.run(self._half), axis=None)
+
+    def _half(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.weight - 3.0) ** 2) / 2
+        self.optimizer.apply(tape.gradient(loss, [self.weight]), [self.weight])
+        return loss
+
+    def describe(self):
+        return {"batches_per_epoch": 2}
+
+    def evaluate(self):
+        return {"distance ↓": float(3.0 - self.weight.numpy()[0])}
+
+
+def mirrored(spec):
+    two_cpus()
+    return Mirrored(spec.seed)
+
+
 class NoHistory:
     def run(self, batches):
         pass

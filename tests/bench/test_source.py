@@ -2,6 +2,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,20 @@ def adopted(monkeypatch):
     is_users.cache_clear()
     yield
     is_users.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("/home/me/.local/lib/python3.11/site-packages/x.py", False),
+        ("/usr/lib/python3/dist-packages/x.py", False),
+        (f"{sysconfig.get_path('purelib')}/someones/loops.py", False),
+        ("/home/me/project/train.py", True),
+        ("/home/me/site-packages.py", True),
+    ],
+)
+def test_packages_are_known_by_the_folders_of_any_environment(file, expected):
+    assert is_users(file) == expected
 
 
 def test_the_users_is_what_is_neither_ours_nor_installed_nor_the_standard_librarys():

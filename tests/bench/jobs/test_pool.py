@@ -195,12 +195,16 @@ def test_no_child_outlives_its_job(tmp_path, end):
 def test_what_was_asked_wrong_ends_everything(tmp_path):
     begun, never = tmp_path / "begun", tmp_path / "never"
     folder = tmp_path / "results"
-    refusing = make("a", after(begun, f"print('error: loop x: there is none')\nraise SystemExit({REFUSED})"))
+    refusing = make(
+        "a", after(begun, f"print('Traceback\\nerror: loop x: there is none')\nraise SystemExit({REFUSED})")
+    )
     hanging = make("b", f"open({str(begun)!r}, 'w').close()\n{HANG}")
     later = [make(f"c{n}", f"open({str(never)!r}, 'w').close()\n{HANG}") for n in range(3)]
     told = []
-    with pytest.raises(UsageError, match=r"^loop x: there is none$"):
+    with pytest.raises(UsageError, match=r"^loop x: there is none") as caught:
         run(folder, refusing, hanging, *later, done=told.append)
+    assert str(caught.value) == "loop x: there is none"
+    assert caught.value.__notes__ == ["printed by the process of this trial:\nTraceback"]
     assert not told
     assert not results(folder)
     assert not alive(tmp_path)

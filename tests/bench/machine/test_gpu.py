@@ -167,9 +167,9 @@ def listed(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
 
 
-def refusal():
+def refusal(of=gpu.require):
     with pytest.raises(UsageError) as caught:
-        gpu.require()
+        of()
     message = str(caught.value)
     assert message.startswith("--require-gpu: ")
     assert "\n" not in message
@@ -217,7 +217,7 @@ def test_a_driver_that_fails(unseen, nvml, monkeypatch):
 
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="it computes where it should")
 def test_what_is_listed_and_runs_on_the_cpu_after_all(listed):
-    assert "what should run on the GPU ran on" in refusal()
+    assert "what should run on the GPU ran on" in refusal()  # from the process that has tried it
 
 
 @pytest.mark.parametrize(
@@ -227,16 +227,16 @@ def test_what_is_listed_and_runs_on_the_cpu_after_all(listed):
         RuntimeError("CUDA driver version is insufficient"),
     ],
 )
-def test_what_is_listed_and_does_not_compute(listed, monkeypatch, error):
+def test_what_is_listed_and_does_not_compute(monkeypatch, error):
     def fail(*_):
         raise error
 
     monkeypatch.setattr(tf, "matmul", fail)
-    assert f"a GPU that does not compute: {str(error).splitlines()[0]}" in refusal()
+    assert f"a GPU that does not compute: {str(error).splitlines()[0]}" in refusal(gpu.compute)
 
 
 @pytest.fixture
-def on_gpu(listed, monkeypatch):
+def on_gpu(monkeypatch):
     """Products that say that they are a GPU's; gives the number that they are full of, to be changed."""
     numbers = [64.0]
 
@@ -250,15 +250,29 @@ def on_gpu(listed, monkeypatch):
     return numbers
 
 
-def test_a_gpu_that_computes(on_gpu, monkeypatch):
+def test_a_gpu_that_computes(on_gpu):
+    assert gpu.compute() == "/device:GPU:0"
+
+
+@pytest.mark.parametrize(
+    ("program", "found"),
+    [
+        ("print('a note'); print('/device:GPU:0')", "/device:GPU:0"),
+        ("print('--require-gpu: it cannot'); raise SystemExit(2)", "--require-gpu: it cannot"),
+        ("raise OSError('no context')", "the process that should compute on it has ended with code 1: OSError: no con"),
+        ("import os; os.abort()", "the process that should compute on it has ended with code -6: "),
+    ],
+)
+def test_another_process_computes_and_says_how_it_went(listed, monkeypatch, program, found):
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
-    assert gpu.require() == "/device:GPU:0"
+    monkeypatch.setattr(gpu, "_COMPUTE", program)
+    assert found in (gpu.require() if found.startswith("/") else refusal())
     assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
 
 
 def test_a_gpu_that_computes_wrongly(on_gpu):
     on_gpu[0] = 63.0
-    assert "multiplies matrices wrongly" in refusal()
+    assert "multiplies matrices wrongly" in refusal(gpu.compute)
 
 
 class Config:

@@ -24,7 +24,6 @@ def door(found):
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     monkeypatch.setattr(module, "environment", lambda: ENVIRONMENT)
-    monkeypatch.setattr(module, "warm_up_tensorflow", lambda: None)
 
 
 def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):

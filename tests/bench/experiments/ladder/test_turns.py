@@ -2,15 +2,9 @@ import pytest
 import toys
 from ladders import ladder
 
-from bench.experiments.ladder import experiment as module
 from bench.experiments.ladder.experiment import Turns
 from bench.experiments.ladder.plan import Ladder, Rung
 from bench.settings import NULL
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch):
-    monkeypatch.setattr(module, "warm_up_tensorflow", lambda: None)
 
 
 def of(*factories, **changes):

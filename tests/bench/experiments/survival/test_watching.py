@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from bench.experiments.survival import Fault, watching
 from bench.experiments.survival.trial import PATIENCE, SETTLING, WATCHED, Observation, horizon
 from bench.experiments.survival.watching import observe
-from bench.failure import out_of_memory
+from bench.failure import LoopError, out_of_memory
 from bench.loop import LoopSpec
 
 SPEC = LoopSpec("tiny")
@@ -306,7 +306,7 @@ def test_variables_that_cannot_be_read_are_no_crash_either():
                 raise OSError("closed")
             return super().variables
 
-    with pytest.raises(OSError, match="closed"):
+    with pytest.raises(LoopError, match="variables failed with OSError: closed, at "):
         watch(Closed)
 
 

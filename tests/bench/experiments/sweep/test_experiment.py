@@ -111,8 +111,8 @@ def test_samples_a_batch_are_what_a_loop_says(monkeypatch):
 @pytest.mark.parametrize(
     ("after", "says"),
     [
-        ("toys:failing", "RuntimeError: out of something"),
-        ("toys:no_variables", "factory 'toys:no_variables': variables of its NoVariables"),
+        ("toys:failing", "loop 'toys:failing' (after): run() failed with RuntimeError: out of something, at "),
+        ("toys:no_variables", "factory 'toys:no_variables' (after): variables of its NoVariables"),
     ],
 )
 def test_what_goes_wrong_at_a_size_is_a_result(after, says):
