@@ -150,6 +150,21 @@ def failing(spec):
     return Failing()
 
 
+def broken(spec):
+    return {}["licence"]
+
+
+class Stopping(Quadratic):
+    """Trains no more when its data have ended, and does not say so."""
+
+    def run(self, batches):
+        super().run(min(batches, 6 - len(self.losses)))
+
+
+def stopping(spec):
+    return Stopping()
+
+
 class Dying(Quadratic):
     """Becomes not a number after a while, and goes on."""
 

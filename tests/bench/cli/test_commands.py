@@ -597,6 +597,31 @@ def test_equivalence_says_it_with_its_exit_code(run, agreed, tmp_path, equal, co
     assert (agreed["settings"].seed, len(agreed["candidates"]), agreed["batches"]) == (2, 1, 60)
 
 
+@pytest.mark.parametrize(
+    ("pair", "code", "says"),
+    [
+        (["--before", "toys:broken"], 2, "error: factory 'toys:broken' (before): failed with KeyError: 'licence', at "),
+        (["--after", "toys:failing"], 1, "error: loop 'toys:failing' (after): run() failed with RuntimeError: out of "),
+    ],
+)
+def test_a_loop_that_fails_is_one_line_unless_more_is_asked_for(run, tmp_path, pair, code, says):
+    plain = ["--before", "toys:plain", "--after", "toys:plain", "--preset", "any", "--batches", "10"]
+    left, _, err = run("equivalence", *plain, *pair)
+    assert (left, "Traceback" in err) == (code, False)
+    assert [line for line in err.splitlines() if line.startswith(says)]
+    left, _, err = run("equivalence", *plain, *pair, "--full-trace")
+    assert (left, err.startswith("Traceback (most recent call last):")) == (code, True)
+    assert err.splitlines()[-1].startswith(says)
+
+
+def test_a_trial_that_is_refused_in_its_process_is_traced_from_there(run, tmp_path):
+    asked = ["survive", "--before", "toys:broken", "--after", "toys:plain", "--preset", "any", "--fault", "nan"]
+    left, _, err = run(*asked, "--seeds", "1", "--out", tmp_path, "--full-trace")
+    assert left == 2
+    assert 'return {}["licence"]' in err
+    assert err.splitlines()[-1].startswith("error: factory 'toys:broken': failed with KeyError: 'licence', at ")
+
+
 def test_equivalence_writes_only_where_it_is_told_to(run, agreed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = run("equivalence", "--preset", "tiny", "--every-rung")

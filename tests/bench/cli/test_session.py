@@ -148,6 +148,61 @@ def test_bad_input_is_one_line_and_exit_code_2(bench, tmp_path, arguments, says)
     assert list(tmp_path.iterdir()) == []
 
 
+FAILS = "loop 'toys:failing' (after): run() failed with RuntimeError: out of something, at tests/toys.py:"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "traced"),
+    [
+        ([], 1, False),
+        slow(["--max-syncs", "1"], 4, False),
+        (["--full-trace"], 1, True),
+        slow(["--tb=short", "--max-syncs", "1"], 4, True),
+    ],
+)
+def test_a_loop_that_fails_is_one_line_and_ends_the_run(bench, tmp_path, arguments, code, traced):
+    pair = ["--before", "toys:plain", "--after", "toys:failing", *TOYS[4:], "--preset", "any"]
+    done = bench(*pair, "--results", tmp_path, "-k", "syncs or speed or survival", *arguments)
+    printed = done.stdout + done.stderr
+    assert done.returncode == code, printed
+    said = [line for line in printed.splitlines() if FAILS in line]
+    assert len(said) == 1
+    assert ('raise RuntimeError("out of something")' in printed) == traced
+    assert "loops with faults" not in done.stderr  # which would have come next
+    assert "gate: invalid: there is no record to judge" in printed or code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_loop_that_trains_too_few_batches_is_one_line(bench, tmp_path):
+    pair = ["--before", "toys:plain", "--after", "toys:stopping", *TOYS[4:], "--preset", "any"]
+    done = bench(*pair, "--results", tmp_path, "-k", "syncs")
+    assert done.returncode == 2
+    assert "loop 'toys:stopping' (after): history 'loss' has grown by 5 in 100 batches; run(" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_factory_that_fails_is_traced_when_asked_for(bench, tmp_path):
+    broken = [
+        "--before",
+        "toys:broken",
+        "--after",
+        "toys:plain",
+        "--preset",
+        "any",
+        "--results",
+        tmp_path,
+        "-k",
+        "speed",
+    ]
+    one_line, traced = bench(*broken), bench(*broken, "--full-trace")
+    assert (one_line.returncode, traced.returncode) == (2, 2)
+    for printed in (one_line.stdout, traced.stdout):
+        assert "factory 'toys:broken' (before): failed with KeyError: 'licence', at tests/toys.py:" in printed
+    assert 'return {}["licence"]' not in one_line.stdout
+    assert 'return {}["licence"]' in traced.stdout
+
+
 @pytest.mark.slow
 def test_a_loop_that_did_not_train_is_invalid(bench, tmp_path):
     done = bench(

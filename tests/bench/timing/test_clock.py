@@ -1,7 +1,10 @@
 import time
 
+import pytest
+import tensorflow as tf
 import toys
 
+from bench.failure import LoopError
 from bench.loop import LoopSpec
 from bench.timing import clock
 from bench.timing.clock import start
@@ -18,6 +21,25 @@ def test_clock_is_read_only_behind_a_fence(monkeypatch):
 
     assert clock.seconds_for(Loop(), 7) > 0
     assert events == ["fence", "read", "run 7", "fence", "read"]
+
+
+def test_what_a_device_refuses_late_is_the_loops_fault_too(monkeypatch):
+    fences = iter([None, OSError("refused")])
+
+    def fence():
+        if error := next(fences):
+            raise error
+
+    monkeypatch.setattr(clock, "fence", fence)
+    with pytest.raises(LoopError, match=r"^Quadratic: run\(\) failed with OSError: refused"):
+        clock.seconds_for(toys.Quadratic(), 1)
+
+
+def test_loops_are_built_before_tensorflow_is_warmed_up(monkeypatch):
+    events = []
+    monkeypatch.setattr(tf, "function", lambda step, **how: lambda x: events.append("step") or tf.constant(0))
+    clock.warm_up(lambda: events.append("before"), lambda: events.append("after"))
+    assert events == ["before", "after", "step", "step"]
 
 
 def test_the_first_batch_is_trained_and_timed():

@@ -151,6 +151,28 @@ def test_its_strength_changes_without_tracing_anew():
     assert len(traces) == 1
 
 
+def test_its_variables_belong_to_nothing_that_is_traced_when_they_are_made():
+    switch = Switch(Fault("nan"))
+
+    @tf.function
+    def step(value):
+        return switch.corrupt(value)
+
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        assert step(tf.ones([])).numpy() == 1.0
+    switch.set(1.0)
+    assert np.isnan(step(tf.ones([])).numpy())
+    assert not isinstance(switch._state.on, tf.distribute.DistributedValues)
+
+
+def test_before_it_has_variables_it_is_off_and_makes_none():
+    switch = Switch(Fault("nan"))
+    switch.set(None)
+    assert "_state" not in vars(switch)
+    switch.prepare()
+    assert "_state" in vars(switch)
+
+
 @pytest.mark.parametrize("compiled", [None, False, True], ids=["eager", "graph", "xla"])
 def test_it_counts_what_happens_while_it_is_on(compiled):
     switch = Switch(Fault("nan"))
