@@ -61,7 +61,7 @@ def adopt(spec: ModuleSpec | None) -> None:
     Args:
         spec: of a module in it, as `python -m` or a factory names it; None is ignored, and ours stays ours.
     """
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or is_standard(spec.origin):  # such as `python -m unittest`
         return
     depth = spec.name.count(".") + (spec.submodule_search_locations is not None)  # folders up to the package's own
     whole = f"{Path(spec.origin).parents[depth - 1]}{os.sep}" if depth else spec.origin

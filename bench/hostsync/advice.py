@@ -66,14 +66,14 @@ def advice(
     """What to do, what could win most first.
 
     Args:
-        sites: where was read, by line and route.
+        sites: where was read, by line and route, without what is allowed.
         traced: functions that were traced.
         ops: host ops in their graphs.
         seconds: of the run, more than 0.
         tracing: of them, spent on tracing.
     """
     found = [
-        *_on_reads([site for site in sites if site.allowed < site.reads], seconds),
+        *_on_reads(sites, seconds),
         *_on_traces(traced, seconds, tracing),
         *_on_graphs(ops, traced, seconds),
     ]
@@ -98,8 +98,9 @@ def _on_traces(traced: Sequence[TracedSite], seconds: float, tracing: float) -> 
 
 
 def _on_graphs(ops: Sequence[HostOp], traced: Sequence[TracedSite], seconds: float) -> Iterator[Advice]:
-    # A pipeline runs on the host anyway, and a function that is called once is no step.
-    steps = {each.function for each in traced if not each.in_pipeline and rules.is_step(each)}
+    # A pipeline runs on the host anyway, and a function that is called once is no step. An op knows its by name alone.
+    others = {each.function for each in traced if each.in_pipeline or not rules.is_step(each)}
+    steps = {each.function for each in traced} - others
     for kind, file, line, function in dict.fromkeys((op.kind, op.file, op.line, op.function) for op in ops):
         if function.partition("/")[0] in steps and (said := rules.on_host_ops(kind)):
             found = f"{kind} in each run of {function}, which Python does not see"

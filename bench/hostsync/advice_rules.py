@@ -37,6 +37,8 @@ class Said(NamedTuple):
 def on_reads(site: Site) -> Said | None:
     """What to do about the reads of a line; None where no rule is sure."""
     line = Line(site.file, site.line)
+    if line.is_python_in_a_graph():
+        return None
     for rule in (_progress_bar, _keras, _element_of_dataset, _numpy_function, _decision, _metric):
         if todo := rule(site, line):
             return Said(rule.__name__.strip("_").replace("_", " "), todo)
@@ -69,7 +71,7 @@ def _keras(site: Site, line: Line) -> str | None:
 
 
 def _element_of_dataset(site: Site, line: Line) -> str | None:
-    if not line.reads_element_of_dataset() or site.route not in ("asarray", "array", "numpy"):
+    if site.route not in ("asarray", "array", "numpy") or site.route not in line.calls_on_elements():
         return None
     return (
         "Elements of tf.data are on the host: this copies them. Hand the tensor on as it is, or iterate over "
@@ -79,8 +81,8 @@ def _element_of_dataset(site: Site, line: Line) -> str | None:
 
 def _numpy_function(site: Site, line: Line) -> str | None:
     instead = _INSTEAD_OF_NUMPY.get(site.route)
-    if not instead or site.route not in line.calls_of_numpy():
-        return None
+    if not instead or site.route not in line.calls_of_numpy() - line.calls_on_elements():
+        return None  # elements of a dataset are on the host
     return f"`np.{site.route}` takes the tensor to the host: `{instead}` computes it on the device."
 
 
@@ -94,7 +96,7 @@ def _decision(site: Site, line: Line) -> str | None:
 
 
 def _metric(site: Site, line: Line) -> str | None:
-    if site.route not in _NUMBERS or site.nbytes > _SCALAR * site.reads or not line.is_in_a_batch():
+    if site.route not in _NUMBERS or site.nbytes > _SCALAR * site.reads or not line.is_in_every_batch():
         return None
     if line.reads_metric():
         return "The metric keeps its sum on the device: ask it for its `result()` once an epoch, or every N batches."
@@ -111,7 +113,7 @@ def _mostly(site: Site, folders: tuple[str, ...]) -> bool:
 
 
 _RETRACED: Final[dict[Kind, str]] = {
-    "value": "A Python number is part of the graph, so each needs its own: pass `tf.constant(n)`, or a `tf.Variable`.",
+    "number": "A Python number is part of the graph, so each needs its own: pass `tf.constant(n)`, or a `tf.Variable`.",
     "shape": (
         "Each shape needs its own graph: give `tf.function` an `input_signature` with None for that axis or "
         "`reduce_retracing=True`, pad, or have `batch(…, drop_remainder=True)`."

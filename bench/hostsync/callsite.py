@@ -19,6 +19,7 @@ from bench.source import Frame, is_installed, is_ours, is_users, source_line, wr
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
 _DISPLAYED = "display"  # the value of a notebook's or prompt's last expression
 _LIBRARY_FRAMES = 3
+_DATACLASS = "__create_fn__"  # in the names of methods that dataclasses write for a class: `==` and `repr` read there
 
 
 class CallSite(NamedTuple):
@@ -47,7 +48,7 @@ def call_site() -> CallSite:
         file = code.co_filename
         if is_generated(file):  # AutoGraph copies functions of libraries, too
             file = as_written(frame).file
-        if is_users(file):
+        if is_users(file) and not code.co_qualname.startswith(_DATACLASS):
             here = as_written(frame)
             return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti), library)
         if code.co_name not in WRAPPERS and _is_entry(file):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 
 from bench.source import whole
 
-_MAKES_DATASETS = frozenset(
-    {"batch", "cache", "from_generator", "from_tensor_slices", "from_tensors", "prefetch", "repeat", "shuffle", "take"}
-)
-_LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_PASSES_ON = frozenset({"enumerate", "iter", "list_files", "tqdm", "zip"})  # what iterates goes through its arguments
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_PASSES_ON = frozenset({"enumerate", "iter", "tqdm", "zip"})  # what iterates goes through its arguments
+_DATASETS = re.compile(r"\b(tf|tensorflow)\.data\b|\bDataset\b")
+_PYTHON_IN_GRAPHS = ("py_function", "numpy_function", "py_func")
 
 
 class Line:
@@ -24,10 +25,16 @@ class Line:
     """
 
     def __init__(self, file: str, line: int) -> None:
+        self._line = line
         self._tree = _parsed(whole(file))
         self._around = [
             node for node in ast.walk(self._tree) if getattr(node, "lineno", line + 1) <= line <= _end(node)
         ]
+        functions = [node for node in self._around if isinstance(node, _FUNCTIONS) and self._is_in_body(node)]
+        self._function = max(functions, key=lambda node: node.lineno, default=None)
+        begin = self._function.lineno if self._function else 0
+        loops = [node for node in self._around if isinstance(node, _LOOPS) and node.lineno >= begin]
+        self._loops = sorted(filter(self._is_in_body, loops), key=lambda node: (node.lineno, node.col_offset))
 
     def decides(self) -> bool:
         """Whether it is the condition of an `if`, a `while`, an `assert` or a conditional expression."""
@@ -43,55 +50,85 @@ class Line:
             for alias in node.names
             if alias.name == "numpy"
         }
-        return {
-            call.func.attr
-            for call in self._calls()
-            if isinstance(call.func, ast.Attribute)
-            and isinstance(call.func.value, ast.Name)
-            and call.func.value.id in numpy
-        }
+        return {name for name, owner in self._methods() if isinstance(owner, ast.Name) and owner.id in numpy}
 
     def reads_metric(self) -> bool:
         """Whether it asks a metric for its `result()`."""
-        return any(isinstance(call.func, ast.Attribute) and call.func.attr == "result" for call in self._calls())
+        return any(name == "result" for name, _ in self._methods())
 
-    def reads_element_of_dataset(self) -> bool:
-        """Whether what it reads is a name that a loop around it takes from a tf.data dataset."""
-        loops = (loop for node in self._around for loop in (node, *getattr(node, "generators", ())))
-        elements = {
-            name
-            for loop in loops
-            if isinstance(loop, ast.For | ast.comprehension) and self._is_dataset(loop.iter)
-            for name in _names(loop.target)
+    def calls_on_elements(self) -> set[str]:
+        """Names of methods and functions that are given, as it is, what a loop takes from a tf.data dataset."""
+        elements = {name for target, body in self._over_datasets() for name in _names(target) - _assigned_in(body)}
+        given = ((call, next(iter(call.args), None)) for call in self._calls())
+        return {
+            call.func.attr
+            for call, first in given
+            if isinstance(call.func, ast.Attribute)
+            and any(isinstance(each, ast.Name) and each.id in elements for each in (call.func.value, first))
         }
-        arguments = (each for call in self._calls() for each in (*call.args, getattr(call.func, "value", None)))
-        return any(isinstance(each, ast.Name) and each.id in elements for each in arguments)
-
-    def is_in_a_batch(self) -> bool:
-        """Whether a loop is around it that has no other inside, and is none over epochs."""
-        loops = [node for node in self._around if isinstance(node, _LOOPS)]
-        if not loops:
-            return False
-        innermost = min(loops, key=lambda node: _end(node) - node.lineno)
-        inside = [node for node in ast.walk(innermost) if isinstance(node, ast.For | ast.While)]
-        over = _names(innermost.target) if isinstance(innermost, ast.For) else set()
-        return len(inside) <= 1 and not any("epoch" in name.lower() for name in over)
 
     def is_repeated(self) -> bool:
         """Whether a loop is around it, in the same function."""
-        return any(isinstance(node, _LOOPS) for node in self._around)
+        return bool(self._loops)
+
+    def is_in_every_batch(self) -> bool:
+        """Whether the innermost loop around it is one over batches, as far as can be told, and always comes to it.
+
+        That has no other loop inside, does not speak of epochs, and no `if step % n` stands between.
+        """
+        if not self._loops:
+            return False
+        innermost = self._loops[-1]
+        statements = [node for node in ast.walk(innermost) if isinstance(node, ast.For | ast.AsyncFor | ast.While)]
+        over = (getattr(innermost, name, None) for name in ("target", "iter", "test"))
+        return (
+            all(node is innermost for node in statements)
+            and not any("epoch" in ast.unparse(each).lower() for each in over if each is not None)
+            and not any(
+                isinstance(node, ast.If)
+                and node.lineno >= innermost.lineno
+                and any(isinstance(part, ast.Mod) for part in ast.walk(node.test))
+                for node in self._around
+            )
+        )
+
+    def is_python_in_a_graph(self) -> bool:
+        """Whether its function is handed to `tf.py_function` or its like, and runs on the host whatever it does."""
+        if self._function is None:
+            return False
+        calls = (node for node in ast.walk(self._tree) if isinstance(node, ast.Call))
+        return any(
+            getattr(call.func, "attr", "") in _PYTHON_IN_GRAPHS
+            and any(isinstance(each, ast.Name) and each.id == self._function.name for each in call.args)
+            for call in calls
+        )
+
+    def _is_in_body(self, node: ast.AST) -> bool:
+        """Whether the line is in the body of a loop or a function that is around it, and not only in its head."""
+        body = getattr(node, "body", None)
+        return not isinstance(body, list) or body[0].lineno <= self._line <= _end(body[-1])
 
     def _calls(self) -> Iterator[ast.Call]:
         return (node for node in self._around if isinstance(node, ast.Call))
+
+    def _methods(self) -> Iterator[tuple[str, ast.expr]]:
+        """Of each call of `owner.name(…)` the name and the owner."""
+        functions = (call.func for call in self._calls())
+        return ((each.attr, each.value) for each in functions if isinstance(each, ast.Attribute))
+
+    def _over_datasets(self) -> Iterator[tuple[ast.expr, list[ast.stmt]]]:
+        """Of each loop around it that goes over a dataset the target and the statements in it."""
+        for loop in self._loops:
+            for over in (loop, *getattr(loop, "generators", ())):
+                if isinstance(over, ast.For | ast.AsyncFor | ast.comprehension) and self._is_dataset(over.iter):
+                    yield over.target, getattr(over, "body", [])
 
     def _is_dataset(self, iterated: ast.expr) -> bool:
         match iterated:
             case ast.Call(func=ast.Name(id=name), args=arguments) if name in _PASSES_ON:
                 return any(map(self._is_dataset, arguments))
-            case ast.Call(func=ast.Attribute(attr=name)) if name in _MAKES_DATASETS:
-                return True
             case ast.Call(func=ast.Attribute(value=made)):
-                return self._is_dataset(made)
+                return bool(_DATASETS.search(ast.unparse(made))) or self._is_dataset(made)
             case ast.Name(id=name):
                 return any(self._is_dataset(value) for value in self._assigned(name))
         return False
@@ -105,6 +142,11 @@ class Line:
 
 def _names(node: ast.AST) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def _assigned_in(body: list[ast.stmt]) -> set[str]:
+    names = (node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
 @functools.lru_cache(maxsize=64)

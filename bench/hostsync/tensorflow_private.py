@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from tensorflow.python.eager.polymorphic_function import tracing_compilation, tr
 from tensorflow.python.framework import func_graph, ops
 from tensorflow.python.profiler import profiler_v2
 from tensorflow.python.saved_model import function_deserialization
+
+from bench.source import is_users
 
 TENSOR: Final[type] = ops.EagerTensor
 """The type of eager tensors.
@@ -97,10 +100,11 @@ def function_of(graph: Any) -> str:
 class TracedFunction:
     """What is known of a function that has just been traced."""
 
-    code: CodeType | None  # of the Python function; None where it has none
+    python_function: Any  # under its wrappers; None where it is not known
+    code: CodeType | None  # of it; None where it has none
     arguments: dict[str, Any]  # their TraceTypes by name
     earlier: tuple[dict[str, Any], ...]  # the same of the traces that its `tf.function` has already, the latest first
-    may_create_variables: bool  # as in the first call only
+    had_created_variables: bool  # whether it is the first trace after those in which variables could be created
     in_pipeline: bool  # of tf.data
 
 
@@ -112,13 +116,16 @@ def traced_function(concrete: Any, most: int) -> TracedFunction:
         most: earlier traces to be told of, the latest ones.
     """
     options = _tracing_options()
-    cache = getattr(options, "function_cache", None)
-    earlier = cache.values()[: -most - 1 : -1] if cache is not None else ()
+    keys = reversed(getattr(getattr(options, "function_cache", None), "_primary", {}).keys())
+    earlier = [*itertools.islice(keys, most)]  # each a context and a FunctionType, which takes long to hash
+    function = _unwrapped(getattr(options, "python_function", None))
+    scope = getattr(options, "scope_type", None)
     return TracedFunction(
-        code=_code_of(getattr(options, "python_function", None)),
-        arguments=_arguments(concrete),
-        earlier=tuple(map(_arguments, earlier)),
-        may_create_variables=getattr(options, "scope_type", None) is not _NO_VARIABLES,
+        python_function=function,
+        code=_code_of(function),
+        arguments=_arguments(concrete.function_type),
+        earlier=tuple(_arguments(function_type) for _, function_type in earlier),
+        had_created_variables=scope is _NO_VARIABLES and all(of.scope_type is not _NO_VARIABLES for of, _ in earlier),
         in_pipeline="_tf_data_function" in (getattr(options, "attributes", None) or {}),
     )
 
@@ -131,15 +138,21 @@ def _tracing_options() -> Any:
     return None if frame is None else frame.f_locals["tracing_options"]
 
 
-def _arguments(concrete: Any) -> dict[str, Any]:
-    return {name: each.type_constraint for name, each in concrete.function_type.parameters.items()}
+def _arguments(function_type: Any) -> dict[str, Any]:
+    return {name: each.type_constraint for name, each in function_type.parameters.items()}
+
+
+def _unwrapped(function: Any) -> Any:
+    while (under := _under(function)) is not None:
+        function = under
+    return function
 
 
 def _code_of(function: Any) -> CodeType | None:
-    """The code of what `tf.function` was given, under its wrappers; None of an object that can be called."""
-    while (under := _under(function)) is not None:
-        function = under
-    return getattr(function, "__code__", None)
+    """The code of a function, or of what a user's object does when it is called."""
+    own = getattr(function, "__code__", None)
+    called = None if function is None else getattr(_unwrapped(type(function).__call__), "__code__", None)
+    return own or (called if called is not None and is_users(called.co_filename) else None)
 
 
 def _under(function: Any) -> Any:

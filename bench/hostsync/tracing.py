@@ -10,7 +10,10 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import gc
 import itertools
+import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -26,14 +29,13 @@ from bench.hostsync.tensorflow_private import (
 )
 from bench.source import source_line
 
-_PLAIN = (bool, int, float, complex, str, bytes)
+_NUMBERS, _PLAIN = (int, float, complex), (bool, int, float, complex, str, bytes, type(None))
 _CONTAINERS = ("Tuple", "List", "Dict")  # of Python, as TraceTypes of them are called
-_SCRATCH = "scratch_graph"  # Keras makes it to learn shapes, and never runs it
+_SCRATCH = "scratch_graph"
 _SAVING = "_traced_"  # in each SavedModel, for its variables; no step of the program's
 _SHOWN_VALUES = 4
-_COMPARED = 32  # traces that a function had before, at most: a loop may make thousands
 
-Kind = Literal["value", "shape", "dtype", "type", "object", "new function", "variables", "context"]
+Kind = Literal["number", "value", "length", "shape", "dtype", "type", "object", "new function", "variables", "context"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,59 +73,98 @@ class Tracing:
 
     Args:
         tell: is given the trace, None for a loaded function, and the FuncGraph.
+        compared: earlier traces of a function that each is held against, the latest ones: a loop may make thousands.
+        most_collected: how often the garbage collector is asked whether the last function of a place is gone.
     """
 
-    def __init__(self, tell: Callable[[Trace | None, Any], None]) -> None:
+    def __init__(self, tell: Callable[[Trace | None, Any], None], compared: int = 32, most_collected: int = 4) -> None:
         self._tell = tell
-        self._known: set[tuple[str, int, str]] = set()  # functions that have been traced while installed
-        self._load: Any = None
+        self._compared, self._most_collected = compared, most_collected
+        # The Python function that was traced last at a place, as long as anybody else has it.
+        self._last: dict[tuple[str, int, str], weakref.ref[Any]] = {}
+        # Whether it was found to be gone by the garbage collector, which takes long and is asked a few times only.
+        self._collected: dict[tuple[str, int, str], list[bool]] = collections.defaultdict(list)
 
     def install(self) -> None:
         """From here on."""
-        self._known.clear()
+        self._last.clear()
+        self._collected.clear()
         TRACED.append(self._traced)  # TensorFlow calls it with each graph; an error of the program does not pass here
-        self._load = load = getattr(*LOADER)
-
-        def loaded(*args: Any, **kwargs: Any) -> Any:
-            functions = load(*args, **kwargs)
-            for each in functions.values():
-                if not each.graph.name.startswith(_SAVING):
-                    self._tell(None, each.graph)
-            return functions
-
-        setattr(*LOADER, loaded)
+        _loading.add(self._tell)
 
     def restore(self) -> None:
         """TensorFlow is as it was."""
-        setattr(*LOADER, self._load)
+        _loading.remove(self._tell)
         TRACED.remove(self._traced)
 
     def _traced(self, concrete: Any) -> None:
-        name = function_of(concrete.graph)
-        if not name.startswith(_SCRATCH) and name.rpartition("/")[2] != INITIALIZER:
-            self._tell(self._trace(name, traced_function(concrete, _COMPARED)), concrete.graph)
+        # Keras makes graphs to learn shapes, and never runs them; but a function that is traced in one is kept.
+        name = re.sub(rf"^{_SCRATCH}[^/]*/", "", function_of(concrete.graph))
+        if name.rpartition("/")[2] != INITIALIZER:
+            self._tell(self._trace(name, traced_function(concrete, self._compared)), concrete.graph)
 
     def _trace(self, name: str, traced: TracedFunction) -> Trace:
         site = call_site()
         file, line = site.file, site.line
         if traced.code is not None and not traced.in_pipeline:
             file, line = as_written_in(traced.code.co_filename, traced.code.co_firstlineno)
-        place = file, line, name
         changes = _changes(traced)
-        if not traced.earlier and place in self._known:
+        if not traced.earlier and self._is_made_anew((file, line, name), traced.python_function):
             changes = (Change("new function"),)
-        self._known.add(place)
         return Trace(name, file, line, (site.file, site.line), changes, traced.in_pipeline)
+
+    def _is_made_anew(self, place: tuple[str, int, str], function: Any) -> bool:
+        """Whether the function that was traced last at a place is gone; two that live side by side are two."""
+        last = self._last.get(place)
+        with contextlib.suppress(TypeError):  # what no weak reference can be made to
+            self._last[place] = weakref.ref(function)
+        if last is None or last() is None:
+            return last is not None
+        collected = self._collected[place]  # a cycle, such as a model is in, may keep what nobody has any more
+        if len(collected) < self._most_collected:
+            gc.collect()
+            collected.append(last() is None)
+        return sum(collected) > len(collected) / 2
+
+
+class _Loading:
+    """Tells listeners of each function that is loaded from a SavedModel; hooked into TensorFlow while it has any."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[None, Any], None]] = []
+        self._theirs: Any = None
+
+    def add(self, tell: Callable[[None, Any], None]) -> None:
+        if not self._listeners:
+            self._theirs = getattr(*LOADER)
+            setattr(*LOADER, self._loaded)
+        self._listeners.append(tell)
+
+    def remove(self, tell: Callable[[None, Any], None]) -> None:
+        self._listeners.remove(tell)
+        if not self._listeners:
+            setattr(*LOADER, self._theirs)
+
+    def _loaded(self, *args: Any, **kwargs: Any) -> Any:
+        functions = self._theirs(*args, **kwargs)
+        graphs = [each.graph for each in functions.values() if not each.graph.name.startswith(_SAVING)]
+        for tell in list(self._listeners):
+            for graph in graphs:
+                tell(None, graph)
+        return functions
+
+
+_loading = _Loading()
 
 
 @contextlib.contextmanager
 def watch_traces(tell: Callable[[Trace], None]) -> Iterator[None]:
-    """Tells of each function that is traced inside, and watches nothing else: training takes as long as without.
+    """Tells of each function that is traced inside, and watches nothing else: what does not trace takes no longer.
 
     Args:
         tell: is given each trace as it ends.
     """
-    tracing = Tracing(lambda trace, graph: None if trace is None else tell(trace))
+    tracing = Tracing(lambda trace, graph: None if trace is None else tell(trace), compared=2, most_collected=0)
     tracing.install()
     try:
         yield
@@ -136,7 +177,7 @@ def _changes(traced: TracedFunction) -> tuple[Change, ...]:
     found = [_differences(earlier, traced.arguments) for earlier in traced.earlier]
     fewest = min(found, key=len, default=[])
     if found and not fewest:
-        return (Change("context" if traced.may_create_variables else "variables"),)
+        return (Change("variables" if traced.had_created_variables else "context"),)
     return tuple(fewest)
 
 
@@ -150,7 +191,9 @@ def _difference(name: str, old: Any, new: Any) -> Iterator[Change]:
     if old == new:
         return
     inside, among = components(old), components(new)
-    if inside and among and inside.keys() == among.keys():
+    if type(old) is type(new) and inside.keys() != among.keys():
+        yield Change("length", name, str(len(inside)), str(len(among)))
+    elif inside and inside.keys() == among.keys():
         for key in inside:
             yield from _difference(f"{name}[{key!r}]", inside[key], among[key])
     elif all(hasattr(each, "shape") and hasattr(each, "dtype") for each in (old, new)):
@@ -162,15 +205,17 @@ def _difference(name: str, old: Any, new: Any) -> Iterator[Change]:
             yield Change("type", name, type(old).__name__, type(new).__name__)
     elif type(old) is not type(new):
         yield Change("type", name, _named(old), _named(new))
-    elif isinstance(getattr(old, "value", None), _PLAIN):
-        yield Change("value", name, _named(old), _named(new))
+    elif hasattr(old, "value") and isinstance(old.value, _PLAIN):
+        numbers = all(isinstance(each.value, _NUMBERS) and not isinstance(each.value, bool) for each in (old, new))
+        yield Change("number" if numbers else "value", name, _named(old), _named(new))
     else:
         yield Change("object", name)
 
 
 def _named(type_: Any) -> str:
     if hasattr(type_, "value"):
-        return repr(type_.value) if isinstance(type_.value, _PLAIN) else type(type_.value).__name__
+        value = type_.value
+        return repr(value) if isinstance(value, _PLAIN) else "object"
     if hasattr(type_, "dtype"):
         return f"{type_.dtype.name} tensor"
     name = "nothing" if type_ is None else type(type_).__name__
@@ -207,7 +252,9 @@ def by_function(traces: Iterable[Trace]) -> tuple[TracedSite, ...]:
 
 
 def _site(place: tuple[str, int, str], traces: list[Trace]) -> TracedSite:
-    again = [trace for trace in traces if trace.again]
+    # The first one here is no retrace by a function of that line that was gone before: somebody else's test, say.
+    begun = [change.kind for change in traces[0].changes] == ["new function"]
+    again = [trace for trace in traces[begun:] if trace.again]
     changed: dict[tuple[Kind, str], list[Change]] = collections.defaultdict(list)
     for change in itertools.chain.from_iterable(trace.changes for trace in again):
         changed[change.kind, change.argument].append(change)
@@ -242,7 +289,7 @@ def _in_words(changes: Sequence[Change], counted: bool) -> str:
             return f"another object as {argument}{times}"
         case "context":
             return f"another context: device, strategy, thread or XLA{times}"
-    what = {"value": "Python value", "type": "type"}.get(kind, kind)
+    what = {"number": "Python value", "value": "Python value"}.get(kind, kind)
     values = [*dict.fromkeys((changes[0].before, *(change.after for change in changes)))]
     shown = [_short(value) for value in values[:_SHOWN_VALUES]] + (["…"] if len(values) > _SHOWN_VALUES else [])
     return f"{what} of {argument}: {' → '.join(shown)}{times}"

@@ -230,7 +230,8 @@ def _retraces(record: Record, limit: int) -> Check:
     if traced is None:
         return Check("retraces", Outcome.INVALID, "whether after traces when it is warm was not recorded", limit=limit)
     traces = sum(each.traces for each in traced)
-    most = f", most often {traced[0].function} ({'; '.join(traced[0].why)})" if traced else ""
+    why = f" ({'; '.join(traced[0].why)})" if traced and traced[0].why else ""
+    most = f", most often {traced[0].function}{why}" if traced else ""
     text = f"after traces functions {traces} times after warm-up (limit {limit}){most}"
     outcome = Outcome.PASSED if traces <= limit else Outcome.FAILED
     return Check("retraces", outcome, text, Interval(traces, traces, traces), limit)

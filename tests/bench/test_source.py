@@ -69,6 +69,12 @@ def test_a_module_without_a_package_is_adopted_alone():
 
 
 @pytest.mark.usefixtures("adopted")
+def test_the_standard_library_is_never_adopted():
+    adopt(importlib.util.find_spec("unittest"))
+    assert not is_users(importlib.util.find_spec("unittest").origin)
+
+
+@pytest.mark.usefixtures("adopted")
 def test_our_own_code_is_never_adopted():
     for module in ("bench.loop", "bench.examples.keras_fit"):
         adopt(importlib.util.find_spec(module))

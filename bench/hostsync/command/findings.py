@@ -38,6 +38,7 @@ class Syncs:
     session_runs: int = 0  # of TensorFlow 1, which were not looked into
     graphs_before: int = 0  # that had been traced before it began
     unseen: tuple[str, ...] = ()  # routes that could not be recorded
+    advice: tuple[Advice, ...] = ()  # what to do, for the lines that matter
 
     @classmethod
     def of(cls, program: Program, disallow: bool = False, stack: bool = False, trace: bool = False) -> Syncs:
@@ -71,10 +72,6 @@ class Syncs:
         """Retraces, over all functions."""
         return sum(each.again for each in self.traced)
 
-    def advice(self) -> tuple[Advice, ...]:
-        """What to do about it, for the lines that matter."""
-        return advice(self.sites, self.traced, self.host_ops, self.seconds, self.seconds_tracing)
-
     def plain(self, with_advice: bool = True) -> dict[str, Any]:
         """As JSON takes it, the totals and source lines with it."""
         return {
@@ -82,7 +79,7 @@ class Syncs:
             "reads": self.reads,
             "sites": [{**dataclasses.asdict(site), "source": site.source} for site in self.sites],
             "traced": [{**dataclasses.asdict(each), "source": each.source} for each in self.traced],
-            "advice": [each.plain() for each in self.advice()] if with_advice else [],
+            "advice": [each.plain() for each in self.advice] if with_advice else [],
         }
 
 
@@ -133,14 +130,17 @@ def watched(name: str, disallow: bool = False, stack: bool = False, trace: bool 
 
 
 def _of_log(log: Log) -> Syncs:
+    traced = by_function(log.traces)
+    not_allowed = by_site(read for read in log.reads if read.allowed is None)
     return Syncs(
         program="",
         exit_code=0,
         seconds=log.seconds,
         sites=by_site(log.reads),
         host_ops=tuple(log.host_ops),
-        traced=by_function(log.traces),
+        traced=traced,
         seconds_tracing=log.seconds_tracing,
+        advice=advice(not_allowed, traced, log.host_ops, log.seconds, log.seconds_tracing),
         session_runs=log.session_runs,
         graphs_before=log.graphs_before,
         unseen=log.unseen,

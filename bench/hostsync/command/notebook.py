@@ -69,15 +69,17 @@ class HostSyncMagics(Magics):
     def _run(self, line: str, cell: str, number: int) -> ExecutionResult:
         # The line of the magic stays, as a comment: so lines have the numbers that they have in the cell.
         body = cell if cell.startswith("%%") else f"# %%host_syncs {line}\n{cell}"
-        next_number, self.shell.execution_count = self.shell.execution_count, number
+        compiler = self.shell.compile
+        name_cell = compiler.cache  # IPython's counter is, by its version, this cell's or already the next one's
+        compiler.cache = lambda code, _=0, raw_code=None: name_cell(code, number, raw_code=raw_code)
         try:
             return self.shell.run_cell(body)
         finally:
-            self.shell.execution_count = next_number
+            del compiler.cache
 
 
 def _number(otherwise: int) -> int:
-    """The number of the cell that runs; IPython's counter is, by its version, this one's or already the next one's."""
+    """The number of the cell that runs, which its name tells."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if is_cell(cell := shorter(frame.f_code.co_filename)):

@@ -49,7 +49,7 @@ def markdown(found: Syncs, with_advice: bool = True) -> str:
 
 def advice(found: Syncs, wanted: bool = True) -> list[str]:
     """What to do about the lines that matter, under a heading; nothing where there is nothing to say, or to be said."""
-    said = found.advice() if wanted else ()
+    said = found.advice if wanted else ()
     return ["what to do:", *(f"- {each.text}" for each in said)] if said else []
 
 

@@ -11,8 +11,8 @@ import tqdm
 
 from bench import hostsync
 from bench.hostsync.advice import Advice, advice
-from bench.hostsync.log import Site, by_site
-from bench.hostsync.tracing import by_function
+from bench.hostsync.command import findings
+from bench.hostsync.log import Site
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def rules(tmp_path):
         names = {"np": np, "tf": tf, "keras": keras, "tqdm": tqdm, "hostsync": hostsync, "x": tf.constant([1.0, 2.0])}
         with hostsync.record() as log:
             exec(compile(text, str(file), "exec"), names)
-        found = advice(by_site(log.reads), by_function(log.traces), log.host_ops, log.seconds, log.seconds_tracing)
+        found = findings._of_log(log).advice
         return {(each.rule, each.line) for each in found if each.file == str(file)}
 
     return of
@@ -39,7 +39,7 @@ def test_a_metric_that_is_read_every_batch(rules):
 
 
 def test_no_metric_is_what_is_read_now_and_then_or_is_large(rules):
-    assert not rules("for step in range(20):\n    if step % 4 == 0:\n        float(x[0])")
+    assert not rules("for step in range(100):\n    if step % 4 == 0:\n        float(x[0])")
     assert not rules("for _ in range(20):\n    tf.zeros([3]).numpy()")
     assert not rules("for epoch in range(20):\n    float(x[0])")
     assert not rules("for n in range(20):\n    for _ in range(2):\n        x + 1\n    float(x[0])")
@@ -98,11 +98,19 @@ def test_a_decision_in_python(rules):
 
 def test_what_is_allowed_needs_no_advice(rules):
     assert not rules("with hostsync.allow('it is meant'):\n    for _ in range(20):\n        float(x[0])")
+    once = (
+        "for n in range(20):\n    with hostsync.allow('why') if n else contextlib.nullcontext():\n        float(x[0])"
+    )
+    assert not rules(f"import contextlib\n{once}")
 
 
 def test_a_function_of_numpy(rules):
     assert rules("import numpy as np\nfor _ in range(20):\n    np.mean(x)") == {("numpy function", 3)}
     assert not rules("import numpy as np\nfor _ in range(20):\n    np.histogram(x)")  # TensorFlow has no such function
+    assert not rules("class numpy:\n    mean = np.mean\nfor _ in range(20):\n    numpy.mean(x)")
+    program = "import numpy as np\nfor b in tf.data.Dataset.range(20):\n    {}"
+    assert not rules(program.format("np.sum(b)"))  # is on the host
+    assert rules(program.format("np.sum(b + 1)")) == {("numpy function", 3)}
 
 
 def test_elements_of_a_dataset(rules):
@@ -114,6 +122,8 @@ def test_elements_of_a_dataset(rules):
     assert rules(program.format("", "batch")) == {("element of dataset", 4)}
     assert not rules(program.format(".as_numpy_iterator()", "batch"))
     assert not rules(program.format("", "x"))
+    assert not rules(program.format("", "batch + 1"))
+    assert not rules("for batch in tf.data.Dataset.range(40).batch(2):\n    (batch + 1).numpy()")
 
 
 def test_retraces(rules):
@@ -121,7 +131,8 @@ def test_retraces(rules):
     assert rules(program.format("x, n")) == {("retraced", 1)}
     assert rules(program.format("tf.zeros([n])")) == {("retraced", 1)}
     assert not rules(program.format("x, tf.constant(n)"))
-    assert rules("for _ in range(6):\n    tf.function(lambda a: a)(x)") == {("retraced", 2)}
+    assert not rules(program.format("x, str(n)"))  # no tensor can take its place
+    assert rules("for _ in range(6):\n    tf.function(lambda a: a, autograph=False)(x)") == {("retraced", 2)}
     assert not rules("step = tf.function(lambda a: a)\nfor n in (1, 2):\n    step(tf.zeros([n]))")  # twice is once more
 
 
@@ -158,6 +169,17 @@ def test_python_in_a_step_but_not_in_a_pipeline_nor_in_what_runs_once(rules):
     assert not rules(
         f"def f(a):\n    {call}\n    return a\nfor _ in range(3):\n    tf.data.Dataset.from_tensors(x).map(f)"
     )
+
+
+def test_of_functions_of_one_name_nothing_is_said_unless_all_are_steps(rules):
+    printing = STEP.format("tf.print('one of two', output_stream='file:///dev/null')")
+    assert not rules(printing + "step(x)\n" + STEP.format("pass") + "for _ in range(3):\n    step(x)")
+
+
+def test_a_function_inside_a_step_is_part_of_it(rules):
+    inner = "@tf.function\ndef inner(a):\n    tf.print('inside', output_stream='file:///dev/null')\n"
+    program = inner + STEP.format("inner(a)") + "for _ in range(3):\n    step(x)"
+    assert rules(program) == {("print in a step", 3)}
 
 
 def test_python_in_a_step_of_keras(rules):

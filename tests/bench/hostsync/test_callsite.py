@@ -1,3 +1,4 @@
+import dataclasses
 import io
 from pathlib import Path
 
@@ -127,6 +128,17 @@ def test_what_a_prompt_displays_is_a_read_of_its_line(capsys):
     (read,) = log.reads
     assert (read.file, read.line, read.route) == ("a_prompt", 3, "repr")
     capsys.readouterr()
+
+
+def test_a_method_that_a_dataclass_has_written_is_not_the_users():
+    @dataclasses.dataclass
+    class State:
+        loss: object
+
+    with hostsync.record() as log:
+        repr(State(tf.constant(1.0)))
+    (read,) = log.reads
+    assert (read.file, read.route) == (__file__, "repr")
 
 
 def test_a_worker_of_an_executor_reads_by_the_tensors_method():

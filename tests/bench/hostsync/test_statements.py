@@ -19,6 +19,11 @@ for step, (a, b) in enumerate(data):
     c = np.asarray(a)
     b.numpy(); other.numpy()
     metric.result().numpy()
+    model(a).numpy()
+    given = np.sum(b)
+for d in data:
+    d = d * 2
+    d.numpy()
 for element in lists:
     np.asarray(element)
 for batch in loader.take(3):
@@ -33,6 +38,23 @@ for n in range(3):
     mean = float(t)
 for epoch in range(3):
     float(epoch_loss)
+for i in range(num_epochs):
+    float(of_an_epoch)
+while epoch < 9:
+    float(of_another)
+for n in range(9):
+    if n % 3 == 0:
+        float(now_and_then)
+    if verbose:
+        float(whenever)
+for n in range(9):
+    def inside(t):
+        return float(in_a_function)
+for n in once(float(in_the_head)):
+    pass
+def hosted(t):
+    return np.sum(on_the_host)
+tf.py_function(hosted, [t], tf.float32)
 total = sum(batch.numpy() for batch in data)
 other = [each.numpy() for each in lists]
 """
@@ -68,19 +90,22 @@ def test_functions_of_numpy_are_known_by_what_was_imported(line, start, names):
 
 
 @pytest.mark.parametrize(
-    ("start", "is_one"),
+    ("start", "called"),
     [
-        ("c = np", True),
-        ("b.numpy", True),
-        ("batch.numpy", True),
-        ("total", True),
-        ("other", False),
-        ("np.asarray(element", False),
-        ("t = float", False),
+        ("c = np", {"asarray"}),
+        ("b.numpy", {"numpy"}),
+        ("total", {"numpy"}),
+        ("given", {"sum"}),
+        ("model(a).numpy", set()),  # of a result
+        ("d.numpy", set()),  # of another value by the same name
+        ("batch.numpy", set()),  # of nobody knows what
+        ("np.asarray(element", set()),
+        ("other", set()),
+        ("t = float", set()),
     ],
 )
-def test_elements_of_a_dataset_are_known_by_the_loop_around(line, start, is_one):
-    assert line(start).reads_element_of_dataset() == is_one
+def test_what_is_done_with_elements_of_a_dataset_is_known_by_the_loop_around(line, start, called):
+    assert line(start).calls_on_elements() == called
 
 
 @pytest.mark.parametrize(
@@ -93,10 +118,16 @@ def test_a_loop_around_repeats(line, start, repeated):
 @pytest.mark.parametrize(
     ("start", "in_a_batch"),
     [("c = np", True), ("t = float", True), ("[float", True), ("return np.mean", False), ("mean =", False),
-     ("inner", True), ("float(epoch_loss)", False)],
+     ("inner", True), ("float(epoch_loss)", False), ("float(of_an_epoch", False), ("float(of_another", False),
+     ("float(now_and", False), ("float(whenever", True), ("return float(in_a", False), ("for n in once", False)],
 )  # fmt: skip
 def test_the_innermost_loop_is_taken_for_that_of_batches(line, start, in_a_batch):
-    assert line(start).is_in_a_batch() == in_a_batch
+    assert line(start).is_in_every_batch() == in_a_batch
+
+
+def test_what_runs_as_python_in_a_graph_is_known(line):
+    assert line("return np.sum(on_the_host").is_python_in_a_graph()
+    assert not line("return np.mean").is_python_in_a_graph()
 
 
 def test_a_metric_is_known_by_its_result(line):
@@ -108,5 +139,5 @@ def test_nothing_is_known_without_a_source(tmp_path):
     (tmp_path / "broken.py").write_text("if x ===")
     for file in ("gone.py", str(tmp_path / "broken.py"), "<stdin>"):
         line = Line(file, 1)
-        asked = line.decides, line.calls_of_numpy, line.reads_metric, line.reads_element_of_dataset, line.is_repeated
+        asked = line.decides, line.calls_of_numpy, line.reads_metric, line.calls_on_elements, line.is_repeated
         assert not any(ask() for ask in asked)

@@ -1,3 +1,5 @@
+import contextlib
+import enum
 import itertools
 
 import keras
@@ -7,9 +9,15 @@ import tensorflow as tf
 
 from bench import hostsync
 from bench.hostsync import recorder
+from bench.hostsync.tensorflow_private import LOADER, TRACED
 from bench.hostsync.tracing import by_function, watch_traces
 
 x = tf.constant([1.0, 2.0])
+
+
+class Mode(enum.Enum):
+    TRAIN = 1
+    TEST = 2
 
 
 def traces_of(*calls, **options):
@@ -42,16 +50,21 @@ def test_a_function_that_is_traced_once_is_no_retrace():
 @pytest.mark.parametrize(
     ("first", "second", "change"),
     [
-        ((x, 1), (x, 2), ("value", "b", "1", "2")),
+        ((x, 1), (x, 2), ("number", "b", "1", "2")),
         ((x, "a"), (x, "b"), ("value", "b", "'a'", "'b'")),
         ((x,), (tf.ones([3]),), ("shape", "a", "(2,)", "(3,)")),
         ((x,), (tf.cast(x, tf.float64),), ("dtype", "a", "float32", "float64")),
         ((x,), (1,), ("type", "a", "float32 tensor", "1")),
         ((x,), ((x,),), ("type", "a", "float32 tensor", "tuple")),
-        (((x, 1),), ((x, 2),), ("value", "a[1]", "1", "2")),
-        (([x, 1],), ([x, 2],), ("value", "a[1]", "1", "2")),
-        (({"k": 1},), ({"k": 2},), ("value", "a['k']", "1", "2")),
+        (((x, 1),), ((x, 2),), ("number", "a[1]", "1", "2")),
+        (([x, 1],), ([x, 2],), ("number", "a[1]", "1", "2")),
+        (({"k": 1},), ({"k": 2},), ("number", "a['k']", "1", "2")),
         ((object(),), (object(),), ("object", "a", "", "")),
+        ((True,), (False,), ("value", "a", "True", "False")),
+        ((Mode.TRAIN,), (Mode.TEST,), ("object", "a", "", "")),
+        ((None,), (1,), ("value", "a", "None", "1")),
+        (([x],), ([x, x],), ("length", "a", "1", "2")),
+        (({"k": x},), ({"k": x, "l": x},), ("length", "a", "1", "2")),
     ],
 )
 def test_what_differs_is_named(first, second, change):
@@ -59,9 +72,9 @@ def test_what_differs_is_named(first, second, change):
 
 
 def test_a_trace_is_held_against_the_earlier_one_that_is_most_like_it():
-    assert changes((x, 1), (tf.ones([3]), 1), (x, 2))[-1] == [("value", "b", "1", "2")]
+    assert changes((x, 1), (tf.ones([3]), 1), (x, 2))[-1] == [("number", "b", "1", "2")]
     both = changes((x, 1), (tf.ones([3]), 2))[-1]
-    assert [kind for kind, *_ in both] == ["shape", "value"]
+    assert [kind for kind, *_ in both] == ["shape", "number"]
 
 
 def test_relaxed_shapes_are_shown_as_they_were_traced():
@@ -78,6 +91,69 @@ def test_functions_made_anew_are_known_by_their_line():
     assert (site.traces, site.again, site.kinds) == (3, 2, ("new function",))
     assert site.why == ("a new function object each time",)
     assert "tf.function(lambda" in site.source
+
+
+def test_functions_that_live_side_by_side_are_no_retraces():
+    class Layer(tf.Module):
+        @tf.function
+        def __call__(self, a):
+            return a + 1
+
+    layers = [Layer() for _ in range(3)]
+    with hostsync.record() as log:
+        for layer in layers:
+            layer(x)
+    assert [trace.again for trace in log.traces] == [False, False, False]
+
+
+def test_the_training_and_the_validation_of_keras_are_two():
+    model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    data = np.ones([4, 2]), np.ones([4, 1])
+    with hostsync.record() as log:
+        model.fit(*data, validation_data=data, verbose=0)
+    assert sum(site.again for site in by_function(log.traces)) == 0
+
+
+def test_the_first_of_a_log_is_no_retrace_whoever_has_traced_before():
+    with hostsync.record() as outer:
+        tf.function(lambda a: a + 1)(x)
+        with hostsync.record() as inner:
+            for _ in range(2):
+                tf.function(lambda a: a + 2)(x)
+        for _ in range(2):
+            with hostsync.record() as last:
+                tf.function(lambda a: a + 3)(x)
+    assert [sum(site.again for site in by_function(log.traces)) for log in (outer, inner, last)] == [2, 1, 0]
+
+
+def test_a_function_that_was_first_traced_to_learn_shapes_is_not_lost():
+    @tf.function
+    def helper(a):
+        return tf.py_function(lambda b: b, [a], tf.float32)
+
+    class Layer(keras.layers.Layer):
+        def call(self, a):
+            return tf.ensure_shape(helper(a), [None, 2])
+
+    with hostsync.record() as log:
+        inputs = keras.Input([2])
+        keras.Model(inputs, Layer()(inputs))
+    assert [trace.function for trace in log.traces] == ["helper"]
+    assert {op.kind for op in log.host_ops} == {"py_function"}
+
+
+def test_an_object_that_can_be_called_has_its_own_line():
+    class Step:
+        def __call__(self, a):
+            return a + 1
+
+    with hostsync.record() as log:
+        function = tf.function(Step())
+        function(x)
+        function(tf.ones([3]))
+    (site,) = by_function(log.traces)
+    assert (site.again, site.source) == (1, "def __call__(self, a):")
 
 
 def test_making_its_variables_is_no_retrace():
@@ -109,6 +185,23 @@ def test_another_context_is_one():
         with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
             step(x)
     assert [change.kind for change in log.traces[1].changes] == ["context"]
+
+
+def test_another_context_of_a_function_with_variables_is_one():
+    made = []
+
+    @tf.function
+    def step(a):
+        if not made:
+            made.append(tf.Variable(1.0))
+        return a * made[0]
+
+    with hostsync.record() as log:
+        step(x)
+        with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+            step(x)
+    kinds = [[change.kind for change in trace.changes] for trace in log.traces if trace.function == "step"]
+    assert kinds == [[], ["variables"], ["context"]]
 
 
 def test_what_was_traced_before_the_recording_counts():
@@ -195,3 +288,21 @@ def test_traces_alone_can_be_watched():
         assert not recorder._hub._observers  # a read costs what it costs without
     tf.function(lambda a: a + 1)(x)
     assert [trace.function for trace in seen] == ["<lambda>"]
+
+
+def test_an_error_leaves_nothing_behind():
+    before = list(TRACED), getattr(*LOADER)
+    with pytest.raises(KeyError), watch_traces(lambda trace: None):
+        raise KeyError
+    assert (list(TRACED), getattr(*LOADER)) == before
+
+
+def test_watching_may_end_in_any_order():
+    before = list(TRACED), getattr(*LOADER)
+    with contextlib.ExitStack() as first:
+        first.enter_context(watch_traces(lambda trace: None))
+        with contextlib.ExitStack() as second:
+            second.enter_context(hostsync.record())
+            first.close()
+            assert getattr(*LOADER) != before[1]
+    assert (list(TRACED), getattr(*LOADER)) == before

@@ -34,6 +34,7 @@ CELLS = {
     "another magic": "%%host_syncs\n%%time\nfloat(x)",
     "wrong": "%%host_syncs --nothing\nx",
     "afterwards": "float(x)",
+    "values": "sorted(Out), float(Out[4])",
 }
 
 
@@ -131,3 +132,10 @@ def test_as_text_it_is_the_terminals_table_without_colours(cells):
     (output,) = [each for each in cells["fails"].outputs if "text/html" in each.get("data", {})]
     assert "1 host sync in" in output["data"]["text/plain"]
     assert "\x1b[" not in output["data"]["text/plain"]
+
+
+def test_the_value_of_a_cell_has_the_cells_own_number(cells):
+    (shown,) = [output for output in cells["displays"].outputs if output.output_type == "execute_result"]
+    assert shown.execution_count == cells["displays"].execution_count == 4
+    (kept,) = cells["values"].outputs
+    assert kept["data"]["text/plain"] == "([3, 4, 6, 9, 11], 1.0)"
