@@ -63,10 +63,17 @@ def located(error: BaseException) -> str:
     raised, op = origin(error)
     where = f", at {raised}" if raised else ""
     made = f" (op made at {op})" if op else ""
-    ended = isinstance(error, StopIteration) or (
-        type(error).__name__ == "OutOfRangeError" and "End of sequence" in str(error)
-    )
-    return f"{error_line(error)}{where}{made}{f'; {ENDLESS}' if ended else ''}"
+    return "; ".join(filter(None, [f"{error_line(error)}{where}{made}", _advice(error)]))
+
+
+def _advice(error: BaseException) -> str:
+    """What can be done about an error; empty where that is not known."""
+    kind, message = type(error).__name__, str(error)
+    if isinstance(error, StopIteration) or (kind == "OutOfRangeError" and "End of sequence" in message):
+        return ENDLESS
+    if isinstance(error, RuntimeError) and "devices cannot be modified after being initialized" in message:
+        return "loops that share a process must configure the same devices, and before they start any"
+    return ""
 
 
 _PLACES = (

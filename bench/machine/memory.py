@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -26,10 +28,11 @@ class Gauge:
     """Measures the peak since it was made, above the memory that was held then.
 
     On GPUs it is what TensorFlow's allocator has handed out, of all of them together; elsewhere the resident set of
-    the process, in which pages that the allocator keeps for later count too.
+    the process, in which pages that the allocator keeps for later count too, but those that it has kept from before.
     """
 
     def __init__(self) -> None:
+        _give_back()
         forget_peaks()
         current = allocated("current")
         self._on_gpu = bool(current)
@@ -40,6 +43,13 @@ class Gauge:
         if self._on_gpu:
             return PeakMemory(of="device memory", nbytes=max(0, sum(allocated("peak")) - self._before))
         return PeakMemory(of="resident set", nbytes=max(0, peak_resident() - self._before))
+
+
+def _give_back() -> None:
+    """Returns to the system what was freed, which would else be there for a loop to use unseen."""
+    gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # of glibc, see man 3 malloc_trim
+        trim(0)
 
 
 def forget_peaks() -> None:

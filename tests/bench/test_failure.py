@@ -72,6 +72,12 @@ def test_another_end_of_something_is_not_taken_for_data():
     assert located(error) == "OutOfRangeError: Read less bytes than requested"
 
 
+def test_devices_that_are_configured_twice_are_named_with_what_to_do():
+    error = RuntimeError("Virtual devices cannot be modified after being initialized")
+    assert "; loops that share a process must configure the same devices" in located(error)
+    assert "; " not in located(RuntimeError("no device"))
+
+
 def leave():
     raise SystemExit("enough")
 

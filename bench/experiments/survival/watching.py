@@ -5,16 +5,15 @@ from __future__ import annotations
 import collections
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
-from bench.errors import UsageError
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.injection import Injection, injection
 from bench.experiments.survival.kinds import KINDS, Kind, optimizer_state
 from bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
-from bench.failure import error_line
+from bench.failure import LoopError, error_line
 from bench.loop import (
     LoopFactory,
     LoopSpec,
@@ -111,11 +110,9 @@ class _Watch:
                 batch += 1
             if self._fault is not None and not self._struck:
                 return self._seen("not tested", self._why_not())
-            with _blaming_the_loop():
-                metrics = history(self._loop)
-            return self._seen("whole", "", metrics)
-        except _LoopError as died:
-            return self._seen("crashed", error_line(died.error), self._history_after_all())
+            return self._seen("whole", "", history(self._loop))
+        except LoopError as died:
+            return self._seen("crashed", error_line(died), self._history_after_all())
 
     def _one(self, batch: int, strength: float | None) -> bool:
         """Trains a batch; gives whether the fault has struck in it."""
@@ -125,8 +122,7 @@ class _Watch:
         # Weights and learning rates that the fault has just changed have not moved by training.
         self._last = self._read() if strength is not None else self._last
         try:
-            with _blaming_the_loop():
-                self._loop.run(self._stride)
+            self._loop.run(self._stride)
         finally:
             struck = self._way is not None and self._way.strikes() > before
             if struck:
@@ -221,24 +217,6 @@ class _Watch:
                 if variable.trainable:
                     self._weights[name] = None
         return found
-
-
-class _LoopError(Exception):
-    """Carries what the loop has died of."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-@contextlib.contextmanager
-def _blaming_the_loop() -> Iterator[None]:
-    """What is raised in here is the loop's; all else that may be is a mistake of ours, or of the user's."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise _LoopError(error) from error
 
 
 def _bits(values: np.ndarray) -> bytes:

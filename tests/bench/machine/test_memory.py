@@ -61,6 +61,21 @@ def test_a_peak_that_came_before_is_forgotten():
     assert Gauge().peak().nbytes < 2**26
 
 
+def many():
+    """256 MiB in pieces that the allocator does not give back one by one."""
+    return [np.ones(2**13) for _ in range(2**12)]
+
+
+def test_what_the_allocator_has_kept_from_before_counts():
+    pieces = many()
+    kept = pieces[-1]  # above all others
+    del pieces
+    gauge = Gauge()
+    pieces = many()
+    assert gauge.peak().nbytes > 0.8 * 2**28
+    assert kept.size + len(pieces) > 0
+
+
 @pytest.fixture
 def held(monkeypatch):
     """Bytes that the allocators of two GPUs have handed out."""

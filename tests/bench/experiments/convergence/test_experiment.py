@@ -61,8 +61,8 @@ def test_from_end_to_end_in_processes_of_their_own(tmp_path):
     record = converge(small, tmp_path, 2)
     (before,), (after,) = record.courses.values()
     assert (before.flaw, [moment.batch for moment in before.moments]) == ("", [0, 3, 6])
-    assert (after.flaw, [moment.batch for moment in after.moments]) == (
-        "crashed: ArithmeticError: loss is NaN",
-        [0, 3],
+    assert after.flaw.startswith(
+        "crashed: loop 'toys:rated' (after): run() failed with ArithmeticError: loss is NaN, at "
     )
+    assert [moment.batch for moment in after.moments] == [0, 3]
     assert before.start == after.start
