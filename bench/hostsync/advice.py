@@ -38,7 +38,7 @@ class Advice:
 
     @property
     def share(self) -> float | None:
-        """Of the time of the run."""
+        """Share of the run's time."""
         return None if self.seconds is None else min(1.0, self.seconds / self.run)
 
     @property

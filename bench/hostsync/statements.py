@@ -112,12 +112,12 @@ class Line:
         return (node for node in self._around if isinstance(node, ast.Call))
 
     def _methods(self) -> Iterator[tuple[str, ast.expr]]:
-        """Of each call of `owner.name(…)` the name and the owner."""
+        """Name and owner of each call of the form `owner.name(…)`."""
         functions = (call.func for call in self._calls())
         return ((each.attr, each.value) for each in functions if isinstance(each, ast.Attribute))
 
     def _over_datasets(self) -> Iterator[tuple[ast.expr, list[ast.stmt]]]:
-        """Of each loop around it that goes over a dataset the target and the statements in it."""
+        """Target and body of each loop around it that goes over a dataset."""
         for loop in self._loops:
             for over in (loop, *getattr(loop, "generators", ())):
                 if isinstance(over, ast.For | ast.AsyncFor | ast.comprehension) and self._is_dataset(over.iter):

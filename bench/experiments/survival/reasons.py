@@ -29,7 +29,7 @@ def bad_weights(seen: Observation) -> str:
 
 
 def weights_bad_at_times(seen: Observation) -> str:
-    """The same of weights that are finite at the end, and were not shortly before it."""
+    """Words for weights that are finite at the end, and were not shortly before it."""
     first = _first(seen, "weights")
     return f"weights not finite now and again, from {first} to the end{_states_at_any_time(seen)}"
 

@@ -156,7 +156,8 @@ def test_an_object_that_can_be_called_has_its_own_line():
     assert (site.again, site.source) == (1, "def __call__(self, a):")
 
 
-def test_making_its_variables_is_no_retrace():
+def with_a_variable():
+    """A function that makes its variable in its first call."""
     made = []
 
     @tf.function
@@ -165,6 +166,11 @@ def test_making_its_variables_is_no_retrace():
             made.append(tf.Variable(1.0))
         return a * made[0]
 
+    return step
+
+
+def test_making_its_variables_is_no_retrace():
+    step = with_a_variable()
     with hostsync.record() as log:
         step(x)
         step(tf.ones([3]))
@@ -188,14 +194,7 @@ def test_another_context_is_one():
 
 
 def test_another_context_of_a_function_with_variables_is_one():
-    made = []
-
-    @tf.function
-    def step(a):
-        if not made:
-            made.append(tf.Variable(1.0))
-        return a * made[0]
-
+    step = with_a_variable()
     with hostsync.record() as log:
         step(x)
         with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
