@@ -108,7 +108,7 @@ def count_for(block: Block) -> int:
 def main(
     pairs: Annotated[int, typer.Option(min=10, help="Of blocks of a loop, each with and without a recorder.")] = 2000,
     reads: Annotated[int, typer.Option(min=10, help="The same of reads.")] = 300,
-    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-2-cores" / "cost.md",
+    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-9004-2-cores" / "cost.md",
 ) -> None:
     """Measures and writes the tables."""
     vector, scalar = tf.constant([1.0, 2.0]), tf.constant(2.0)
