@@ -51,6 +51,31 @@ def test_with_a_wrong_budget():
 def test_with_a_wrong_word():
     pass
 
+@pytest.fixture(scope="module")
+def step():
+    import tensorflow as tf
+    return tf.function(lambda x, n: x * n)
+
+@pytest.mark.max_retraces(0)
+def test_first_trace(step):
+    import tensorflow as tf
+    step(tf.constant(1.0), 1)
+
+@pytest.mark.max_retraces(0)
+def test_of_another_test(step):
+    import tensorflow as tf
+    step(tf.constant(1.0), 2)
+
+@pytest.mark.max_retraces(1)
+def test_retraces(step):
+    import tensorflow as tf
+    for n in range(3, 6):
+        step(tf.constant(1.0), n)
+
+@pytest.mark.max_retraces
+def test_retraces_without_a_budget():
+    pass
+
 def test_fixture(host_syncs):
     import tensorflow as tf
     float(tf.constant(1.0))
@@ -68,7 +93,7 @@ def done(python, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "name",
-    ["within", "allowed", "setup_does_not_count", "fixture"],
+    ["within", "allowed", "setup_does_not_count", "fixture", "first_trace", "of_another_test"],
 )
 def test_passes(done, name):
     assert f"PASSED test_it.py::test_{name}\n" in done
@@ -84,6 +109,8 @@ def test_other_tests_do_not_wait_for_tensorflow(tmp_path):
     [
         ("over", "Failed: 2 host syncs, where 1 is fine"),
         ("fails_by_itself", "KeyError: 'its own'"),
+        ("retraces", "Failed: 2 retraces, where 1 is fine"),
+        ("retraces_without_a_budget", "Failed: @pytest.mark.max_retraces(retraces): wants"),
         ("without_a_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
         ("with_a_wrong_word", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
         ("with_a_wrong_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
@@ -91,6 +118,11 @@ def test_other_tests_do_not_wait_for_tensorflow(tmp_path):
 )
 def test_fails_with_its_reason(done, name, reason):
     assert f"FAILED test_it.py::test_{name} - {reason}" in done
+
+
+def test_names_what_is_traced_again(done):
+    assert "  2 × <lambda> at " in done
+    assert "Python value of n: 2 → 3 → 4 → 5" in done
 
 
 def test_names_the_lines(done):

@@ -56,7 +56,7 @@ class Advice:
     @property
     def text(self) -> str:
         """As a reader sees it."""
-        bound = "" if self.share is None else f", {self.share:.1%} of the run: at most {self.at_most:.2f}× as fast"
+        bound = "" if not self.share else f", {self.share:.1%} of the run: at most {self.at_most:.2f}× as fast"
         return f"{place(self.file, self.line)}: {self.found}{bound}. {self.todo}"
 
 
@@ -85,7 +85,8 @@ def _on_reads(sites: Sequence[Site], seconds: float) -> Iterator[Advice]:
     for site in sites:
         often = site.reads >= FEWEST_READS and site.reads >= LEAST_SHARE * total
         if (often or site.waited >= LEAST_WAIT * seconds) and (said := rules.on_reads(site)):
-            found = f"{site.reads} of {total} reads ({site.route}); waiting took {site.waited:.2g} s"
+            waited = f"; waiting took {site.waited:.2g} s" if site.waited else ""
+            found = f"{site.reads} of {total} reads ({site.route}){waited}"
             yield Advice(said.rule, site.file, site.line, found, said.todo, site.waited, seconds)
 
 

@@ -113,7 +113,7 @@ def _mostly(site: Site, folders: tuple[str, ...]) -> bool:
 
 
 _RETRACED: Final[dict[Kind, str]] = {
-    "number": "A Python number is part of the graph, so each needs its own: pass `tf.constant(n)`, or a `tf.Variable`.",
+    "number": "A Python number is part of the graph, so each has its own: pass `tf.constant(n)` or a `tf.Variable`.",
     "shape": (
         "Each shape needs its own graph: give `tf.function` an `input_signature` with None for that axis or "
         "`reduce_retracing=True`, pad, or have `batch(…, drop_remainder=True)`."

@@ -188,13 +188,16 @@ def over(log: Log, reads: int) -> str | None:
 
 
 def over_traces(log: Log, retraces: int) -> str | None:
-    """What is to be said of a log with more retraces than so many; None within."""
-    found = [each for each in by_function(log.traces) if each.again]
-    again = sum(each.again for each in found)
+    """What is to be said of a log with more retraces than so many; None within.
+
+    The first trace in the log is none, whatever was traced before it began.
+    """
+    counted = {each: min(each.again, each.traces - 1) for each in by_function(log.traces)}
+    again = sum(counted.values())
     if again <= retraces:
         return None
     lines = [
-        f"{each.again} × {each.function} at {place(each.file, each.line)}: {'; '.join(each.why)}" for each in found
+        f"{count} × {each.function} at {_at(each)}: {'; '.join(each.why)}" for each, count in counted.items() if count
     ]
     made = f"{again} retrace{'s' if again > 1 else ''}"
     return "\n  ".join([f"{made}, where {retraces} {'is' if retraces == 1 else 'are'} fine", *lines])

@@ -6,6 +6,7 @@ import ast
 import functools
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from bench.source import whole
 
@@ -13,6 +14,7 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictC
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PASSES_ON = frozenset({"enumerate", "iter", "tqdm", "zip"})  # what iterates goes through its arguments
 _DATASETS = re.compile(r"\b(tf|tensorflow)\.data\b|\bDataset\b")
+_OF_EACH_BATCH = re.compile(r"on_(train_|test_|predict_)?batch_(begin|end)$")
 _PYTHON_IN_GRAPHS = ("py_function", "numpy_function", "py_func")
 
 
@@ -74,23 +76,25 @@ class Line:
     def is_in_every_batch(self) -> bool:
         """Whether the innermost loop around it is one over batches, as far as can be told, and always comes to it.
 
-        That has no other loop inside, does not speak of epochs, and no `if step % n` stands between.
+        That has no other loop inside, does not speak of epochs, and no `if step % n` stands between. Keras calls
+        `on_train_batch_end` and its like from such a loop.
         """
         if not self._loops:
-            return False
+            called = self._function is not None and _OF_EACH_BATCH.match(self._function.name)
+            return bool(called) and not self._is_now_and_then(self._function)
         innermost = self._loops[-1]
         statements = [node for node in ast.walk(innermost) if isinstance(node, ast.For | ast.AsyncFor | ast.While)]
         over = (getattr(innermost, name, None) for name in ("target", "iter", "test"))
         return (
             all(node is innermost for node in statements)
             and not any("epoch" in ast.unparse(each).lower() for each in over if each is not None)
-            and not any(
-                isinstance(node, ast.If)
-                and node.lineno >= innermost.lineno
-                and any(isinstance(part, ast.Mod) for part in ast.walk(node.test))
-                for node in self._around
-            )
+            and not self._is_now_and_then(innermost)
         )
+
+    def _is_now_and_then(self, within: Any) -> bool:
+        """Whether an `if step % n` stands between the line and the loop or function around it."""
+        conditions = (node.test for node in self._around if isinstance(node, ast.If) and node.lineno >= within.lineno)
+        return any(isinstance(part, ast.Mod) for test in conditions for part in ast.walk(test))
 
     def is_python_in_a_graph(self) -> bool:
         """Whether its function is handed to `tf.py_function` or its like, and runs on the host whatever it does."""

@@ -100,8 +100,8 @@ def function_of(graph: Any) -> str:
 class TracedFunction:
     """What is known of a function that has just been traced."""
 
-    python_function: Any  # under its wrappers; None where it is not known
-    code: CodeType | None  # of it; None where it has none
+    wrapper: Any  # what this `tf.function` alone calls, and what lives as long as it; None where it is not known
+    code: CodeType | None  # of the Python function inside; None where it has none
     arguments: dict[str, Any]  # their TraceTypes by name
     earlier: tuple[dict[str, Any], ...]  # the same of the traces that its `tf.function` has already, the latest first
     had_created_variables: bool  # whether it is the first trace after those in which variables could be created
@@ -118,11 +118,11 @@ def traced_function(concrete: Any, most: int) -> TracedFunction:
     options = _tracing_options()
     keys = reversed(getattr(getattr(options, "function_cache", None), "_primary", {}).keys())
     earlier = [*itertools.islice(keys, most)]  # each a context and a FunctionType, which takes long to hash
-    function = _unwrapped(getattr(options, "python_function", None))
+    wrapper = getattr(options, "python_function", None)
     scope = getattr(options, "scope_type", None)
     return TracedFunction(
-        python_function=function,
-        code=_code_of(function),
+        wrapper=wrapper,
+        code=_code_of(_unwrapped(wrapper)),
         arguments=_arguments(concrete.function_type),
         earlier=tuple(_arguments(function_type) for _, function_type in earlier),
         had_created_variables=scope is _NO_VARIABLES and all(of.scope_type is not _NO_VARIABLES for of, _ in earlier),

@@ -109,7 +109,7 @@ class Tracing:
         if traced.code is not None and not traced.in_pipeline:
             file, line = as_written_in(traced.code.co_filename, traced.code.co_firstlineno)
         changes = _changes(traced)
-        if not traced.earlier and self._is_made_anew((file, line, name), traced.python_function):
+        if not traced.earlier and self._is_made_anew((file, line, name), traced.wrapper):
             changes = (Change("new function"),)
         return Trace(name, file, line, (site.file, site.line), changes, traced.in_pipeline)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.experiments.run import plots
@@ -15,7 +17,7 @@ from bench.experiments.run.stages import Stage
 from bench.experiments.run.verdict import Verdict
 from bench.experiments.survival.fault import Fault
 from bench.experiments.survival.figures import Rate, outcome
-from bench.experiments.syncs.record import HostSyncs
+from bench.experiments.syncs.record import HostSyncs, TracedFunction
 from bench.experiments.telemetry import report as telemetry
 from bench.machine import environment
 from bench.report import rows
@@ -122,9 +124,7 @@ def _host_syncs(arms: Arms) -> Iterator[Row]:
             f"host syncs an epoch of {' or '.join(map(str, sorted(lengths)))} batches", arms,
             lambda arm: arm.host_syncs_per_epoch, few, number("host syncs", "an epoch"), change=fewer,
         )  # fmt: skip
-    for name, arm in zip(ARMS, arms, strict=True):
-        if arm.host_syncs:
-            yield from _sites(name, arm.host_syncs)
+    yield from _of_either(_sites(name, arm.host_syncs) for name, arm in zip(ARMS, arms, strict=True) if arm.host_syncs)
     if any(arm.host_syncs and arm.host_syncs.in_graphs for arm in arms):
         yield Row.of("host ops in graphs, not counted above", arms, lambda arm: arm.host_syncs, _in_graphs)
     if any(arm.host_syncs and arm.host_syncs.copies for arm in arms):
@@ -152,14 +152,28 @@ def _traces(arms: Arms) -> Iterator[Row]:
     yield Row.of(
         "traces of functions after warm-up", arms, _count_of_traces, str, number("traces after warm-up", "traces")
     )
-    for name, arm in zip(ARMS, arms, strict=True):
-        for each in (arm.traced or ())[:MOST_SITES]:
-            title = f"… of {each.function} at {each.file}:{each.line}"
-            yield _of_one(name, title, str(each.traces), "; ".join(each.why))
+    yield from _of_either(_traced(name, arm.traced or ()) for name, arm in zip(ARMS, arms, strict=True))
+
+
+def _traced(name: str, functions: Sequence[TracedFunction]) -> Iterator[Row]:
+    for each in functions[:MOST_SITES]:
+        title = f"… of {each.function} at {each.file}:{each.line}"
+        yield _of_one(name, title, str(each.traces), "; ".join(each.why))
 
 
 def _count_of_traces(arm: ArmFigures) -> int | None:
     return None if arm.traced is None else sum(each.traces for each in arm.traced)
+
+
+def _of_either(rows: Iterable[Iterable[Row]]) -> Iterator[Row]:
+    """Rows of one loop after the other; those of the same line in both loops become one."""
+    found: dict[tuple[str, str], Row] = {}
+    for row in itertools.chain.from_iterable(rows):
+        before, after, remark = row.texts
+        other = found.get((row.title, remark))
+        texts = (before, after, remark) if other is None else (other.texts[0], after, remark)
+        found[row.title, remark] = dataclasses.replace(row, texts=texts)
+    yield from found.values()
 
 
 def _of_one(name: str, title: str, count: str, remark: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import io
@@ -9,6 +10,7 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
@@ -29,13 +31,6 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.register_magics(HostSyncMagics)
 
 
-class CellFailedError(Exception):
-    """Ends a notebook's run after a cell whose own error has been shown already."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [str(self)]
-
-
 @magics_class
 class HostSyncMagics(Magics):
     """The magics of the extension."""
@@ -50,32 +45,46 @@ class HostSyncMagics(Magics):
         asked = parse_argstring(self.host_syncs, line)
         from bench.hostsync.command.findings import watched  # TensorFlow, which `%load_ext` should not wait for
 
-        refused: HostSyncError | None = None
+        if _in_a_loop() and self.shell.should_run_async(cell, transformed_cell=self.shell.transform_cell(cell)):
+            raise UsageError("a cell that awaits cannot be run by a magic here; use hostsync.record() in it")
+        refused: BaseException | None = None
         number = _number(self.shell.execution_count)
-        name = f"cell {number}"
-        with watched(name, asked.disallow, asked.stack, bool(gpu.states())) as watching:
+        with watched(f"cell {number}", asked.disallow, asked.stack, bool(gpu.states())) as watching:
             try:
                 with watching.guard or contextlib.nullcontext():
                     result = self._run(line, cell, number)
-                    watching.exit_code = int(not result.success)
+                    refused = result.error_before_exec or result.error_in_exec
             except HostSyncError as error:  # that could not be raised at the read itself
                 refused = error
+            watching.exit_code = int(refused is not None)
         display(Shown(watching.found, not asked.no_advice))
         if refused:
+            __tracebackhide__ = True  # IPython leaves this frame out
             raise refused
-        if watching.exit_code:
-            raise CellFailedError(f"{name} has failed, as shown above")
 
     def _run(self, line: str, cell: str, number: int) -> ExecutionResult:
+        """Runs the cell; its error is in the result, and not shown: it is raised again after the tables."""
+        shell = self.shell
         # The line of the magic stays, as a comment: so lines have the numbers that they have in the cell.
         body = cell if cell.startswith("%%") else f"# %%host_syncs {line}\n{cell}"
-        compiler = self.shell.compile
-        name_cell = compiler.cache  # IPython's counter is, by its version, this cell's or already the next one's
-        compiler.cache = lambda code, _=0, raw_code=None: name_cell(code, number, raw_code=raw_code)
+        if cell.rstrip().endswith(";"):
+            body += "\nNone"  # IPython looks for the semicolon in the whole cell, which ends with the magic's call
+        name_cell = shell.compile.cache  # IPython's counter is, by its version, this cell's or already the next one's
+        shell.compile.cache = lambda code, _=0, raw_code=None: name_cell(code, number, raw_code=raw_code)
+        shell.showtraceback = shell.showsyntaxerror = lambda *args, **kwargs: None
         try:
-            return self.shell.run_cell(body)
+            return shell.run_cell(body)
         finally:
-            del compiler.cache
+            del shell.compile.cache, shell.showtraceback, shell.showsyntaxerror
+
+
+def _in_a_loop() -> bool:
+    """Whether an event loop runs here already, as in Jupyter; another cannot then be run inside."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _number(otherwise: int) -> int:

@@ -50,7 +50,11 @@ def markdown(found: Syncs, with_advice: bool = True) -> str:
 def advice(found: Syncs, wanted: bool = True) -> list[str]:
     """What to do about the lines that matter, under a heading; nothing where there is nothing to say, or to be said."""
     said = found.advice if wanted else ()
-    return ["what to do:", *(f"- {each.text}" for each in said)] if said else []
+    if not said:
+        return []
+    free = any(each.seconds == 0 for each in said)
+    note = " (no read had to wait, so without them this run is no faster; on a GPU it may be)" if free else ""
+    return [f"what to do{note}:", *(f"- {each.text}" for each in said)]
 
 
 def sites(found: Syncs) -> pd.DataFrame:
@@ -122,7 +126,9 @@ def footer(found: Syncs) -> list[str]:
     lines = [f"{seen} in {found.seconds:.2f} s of {found.program}{blocked}{before}"]
     if found.traced:
         traces, functions = sum(each.traces for each in found.traced), len(found.traced)
+        built = sum(each.traces for each in found.traced if each.in_pipeline)
         again = f", {found.again} of them again" if found.again else ""
+        again += f", {built} in building pipelines of tf.data" if built else ""
         lines.append(
             f"{_counted(traces, 'trace')} of {_counted(functions, 'function')}{again}; "
             f"tracing took {_time(found.seconds_tracing)}"

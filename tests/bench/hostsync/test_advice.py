@@ -70,6 +70,23 @@ def test_keras_reads_for_fit(rules):
     assert not rules(program.format(", steps_per_execution=10"))
 
 
+CALLBACK = """
+class Looking(keras.callbacks.Callback):
+    def {}(self, {}, logs=None):
+        {}
+model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
+model.compile("sgd", "mse", steps_per_execution=1)
+model.fit(np.ones([20, 2]), np.ones([20, 1]), batch_size=1, verbose=0, epochs={}, callbacks=[Looking()])
+"""
+
+
+def test_a_callback_of_ones_own_that_reads_in_every_batch(rules):
+    reads = "float(self.model.optimizer.learning_rate)"
+    assert rules(CALLBACK.format("on_train_batch_end", "batch", reads, 1)) == {("metric", 4)}
+    assert not rules(CALLBACK.format("on_train_batch_end", "batch", f"if batch % 2 == 0: {reads}", 1))
+    assert not rules(CALLBACK.format("on_epoch_end", "epoch", reads, 12))
+
+
 def test_keras_predict_hands_out_what_it_is_for(rules):
     assert not rules(
         """
@@ -209,6 +226,7 @@ def test_the_bound_is_what_waiting_took():
     assert (said.share, said.at_most) == (0.25, pytest.approx(4 / 3))
     assert said.text == "gone.py:9: found, 25.0% of the run: at most 1.33× as fast. Do it."
     assert dataclasses.replace(said, seconds=0.0).at_most == 1.0
+    assert dataclasses.replace(said, seconds=0.0).text == "gone.py:9: found. Do it."
     assert dataclasses.replace(said, seconds=2.5).at_most == float("inf")
     assert dataclasses.replace(said, seconds=2.5).plain()["at_most"] is None
     assert said.plain() == {**dataclasses.asdict(said), "share": 0.25, "at_most": said.at_most}

@@ -118,6 +118,7 @@ def test_a_traced_function_is_known_as_it_ends():
         private.TRACED.remove(tell)
     first, second, pipeline = found
     assert first.code is second.code is plain.__code__
+    assert first.wrapper is second.wrapper is not pipeline.wrapper
     assert (first.earlier, len(second.earlier), second.earlier[0]) == ((), 1, first.arguments)
     assert second.arguments["n"].value == 2
     assert [each.in_pipeline for each in found] == [False, False, True]

@@ -106,6 +106,18 @@ def test_functions_that_live_side_by_side_are_no_retraces():
     assert [trace.again for trace in log.traces] == [False, False, False]
 
 
+def test_a_method_of_a_new_object_each_time_is_made_anew():
+    class Model:
+        @tf.function
+        def step(self, a):
+            return a + 1
+
+    with hostsync.record() as log:
+        for _ in range(3):
+            Model().step(x)
+    assert [trace.again for trace in log.traces] == [False, True, True]
+
+
 def test_the_training_and_the_validation_of_keras_are_two():
     model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
     model.compile("sgd", "mse")

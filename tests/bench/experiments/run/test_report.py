@@ -42,11 +42,17 @@ def test_one_row_a_metric():
         "time to first batch, s, median (quartiles)": ("4.00 (3.50 to 4.50)", "4.00 (3.50 to 4.50)", "same"),
         "host syncs a batch": ("4.4", "0.1", "44× fewer"),
         "host syncs an epoch of 50 batches": ("220", "5", "44× fewer"),
-        "… by numpy at f.py:1": ("", "0.1", "x.numpy()"),
+        "… by numpy at f.py:1": ("4.4", "0.1", "x.numpy()"),
         "bytes read from the device a batch": ("17.6", "0.4", "44× fewer"),
         "temperature, start → end": ("0.80 → 0.40", "2.00 → 1.00", ""),
         "gradients × 1e+08, generator": ("frozen: because", "survived: because", ""),
     }  # fmt: skip
+
+
+def test_a_line_that_reads_in_both_loops_has_one_row():
+    arms = {"before": arm("a:b", reads=20), "after": arm("c:d", reads=5)}
+    found = [row.texts for row in report.comparison(Comparison.of(record(arms=arms))) if row.title.startswith("… by")]
+    assert found == [("2", "0.5", "x.numpy()")]
 
 
 def test_traces_of_a_warm_loop_have_a_row_and_each_function_one():

@@ -33,6 +33,9 @@ CELLS = {
     "fails": "%%host_syncs\nfloat(x)\nraise KeyError('its own')",
     "another magic": "%%host_syncs\n%%time\nfloat(x)",
     "wrong": "%%host_syncs --nothing\nx",
+    "broken": "%%host_syncs\nx ===",
+    "quiet": "%%host_syncs\nx + 1;",
+    "awaits": "%%host_syncs\nimport asyncio\nawait asyncio.sleep(0)",
     "afterwards": "float(x)",
     "values": "sorted(Out), float(Out[4])",
 }
@@ -102,16 +105,31 @@ def test_code_of_libraries_stands_beside(cells):
 
 
 def test_a_disallowed_read_ends_the_cell_and_the_notebook(cells):
-    first, *_, last = errors(cells["disallows"])
-    assert first[0] == "HostSyncError"
-    assert first[1].startswith("cell 7, line 3: host sync: float of a float32")
-    assert last == ("CellFailedError", "cell 7 has failed, as shown above")
+    ((name, message),) = errors(cells["disallows"])
+    assert name == "HostSyncError"
+    assert message.startswith("cell 7, line 3: host sync: float of a float32")
     assert not [output for output in cells["disallows"].outputs if "not reached" in output.get("text", "")]
 
 
 def test_an_error_of_the_cell_is_shown_once_and_the_table_still(cells):
-    assert [name for name, _ in errors(cells["fails"])] == ["KeyError", "CellFailedError"]
+    assert errors(cells["fails"]) == [("KeyError", "'its own'")]
     assert "1 host sync in" in shown(cells["fails"])
+    (error,) = [output for output in cells["fails"].outputs if output.output_type == "error"]
+    assert "raise KeyError" in "".join(error.traceback)
+    assert "notebook.py" not in "".join(error.traceback)
+
+
+def test_code_that_is_none_is_an_error_of_the_cell(cells):
+    assert [name for name, _ in errors(cells["broken"])] == ["SyntaxError"]
+
+
+def test_a_semicolon_keeps_the_value_from_being_shown(cells):
+    assert not [output for output in cells["quiet"].outputs if output.output_type == "execute_result"]
+    assert "0 host syncs in" in shown(cells["quiet"])
+
+
+def test_a_cell_that_awaits_is_refused(cells):
+    assert "cannot be run by a magic here" in " ".join(str(dict(output)) for output in cells["awaits"].outputs)
 
 
 def test_a_magic_inside_still_works(cells):
@@ -138,4 +156,4 @@ def test_the_value_of_a_cell_has_the_cells_own_number(cells):
     (shown,) = [output for output in cells["displays"].outputs if output.output_type == "execute_result"]
     assert shown.execution_count == cells["displays"].execution_count == 4
     (kept,) = cells["values"].outputs
-    assert kept["data"]["text/plain"] == "([3, 4, 6, 9, 11], 1.0)"
+    assert kept["data"]["text/plain"] == "([3, 4, 9, 14], 1.0)"
