@@ -80,7 +80,7 @@ class Tracing:
     def __init__(self, tell: Callable[[Trace | None, Any], None], compared: int = 32, most_collected: int = 4) -> None:
         self._tell = tell
         self._compared, self._most_collected = compared, most_collected
-        # The Python function that was traced last at a place, as long as anybody else has it.
+        # What was traced last at a place; it lives as long as its `tf.function`.
         self._last: dict[tuple[str, int, str], weakref.ref[Any]] = {}
         # Whether it was found to be gone by the garbage collector, which takes long and is asked a few times only.
         self._collected: dict[tuple[str, int, str], list[bool]] = collections.defaultdict(list)
