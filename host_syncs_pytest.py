@@ -22,18 +22,22 @@ if TYPE_CHECKING:
     from bench.hostsync import Log
 
 MARKERS = {
-    "max_host_syncs": "reads: the test fails when Python reads tensors to the host more often than that; reads inside "
-    "hostsync.allow do not count",
-    "max_retraces": "retraces: the test fails when functions are traced again more often than that; a function's first "
-    "trace does not count",
+    "max_host_syncs": (
+        "reads",
+        "the test fails when Python reads tensors to the host more often than that; reads inside hostsync.allow do not "
+        "count",
+    ),
+    "max_retraces": (
+        "retraces",
+        "the test fails when functions are traced again more often than that; a function's first trace does not count",
+    ),
 }
 """Each with its argument, and what it does."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declares the markers."""
-    for name, meaning in MARKERS.items():
-        argument, _, text = meaning.partition(": ")
+    for name, (argument, text) in MARKERS.items():
         config.addinivalue_line("markers", f"{name}({argument}): {text} (loop-bench)")
 
 
@@ -71,7 +75,7 @@ def _budget(marker: pytest.Mark) -> int:
     """The marker's one argument; the test fails where it is anything but a number of times."""
     from bench.hostsync.guards import is_budget
 
-    argument = MARKERS[marker.name].partition(":")[0]
+    argument, _ = MARKERS[marker.name]
     values = [*marker.args, *marker.kwargs.values()]
     if len(values) != 1 or not marker.kwargs.keys() <= {argument} or not is_budget(values[0]):
         usage = f"@pytest.mark.{marker.name}({argument}): wants how many {argument} are fine, such as {marker.name}(1)"

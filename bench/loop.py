@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from bench.errors import UsageError
-from bench.failure import ENDLESS, FactoryError, LoopError, blaming, located
+from bench.failure import FactoryError, LoopError, blaming, located
 from bench.source import adopt
 
 
@@ -127,21 +126,6 @@ def name_of(loop: TrainingLoop) -> str:
 def as_made(loop: TrainingLoop) -> TrainingLoop:
     """The loop as its factory made it, for what changes it."""
     return loop.own if isinstance(loop, NamedLoop) else loop
-
-
-@contextlib.contextmanager
-def naming(loop: TrainingLoop) -> Iterator[None]:
-    """What is found wrong in here with the batches that a loop has trained is said of that loop, and how to mend it.
-
-    Raises:
-        UsageError: something is wrong.
-    """
-    try:
-        yield
-    except UsageError as error:
-        if name_of(loop) in str(error):
-            raise
-        raise UsageError(f"{name_of(loop)}: {error}; run(batches) trains exactly so many: {ENDLESS}") from error
 
 
 def build(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> NamedLoop:

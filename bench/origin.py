@@ -10,9 +10,6 @@ from typing import NamedTuple
 
 from bench import source
 
-GENERATED = "__autograph_generated_file"
-"""How the names of files begin into which TensorFlow's AutoGraph writes the code of traced functions."""
-
 _IN_MESSAGE = re.compile(r'File "([^"]+)", line (\d+)')
 _TRACED, _EXECUTED, _NODE = "in user code:", "Graph execution error:", "Detected at node"
 """How TensorFlow's messages begin that name lines: of a function that fails while it is traced, and of an op that fails
@@ -56,7 +53,7 @@ def origin(error: BaseException) -> Origin:
 
 
 def _is_users(file: str) -> bool:
-    return source.is_users(file) and not Path(file).name.startswith(GENERATED)
+    return source.is_users(file) and not Path(file).name.startswith(source.GENERATED)
 
 
 def _named(message: str) -> list[Place]:

@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _EXAMPLES = f"{_OURS}examples{os.sep}"  # they stand for a user's code
 _INSTALLED_FOLDERS = ("site-packages", "dist-packages")  # whatever environment they are of
-_GENERATED = ("<frozen ", "<__array_function__", "<attrs generated", "<decorator-gen")  # by libraries, without a file
+GENERATED = "__autograph_generated_file"
+"""How the names of files begin into which TensorFlow's AutoGraph writes the code of traced functions."""
+
+_WITHOUT_FILES = (
+    "<frozen ",
+    "<__array_function__",
+    "<attrs generated",
+    "<decorator-gen",
+)  # by libraries, without a file
 _adopted: set[str] = set()
 
 
@@ -50,7 +58,7 @@ def is_users(file: str) -> bool:
 
     Code without a file (`<stdin>`, a notebook's cell) is the user's, and so is an installed package that was adopted.
     """
-    if is_ours(file) or file.startswith(_GENERATED):
+    if is_ours(file) or file.startswith(_WITHOUT_FILES):
         return False
     return file.startswith((_EXAMPLES, *_adopted)) or not (is_standard(file) or is_installed(file))
 

@@ -7,17 +7,16 @@ import functools
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, get_args
 
 from bench.errors import HostSyncError, HostSyncWarning
 from bench.hostsync.callsite import CallSite, call_site
-from bench.hostsync.graphs import HostOp
-from bench.hostsync.log import Log, Read, Site, by_site
-from bench.hostsync.recorder import ALLOWED, observed, record, short_device
-from bench.hostsync.tracing import Trace, TracedSite, by_function
+from bench.hostsync.log import Log, Site, by_site
+from bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device
+from bench.hostsync.tracing import TracedSite, by_function
 from bench.source import is_cell, place, shorter
 
 T = TypeVar("T")
@@ -52,14 +51,12 @@ def guard(mode: Mode) -> Context[Guard]:
     return Context(lambda: Guard(mode))
 
 
-class Guard:
+class Guard(Observer):
     """A guard, to be entered once; see `guard`.
 
     Attributes:
         refused: how many reads it has kept from happening.
     """
-
-    wants_stack = False
 
     def __init__(self, mode: Mode) -> None:
         self.refused = 0
@@ -123,15 +120,6 @@ class Guard:
     def is_of(self, thread: int) -> bool:
         """Whether it was entered in a thread."""
         return self._thread == thread
-
-    def after(self, read: Read) -> None:
-        pass
-
-    def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
-        pass
-
-    def session_ran(self) -> None:
-        pass
 
 
 def _at(site: CallSite | Site | TracedSite) -> str:

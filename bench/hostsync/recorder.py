@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bench.errors import HostSyncWarning
 from bench.hostsync.callsite import call_site, call_stack
@@ -55,30 +55,10 @@ def record(stack: bool = False) -> Iterator[Log]:
         log.seconds_tracing = seconds_tracing() - tracing
 
 
-class _Recorder:
-    def __init__(self, log: Log, stack: bool) -> None:
-        self.wants_stack = stack
-        self._log = log
+class Observer:
+    """A recorder, a guard: is told of what happens, and does nothing about what it does not override."""
 
-    def before(self, tensor: Any, route: str | None, raises: bool) -> None:
-        pass
-
-    def after(self, read: Read) -> None:
-        self._log.reads.append(read)
-
-    def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
-        self._log.host_ops.extend(found)
-        if trace is not None:
-            self._log.traces.append(trace)
-
-    def session_ran(self) -> None:
-        self._log.session_runs += 1
-
-
-class Observer(Protocol):
-    """A recorder, a guard."""
-
-    wants_stack: bool
+    wants_stack = False
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
         """A tensor is about to be read in this thread; see `hooks.Watcher.before`."""
@@ -91,6 +71,23 @@ class Observer(Protocol):
 
     def session_ran(self) -> None:
         """A session of TensorFlow 1 has run."""
+
+
+class _Recorder(Observer):
+    def __init__(self, log: Log, stack: bool) -> None:
+        self.wants_stack = stack
+        self._log = log
+
+    def after(self, read: Read) -> None:
+        self._log.reads.append(read)
+
+    def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
+        self._log.host_ops.extend(found)
+        if trace is not None:
+            self._log.traces.append(trace)
+
+    def session_ran(self) -> None:
+        self._log.session_runs += 1
 
 
 @contextlib.contextmanager

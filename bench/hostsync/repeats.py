@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.hostsync.graphs import HostOp
 from bench.hostsync.log import Read
-from bench.hostsync.recorder import observed
-from bench.hostsync.tracing import Trace
+from bench.hostsync.recorder import Observer, observed
 
 
 class Repeats:
@@ -45,17 +43,12 @@ class Repeats:
             yield found
 
 
-class _Seeing:
-    wants_stack = False
-
-    def __init__(self, before: Any, after: Any) -> None:
-        self._before, self.after = before, after
+class _Seeing(Observer):
+    def __init__(self, before: Callable[[Any], object], after: Callable[[Read], object]) -> None:
+        self._before, self._after = before, after
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
         self._before(tensor)
 
-    def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
-        pass
-
-    def session_ran(self) -> None:
-        pass
+    def after(self, read: Read) -> None:
+        self._after(read)

@@ -26,7 +26,7 @@ from tensorflow.python.framework import func_graph, ops
 from tensorflow.python.profiler import profiler_v2
 from tensorflow.python.saved_model import function_deserialization
 
-from bench.source import is_users
+from bench.source import GENERATED, is_users
 
 TENSOR: Final[type] = ops.EagerTensor
 """The type of eager tensors.
@@ -79,7 +79,7 @@ AUTOGRAPH: Final = f"{READERS[0]}{Path('python', 'autograph')}{os.sep}"
 _OF_ONE_OP: Final = "__wrapped__"  # what TensorFlow makes of an op that runs eagerly
 _NO_VARIABLES: Final = tracing_compilation.ScopeType.NO_VARIABLE_CREATION
 _AUTOGRAPH_API: Final = "tensorflow.python.autograph.impl.api"
-_GENERATED: Final = str(Path(tempfile.gettempdir()) / "__autograph_generated_file")
+_GENERATED: Final = str(Path(tempfile.gettempdir()) / GENERATED)
 
 
 def shape_of(tensor: Any) -> tuple[int, ...]:

@@ -25,7 +25,6 @@ from bench.loop import (
     lines,
     load,
     name_of,
-    naming,
     variable_name,
 )
 
@@ -263,16 +262,6 @@ def test_what_else_a_loop_has_is_there_under_its_name_too():
     assert as_made(loop) is loop.own
     assert as_made(loop.own) is loop.own
     assert [name_of(loop), name_of(loop.own)] == ["loop 'toys:rated'", "Rated"]
-
-
-def test_too_few_batches_are_said_of_the_loop_that_trained_them():
-    loop = build("toys:it", toys.plain, SPEC, "after")
-    with pytest.raises(UsageError) as caught, naming(loop):
-        raise UsageError("history 'loss' has grown by 49 in 100 batches")
-    assert str(caught.value).startswith("loop 'toys:it' (after): history 'loss' has grown by 49 in 100 batches; run(")
-    assert "repeat()" in str(caught.value)
-    with pytest.raises(UsageError, match=r"^history\(\) of loop 'toys:it' \(after\) is 3$"), naming(loop):
-        raise UsageError("history() of loop 'toys:it' (after) is 3")
 
 
 @pytest.mark.parametrize("found", [None, [1], {(1, 2): 3}])

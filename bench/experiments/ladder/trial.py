@@ -14,7 +14,7 @@ from bench.experiments.ladder.plan import Ladder, Rung
 from bench.experiments.ladder.record import Finding
 from bench.experiments.syncs.record import BATCHES
 from bench.jobs.trial import Result, Trial
-from bench.loop import LoopSpec, TrainingLoop, build, load, naming
+from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import gpu
 from bench.machine.memory import Gauge
 from bench.timing.clock import start, warm_up
@@ -84,8 +84,7 @@ def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
     gauge = Gauge()
     with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
         loop, took = start(rung.factory, factory, _spec(rung, spec), rung.name)
-    with naming(loop):
-        syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(gpu.states()))
+    syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(gpu.states()))
     memory = gauge.peak()
     del loop
     return Finding(start=took, host_syncs=syncs, memory=memory, equivalence=_compared(rung, baseline, spec))

@@ -29,7 +29,7 @@ from bench.hostsync import HostOp, Trace
 from bench.hostsync.tracing import watch_traces
 from bench.jobs import pool
 from bench.jobs.gather import Run, in_processes
-from bench.loop import LoopSpec, TrainingLoop, build, load, naming
+from bench.loop import LoopSpec, TrainingLoop, build, load
 from bench.machine import environment, gpu
 from bench.settings import ARMS, TIMED, Settings, arm_of
 from bench.timing import samples, stopping, work
@@ -153,7 +153,7 @@ class Measurement:
         if (begun := self._started_loop(arm)).trained or "timed" in self.__dict__:
             begun = self._start(arm)
         began = time.perf_counter()
-        with self.stages.of(Stage.SYNCS), naming(begun.loop):
+        with self.stages.of(Stage.SYNCS):
             found = counting.count_host_syncs(begun.loop, batches, begun.host_ops, trace=bool(gpu.states()))
         begun.trained = batches
         self.pace.batch[arm] = (time.perf_counter() - began) / batches

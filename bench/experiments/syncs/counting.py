@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from bench import hostsync
 from bench.errors import UsageError
 from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies, TracedFunction
+from bench.failure import ENDLESS
 from bench.hostsync import HostOp, Site
 from bench.hostsync.reconcile import Reconciled, reconciled
 from bench.hostsync.repeats import Repeats
 from bench.hostsync.tracing import Trace, by_function
-from bench.loop import TrainingLoop, history
+from bench.loop import TrainingLoop, history, name_of
 from bench.source import place, shorter
 
 
@@ -43,7 +44,8 @@ def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] 
     reads = [read for read in log.reads if id(read) not in repeated]
     for key, values in kept.items():
         if len(values) - before.get(key, 0) != batches:
-            raise UsageError(f"history {key!r} has grown by {len(values) - before.get(key, 0)} in {batches} batches")
+            grown = f"history {key!r} has grown by {len(values) - before.get(key, 0)} in {batches} batches"
+            raise UsageError(f"{name_of(loop)}: {grown}; run(batches) trains exactly so many: {ENDLESS}")
     return HostSyncs(
         batches=batches,
         sites=tuple(

@@ -10,6 +10,7 @@ import tqdm
 from bench.errors import UsageError
 from bench.experiments.syncs.counting import count_host_syncs, in_graphs
 from bench.hostsync import HostOp
+from bench.loop import LoopSpec, build
 
 
 def test_a_clean_loop_reads_only_its_history():
@@ -123,3 +124,25 @@ def test_a_loop_that_trains_less_than_it_was_asked_for_is_refused():
 
     with pytest.raises(UsageError, match="history 'loss' has grown by 9 in 10 batches"):
         count_host_syncs(Short(), 10)
+
+
+def test_too_few_batches_are_said_of_the_loop_that_trained_them():
+    class Short(toys.Quadratic):
+        def run(self, batches):
+            super().run(batches // 2)
+
+    loop = build("toys:it", lambda spec: Short(), LoopSpec("tiny"), "after")
+    with pytest.raises(UsageError) as caught:
+        count_host_syncs(loop, 100)
+    assert str(caught.value).startswith("loop 'toys:it' (after): history 'loss' has grown by 50 in 100 batches; run(")
+    assert "repeat()" in str(caught.value)
+
+
+def test_a_history_that_keeps_no_contract_is_said_once():
+    class Odd(toys.Quadratic):
+        def history(self):
+            return 3
+
+    loop = build("toys:it", lambda spec: Odd(), LoopSpec("tiny"), "after")
+    with pytest.raises(UsageError, match=r"^history\(\) of loop 'toys:it' \(after\) is 3;"):
+        count_host_syncs(loop, 10)
