@@ -152,6 +152,7 @@ def _train(
     _make_folder(out)
     _start_tensorflow(cache)
     from seqgan.display import TrainingDisplay, summarise
+    from seqgan.interrupt import Interrupt
     from seqgan.training import Training
 
     if data is None:
@@ -168,7 +169,7 @@ def _train(
         highlight=False,
     )
     try:
-        with TrainingDisplay(console) as display:
+        with Interrupt() as interrupt, TrainingDisplay(console, interrupt.check) as display:
             training = Training(config, data, loop, script, out, display, checkpoint)
             training.run()
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -35,10 +35,16 @@ def describe(metrics: Mapping[str, float]) -> str:
 
 
 class TrainingDisplay:
-    """A bar for the epoch in hand on a terminal; everywhere, one line an epoch when it is done."""
+    """A bar for the epoch in hand on a terminal; everywhere, one line an epoch when it is done.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: to print to.
+        between: called after each batch, or window of batches, and each epoch: there it may stop the run.
+    """
+
+    def __init__(self, console: Console, between: Callable[[], None] = lambda: None) -> None:
         self._console = console
+        self._between = between
         self._title = ""
         self._phase = ""
         self._bar = Progress(
@@ -74,10 +80,12 @@ class TrainingDisplay:
     def advance(self, batches: int, metrics: Mapping[str, float]) -> None:
         """See `seqgan.training.Observer`."""
         self._bar.update(self._task, advance=batches, metrics=describe(metrics))
+        self._between()
 
     def epoch_ends(self, metrics: Mapping[str, float]) -> None:
         """See `seqgan.training.Observer`."""
         self._console.print(f"{self._title}: {describe(metrics)}", soft_wrap=True, highlight=False)
+        self._between()
 
 
 def summarise(console: Console, training: Training, out: Path, compiled: str | None) -> None:
