@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -47,4 +48,6 @@ class Interrupt:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        os.write(2, _NOTE)  # a signal may come in the middle of a write to sys.stderr
+        with contextlib.suppress(OSError):  # standard error may be closed
+            # Not sys.stderr, in a write of which the signal may have come. A terminal has its ^C in the line.
+            os.write(2, b"\n" * os.isatty(2) + _NOTE)

@@ -47,6 +47,7 @@ def test_what_is_ignored_stays_so():
     with Interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)
         interrupt.check()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_changes_nothing_in_another_thread():
