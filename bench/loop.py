@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from bench.errors import UsageError
-from bench.failure import FactoryError, LoopError, blaming, located
+from bench.failure import FactoryError, blaming, located
 from bench.source import adopt
 
 
@@ -169,13 +169,11 @@ def history(loop: TrainingLoop) -> dict[str, np.ndarray]:
         raise UsageError(f"history() of {name_of(loop)} is {_shorten(found)}; {_CONTRACT}")
     arrays = {}
     for key, values in found.items():
-        try:
-            with blaming(f"{name_of(loop)}: history()"):
+        with blaming(f"{name_of(loop)}: history()"):
+            try:
                 arrays[str(key)] = np.asarray(values, float)
-        except LoopError as error:
-            if not isinstance(error.__cause__, TypeError | ValueError):
-                raise
-            raise UsageError(f"history() of {name_of(loop)}: {key!r} is {_shorten(values)}; {_CONTRACT}") from None
+            except (TypeError, ValueError):
+                raise UsageError(f"history() of {name_of(loop)}: {key!r} is {_shorten(values)}; {_CONTRACT}") from None
         if arrays[str(key)].ndim != 1:
             shape = arrays[str(key)].shape
             raise UsageError(f"history() of {name_of(loop)}: {key!r} has shape {shape}; {_CONTRACT}")

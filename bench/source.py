@@ -10,22 +10,16 @@ import sys
 import sysconfig
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _EXAMPLES = f"{_OURS}examples{os.sep}"  # they stand for a user's code
 _INSTALLED_FOLDERS = ("site-packages", "dist-packages")  # whatever environment they are of
+_WITHOUT_FILES = ("<frozen ", "<__array_function__", "<attrs generated", "<decorator-gen")  # code of libraries
+_adopted: set[str] = set()
+
 GENERATED = "__autograph_generated_file"
 """How the names of files begin into which TensorFlow's AutoGraph writes the code of traced functions."""
-
-_WITHOUT_FILES = (
-    "<frozen ",
-    "<__array_function__",
-    "<attrs generated",
-    "<decorator-gen",
-)  # by libraries, without a file
-_adopted: set[str] = set()
 
 
 class Frame(NamedTuple):
@@ -118,11 +112,6 @@ def place(file: str, line: int) -> str:
 def is_cell(file: str) -> bool:
     """Whether a file, as `shorter` writes it, is a notebook's cell."""
     return re.fullmatch(r"cell \d+", file) is not None
-
-
-def written(frame: FrameType) -> Frame:
-    """A running frame."""
-    return Frame(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
 def _cell(file: str) -> str | None:

@@ -50,6 +50,18 @@ class Guarded(Quadratic):
         return loss
 
 
+class Late(Guarded):
+    """Its optimizer makes its state in the first batch; and it names its weights last."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizer = tf.keras.optimizers.Adam(0.01)
+
+    @property
+    def variables(self):
+        return [*self.optimizer.variables, self.weight]
+
+
 class Zeroing(Quadratic):
     """A gradient that is not finite is made zero, which Adam's moments do not take for no update."""
 

@@ -196,11 +196,7 @@ def syncs(
     elif as_markdown:
         print(table.markdown(found, with_advice), end="")
     else:
-        console = terminal.console(in_a_pipe=160)
-        for title, frame in table.tables(found, console.width):
-            terminal.show(console, frame, [], title)
-        terminal.notes(console, table.footer(found))
-        terminal.notes(console, table.advice(found, with_advice))
+        table.show(terminal.console(in_a_pipe=160), found, with_advice)
     raise typer.Exit(found.exit_code)
 
 

@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from bench.hostsync.tensorflow_private import AUTOGRAPH, READERS, WRAPPERS, generated_lines, is_generated
-from bench.source import Frame, is_installed, is_ours, is_users, source_line, written
+from bench.source import Frame, is_installed, is_ours, is_users, source_line
 
 # Methods that are no way to read by themselves; what the source calls tells more.
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})
@@ -89,7 +89,8 @@ def library_frames(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
 def as_written(frame: FrameType) -> Frame:
     """The frame as its author wrote it: AutoGraph runs copies of functions from files of its own."""
     file, line = frame.f_code.co_filename, frame.f_lineno
-    return (_copied_from(file, line) if is_generated(file) else None) or written(frame)
+    copied = _copied_from(file, line) if is_generated(file) else None
+    return copied or Frame(file, line, frame.f_code.co_name)
 
 
 def as_written_in(file: str, line: int) -> tuple[str, int]:

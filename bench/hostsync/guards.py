@@ -171,8 +171,7 @@ def over(log: Log, reads: int) -> str | None:
     if len(counted) <= reads:
         return None
     lines = [f"{site.reads} × {site.route} at {_at(site)}: {site.source}" for site in by_site(counted)]
-    made = f"{len(counted)} host sync{'s' if len(counted) > 1 else ''}"
-    return "\n  ".join([f"{made}, where {reads} {'is' if reads == 1 else 'are'} fine", *lines])
+    return _too_many(len(counted), "host sync", reads, lines)
 
 
 def over_traces(log: Log, retraces: int) -> str | None:
@@ -187,8 +186,12 @@ def over_traces(log: Log, retraces: int) -> str | None:
     lines = [
         f"{count} × {each.function} at {_at(each)}: {'; '.join(each.why)}" for each, count in counted.items() if count
     ]
-    made = f"{again} retrace{'s' if again > 1 else ''}"
-    return "\n  ".join([f"{made}, where {retraces} {'is' if retraces == 1 else 'are'} fine", *lines])
+    return _too_many(again, "retrace", retraces, lines)
+
+
+def _too_many(count: int, what: str, fine: int, lines: list[str]) -> str:
+    made = f"{count} {what}{'s' if count > 1 else ''}"
+    return "\n  ".join([f"{made}, where {fine} {'is' if fine == 1 else 'are'} fine", *lines])
 
 
 def allow(reason: str) -> Context[None]:

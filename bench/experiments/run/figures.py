@@ -41,6 +41,11 @@ class ArmFigures:
         return self.host_syncs.reads_per_batch * self.batches_per_epoch
 
     @property
+    def traces(self) -> int | None:
+        """How often functions were traced, although the loop was warm."""
+        return None if self.traced is None else sum(each.traces for each in self.traced)
+
+    @property
     def nbytes_per_batch(self) -> float | None:
         """Bytes read from the device."""
         return None if self.host_syncs is None else self.host_syncs.nbytes_per_batch

@@ -150,7 +150,7 @@ def _sites(name: str, syncs: HostSyncs) -> Iterator[Row]:
 
 def _traces(arms: Arms) -> Iterator[Row]:
     yield Row.of(
-        "traces of functions after warm-up", arms, _count_of_traces, str, number("traces after warm-up", "traces")
+        "traces of functions after warm-up", arms, lambda arm: arm.traces, str, number("traces after warm-up", "traces")
     )
     yield from _of_either(_traced(name, arm.traced or ()) for name, arm in zip(ARMS, arms, strict=True))
 
@@ -159,10 +159,6 @@ def _traced(name: str, functions: Sequence[TracedFunction]) -> Iterator[Row]:
     for each in functions[:MOST_SITES]:
         title = f"… of {each.function} at {each.file}:{each.line}"
         yield _of_one(name, title, str(each.traces), "; ".join(each.why))
-
-
-def _count_of_traces(arm: ArmFigures) -> int | None:
-    return None if arm.traced is None else sum(each.traces for each in arm.traced)
 
 
 def _of_either(rows: Iterable[Iterable[Row]]) -> Iterator[Row]:

@@ -122,10 +122,10 @@ def _retracing(found: Comparison) -> list[str]:
     doubts = []
     for name, arm in zip(ARMS, (found.before, found.after), strict=True):
         if arm.traced:
-            most, traces = arm.traced[0], sum(each.traces for each in arm.traced)
+            most = arm.traced[0]
             why = f", {most.why[0]}" if most.why else ""
             doubts.append(
-                f"{name} still traces functions when it is warm, {traces} times in this run (most often "
+                f"{name} still traces functions when it is warm, {arm.traces} times in this run (most often "
                 f"{most.function}, {most.file}:{most.line}{why}): its times are those of tracing as well"
             )
     return doubts

@@ -118,7 +118,5 @@ class Shown:
         console = Console(
             file=text, force_terminal=False, force_jupyter=False, width=terminal.console(in_a_pipe=160).width
         )
-        for title, frame in table.tables(self.found, console.width):
-            terminal.show(console, frame, [], title)
-        terminal.notes(console, [*table.footer(self.found), *table.advice(self.found, self.with_advice)])
+        table.show(console, self.found, self.with_advice)
         return text.getvalue()

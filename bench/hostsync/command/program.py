@@ -149,13 +149,12 @@ def _code(end: SystemExit) -> int:
     return 1
 
 
-def _as_alone(error: BaseException) -> BaseException:
-    """The error with the traceback that it has without us: from the program's first line on, and no frame of ours."""
+def _as_alone(error: BaseException) -> None:
+    """Gives an error the traceback that it has without us: from the program's first line on, and no frame of ours."""
     frames = [*_each(error.__traceback__)]
     program = (at for at, each in enumerate(frames) if is_users(each.tb_frame.f_code.co_filename))
     first = next(program, len(frames) if isinstance(error, SyntaxError) else 0)
     _leave_out_ours(error, first)
-    return error
 
 
 def _leave_out_ours(error: BaseException | None, first: int = 0) -> None:

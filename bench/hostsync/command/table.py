@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
+from rich.console import Console
 
 from bench.hostsync.command.findings import Syncs
 from bench.hostsync.graphs import HostOp
 from bench.hostsync.log import Site
 from bench.hostsync.tracing import TracedSite
 from bench.report import markdown as renderer
+from bench.report import terminal
 from bench.source import place
 
 _LESS_WANTED = ["reads/s", "blocked", "ready"]
@@ -37,6 +39,13 @@ def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, pd.DataFrame]]:
         ("host ops in graphs, which no count above includes", in_graphs(found)),
     ]
     return [(title, frame) for title, frame in titled if len(frame)]
+
+
+def show(console: Console, found: Syncs, with_advice: bool = True) -> None:
+    """Prints the tables, the footer and the advice."""
+    for title, frame in tables(found, console.width):
+        terminal.show(console, frame, [], title)
+    terminal.notes(console, [*footer(found), *advice(found, with_advice)])
 
 
 def markdown(found: Syncs, with_advice: bool = True) -> str:

@@ -16,8 +16,13 @@ from bench.experiments.run.record import SCHEMA, Record
 from bench.settings import TIMED
 
 ROOT = Path(__file__).parents[3]
-TOYS = ["--before", "toys:reading", "--after", "toys:guarded", "--batches", "3", "--rounds", "12"]
-TOYS += ["--utilisation", "0.3"]
+SHORT = ["--batches", "3", "--rounds", "12", "--utilisation", "0.3"]
+TOYS = ["--before", "toys:reading", "--after", "toys:guarded", *SHORT]
+
+
+def of_toys(before, after):
+    """Options that name a pair of toy loops."""
+    return ["--before", f"toys:{before}", "--after", f"toys:{after}", "--preset", "any"]
 
 
 slow = functools.partial(pytest.param, marks=pytest.mark.slow)
@@ -161,7 +166,7 @@ FAILS = "loop 'toys:failing' (after): run() failed with RuntimeError: out of som
     ],
 )
 def test_a_loop_that_fails_is_one_line_and_ends_the_run(bench, tmp_path, arguments, code, traced):
-    pair = ["--before", "toys:plain", "--after", "toys:failing", *TOYS[4:], "--preset", "any"]
+    pair = [*of_toys("plain", "failing"), *SHORT]
     done = bench(*pair, "--results", tmp_path, "-k", "syncs or speed or survival", *arguments)
     printed = done.stdout + done.stderr
     assert done.returncode == code, printed
@@ -176,7 +181,7 @@ def test_a_loop_that_fails_is_one_line_and_ends_the_run(bench, tmp_path, argumen
 
 @pytest.mark.slow
 def test_a_loop_that_trains_too_few_batches_is_one_line(bench, tmp_path):
-    pair = ["--before", "toys:plain", "--after", "toys:stopping", *TOYS[4:], "--preset", "any"]
+    pair = [*of_toys("plain", "stopping"), *SHORT]
     done = bench(*pair, "--results", tmp_path, "-k", "syncs")
     assert done.returncode == 2
     assert "loop 'toys:stopping' (after): history 'loss' has grown by 5 in 100 batches; run(" in done.stdout
@@ -184,18 +189,7 @@ def test_a_loop_that_trains_too_few_batches_is_one_line(bench, tmp_path):
 
 @pytest.mark.slow
 def test_a_factory_that_fails_is_traced_when_asked_for(bench, tmp_path):
-    broken = [
-        "--before",
-        "toys:broken",
-        "--after",
-        "toys:plain",
-        "--preset",
-        "any",
-        "--results",
-        tmp_path,
-        "-k",
-        "speed",
-    ]
+    broken = [*of_toys("broken", "plain"), "--results", tmp_path, "-k", "speed"]
     one_line, traced = bench(*broken), bench(*broken, "--full-trace")
     assert (one_line.returncode, traced.returncode) == (2, 2)
     for printed in (one_line.stdout, traced.stdout):
@@ -206,19 +200,8 @@ def test_a_factory_that_fails_is_traced_when_asked_for(bench, tmp_path):
 
 @pytest.mark.slow
 def test_a_loop_that_did_not_train_is_invalid(bench, tmp_path):
-    done = bench(
-        "--before",
-        "toys:plain",
-        "--after",
-        "toys:lazy",
-        *TOYS[4:],
-        "--preset",
-        "any",
-        "--results",
-        tmp_path,
-        "-k",
-        "speed",
-    )
+    pair = [*of_toys("plain", "lazy"), *SHORT]
+    done = bench(*pair, "--results", tmp_path, "-k", "speed")
     assert done.returncode == 4
     assert "verdict: invalid: after: no weight has moved" in done.stdout
     (path,) = tmp_path.glob("*.json")
@@ -250,7 +233,7 @@ def test_a_loop_that_did_not_train_is_invalid(bench, tmp_path):
     ],
 )
 def test_the_gates_answer_is_the_exit_code(bench, tmp_path, arguments, code, line):
-    pair = ["--before", "toys:plain", "--after", "toys:reading", *TOYS[4:], "--preset", "any"]
+    pair = [*of_toys("plain", "reading"), *SHORT]
     arguments = arguments if "-k" in arguments else [*arguments, "-k", "speed or syncs"]
     done = bench(*pair, "--results", tmp_path, *arguments)
     assert done.returncode == code, done.stdout
@@ -307,7 +290,7 @@ def test_processes_are_begun_before_tensorflow_and_waited_for_before_anything_is
 @pytest.mark.slow
 @pytest.mark.parametrize("nothing", [["--benchmark-skip"], ["--after", "toys:failing"], ["--deselect", "bench"]])
 def test_a_gate_with_nothing_to_judge_does_not_pass(python, tmp_path, nothing):
-    pair = ["--before", "toys:plain", "--after", "toys:plain", *TOYS[4:], "--preset", "any", *nothing]
+    pair = [*of_toys("plain", "plain"), *SHORT, *nothing]
     command = [part for part in BENCH if part != "--benchmark-only" or "--benchmark-skip" not in nothing]
     done = python(*command, *pair, "--results", tmp_path, "-k", "speed", "--max-slowdown", "5%")
     assert done.returncode == 4, done.stdout
@@ -365,7 +348,7 @@ def test_profiled_rounds_are_not_recorded(bench, tmp_path):
 
 @pytest.mark.slow
 def test_warnings_of_the_loops_are_no_errors(bench, tmp_path):
-    pair = ["--before", "toys:plain", "--after", "toys:warning", *TOYS[4:], "--preset", "any"]
+    pair = [*of_toys("plain", "warning"), *SHORT]
     done = bench(*pair, "--results", tmp_path, "-k", "speed")
     assert done.returncode == 0, done.stdout
     assert "an old way of training" in done.stdout
@@ -373,7 +356,7 @@ def test_warnings_of_the_loops_are_no_errors(bench, tmp_path):
 
 @pytest.mark.slow
 def test_loops_without_a_tape_are_compared_in_everything_else(bench, tmp_path):
-    pair = ["--before", "toys:plain", "--after", "toys:tapeless", *TOYS[4:], "--preset", "any"]
+    pair = [*of_toys("plain", "tapeless"), *SHORT]
     done = bench(*pair, "--results", tmp_path)
     assert done.returncode == 0, done.stdout
     (path,) = tmp_path.glob("*.json")

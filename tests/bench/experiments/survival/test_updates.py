@@ -1,7 +1,6 @@
 import functools
 import math
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -224,19 +223,7 @@ def test_only_the_network_that_is_hit_is_looked_at():
     assert updates(Half, "nan,target=discriminator,batch=4") == NOTHING  # it never updates
 
 
-class Late(toys.Guarded):
-    """Its optimizer makes its state in the first batch; and it names its weights last."""
-
-    def __init__(self):
-        super().__init__()
-        self.optimizer = keras.optimizers.Adam(0.01)
-
-    @property
-    def variables(self):
-        return [*self.optimizer.variables, self.weight]
-
-
-class Forgetting(Late):
+class Forgetting(toys.Late):
     def _step(self):
         loss = super()._step()
         for each in self.optimizer.variables[2:]:
@@ -248,7 +235,7 @@ def test_state_that_is_made_in_the_first_batch_may_move_in_skips():
     found = updates(Forgetting, "nan")
     assert found.skipped == (10,)
     assert [name.rpartition("_")[2] for name in found.moved] == ["momentum", "velocity"]
-    assert updates(Late, "nan").moved == ()
+    assert updates(toys.Late, "nan").moved == ()
 
 
 # Constructed runs: a generator that updates in every fourth batch, a discriminator that does in each.

@@ -416,23 +416,11 @@ def test_variables_of_keras_are_named_by_their_path(loop):
     assert np.isfinite(found.steps["0:net/trunk/kernel"][2])
 
 
-class Late(toys.Guarded):
-    """Its optimizer makes its state in the first batch; and it names its weights last."""
-
-    def __init__(self):
-        super().__init__()
-        self.optimizer = keras.optimizers.Adam(0.01)
-
-    @property
-    def variables(self):
-        return [*self.optimizer.variables, self.weight]
-
-
 def test_state_that_is_made_in_the_first_batch_is_seen_from_then_on():
-    class Unguarded(Late):
+    class Unguarded(toys.Late):
         _step = toys.Quadratic._step
 
-    late, usual = watch(Late), watch(toys.Guarded)
+    late, usual = watch(toys.Late), watch(toys.Guarded)
     assert late.metrics == usual.metrics
     assert list(late.steps.values()) == list(usual.steps.values())
     assert [name.partition(":")[2] for name in late.steps] == ["generator/weight:0"]
