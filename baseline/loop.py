@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import feeds as pipeline
-from seqgan import rollout, sampler, steps
-from seqgan.calls import HISTORY_KEYS
-from seqgan.config import Config
-from seqgan.dataset import Dataset
-from seqgan.evaluation import Evaluation
-from seqgan.networks import Networks
+from loop_bench.seqgan import feeds as pipeline
+from loop_bench.seqgan import rollout, sampler, steps
+from loop_bench.seqgan.calls import HISTORY_KEYS
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.dataset import Dataset
+from loop_bench.seqgan.evaluation import Evaluation
+from loop_bench.seqgan.networks import Networks
 
 PROGRESS_EVERY = 10  # batches
 
@@ -26,7 +26,7 @@ PROGRESS_EVERY = 10  # batches
 class BaselineLoop:
     """Adversarial training with three graph calls a batch and `.numpy()` on each metric.
 
-    Takes what `seqgan.loop.OptimizedLoop` takes. `progress` is the line that a terminal would show.
+    Takes what `loop_bench.seqgan.loop.OptimizedLoop` takes. `progress` is the line that a terminal would show.
     """
 
     def __init__(self, config: Config, data: Dataset, networks: Networks | None = None, start_batch: int = 0) -> None:

@@ -1,8 +1,8 @@
-"""Entry point of `python -m bench`."""
+"""Entry point of `python -m loop_bench`, which is `loop-bench`."""
 
 import sys
 
-from bench.cli.commands import main
+from loop_bench.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

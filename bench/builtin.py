@@ -8,20 +8,20 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from bench import pair
-from bench.errors import UsageError
-from bench.experiments.convergence.plan import Learning, Question
-from bench.experiments.ladder.plan import Changes
-from bench.experiments.survival.plan import MAGNITUDES, SHAPES, Faults, Variant
-from bench.experiments.sweep.plan import Axes
-from bench.pair import Arm, Pair
-from bench.settings import ARMS, Settings
-from seqgan import config, dataset, device, table
-from seqgan.errors import InputError
-from seqgan.script import ScriptFile
+from loop_bench import pair
+from loop_bench.errors import UsageError
+from loop_bench.experiments.convergence.plan import Learning, Question
+from loop_bench.experiments.ladder.plan import Changes
+from loop_bench.experiments.survival.plan import MAGNITUDES, SHAPES, Faults, Variant
+from loop_bench.experiments.sweep.plan import Axes
+from loop_bench.pair import Arm, Pair
+from loop_bench.seqgan import config, dataset, device, table
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.script import ScriptFile
+from loop_bench.settings import ARMS, Settings
 
-BEFORE = "baseline:make_loop"
-AFTER = "seqgan:make_loop"
+BEFORE = "loop_bench.baseline:make_loop"
+AFTER = "loop_bench.seqgan:make_loop"
 
 FAULTS_PRESET = "tiny"
 """The size of the loops that are put through them: what became of both was the same at `paper` (results/)."""
@@ -33,7 +33,7 @@ _ELSEWHERE = (
     "nan,in=train_discriminator_adversarial(real_sequences),target=discriminator",
     "nan,in=weights,target=generator,extent=element",
     "scale=1000,in=learning_rate,target=generator",
-    "nan,in=seqgan.objectives:policy_gradient_loss(rewards),target=generator",
+    "nan,in=loop_bench.seqgan.objectives:policy_gradient_loss(rewards),target=generator",
 )
 """A poisoned batch (of token ids: they are no index of anything), a weight that is not a number, a learning rate a
 thousand times too high, and a reward that is not a number."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loop_bench_pytest import HARNESS
+from loop_bench.cli.plugin import HARNESS
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

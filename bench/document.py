@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.errors import InvalidRecordError, UsageError
+from loop_bench.errors import InvalidRecordError, UsageError
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

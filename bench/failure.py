@@ -8,8 +8,8 @@ import re
 import traceback
 from collections.abc import Iterator
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.origin import origin
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.origin import origin
 
 ENDLESS = "the data of a loop must not end: repeat them (tf.data: repeat())"
 """What a loop that has trained too few batches is told."""

@@ -12,9 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from bench.errors import UsageError
-from bench.failure import FactoryError, blaming, located
-from bench.source import adopt
+from loop_bench.errors import UsageError
+from loop_bench.failure import FactoryError, blaming, located
+from loop_bench.source import adopt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrainingLoop(Protocol):
     And it may have `lines()`, integers [batches, ...] that it has drawn at random in each batch so far: where rounding
     makes two loops differ, it is then known whether it has flipped a draw.
 
-    And it may have `evaluate() -> {name: number}`: how good what it has learned is now, for `python -m bench converge`.
+    And it may have `evaluate() -> {name: number}`: how good what it has learned is now, for `loop-bench converge`.
     It is never timed, and must leave training as it is. A name that ends in ↓ is better the lower, in ↑ the higher; of
     one that ends in neither no verdict says what is better.
     """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import source
+from loop_bench import source
 
 _IN_MESSAGE = re.compile(r'File "([^"]+)", line (\d+)')
 _TRACED, _EXECUTED, _NODE = "in user code:", "Graph execution error:", "Detected at node"

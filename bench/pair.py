@@ -11,14 +11,14 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
-from bench.experiments.convergence.plan import ConvergencePlan, Learning, convergence_plan
-from bench.experiments.equivalence.record import Candidate, loop_after
-from bench.experiments.ladder.plan import Changes, Ladder, ladder
-from bench.experiments.survival.plan import Faults, SurvivalPlan, shown, survival_plan
-from bench.experiments.sweep.plan import TIME_LIMIT, Axes, Axis, Sweep, sweep_plan
-from bench.loop import look_in_current_folder
-from bench.settings import ARMS, Settings
+from loop_bench.errors import UsageError
+from loop_bench.experiments.convergence.plan import ConvergencePlan, Learning, convergence_plan
+from loop_bench.experiments.equivalence.record import Candidate, loop_after
+from loop_bench.experiments.ladder.plan import Changes, Ladder, ladder
+from loop_bench.experiments.survival.plan import Faults, SurvivalPlan, shown, survival_plan
+from loop_bench.experiments.sweep.plan import TIME_LIMIT, Axes, Axis, Sweep, sweep_plan
+from loop_bench.loop import look_in_current_folder
+from loop_bench.settings import ARMS, Settings
 
 DECLARED = "PAIRS"
 """The attribute of a module of factories that holds its pairs, a sequence of `Pair`."""
@@ -87,7 +87,7 @@ class Pair:
         return sweep_plan(settings, over, self.axes, known_to_both, time_limit)
 
     def ladder(self, settings: Settings) -> Ladder:
-        """See `bench.experiments.ladder.plan.ladder`."""
+        """See `loop_bench.experiments.ladder.plan.ladder`."""
         return ladder(settings, self.changes, self.equivalent)
 
     def candidates(self, settings: Settings, every_rung: bool) -> list[Candidate]:

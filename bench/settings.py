@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bench.document import Frozen
+from loop_bench.document import Frozen
 
 ARMS = ("before", "after")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _OURS = f"{Path(__file__).parent}{os.sep}"
-_EXAMPLES = f"{_OURS}examples{os.sep}"  # they stand for a user's code
+_LOOPS = tuple(f"{_OURS}{name}{os.sep}" for name in ("examples", "seqgan", "baseline"))  # they stand for a user's code
 _INSTALLED_FOLDERS = ("site-packages", "dist-packages")  # whatever environment they are of
 _WITHOUT_FILES = ("<frozen ", "<__array_function__", "<attrs generated", "<decorator-gen")  # code of libraries
 _adopted: set[str] = set()
@@ -31,8 +31,8 @@ class Frame(NamedTuple):
 
 
 def is_ours(file: str) -> bool:
-    """Whether a file is the harness' own code, its examples excepted."""
-    return file.startswith(_OURS) and not file.startswith(_EXAMPLES)
+    """Whether a file is the harness' own code; the loops that come with it are not."""
+    return file.startswith(_OURS) and not file.startswith(_LOOPS)
 
 
 def is_installed(file: str) -> bool:
@@ -54,7 +54,7 @@ def is_users(file: str) -> bool:
     """
     if is_ours(file) or file.startswith(_WITHOUT_FILES):
         return False
-    return file.startswith((_EXAMPLES, *_adopted)) or not (is_standard(file) or is_installed(file))
+    return file.startswith((*_LOOPS, *_adopted)) or not (is_standard(file) or is_installed(file))
 
 
 def adopt(spec: ModuleSpec | None) -> None:
@@ -83,7 +83,7 @@ def whole(file: str) -> str:
 
 
 def shorter(file: str) -> str:
-    """A path from the current folder where it is inside, from its package in a library, or a notebook's cell.
+    """A path from the current folder where it is inside, from its package in a library or here, or a notebook's cell.
 
     What is shown should not depend on where a project and its environment lie.
     """
@@ -91,6 +91,8 @@ def shorter(file: str) -> str:
         return cell
     if file.startswith("<"):
         return file
+    if file.startswith(_OURS):
+        return os.path.relpath(file, Path(_OURS).parent)
     if is_installed(file):
         return file.removeprefix(_packages_around(file))
     if is_standard(file):

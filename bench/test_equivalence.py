@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.cli import options
-from bench.cli.progress import ProgressDisplay
-from bench.experiments.run.stages import Stage
+from loop_bench.cli import options
+from loop_bench.cli.progress import ProgressDisplay
+from loop_bench.experiments.run.stages import Stage
 
 if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
-    from bench.experiments.run.measurement import Measurement
+    from loop_bench.experiments.run.measurement import Measurement
 
 
 @pytest.mark.stage(Stage.EQUIVALENCE)

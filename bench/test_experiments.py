@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cli import options
-from bench.cli.progress import ProgressDisplay
-from bench.cli.session import AtEnd
-from bench.experiments import registry
-from bench.experiments.experiment import Parts
-from bench.machine import gpu
-from bench.report import files
+from loop_bench.cli import options
+from loop_bench.cli.progress import ProgressDisplay
+from loop_bench.cli.session import AtEnd
+from loop_bench.experiments import registry
+from loop_bench.experiments.experiment import Parts
+from loop_bench.machine import gpu
+from loop_bench.report import files
 
 NAMES = [each.name for each in registry.experiments() if each.switch]
 

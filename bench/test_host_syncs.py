@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.cli.progress import ProgressDisplay
-from bench.experiments.run.stages import Stage
-from bench.experiments.syncs.record import BATCHES
-from bench.settings import ARMS
+from loop_bench.cli.progress import ProgressDisplay
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.experiments.syncs.record import BATCHES
+from loop_bench.settings import ARMS
 
 if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
-    from bench.experiments.run.measurement import Measurement
+    from loop_bench.experiments.run.measurement import Measurement
 
 
 @pytest.mark.stage(Stage.SYNCS)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.cli.replay import ReplayedTimes
-from bench.experiments.run.stages import Stage
-from bench.settings import TIMED
-from bench.timing.samples import Round
+from loop_bench.cli.replay import ReplayedTimes
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.settings import TIMED
+from loop_bench.timing.samples import Round
 
 if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
-    from bench.experiments.run.measurement import Measurement
+    from loop_bench.experiments.run.measurement import Measurement
 
 TIMES = ReplayedTimes()
 

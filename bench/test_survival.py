@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.cli import options
-from bench.cli.progress import ProgressDisplay
-from bench.experiments import registry
-from bench.experiments.run.stages import Stage
-from bench.jobs.gather import Run
-from bench.report import files
+from loop_bench.cli import options
+from loop_bench.cli.progress import ProgressDisplay
+from loop_bench.experiments import registry
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.jobs.gather import Run
+from loop_bench.report import files
 
 if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
-    from bench.experiments.run.measurement import Measurement
+    from loop_bench.experiments.run.measurement import Measurement
 
 SEEDS, EPOCHS = 10, 100
 """Of the whole experiment."""

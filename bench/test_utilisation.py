@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.cli import options
-from bench.cli.progress import ProgressDisplay
-from bench.experiments.run.stages import Stage
-from bench.jobs.gather import Run
-from bench.settings import ARMS
+from loop_bench.cli import options
+from loop_bench.cli.progress import ProgressDisplay
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.jobs.gather import Run
+from loop_bench.settings import ARMS
 
 if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
-    from bench.experiments.run.measurement import Measurement
+    from loop_bench.experiments.run.measurement import Measurement
 
 _STAGE = "watching both loops, each in a process of its own"
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from seqgan.config import Config
-    from seqgan.dataset import Dataset
-    from seqgan.loop import OptimizedLoop
-    from seqgan.networks import Networks
+    from loop_bench.seqgan.config import Config
+    from loop_bench.seqgan.dataset import Dataset
+    from loop_bench.seqgan.loop import OptimizedLoop
+    from loop_bench.seqgan.networks import Networks
 
 
 class Spec(Protocol):
@@ -29,16 +29,16 @@ class Spec(Protocol):
 
 
 def make_loop(spec: Spec) -> OptimizedLoop:
-    """The optimised loop on fresh networks, as `bench.loop.LoopFactory` asks.
+    """The optimised loop on fresh networks, as `loop_bench.loop.LoopFactory` asks.
 
     Args:
         spec: has `preset` (a name), `seed` and `options`: config fields by name, and `script`, a file,
-            with `columns`, `delimiter` and `encoding` as in `seqgan.script.ScriptFile`.
+            with `columns`, `delimiter` and `encoding` as in `loop_bench.seqgan.script.ScriptFile`.
 
     Raises:
         InputError: an unknown preset or option, a value out of range, or a script that cannot be used.
     """
-    from seqgan.loop import OptimizedLoop  # here, because TensorFlow takes seconds to import
+    from loop_bench.seqgan.loop import OptimizedLoop  # here, because TensorFlow takes seconds to import
 
     return OptimizedLoop(*resolve(spec))
 
@@ -52,15 +52,15 @@ def resolve(spec: Spec) -> tuple[Config, Dataset, Networks | None]:
     Raises:
         InputError: as `make_loop`.
     """
-    from seqgan import dataset
-    from seqgan.config import Config
-    from seqgan.script import ScriptFile
+    from loop_bench.seqgan import dataset
+    from loop_bench.seqgan.config import Config
+    from loop_bench.seqgan.script import ScriptFile
 
     script, fields = ScriptFile.taken_from(spec.options)
     config = Config.preset(spec.preset, seed=spec.seed, **fields)
     data = dataset.load(config, script)
     if not config.pretrained:
         return config, data, None
-    from seqgan.pretraining import pretrained
+    from loop_bench.seqgan.pretraining import pretrained
 
     return config, data, pretrained(config, data)

@@ -1,8 +1,8 @@
-"""Entry point of `python -m seqgan`."""
+"""Entry point of `python -m loop_bench.seqgan`."""
 
 import sys
 
-from seqgan.cli import main
+from loop_bench.seqgan.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

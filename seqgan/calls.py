@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from seqgan import device
-from seqgan.feeds import Feed
+from loop_bench.seqgan import device
+from loop_bench.seqgan.feeds import Feed
 
 HISTORY_KEYS = ("g_loss", "d_loss", "d_accuracy", "g_reward")
 """Metrics of a batch, in the order of the columns of its row."""

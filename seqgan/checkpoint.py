@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seqgan.config import Config
-from seqgan.errors import InputError
-from seqgan.script import ScriptFile
-from seqgan.vocabulary import Vocabulary
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.script import ScriptFile
+from loop_bench.seqgan.vocabulary import Vocabulary
 
 FILE, HISTORY_FILE = "checkpoint.npz", "history.csv"
 _FORMAT = 3  # to be raised whenever what a checkpoint holds changes
@@ -31,9 +31,9 @@ class Checkpoint:
 
     config: Config
     vocabulary: Vocabulary
-    loop: str  # a key of seqgan.training.LOOPS
+    loop: str  # a key of loop_bench.seqgan.training.LOOPS
     script: ScriptFile | None  # the file that the lines came from; None for the oracle's
-    phase: str  # one of seqgan.training.PHASES
+    phase: str  # one of loop_bench.seqgan.training.PHASES
     epoch: int  # the last one of `phase` that is complete, from 0
     history: pd.DataFrame  # one row a batch
     state: dict[str, np.ndarray]  # weights, optimizer state and counters by name
@@ -91,7 +91,9 @@ class Checkpoint:
                 state=state,
             )
         except FileNotFoundError:
-            raise InputError(f"checkpoint {path}: no such file; `python -m seqgan train --out` writes one") from None
+            raise InputError(
+                f"checkpoint {path}: no such file; `python -m loop_bench.seqgan train --out` writes one"
+            ) from None
         except InputError:
             raise
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -108,7 +110,7 @@ class Checkpoint:
 
 def resume_command(folder: Path) -> str:
     """What to type to go on from the checkpoint in `folder`."""
-    return f"python -m seqgan train --resume --out {shlex.quote(str(folder))}"
+    return f"python -m loop_bench.seqgan train --resume --out {shlex.quote(str(folder))}"
 
 
 def variable_name(variable: Any) -> str:

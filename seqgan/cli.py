@@ -1,4 +1,4 @@
-"""`python -m seqgan`: trains on a script or on synthetic lines, and writes new ones."""
+"""`python -m loop_bench.seqgan`: trains on a script or on synthetic lines, and writes new ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from seqgan import device
-from seqgan.config import PRESETS, Config
-from seqgan.device import CompileCache, CompileCacheError
-from seqgan.errors import InputError, NonFiniteUpdatesError
-from seqgan.script import ScriptFile
-from seqgan.table import DELIMITERS
+from loop_bench.seqgan import device
+from loop_bench.seqgan.config import PRESETS, Config
+from loop_bench.seqgan.device import CompileCache, CompileCacheError
+from loop_bench.seqgan.errors import InputError, NonFiniteUpdatesError
+from loop_bench.seqgan.script import ScriptFile
+from loop_bench.seqgan.table import DELIMITERS
 
 app = typer.Typer(
     help="Trains a conditional SeqGAN on the lines of a script (or on synthetic ones), and writes new lines.",
@@ -93,13 +93,13 @@ def train(
 
     Ctrl-C loses the epoch in hand and no more: --resume goes on from the last one that was complete.
 
-    Example: python -m seqgan train --script hamlet.csv --out runs/hamlet --set mle_epochs=40
+    Example: python -m loop_bench.seqgan train --script hamlet.csv --out runs/hamlet --set mle_epochs=40
 
-    Example: python -m seqgan train --script seinfeld.csv --columns character=Speaker,text=Line --delimiter ';'
+    Example: python -m loop_bench.seqgan train --script lines.csv --columns character=Speaker,text=Line --delimiter ';'
     """
     if no_cache and cache_folder:
         raise InputError(f"--compile-cache {cache_folder}: cannot go with --no-compile-cache; leave one out")
-    from seqgan.checkpoint import FILE, Checkpoint
+    from loop_bench.seqgan.checkpoint import FILE, Checkpoint
 
     overrides = _parse_settings(settings or [])
     written = {"columns": columns, "delimiter": delimiter, "encoding": encoding}
@@ -144,16 +144,16 @@ def _refuse_changes(given: dict[str, Any], overrides: dict[str, Any]) -> None:
 def _train(
     config: Config, script: ScriptFile | None, loop: str, out: Path, checkpoint: Any, cache: CompileCache | None
 ) -> None:
-    from seqgan import dataset
-    from seqgan.checkpoint import resume_command
+    from loop_bench.seqgan import dataset
+    from loop_bench.seqgan.checkpoint import resume_command
 
     # What can be wrong is looked at before TensorFlow is started, which takes seconds; a script needs none of it.
     data = dataset.load(config, script) if script else None
     _make_folder(out)
     _start_tensorflow(cache)
-    from seqgan.display import TrainingDisplay, summarise
-    from seqgan.interrupt import Interrupt
-    from seqgan.training import Training
+    from loop_bench.seqgan.display import TrainingDisplay, summarise
+    from loop_bench.seqgan.interrupt import Interrupt
+    from loop_bench.seqgan.training import Training
 
     if data is None:
         with console.status("drawing synthetic lines from the oracle"):
@@ -214,18 +214,18 @@ def sample(
 ) -> None:
     """Print lines that a character might say in a scene.
 
-    Example: python -m seqgan sample --checkpoint runs/hamlet --character Hamlet --scene 3.1 -n 5
+    Example: python -m loop_bench.seqgan sample --checkpoint runs/hamlet --character Hamlet --scene 3.1 -n 5
     """
     if not 0 < temperature < float("inf"):
         raise InputError(f"--temperature {temperature}: must be a positive finite number")
-    from seqgan.checkpoint import Checkpoint
+    from loop_bench.seqgan.checkpoint import Checkpoint
 
     loaded = Checkpoint.load(checkpoint)
     loaded.vocabulary.character_id(character)
     scene = loaded.vocabulary.only_scene() if scene is None else scene
     loaded.vocabulary.scene_id(scene)
     _start_tensorflow()
-    from seqgan.networks import write_lines
+    from loop_bench.seqgan.networks import write_lines
 
     for line in write_lines(loaded, character, scene, count, temperature, seed):
         typer.echo(line)

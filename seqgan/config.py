@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, Self
 
-from seqgan.errors import InputError
+from loop_bench.seqgan.errors import InputError
 
 SAMPLERS = ("categorical", "inverse_cdf")
 PROTECTIONS = ("none", "clip", "clip+zero", "clip+skip", "guard")

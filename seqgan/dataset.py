@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seqgan.config import Config
-from seqgan.errors import InputError
-from seqgan.script import ScriptFile, read_script
-from seqgan.vocabulary import Sizes, Vocabulary
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.script import ScriptFile, read_script
+from loop_bench.seqgan.vocabulary import Sizes, Vocabulary
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ def _as_drawn(config: Config) -> Config:
 @functools.lru_cache(maxsize=4)
 def _synthetic(config: Config) -> Dataset:
     """Lines of the oracle; kept, because all loops of a comparison ask for the same ones."""
-    from seqgan.oracle import Oracle  # here, so that reading a script needs no TensorFlow
+    from loop_bench.seqgan.oracle import Oracle  # here, so that reading a script needs no TensorFlow
 
     oracle = Oracle(config, config.seed)
     vocabulary = Vocabulary.synthetic(config.vocabulary_size, config.characters, config.scenes)

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqgan.config import Config
-from seqgan.vocabulary import Sizes
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.vocabulary import Sizes
 
 
 class Discriminator(keras.Model):

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:  # imports TensorFlow, which takes seconds
-    from seqgan.training import Training
+    from loop_bench.seqgan.training import Training
 
 STRONG_ACCURACY = 0.7  # from here on the discriminator sees through the generator
 
@@ -69,7 +69,7 @@ class TrainingDisplay:
         self._bar.stop()
 
     def epoch_begins(self, phase: str, epoch: int, epochs: int, batches: int) -> None:
-        """See `seqgan.training.Observer`."""
+        """See `loop_bench.seqgan.training.Observer`."""
         self._title = f"{phase} {epoch + 1}/{epochs}"
         total = epochs * batches
         if phase != self._phase:
@@ -78,12 +78,12 @@ class TrainingDisplay:
         self._bar.update(self._task, description=self._title, total=total, completed=epoch * batches, metrics="")
 
     def advance(self, batches: int, metrics: Mapping[str, float]) -> None:
-        """See `seqgan.training.Observer`."""
+        """See `loop_bench.seqgan.training.Observer`."""
         self._bar.update(self._task, advance=batches, metrics=describe(metrics))
         self._between()
 
     def epoch_ends(self, metrics: Mapping[str, float]) -> None:
-        """See `seqgan.training.Observer`."""
+        """See `loop_bench.seqgan.training.Observer`."""
         self._console.print(f"{self._title}: {describe(metrics)}", soft_wrap=True, highlight=False)
         self._between()
 
@@ -97,7 +97,7 @@ def summarise(console: Console, training: Training, out: Path, compiled: str | N
         out: its folder.
         compiled: where its compiled programs came from, in a line; None for nothing to say.
     """
-    from seqgan.guard import WHY  # here, because it imports TensorFlow, which takes seconds
+    from loop_bench.seqgan.guard import WHY  # here, because it imports TensorFlow, which takes seconds
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False)

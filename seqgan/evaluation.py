@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import objectives, sampler
-from seqgan.config import Config
-from seqgan.dataset import Dataset
-from seqgan.generator import Generator
-from seqgan.oracle import Oracle
-from seqgan.vocabulary import END
+from loop_bench.seqgan import objectives, sampler
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.dataset import Dataset
+from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.oracle import Oracle
+from loop_bench.seqgan.vocabulary import END
 
 LINES = 512
 """Lines generated for an evaluation, for the first characters and scenes of the data."""

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from seqgan.config import Config
-from seqgan.dataset import Dataset
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.dataset import Dataset
 
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """Real lines [B, T], character [B] and scene [B], int32 each."""

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqgan.config import Config
-from seqgan.sampler import Sampler, draw_seed
-from seqgan.tracing import as_written
-from seqgan.vocabulary import END, PAD, Sizes
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.sampler import Sampler, draw_seed
+from loop_bench.seqgan.tracing import as_written
+from loop_bench.seqgan.vocabulary import END, PAD, Sizes
 
 START = 0  # fed before the first token; as in the SeqGAN paper, no id of its own
 

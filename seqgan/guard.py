@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqgan.checkpoint import variable_name
-from seqgan.errors import NonFiniteUpdatesError
+from loop_bench.seqgan.checkpoint import variable_name
+from loop_bench.seqgan.errors import NonFiniteUpdatesError
 
 MEMORY = 0.99
 """Share of the running mean of norms that is left after an update: it looks about 100 updates back.

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import calls, device, discriminator, feeds, guard, policy, protection, rollout, sampler, steps
-from seqgan.calls import HISTORY_KEYS, last_row
-from seqgan.config import Config
-from seqgan.dataset import Dataset
-from seqgan.evaluation import Evaluation
-from seqgan.networks import Networks
+from loop_bench.seqgan import calls, device, discriminator, feeds, guard, policy, protection, rollout, sampler, steps
+from loop_bench.seqgan.calls import HISTORY_KEYS, last_row
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.dataset import Dataset
+from loop_bench.seqgan.evaluation import Evaluation
+from loop_bench.seqgan.networks import Networks
 
 NETWORKS = ("generator", "discriminator")
 

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqgan import sampler
-from seqgan.checkpoint import Checkpoint
-from seqgan.config import Config
-from seqgan.discriminator import Discriminator
-from seqgan.generator import Generator
-from seqgan.tracing import begin_numbering
-from seqgan.vocabulary import UNKNOWN, Sizes
+from loop_bench.seqgan import sampler
+from loop_bench.seqgan.checkpoint import Checkpoint
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.discriminator import Discriminator
+from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.tracing import begin_numbering
+from loop_bench.seqgan.vocabulary import UNKNOWN, Sizes
 
 
 class Networks:

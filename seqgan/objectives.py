@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from seqgan.vocabulary import END
+from loop_bench.seqgan.vocabulary import END
 
 _EPSILON = 1e-7  # keeps the logarithm of a saturated probability finite, as Keras does
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from seqgan import objectives, sampler
-from seqgan.config import Config
-from seqgan.generator import Generator
-from seqgan.vocabulary import Sizes
+from loop_bench.seqgan import objectives, sampler
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.vocabulary import Sizes
 
 _DRAWS = 2**20
 """Batches of lines in a stream: more than are ever drawn of one."""

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from seqgan import sampled_pass, steps
-from seqgan.discriminator import Judge
-from seqgan.generator import Generator
-from seqgan.protection import Update
-from seqgan.sampler import Sampler
+from loop_bench.seqgan import sampled_pass, steps
+from loop_bench.seqgan.discriminator import Judge
+from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.protection import Update
+from loop_bench.seqgan.sampler import Sampler
 
 Metrics = tuple[tf.Tensor, tf.Tensor]
 """Loss and mean reward of a line, before the update."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqgan import guard, sampler, steps
-from seqgan.config import Config
-from seqgan.dataset import Dataset
-from seqgan.guard import GuardedUpdate
-from seqgan.networks import Networks
+from loop_bench.seqgan import guard, sampler, steps
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.dataset import Dataset
+from loop_bench.seqgan.guard import GuardedUpdate
+from loop_bench.seqgan.networks import Networks
 
 
 def pretrained(config: Config, data: Dataset) -> Networks:

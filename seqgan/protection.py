@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from seqgan.config import Config
-from seqgan.guard import GuardedUpdate
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.guard import GuardedUpdate
 
 
 class Update(Protocol):

@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 
 import tensorflow as tf
 
-from seqgan.generator import Generator
+from loop_bench.seqgan.generator import Generator
 
 
 class Gradients(NamedTuple):

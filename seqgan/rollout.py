@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from seqgan import device
-from seqgan.config import Config
-from seqgan.discriminator import Discriminator
-from seqgan.generator import START, Generator, logits_at
-from seqgan.recurrence import Recurrence
-from seqgan.sampler import Sampler, draw_seed
-from seqgan.tracing import as_written
-from seqgan.vocabulary import END
+from loop_bench.seqgan import device
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.discriminator import Discriminator
+from loop_bench.seqgan.generator import START, Generator, logits_at
+from loop_bench.seqgan.recurrence import Recurrence
+from loop_bench.seqgan.sampler import Sampler, draw_seed
+from loop_bench.seqgan.tracing import as_written
+from loop_bench.seqgan.vocabulary import END
 
 CPU_BYTES = 2**23
 """Logits of the rows that are completed at a time: more leave the cache, fewer are too little work for each op."""

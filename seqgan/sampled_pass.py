@@ -13,9 +13,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from seqgan.generator import START, Generator, logits_at
-from seqgan.recurrence import Recurrence
-from seqgan.sampler import Sampler, draw_seed, relative_weights, total_weight
+from loop_bench.seqgan.generator import START, Generator, logits_at
+from loop_bench.seqgan.recurrence import Recurrence
+from loop_bench.seqgan.sampler import Sampler, draw_seed, relative_weights, total_weight
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from seqgan import table
-from seqgan.errors import InputError
+from loop_bench.seqgan import table
+from loop_bench.seqgan.errors import InputError
 
 ROLES = ("character", "scene", "text")
 """What a column of a script may be; without other names for them, also what the columns are called."""
@@ -43,7 +43,7 @@ class ScriptFile:
 
     path: str
     columns: str | None = None  # "character=Speaker,text=Line"; a role that is not in it is named as its column
-    delimiter: str | None = None  # a character, or one of seqgan.table.DELIMITERS; None: by the file's ending
+    delimiter: str | None = None  # a character, or one of `table.DELIMITERS`; None: by the file's ending
     encoding: str = "utf-8"  # as Python names it
 
     def __post_init__(self) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from seqgan import objectives
-from seqgan.discriminator import Judge
-from seqgan.generator import Generator
-from seqgan.tracing import as_written
+from loop_bench.seqgan import objectives
+from loop_bench.seqgan.discriminator import Judge
+from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.tracing import as_written
 
 Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
 """Changes variables by their gradients: `optimizer.apply`, or that of a `seqgan.protection.Update`."""

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from seqgan.errors import InputError
+from loop_bench.seqgan.errors import InputError
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 """Delimiters that have a name; also those that a file with too few columns may have been meant to be read with."""

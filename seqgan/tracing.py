@@ -28,8 +28,8 @@ def begin_numbering() -> None:
     """Moves TensorFlow's counter on to the next beginning, for graphs to be named the same whatever was before.
 
     The name of a graph ends in a number, and is in the program that XLA makes of it; so a program that differs in
-    nothing else is not found in a compile cache (`seqgan.device.CompileCache`). The counter is one for graphs and
-    tensors, and of these, initializers make a few more or less by the value of a seed.
+    nothing else is not found in a compile cache (`loop_bench.seqgan.device.CompileCache`). The counter is one for
+    graphs and tensors, and of these, initializers make a few more or less by the value of a seed.
     """
     for _ in range(-_number() % _STEP):
         tf.constant(np.zeros([]))

@@ -14,20 +14,20 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from seqgan import evaluation
-from seqgan.checkpoint import Checkpoint, resume_command, variable_name
-from seqgan.config import Config
-from seqgan.dataset import Dataset
-from seqgan.errors import NonFiniteUpdatesError
-from seqgan.networks import Networks
-from seqgan.pretraining import Pretraining
-from seqgan.script import ScriptFile
+from loop_bench.seqgan import evaluation
+from loop_bench.seqgan.checkpoint import Checkpoint, resume_command, variable_name
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.dataset import Dataset
+from loop_bench.seqgan.errors import NonFiniteUpdatesError
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.pretraining import Pretraining
+from loop_bench.seqgan.script import ScriptFile
 
 PHASES = {"mle": "mle_epochs", "discriminator": "d_epochs", "adversarial": "epochs"}
 """In their order, each with the config field that says how many epochs it has."""
 
 # By name, for the optimised loop stands without the one that it replaced.
-LOOPS = {"optimized": "seqgan.loop:OptimizedLoop", "baseline": "baseline.loop:BaselineLoop"}
+LOOPS = {"optimized": "loop_bench.seqgan.loop:OptimizedLoop", "baseline": "loop_bench.baseline.loop:BaselineLoop"}
 
 
 class Observer(Protocol):

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqgan.errors import InputError
-from seqgan.script import Speech
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.script import Speech
 
 PAD, UNKNOWN, END = 0, 1, 2
 SPECIALS = ("<pad>", "<unknown>", "<end>")

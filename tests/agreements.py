@@ -4,8 +4,8 @@ import datetime
 
 from records import ENVIRONMENT
 
-from bench.experiments.equivalence.record import AgreementRecord, Equivalence, Flip, Lockstep
-from bench.settings import Settings
+from loop_bench.experiments.equivalence.record import AgreementRecord, Equivalence, Flip, Lockstep
+from loop_bench.settings import Settings
 
 STEPPED = Lockstep(metrics=(2e-7, 9.0, 3e-7), updates=(1e-5, 9.0, 4e-5), other_lines=(0, 2, 0), lines=16)
 

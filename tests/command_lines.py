@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-_START = re.compile(r"(?<![\w.-])(?:pytest bench/ (?=-)|python -m bench (?=[a-z]))")
+_START = re.compile(r"(?<![\w.-])(?:pytest bench/ (?=-)|(?:(?<=`)|^ *)loop-bench (?=[a-z]))")
 _END = re.compile(r"\s+#|`|\s*(?:\|\||&&|;|>)")  # where a shell, or the Markdown around it, goes on to something else
 _NO_ARGUMENTS = ("$@", "…")
 

@@ -10,8 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from forked import Python
 
-from seqgan import dataset
-from seqgan.config import Config
+from loop_bench.seqgan import dataset
+from loop_bench.seqgan.config import Config
 
 # What a shell starts in the background ignores Ctrl-C, and so does all that it starts; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

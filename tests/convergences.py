@@ -4,9 +4,9 @@ import datetime
 
 from records import ENVIRONMENT
 
-from bench.experiments.convergence.plan import ConvergencePlan, Question, TrainedLoop
-from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.convergence.trial import Course, Moment
+from loop_bench.experiments.convergence.plan import ConvergencePlan, Question, TrainedLoop
+from loop_bench.experiments.convergence.record import ConvergenceRecord
+from loop_bench.experiments.convergence.trial import Course, Moment
 
 DOWN, UP, NEITHER = "NLL (nats a token) ↓", "BLEU ↑", "length"
 LOOPS = ("before", "after", "after, fixed")

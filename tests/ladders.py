@@ -7,14 +7,14 @@ import signal
 import numpy as np
 from records import ENVIRONMENT
 
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.ladder.plan import Ladder, Rung
-from bench.experiments.ladder.record import Finding, LadderLimits, LadderRecord, Turn
-from bench.experiments.syncs.record import HostSyncs, ReadSite
-from bench.machine.memory import PeakMemory
-from bench.settings import NULL
-from bench.timing.rounds import balanced_orders
-from bench.timing.samples import Start
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.ladder.plan import Ladder, Rung
+from loop_bench.experiments.ladder.record import Finding, LadderLimits, LadderRecord, Turn
+from loop_bench.experiments.syncs.record import HostSyncs, ReadSite
+from loop_bench.machine.memory import PeakMemory
+from loop_bench.settings import NULL
+from loop_bench.timing.rounds import balanced_orders
+from loop_bench.timing.samples import Start
 
 GROUPS = {
     "baseline": "baseline",

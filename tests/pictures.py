@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from bench.report import plots
+from loop_bench.report import plots
 
 PHONE = 6.0  # inches
 SMALLEST = 8.0  # points at that width

@@ -4,11 +4,11 @@ import datetime
 
 import numpy as np
 
-from bench.experiments.run.record import ArmRecord, Record
-from bench.experiments.survival.record import Survival
-from bench.experiments.syncs.record import HostSyncs, ReadSite, TracedFunction
-from bench.settings import Settings
-from bench.timing.samples import Round
+from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.experiments.survival.record import Survival
+from loop_bench.experiments.syncs.record import HostSyncs, ReadSite, TracedFunction
+from loop_bench.settings import Settings
+from loop_bench.timing.samples import Round
 
 ENVIRONMENT = {
     "cpu": "a CPU", "cores": 2, "gpus": [], "gpu_driver": None, "cuda_build": "12.5.1", "cudnn_build": "9",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import planted_reads as planted
 
-from bench import hostsync
+from loop_bench import hostsync
 
 README = Path(hostsync.__file__).parent / "README.md"
 MARK = re.compile(r"(<!-- routes: made by tests/routes_table.py -->\n).*(<!-- end of routes -->)", re.DOTALL)

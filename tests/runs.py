@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from bench.cli import options
+from loop_bench.cli import options
 
 
 class Declared(dict):

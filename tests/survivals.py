@@ -5,8 +5,8 @@ import math
 
 from records import ENVIRONMENT, survival
 
-from bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
-from bench.experiments.survival.record import PACE, SurvivalRecord, Undisturbed
+from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
+from loop_bench.experiments.survival.record import PACE, SurvivalRecord, Undisturbed
 
 SPIKE, NAN, ELEMENT = "scale=10000,target=generator", "nan,target=generator", "nan,extent=element"
 SEEDS = (0, 1, 2, 3)

@@ -4,10 +4,10 @@ import datetime
 
 from records import ENVIRONMENT, record
 
-from bench.experiments.sweep.plan import Axis, Size, Sweep
-from bench.experiments.sweep.record import SweepRecord
-from bench.experiments.sweep.trial import Measured
-from bench.settings import Settings
+from loop_bench.experiments.sweep.plan import Axis, Size, Sweep
+from loop_bench.experiments.sweep.record import SweepRecord
+from loop_bench.experiments.sweep.trial import Measured
+from loop_bench.settings import Settings
 
 BATCH, TOKENS = Axis(name="batch", values=(16, 64, 256)), Axis(name="tokens", values=(20, 40))
 SETTINGS = Settings(before="a:b", after="c:d", preset="tiny", seed=0, batches=10)

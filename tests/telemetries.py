@@ -1,6 +1,6 @@
 """What is seen of loops, for tests: on a CPU, and on a GPU of a machine that has two."""
 
-from bench.experiments.telemetry.record import Copies, GpuSample, Sample, Stretch, Telemetry, TracedStretch
+from loop_bench.experiments.telemetry.record import Copies, GpuSample, Sample, Stretch, Telemetry, TracedStretch
 
 MIB = 2**20
 

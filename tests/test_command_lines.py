@@ -4,7 +4,7 @@ import command_lines
 import pytest
 import typer
 
-from bench.cli.commands import app
+from loop_bench.cli.commands import app
 
 pytest_plugins = ["pytester"]
 
@@ -18,7 +18,7 @@ FILES = (
     "results/README.md",
 )
 LINES = sorted({(file, *line) for file in FILES for line in command_lines.found(command_lines.ROOT / file)})
-COMMANDS = [line for line in LINES if line[1] == "python"]
+COMMANDS = [line for line in LINES if line[1] == "loop-bench"]
 RUNS = [line for line in LINES if line[1] == "pytest"]
 
 # What another test has imported in this process before says nothing of a command line.
@@ -27,7 +27,7 @@ IGNORED = ("-W", "ignore:Module already imported so cannot be rewritten")
 
 @pytest.mark.parametrize("line", COMMANDS, ids=" ".join)
 def test_of_bench(line):
-    _, _, _, _, *arguments = line
+    _, _, *arguments = line
     group = typer.main.get_command(app)
     name, command, rest = group.resolve_command(typer.Context(group), arguments)
     command.make_context(name, rest)  # parses, and does not run

@@ -9,15 +9,15 @@ import pytest
 from command_lines import ROOT
 from test_floors import TREES
 
-from bench.experiments.convergence.trial import ConvergenceTrial
-from bench.experiments.ladder.plan import Rung
-from bench.experiments.ladder.trial import RungTrial
-from bench.experiments.run.record import Record
-from bench.experiments.survival.trial import SurvivalTrial
-from bench.experiments.sweep.trial import PointTrial
-from bench.experiments.telemetry.trial import TelemetryTrial
-from bench.jobs.trial import read
-from bench.settings import ARMS, Settings
+from loop_bench.experiments.convergence.trial import ConvergenceTrial
+from loop_bench.experiments.ladder.plan import Rung
+from loop_bench.experiments.ladder.trial import RungTrial
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.survival.trial import SurvivalTrial
+from loop_bench.experiments.sweep.trial import PointTrial
+from loop_bench.experiments.telemetry.trial import TelemetryTrial
+from loop_bench.jobs.trial import read
+from loop_bench.settings import ARMS, Settings
 
 ONE, TWO = "toys:configuring", "toys:mirrored"
 PAIR = ["--before", ONE, "--after", TWO, "--preset", "any"]
@@ -42,7 +42,7 @@ TRIALS = {
 def test_in_the_process_of_a_trial(kind, python, tmp_path):
     trial, path = TRIALS[kind], tmp_path / "result.json"
     name = f"{type(trial).__module__}:{type(trial).__qualname__}"
-    code = "import sys; from bench.jobs.process import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from loop_bench.jobs.process import main; sys.exit(main(sys.argv[1:]))"
     (tmp_path / "work.py").write_text(code)
     done = python("work.py", name, trial.model_dump_json(), path, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -58,7 +58,7 @@ def test_in_the_process_of_a_trial(kind, python, tmp_path):
 @pytest.mark.parametrize("command", ["equivalence", "profile"])
 def test_in_the_process_of_a_command(command, python, tmp_path):
     batches = ["--batches", "10"] if command == "equivalence" else ["--batches", "2"]
-    done = python("-m", "bench", command, *PAIR, *batches, "--out", tmp_path / "out", cwd=tmp_path)
+    done = python("-m", "loop_bench", command, *PAIR, *batches, "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

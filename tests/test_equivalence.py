@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from baseline.loop import BaselineLoop
-from bench.experiments.equivalence.check import equivalence
-from bench.experiments.equivalence.record import BATCHES
-from seqgan.loop import OptimizedLoop
+from loop_bench.baseline.loop import BaselineLoop
+from loop_bench.experiments.equivalence.check import equivalence
+from loop_bench.experiments.equivalence.record import BATCHES
+from loop_bench.seqgan.loop import OptimizedLoop
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import datetime
 from records import ENVIRONMENT
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from bench.experiments.profile.events import MARK
-from bench.experiments.profile.figures import OpEvent, Traced, summary
-from bench.experiments.profile.record import ProfileRecord, Timed
-from bench.settings import Settings
+from loop_bench.experiments.profile.events import MARK
+from loop_bench.experiments.profile.figures import OpEvent, Traced, summary
+from loop_bench.experiments.profile.record import ProfileRecord, Timed
+from loop_bench.settings import Settings
 
 
 def number_of(text, metadata):

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from bench.document import Frozen
-from bench.jobs.trial import Result, Trial, result_class
+from loop_bench.document import Frozen
+from loop_bench.jobs.trial import Result, Trial, result_class
 
 
 class Sum(Frozen):

@@ -11,13 +11,13 @@ from typing import Self, TextIO
 
 from rich.console import Console
 
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.experiments.run.record import Record
-from bench.records import gate, references, report
-from bench.records.gate import Decision, Limits, Outcome
-from bench.report import files, markdown, terminal
-from bench.report.files import Output
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.run.record import Record
+from loop_bench.records import gate, references, report
+from loop_bench.records.gate import Decision, Limits, Outcome
+from loop_bench.report import files, markdown, terminal
+from loop_bench.report.files import Output
 
 _LEVELS = {Outcome.FAILED: "error", Outcome.INVALID: "error", Outcome.INCONCLUSIVE: "warning"}
 

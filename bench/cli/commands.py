@@ -1,4 +1,4 @@
-"""`python -m bench`: what can be asked of records after the runs that made them."""
+"""`loop-bench`: what can be asked of records after the runs that made them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import closing, documents, options
-from bench.cli.experiments import command
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments import registry
-from bench.experiments.run.record import Record
-from bench.experiments.run.verdict import Verdict, invalid
-from bench.failure import LoopError, exit_code
-from bench.hostsync.command.program import Program, output_to_stderr
-from bench.machine import gpu
-from bench.records import gate as gates
-from bench.records import history as histories
-from bench.records import references
-from bench.records import report as records
-from bench.records.change import Change
-from bench.records.gate import Decision, Limits
-from bench.report import terminal
+from loop_bench.cli import closing, documents, options
+from loop_bench.cli.experiments import command
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.verdict import Verdict, invalid
+from loop_bench.failure import LoopError, exit_code
+from loop_bench.hostsync.command.program import Program, output_to_stderr
+from loop_bench.machine import gpu
+from loop_bench.records import gate as gates
+from loop_bench.records import history as histories
+from loop_bench.records import references
+from loop_bench.records import report as records
+from loop_bench.records.change import Change
+from loop_bench.records.gate import Decision, Limits
+from loop_bench.report import terminal
 
 app = typer.Typer(
     help="Compares and gates the records that `pytest bench/ --benchmark-only` leaves in results/runs/, finds the host "
@@ -52,7 +52,7 @@ def compare(
     On machines and software that are alike: ms/batch and all the rest. Otherwise what does not depend on them,
     and what it is that differs.
 
-    Example: python -m bench compare results/runs/monday.json results/runs/tuesday.json
+    Example: loop-bench compare results/runs/monday.json results/runs/tuesday.json
     """
     found = Change.of(Record.read(first), Record.read(second))
     terminal.show(
@@ -72,7 +72,7 @@ def history(
     Records of the same machine, loops and settings make one table, oldest first. "changed here" marks the first
     record of a new level (PELT, over at least eight records).
 
-    Example: python -m bench history results/
+    Example: loop-bench history results/
     """
     found, unreadable = histories.read(folder)
     for each in found:
@@ -104,7 +104,7 @@ def gate(
 
     Inside GitHub Actions the line is an annotation, and the table stands in the job's summary.
 
-    Example: python -m bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
+    Example: loop-bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
     """
     limits = Limits(MAX_SLOWDOWN.read(max_slowdown), max_syncs, min_speedup, max_retraces)
     try:
@@ -129,7 +129,7 @@ def accept(
 
     Commit the file that it names; `gate --reference results/` finds it.
 
-    Example: python -m bench accept results/runs/RECORD.json
+    Example: loop-bench accept results/runs/RECORD.json
     """
     accepted = Record.read(record)
     if problems := invalid(accepted):
@@ -177,17 +177,17 @@ def syncs(
     Processes that it starts are not looked into. TensorFlow is imported before the program starts: variables that it
     reads on import (TF_CPP_MIN_LOG_LEVEL, TF_USE_LEGACY_KERAS) belong into the environment.
 
-    Examples: python -m bench syncs train.py --epochs 1
+    Examples: loop-bench syncs train.py --epochs 1
 
-    python -m bench syncs --disallow -m my_package.train
+    loop-bench syncs --disallow -m my_package.train
 
-    python -m bench syncs pytest tests/test_training.py
+    loop-bench syncs pytest tests/test_training.py
     """
     if as_json and as_markdown:
         raise UsageError("--json and --markdown: one of them")
     wanted = Program(program or [], module)
     # TensorFlow, which wrong arguments and `--help` should not wait for.
-    from bench.hostsync.command import findings, table
+    from loop_bench.hostsync.command import findings, table
 
     with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
         found = findings.Syncs.of(wanted, disallow, stack, bool(gpu.states()) if trace is None else trace)

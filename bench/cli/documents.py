@@ -11,16 +11,16 @@ from typing import Annotated
 
 import typer
 
-from bench.document import write_whole
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.report import markdown, terminal
-from bench.report.files import FORMATS, SUFFIXES
-from bench.report.report import Report
+from loop_bench.document import write_whole
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.report import markdown, terminal
+from loop_bench.report.files import FORMATS, SUFFIXES
+from loop_bench.report.report import Report
 
 
 class Format(enum.StrEnum):
-    """The format of a report; those that are texts are in `bench.report.files`."""
+    """The format of a report; those that are texts are in `loop_bench.report.files`."""
 
     TERMINAL = "terminal"
     MARKDOWN = "markdown"
@@ -60,11 +60,11 @@ def report(
 ) -> None:
     """Show a record of any kind, as a table for the terminal, Markdown, CSV with plain numbers, or a page with plots.
 
-    Examples: python -m bench report results/runs/RECORD.json
+    Examples: loop-bench report results/runs/RECORD.json
 
-    python -m bench report results/runs/RECORD.json --into report.html
+    loop-bench report results/runs/RECORD.json --into report.html
 
-    python -m bench report results/runs/RECORD.json --into README.md --check
+    loop-bench report results/runs/RECORD.json --into README.md --check
     """
     found = registry.report(registry.read(record))
     publish(found.only(table) if table else found, format, into, name, check)
@@ -83,11 +83,11 @@ def claims(
 
     A claim holds, does not hold, or cannot be told from these records, and it is said why.
 
-    Example: python -m bench claims results/runs/RECORD.json results/runs/survival/survival.json
+    Example: loop-bench claims results/runs/RECORD.json results/runs/survival/survival.json
     """
-    from bench import builtin
-    from bench.records.claims import report as of_claims
-    from bench.records.claims.evidence import Evidence
+    from loop_bench import builtin
+    from loop_bench.records.claims import report as of_claims
+    from loop_bench.records.claims.evidence import Evidence
 
     evidence = Evidence.of(map(registry.read, records), (builtin.BEFORE, builtin.AFTER), builtin.FIXED)
     publish(of_claims.report(evidence), format, into, name, check)

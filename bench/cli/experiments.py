@@ -10,16 +10,16 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from bench import builtin
-from bench.cli import options
-from bench.cli.progress import ProgressDisplay, TrialsDisplay
-from bench.document import Document
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.experiments.experiment import Asked, Experiment, Parts, Stages
-from bench.failure import LoopError
-from bench.machine import gpu
-from bench.report import files, terminal
+from loop_bench import builtin
+from loop_bench.cli import options
+from loop_bench.cli.progress import ProgressDisplay, TrialsDisplay
+from loop_bench.document import Document
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.experiment import Asked, Experiment, Parts, Stages
+from loop_bench.failure import LoopError
+from loop_bench.machine import gpu
+from loop_bench.report import files, terminal
 
 
 def command(experiment: Experiment) -> Callable[..., None]:

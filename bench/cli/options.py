@@ -1,4 +1,4 @@
-"""The table of options: `pytest bench/` and the commands of `python -m bench` declare theirs from it."""
+"""The table of options: `pytest bench/` and the commands of `loop-bench` declare theirs from it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from bench import builtin
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.experiments.experiment import (
+from loop_bench import builtin
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.experiment import (
     Asked,
     Choice,
     ExistingFile,
@@ -26,11 +26,11 @@ from bench.experiments.experiment import (
     RealNumber,
     WholeNumber,
 )
-from bench.experiments.run.record import Record
-from bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL
-from bench.pair import Pair
-from bench.records.gate import MAX_SLOWDOWN, Limits
-from bench.settings import Settings
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL
+from loop_bench.pair import Pair
+from loop_bench.records.gate import MAX_SLOWDOWN, Limits
+from loop_bench.settings import Settings
 
 _UTILISATION = 3.0
 _UTILISATION_OF = {"tiny": 1.0}
@@ -285,7 +285,7 @@ def results(config: pytest.Config) -> Path:
 def _has_gpu(config: pytest.Config) -> None:
     """Last of all that is looked at: it imports TensorFlow."""
     if config.getoption("require_gpu") and not config.getoption("collectonly"):
-        from bench.machine import gpu
+        from loop_bench.machine import gpu
 
         print(f"--require-gpu: TensorFlow computes on {gpu.require()}")
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from bench.cli import options
-from bench.experiments import registry
-from bench.experiments.equivalence import record as equivalence
-from bench.experiments.run import stages
-from bench.experiments.run.stages import Pace, Stage
-from bench.experiments.syncs import record as syncs
-from bench.jobs import pool
-from bench.settings import ARMS, NULL
+from loop_bench.cli import options
+from loop_bench.experiments import registry
+from loop_bench.experiments.equivalence import record as equivalence
+from loop_bench.experiments.run import stages
+from loop_bench.experiments.run.stages import Pace, Stage
+from loop_bench.experiments.syncs import record as syncs
+from loop_bench.jobs import pool
+from loop_bench.settings import ARMS, NULL
 
 if TYPE_CHECKING:
-    from bench.experiments.run.measurement import Measurement
+    from loop_bench.experiments.run.measurement import Measurement
 
 
 _CLOSING = 2.0

@@ -1,6 +1,6 @@
 """The harness inside pytest: options, fixtures, progress, and table, record, verdict and gate at the end.
 
-It is a plugin that `loop_bench_pytest` wakes, for `pytest bench/` and `pytest --pyargs bench`.
+It is a plugin that `loop_bench.cli.plugin` wakes, for `pytest bench/` and `pytest --pyargs loop_bench`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from rich.console import Console
 
-from bench import builtin
-from bench.cli import options
-from bench.cli.outlook import Outlook, age, stage_of
-from bench.cli.progress import Forecast, ProgressDisplay
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.experiments.run.stages import Stage
-from bench.failure import LoopError, exit_code
-from bench.jobs.gather import Processes
-from bench.machine import gpu
-from bench.statistics import FEWEST_PAIRS
-from bench.timing.stopping import AtLeast
+from loop_bench import builtin
+from loop_bench.cli import options
+from loop_bench.cli.outlook import Outlook, age, stage_of
+from loop_bench.cli.progress import Forecast, ProgressDisplay
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.failure import LoopError, exit_code
+from loop_bench.jobs.gather import Processes
+from loop_bench.machine import gpu
+from loop_bench.statistics import FEWEST_PAIRS
+from loop_bench.timing.stopping import AtLeast
 
 if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
-    from bench.cli.closing import Closing
-    from bench.experiments.run.measurement import Measurement
-    from bench.timing.samples import Round
+    from loop_bench.cli.closing import Closing
+    from loop_bench.experiments.run.measurement import Measurement
+    from loop_bench.timing.samples import Round
 
 
 _BEFORE_TESTS: pytest.StashKey[float] = pytest.StashKey()
@@ -184,8 +184,8 @@ def progress(pytestconfig: pytest.Config) -> ProgressDisplay:
 @pytest.fixture(scope="session")
 def processes() -> Iterator[Processes]:
     """Where trials run, each in a process of its own; the one that they are forked from imports in the background."""
-    from bench.experiments.survival.trial import SurvivalTrial
-    from bench.experiments.telemetry.trial import TelemetryTrial
+    from loop_bench.experiments.survival.trial import SurvivalTrial
+    from loop_bench.experiments.telemetry.trial import TelemetryTrial
 
     with Processes(SurvivalTrial, TelemetryTrial) as run:
         yield run
@@ -213,7 +213,7 @@ def begin(config: pytest.Config, processes: Callable[[], Processes]) -> Measurem
     # They import TensorFlow while it is imported here: that takes one core each.
     others = processes() if config.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION) else None
     with builtin.importing_tensorflow():
-        from bench.experiments.run.measurement import Measurement
+        from loop_bench.experiments.run.measurement import Measurement
 
     made = config.stash[_MEASUREMENT] = Measurement(options.settings(config))
     made.pace.start = before + time.monotonic() - began
@@ -258,7 +258,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
     Of that, what stays: pytest-benchmark warns when it is not what it was in the run compared with.
     """
-    from bench.machine.environment import environment
+    from loop_bench.machine.environment import environment
 
     changing = ("commit", "dirty", "gpu_allow_growth")  # the last is set only when the loops are loaded
     machine_info["loop_bench"] = {key: value for key, value in environment().items() if key not in changing}
@@ -278,7 +278,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = 4
             config.stash[_NOTHING_TO_JUDGE] = True
         return
-    from bench.cli.closing import Closing
+    from loop_bench.cli.closing import Closing
 
     closing = config.stash[_CLOSING] = Closing.of(measurement.record(), options.results(config))
     session.exitstatus = closing.judge(options.gate(config) if options.is_gated(config) else None)
@@ -300,7 +300,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _write(reporter: pytest.TerminalReporter, show: Show) -> None:
-    from bench.report import terminal
+    from loop_bench.report import terminal
 
     console = terminal.console(in_a_pipe=140)
     with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines

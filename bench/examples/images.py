@@ -1,6 +1,7 @@
 """A loop of one's own around `tf.GradientTape`, for images: prepared on the host, and on the device.
 
-pytest --pyargs bench --benchmark-only --before bench.examples.images:on_host --after bench.examples.images:on_device
+pytest --pyargs loop_bench --benchmark-only \
+        --before loop_bench.examples.images:on_host --after loop_bench.examples.images:on_device
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Keras' `fit`: with a callback that reads the loss after every batch, and without, ten batches in one call.
 
 Leaving the callback out is not enough: Keras 3.15 reads what `train_step` returns after every call of its graph, in a
-thread of its own when no callback asks for it. (`bench.hostsync` shows it.) So there are fewer calls, too.
+thread of its own when no callback asks for it. (`loop_bench.hostsync` shows it.) So there are fewer calls, too.
 
-Its factories are `bench.examples.keras_fit:reading` and `bench.examples.keras_fit:keeping`.
+Its factories are `loop_bench.examples.keras_fit:reading` and `loop_bench.examples.keras_fit:keeping`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import bench
+import loop_bench
 
 BATCH, FEATURES, CLASSES = 32, 64, 10
 CAPACITY = 1_000_000  # batches whose losses can be kept
@@ -91,7 +91,7 @@ def keeping(spec: Any) -> FitLoop:
     return FitLoop(spec.seed, spec.options.get("batches_in_a_call", 10), callbacks)
 
 
-CHANGES = bench.Changes(
+CHANGES = loop_bench.Changes(
     steps={
         "no change yet": {"callback": True, "batches_in_a_call": 1},
         "no callback": {"batches_in_a_call": 1},
@@ -101,11 +101,11 @@ CHANGES = bench.Changes(
 )
 
 PAIRS = [
-    bench.Pair(
-        bench.Arm("bench.examples.keras_fit:reading"),
-        bench.Arm("bench.examples.keras_fit:keeping"),
+    loop_bench.Pair(
+        loop_bench.Arm("loop_bench.examples.keras_fit:reading"),
+        loop_bench.Arm("loop_bench.examples.keras_fit:keeping"),
         equivalent={},  # nothing need be set for both to compute the same
         changes=CHANGES,
     )
 ]
-"""What may be asked of the pair: `python -m bench ladder` and `equivalence --every-rung` find it here."""
+"""What may be asked of the pair: `loop-bench ladder` and `equivalence --every-rung` find it here."""

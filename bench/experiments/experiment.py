@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.document import Document
-from bench.errors import UsageError
-from bench.settings import Settings
+from loop_bench.document import Document
+from loop_bench.errors import UsageError
+from loop_bench.settings import Settings
 
 STARTING = 9.0
 """Rough seconds for starting TensorFlow in a process, on two cores."""
@@ -187,7 +187,7 @@ class RunSwitch:
 class Experiment(abc.ABC):
     """An experiment with a record of its own; the docstring of a subclass is the help of its command.
 
-    A pair in what follows is a `bench.pair.Pair`, which experiments do not know.
+    A pair in what follows is a `loop_bench.pair.Pair`, which experiments do not know.
     """
 
     name: ClassVar[str]  # the kind of its record

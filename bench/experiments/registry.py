@@ -7,10 +7,10 @@ import json
 import pkgutil
 from pathlib import Path
 
-from bench.document import Document
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.experiment import Experiment
-from bench.report.report import Report
+from loop_bench.document import Document
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.experiment import Experiment
+from loop_bench.report.report import Report
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,29 +20,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.errors import HostSyncError, HostSyncWarning
-    from bench.hostsync.graphs import HostOp
-    from bench.hostsync.guards import allow, guard, limit
-    from bench.hostsync.log import Log, Read, Site, by_site
-    from bench.hostsync.recorder import record
-    from bench.hostsync.tracing import Trace, TracedSite, by_function
+    from loop_bench.errors import HostSyncError, HostSyncWarning
+    from loop_bench.hostsync.graphs import HostOp
+    from loop_bench.hostsync.guards import allow, guard, limit
+    from loop_bench.hostsync.log import Log, Read, Site, by_site
+    from loop_bench.hostsync.recorder import record
+    from loop_bench.hostsync.tracing import Trace, TracedSite, by_function
 
 _HOMES = {
-    "HostOp": "bench.hostsync.graphs",
-    "HostSyncError": "bench.errors",
-    "HostSyncWarning": "bench.errors",
-    "Log": "bench.hostsync.log",
-    "Read": "bench.hostsync.log",
-    "Site": "bench.hostsync.log",
-    "Trace": "bench.hostsync.tracing",
-    "TracedSite": "bench.hostsync.tracing",
-    "allow": "bench.hostsync.guards",
-    "by_function": "bench.hostsync.tracing",
-    "by_site": "bench.hostsync.log",
-    "guard": "bench.hostsync.guards",
-    "limit": "bench.hostsync.guards",
-    "load_ipython_extension": "bench.hostsync.command.notebook",  # for `%load_ext bench.hostsync`
-    "record": "bench.hostsync.recorder",
+    "HostOp": "loop_bench.hostsync.graphs",
+    "HostSyncError": "loop_bench.errors",
+    "HostSyncWarning": "loop_bench.errors",
+    "Log": "loop_bench.hostsync.log",
+    "Read": "loop_bench.hostsync.log",
+    "Site": "loop_bench.hostsync.log",
+    "Trace": "loop_bench.hostsync.tracing",
+    "TracedSite": "loop_bench.hostsync.tracing",
+    "allow": "loop_bench.hostsync.guards",
+    "by_function": "loop_bench.hostsync.tracing",
+    "by_site": "loop_bench.hostsync.log",
+    "guard": "loop_bench.hostsync.guards",
+    "limit": "loop_bench.hostsync.guards",
+    "load_ipython_extension": "loop_bench.hostsync.command.notebook",  # for `%load_ext loop_bench.hostsync`
+    "record": "loop_bench.hostsync.recorder",
 }
 """Where each name lives. It is imported when it is used: some import TensorFlow, which takes seconds."""
 

@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.hostsync import advice_rules as rules
-from bench.hostsync.graphs import HostOp
-from bench.hostsync.log import Site
-from bench.hostsync.tracing import TracedSite
-from bench.source import is_installed, place
+from loop_bench.hostsync import advice_rules as rules
+from loop_bench.hostsync.graphs import HostOp
+from loop_bench.hostsync.log import Site
+from loop_bench.hostsync.tracing import TracedSite
+from loop_bench.source import is_installed, place
 
 FEWEST_READS, FEWEST_RETRACES = 10, 3
 """Reads of a line, and retraces of a function, that are worth a word: fewer happen once."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from bench.hostsync.log import Site
-from bench.hostsync.statements import Line
-from bench.hostsync.tracing import Kind, TracedSite
-from bench.source import is_installed, shorter, whole
+from loop_bench.hostsync.log import Site
+from loop_bench.hostsync.statements import Line
+from loop_bench.hostsync.tracing import Kind, TracedSite
+from loop_bench.source import is_installed, shorter, whole
 
 _KERAS = ("keras/", "tf_keras/")
 _KERAS_CALLBACKS = ("keras/src/callbacks/", "tf_keras/src/callbacks")

@@ -12,8 +12,8 @@ import textwrap
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from bench.hostsync.tensorflow_private import AUTOGRAPH, READERS, WRAPPERS, generated_lines, is_generated
-from bench.source import Frame, is_installed, is_ours, is_users, source_line
+from loop_bench.hostsync.tensorflow_private import AUTOGRAPH, READERS, WRAPPERS, generated_lines, is_generated
+from loop_bench.source import Frame, is_installed, is_ours, is_users, source_line
 
 # Methods that are no way to read by themselves; what the source calls tells more.
 _SAYS_LITTLE = frozenset({"__array__", "__init__", "__next__", "__getitem__"})

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
-from bench.hostsync.tensorflow_private import graphs_in
-from bench.source import is_users
+from loop_bench.hostsync.tensorflow_private import graphs_in
+from loop_bench.source import is_users
 
 KINDS: Final[dict[str, str]] = {
     op: kind

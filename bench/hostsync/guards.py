@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, get_args
 
-from bench.errors import HostSyncError, HostSyncWarning
-from bench.hostsync.callsite import CallSite, call_site
-from bench.hostsync.log import Log, Site, by_site
-from bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device
-from bench.hostsync.tracing import TracedSite, by_function
-from bench.source import is_cell, place, shorter
+from loop_bench.errors import HostSyncError, HostSyncWarning
+from loop_bench.hostsync.callsite import CallSite, call_site
+from loop_bench.hostsync.log import Log, Site, by_site
+from loop_bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device
+from loop_bench.hostsync.tracing import TracedSite, by_function
+from loop_bench.source import is_cell, place, shorter
 
 T = TypeVar("T")
 P = ParamSpec("P")

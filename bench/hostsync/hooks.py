@@ -20,8 +20,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 import tensorflow as tf
 
-from bench.hostsync.bufferslot import BufferSlot, Memory
-from bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, SESSION_RUNS, TENSOR, shape_of
+from loop_bench.hostsync.bufferslot import BufferSlot, Memory
+from loop_bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, SESSION_RUNS, TENSOR, shape_of
 
 READ: Final[Callable[[Any], Any]] = getattr(*NUMPY)
 """Reads a tensor and tells nobody."""

@@ -16,11 +16,11 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from bench.hostsync.callsite import library_frames
-from bench.hostsync.graphs import HostOp
-from bench.hostsync.hooks import READ
-from bench.hostsync.tracing import Trace
-from bench.source import Frame, source_line
+from loop_bench.hostsync.callsite import library_frames
+from loop_bench.hostsync.graphs import HostOp
+from loop_bench.hostsync.hooks import READ
+from loop_bench.hostsync.tracing import Trace
+from loop_bench.source import Frame, source_line
 
 _SMALL, _LARGE = 1, 1 << 20  # float32 numbers
 _REPEATS = 7

@@ -8,10 +8,10 @@ import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.errors import HostSyncWarning
-from bench.hostsync.log import Log, Read
-from bench.hostsync.recorder import record
-from bench.hostsync.trace import Copy, trace_copies
+from loop_bench.errors import HostSyncWarning
+from loop_bench.hostsync.log import Log, Read
+from loop_bench.hostsync.recorder import record
+from loop_bench.hostsync.trace import Copy, trace_copies
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from bench.errors import HostSyncWarning
-from bench.hostsync.callsite import call_site, call_stack
-from bench.hostsync.graphs import HostOp, host_ops
-from bench.hostsync.hooks import Hooks
-from bench.hostsync.log import Log, Read, is_asynchronous
-from bench.hostsync.tensorflow_private import graphs_before, seconds_tracing, shape_of
-from bench.hostsync.tracing import Trace, Tracing
-from bench.source import adopt
+from loop_bench.errors import HostSyncWarning
+from loop_bench.hostsync.callsite import call_site, call_stack
+from loop_bench.hostsync.graphs import HostOp, host_ops
+from loop_bench.hostsync.hooks import Hooks
+from loop_bench.hostsync.log import Log, Read, is_asynchronous
+from loop_bench.hostsync.tensorflow_private import graphs_before, seconds_tracing, shape_of
+from loop_bench.hostsync.tracing import Trace, Tracing
+from loop_bench.source import adopt
 
 ALLOWED: Final[contextvars.ContextVar[str | None]] = contextvars.ContextVar("allowed host syncs", default=None)
 """Why reads are meant right now, as `guards.allow` sets it; None where they are not marked."""

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.hostsync.log import Read
-from bench.hostsync.recorder import Observer, observed
+from loop_bench.hostsync.log import Read
+from loop_bench.hostsync.recorder import Observer, observed
 
 
 class Repeats:

@@ -26,7 +26,7 @@ from tensorflow.python.framework import func_graph, ops
 from tensorflow.python.profiler import profiler_v2
 from tensorflow.python.saved_model import function_deserialization
 
-from bench.source import GENERATED, is_users
+from loop_bench.source import GENERATED, is_users
 
 TENSOR: Final[type] = ops.EagerTensor
 """The type of eager tensors.

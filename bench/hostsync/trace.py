@@ -28,8 +28,8 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from bench.errors import HostSyncWarning, ProfilerError
-from bench.hostsync.tensorflow_private import empty_trace, running_profiler
+from loop_bench.errors import HostSyncWarning, ProfilerError
+from loop_bench.hostsync.tensorflow_private import empty_trace, running_profiler
 
 Session = weakref.ref[Any]
 """Only a weak reference: TensorFlow has no other profiler as long as somebody holds the session of one."""

@@ -17,8 +17,8 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from bench.hostsync.callsite import as_written_in, call_site
-from bench.hostsync.tensorflow_private import (
+from loop_bench.hostsync.callsite import as_written_in, call_site
+from loop_bench.hostsync.tensorflow_private import (
     INITIALIZER,
     LOADER,
     TRACED,
@@ -27,7 +27,7 @@ from bench.hostsync.tensorflow_private import (
     function_of,
     traced_function,
 )
-from bench.source import source_line
+from loop_bench.source import source_line
 
 _NUMBERS, _PLAIN = (int, float, complex), (bool, int, float, complex, str, bytes, type(None))
 _CONTAINERS = ("Tuple", "List", "Dict")  # of Python, as TraceTypes of them are called

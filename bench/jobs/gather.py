@@ -8,13 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.document import write_whole
-from bench.jobs import folder as folders
-from bench.jobs import pool
-from bench.jobs.folder import LockedFolder
-from bench.jobs.forkserver import ForkServer
-from bench.jobs.pool import Death, Job
-from bench.jobs.trial import Found, Result, Trial, attempt, read, result_class
+from loop_bench.document import write_whole
+from loop_bench.jobs import folder as folders
+from loop_bench.jobs import pool
+from loop_bench.jobs.folder import LockedFolder
+from loop_bench.jobs.forkserver import ForkServer
+from loop_bench.jobs.pool import Death, Job
+from loop_bench.jobs.trial import Found, Result, Trial, attempt, read, result_class
 
 Done = Callable[[Any], None]
 """Is told of each trial that has come to its end."""
@@ -61,7 +61,7 @@ class Processes:
 
         def job(trial: Trial[Found]) -> Job:
             name = f"{kind.__module__}:{kind.__qualname__}"
-            arguments = ("-m", "bench.jobs.process", name, trial.model_dump_json())
+            arguments = ("-m", "loop_bench.jobs.process", name, trial.model_dump_json())
             return Job(trial.key, arguments, trial.title, trial.time_limit)
 
         def died(job: Job, death: Death) -> str:

@@ -1,4 +1,4 @@
-"""The process of one trial: `python -m bench.jobs.process MODULE:CLASS TRIAL RESULT`; nothing imports it."""
+"""The process of one trial: `python -m loop_bench.jobs.process MODULE:CLASS TRIAL RESULT`; nothing imports it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from bench.document import write_whole
-from bench.errors import UsageError
-from bench.jobs.pool import REFUSED, SAYS
-from bench.jobs.trial import Trial, attempt
+from loop_bench.document import write_whole
+from loop_bench.errors import UsageError
+from loop_bench.jobs.pool import REFUSED, SAYS
+from loop_bench.jobs.trial import Trial, attempt
 
 
 def die_with_parent() -> None:

@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from bench.document import Frozen, NotNegative
-from bench.errors import InvalidRecordError, UsageError
-from bench.failure import LoopError, error_line, out_of_memory
-from bench.loop import LoopSpec
+from loop_bench.document import Frozen, NotNegative
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.failure import LoopError, error_line, out_of_memory
+from loop_bench.loop import LoopSpec
 
 Ending = Literal["whole", "crashed", "timed out"]
 """How a trial ended: with what it was to find, or without."""

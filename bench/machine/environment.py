@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from bench.machine import gpu, processor
+from loop_bench.machine import gpu, processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pytest-benchmark")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pynvml
 
-from bench.errors import UsageError
+from loop_bench.errors import UsageError
 
 _REASONS = {
     "software power cap": pynvml.nvmlClocksEventReasonSwPowerCap,
@@ -32,8 +32,8 @@ _CUDA = "libcuda.so.1"
 _REFUSED = 2
 
 _COMPUTE = f"""
-from bench.errors import UsageError
-from bench.machine import gpu
+from loop_bench.errors import UsageError
+from loop_bench.machine import gpu
 try:
     print(gpu.compute())
 except UsageError as error:

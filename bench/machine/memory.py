@@ -12,7 +12,7 @@ from typing import Literal
 
 import psutil
 
-from bench.document import Count, Frozen
+from loop_bench.document import Count, Frozen
 
 _RESET_PEAK = "5"  # man 5 proc, /proc/pid/clear_refs
 

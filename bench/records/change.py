@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from bench.errors import InvalidRecordError
-from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Record
-from bench.experiments.run.verdict import invalid
-from bench.machine import processor
-from bench.settings import ARMS
-from bench.statistics import Interval, unpaired_ratio_interval
-from bench.timing import samples
+from loop_bench.errors import InvalidRecordError
+from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.verdict import invalid
+from loop_bench.machine import processor
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Interval, unpaired_ratio_interval
+from loop_bench.timing import samples
 
 MACHINE = {
     "gpus": "GPU",

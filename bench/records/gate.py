@@ -12,12 +12,12 @@ import dataclasses
 import enum
 from typing import Self
 
-from bench.experiments.run.figures import traced_when_warm
-from bench.experiments.run.record import Record
-from bench.experiments.run.verdict import invalid, suspicion
-from bench.records.change import differences, differing_loops
-from bench.statistics import Interval, total_ratio_interval, unpaired_ratio_interval
-from bench.timing import samples
+from loop_bench.experiments.run.figures import traced_when_warm
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.verdict import invalid, suspicion
+from loop_bench.records.change import differences, differing_loops
+from loop_bench.statistics import Interval, total_ratio_interval, unpaired_ratio_interval
+from loop_bench.timing import samples
 
 CONFIDENCE = 0.999
 """Confidence of the gate's intervals. A gate is asked on every change: of a hundred answers at 95%, a few would be

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.run.record import Record
-from bench.experiments.run.verdict import invalid
-from bench.records.change import differing_loops, differing_work, same_machine
-from bench.statistics import Interval
-from bench.timing import samples
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.verdict import invalid
+from loop_bench.records.change import differing_loops, differing_work, same_machine
+from loop_bench.statistics import Interval
+from loop_bench.timing import samples
 
 FEWEST_RECORDS = 8
 """Fewer do not tell their noise, by which a change is judged."""

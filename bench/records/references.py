@@ -7,10 +7,10 @@ import json
 import re
 from pathlib import Path
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.run.record import Record
-from bench.records import change
-from bench.records.change import differences, differing_loops
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.run.record import Record
+from loop_bench.records import change
+from loop_bench.records.change import differences, differing_loops
 
 _NAME = "reference-*.json"
 
@@ -53,9 +53,7 @@ def find(record: Record, where: Path) -> Record:
             return reference
         unsuitable.append(f"{each.relative_to(where)} differs in {'; '.join(differing)}")
     why = f" ({'. '.join(unsuitable[:3])})" if unsuitable else ""
-    raise InvalidRecordError(
-        f"reference {where}: has none for such a run{why}; python -m bench accept RECORD makes one"
-    )
+    raise InvalidRecordError(f"reference {where}: has none for such a run{why}; loop-bench accept RECORD makes one")
 
 
 def machine_name(record: Record) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.run.record import Record
-from bench.experiments.survival import figures
-from bench.records.change import Change
-from bench.records.gate import Decision
-from bench.records.history import History
-from bench.report.rows import NOT_MEASURED, change, few, interval, spread
-from bench.settings import ARMS
-from bench.statistics import Interval
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.survival import figures
+from loop_bench.records.change import Change
+from loop_bench.records.gate import Decision
+from loop_bench.records.history import History
+from loop_bench.report.rows import NOT_MEASURED, change, few, interval, spread
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Interval
 
 
 def checks(decision: Decision) -> pd.DataFrame:

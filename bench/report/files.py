@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.document import Document, write_whole
-from bench.report import html, markdown, plots, terminal
-from bench.report.report import Picture, Report, Table
+from loop_bench.document import Document, write_whole
+from loop_bench.report import html, markdown, plots, terminal
+from loop_bench.report.report import Picture, Report, Table
 
 
 def comma_separated(report: Report) -> str:

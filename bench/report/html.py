@@ -9,11 +9,11 @@ import jinja2
 import markupsafe
 import pandas as pd
 
-from bench.report import plots
-from bench.report.report import Report
+from loop_bench.report import plots
+from loop_bench.report.report import Report
 
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("bench.report"), autoescape=True, undefined=jinja2.StrictUndefined,
+    loader=jinja2.PackageLoader("loop_bench.report"), autoescape=True, undefined=jinja2.StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 

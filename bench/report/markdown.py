@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bench.errors import UsageError
-from bench.report.report import Report
+from loop_bench.errors import UsageError
+from loop_bench.report.report import Report
 
 
 def page(report: Report, pictures: Mapping[str, str] = {}) -> str:

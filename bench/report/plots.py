@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from bench.document import write_whole
-from bench.settings import ARMS, NULL
+from loop_bench.document import write_whole
+from loop_bench.settings import ARMS, NULL
 
 LOOKS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"color": "#b3541e", "marker": "s", "linestyle": "--"},

@@ -10,8 +10,8 @@ from typing import NamedTuple, Self
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.errors import UsageError
-from bench.statistics import Interval, Spread
+from loop_bench.errors import UsageError
+from loop_bench.statistics import Interval, Spread
 
 
 class Number(NamedTuple):

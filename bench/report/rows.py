@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from bench.report.report import Number
-from bench.settings import ARMS
-from bench.statistics import FEWEST_PAIRS, Interval, Spread
+from loop_bench.report.report import Number
+from loop_bench.settings import ARMS
+from loop_bench.statistics import FEWEST_PAIRS, Interval, Spread
 
 NOT_MEASURED = "not measured"
 

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bench.report.report import Report
+from loop_bench.report.report import Report
 
 
 def console(in_a_pipe: int) -> Console:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from bench.failure import blaming
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, name_of
-from bench.timing.samples import Start
+from loop_bench.failure import blaming
+from loop_bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, name_of
+from loop_bench.timing.samples import Start
 
 
 def fence() -> None:

@@ -7,10 +7,10 @@ import random
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-from bench.loop import TrainingLoop
-from bench.timing import clock
-from bench.timing.samples import Ended, Round
-from bench.timing.stopping import StoppingRule
+from loop_bench.loop import TrainingLoop
+from loop_bench.timing import clock
+from loop_bench.timing.samples import Ended, Round
+from loop_bench.timing.stopping import StoppingRule
 
 MOST_PERMUTED = 3
 """Loops whose permutations are few enough to be gone through many times in a run."""

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.document import Frozen, Seconds
-from bench.settings import NULL
-from bench.statistics import Interval, ratio_interval
+from loop_bench.document import Frozen, Seconds
+from loop_bench.settings import NULL
+from loop_bench.statistics import Interval, ratio_interval
 
 Ended = Literal["precise", "out of time", "as many as asked for"]
 """Why the rounds of a run came to an end."""

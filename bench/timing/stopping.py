@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from bench.statistics import FEWEST_PAIRS
-from bench.timing.samples import Ended, Round, speed_up
+from loop_bench.statistics import FEWEST_PAIRS
+from loop_bench.timing.samples import Ended, Round, speed_up
 
 
 class StoppingRule(Protocol):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.loop import TrainingLoop, describe, history, variable_name
-from bench.timing import clock
+from loop_bench.loop import TrainingLoop, describe, history, variable_name
+from loop_bench.timing import clock
 
 Snapshot = Mapping[str, np.ndarray]
 

@@ -2,9 +2,10 @@
 
     python results/first_batch/cost.py         # four minutes; writes epyc-9004-2-cores/cost.md
 
-The time is the harness's: from calling the factory to the end of the first batch (`bench.timing.clock.start`), with
-TensorFlow imported and started. It is taken in a process of its own each time, in turns, each round from another seed.
-The cache is that of `python -m seqgan train` (`seqgan.device.CompileCache`), filled once from seed 0.
+The time is the harness's: from calling the factory to the end of the first batch (`loop_bench.timing.clock.start`),
+with TensorFlow imported and started. It is taken in a process of its own each time, in turns, each round from another
+seed. The cache is that of `python -m loop_bench.seqgan train` (`loop_bench.seqgan.device.CompileCache`), filled once
+from seed 0.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from bench import builtin
-from bench.loop import LoopSpec, load
-from bench.machine import environment
-from bench.report import markdown
-from bench.statistics import ratio_interval
-from bench.timing import clock
-from bench.timing.rounds import balanced_orders
-from seqgan.device import CompileCache, start_tensorflow
+from loop_bench import builtin
+from loop_bench.loop import LoopSpec, load
+from loop_bench.machine import environment
+from loop_bench.report import markdown
+from loop_bench.seqgan.device import CompileCache, start_tensorflow
+from loop_bench.statistics import ratio_interval
+from loop_bench.timing import clock
+from loop_bench.timing.rounds import balanced_orders
 
 HERE = Path(__file__).parent
 

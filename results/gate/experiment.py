@@ -35,18 +35,18 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from bench.experiments.run.record import ArmRecord, Record
-from bench.records import gate
-from bench.records.change import MACHINE
-from bench.report import markdown
-from bench.settings import ARMS, Settings
-from bench.statistics import spread, wilson_interval
-from bench.timing import samples as ratios
-from bench.timing.samples import Round
-from bench.timing.stopping import UntilPrecise
+from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.records import gate
+from loop_bench.records.change import MACHINE
+from loop_bench.report import markdown
+from loop_bench.settings import ARMS, Settings
+from loop_bench.statistics import spread, wilson_interval
+from loop_bench.timing import samples as ratios
+from loop_bench.timing.samples import Round
+from loop_bench.timing.stopping import UntilPrecise
 
 HERE = Path(__file__).parent
-FACTORY = "baseline:make_loop"
+FACTORY = "loop_bench.baseline:make_loop"
 SETTINGS = Settings(before=FACTORY, after=FACTORY, preset="tiny", seed=0, batches=1)
 
 PAIRS = {
@@ -107,10 +107,10 @@ def one(condition: Condition) -> None:
     began = time.monotonic()
     from planted import Planted, steps_in_a_block
 
-    from bench.loop import LoopSpec, build, load
-    from bench.machine.environment import environment
-    from bench.timing import clock
-    from bench.timing.rounds import balanced_orders
+    from loop_bench.loop import LoopSpec, build, load
+    from loop_bench.machine.environment import environment
+    from loop_bench.timing import clock
+    from loop_bench.timing.rounds import balanced_orders
 
     names = tuple(dict.fromkeys(name for pair in PAIRS[condition] for name in pair))
     spec = LoopSpec(SETTINGS.preset, SETTINGS.seed)
@@ -161,12 +161,14 @@ def outcome(folder: Folder = THIS_MACHINE) -> None:
 @app.command()
 def cost(runs: int = 5) -> None:
     """What measuring, recording and gating add to the time of the measured loops: the built-in pair at preset tiny."""
-    from bench.cli.closing import Closing
-    from bench.experiments.run.measurement import Measurement
+    from loop_bench.cli.closing import Closing
+    from loop_bench.experiments.run.measurement import Measurement
 
     rows = []
     for number in track(range(runs), "runs", console=console):
-        measurement = Measurement(Settings(before=FACTORY, after="seqgan:make_loop", preset="tiny", seed=0, batches=10))
+        measurement = Measurement(
+            Settings(before=FACTORY, after="loop_bench.seqgan:make_loop", preset="tiny", seed=0, batches=10)
+        )
         _ = measurement.timed  # building is a phase of its own
         measurement.time_rounds()
         measurement.check_work()

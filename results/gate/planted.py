@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.timing import clock
+from loop_bench.timing import clock
 
 REPEATS, STEPS = 30, 500
 

@@ -3,7 +3,7 @@
     python results/hostsync/cost.py         # about two minutes; writes cost.md
 
 Blocks with and without a recorder alternate in random order within one process, so that drift of the machine hits
-both; the ratio and its interval are the harness's own (`bench.statistics.ratio_interval`).
+both; the ratio and its interval are the harness's own (`loop_bench.statistics.ratio_interval`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.progress import track
 from scipy import stats
 
-from bench import hostsync
-from bench.machine import environment
-from bench.report import markdown
-from bench.statistics import ratio_interval
+from loop_bench import hostsync
+from loop_bench.machine import environment
+from loop_bench.report import markdown
+from loop_bench.statistics import ratio_interval
 
 HERE = Path(__file__).parent
 BLOCK_SECONDS = 0.01  # short, so that many fit: noise comes by the block

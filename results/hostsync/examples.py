@@ -1,4 +1,4 @@
-"""What `python -m bench syncs` finds in programs written with Keras and tf.data as their guides teach it.
+"""What `loop-bench syncs` finds in programs written with Keras and tf.data as their guides teach it.
 
 python results/hostsync/examples.py     # about two minutes; writes examples.md
 """
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from bench.machine import environment
+from loop_bench.machine import environment
 
 HERE = Path(__file__).parent
 COMMANDS = (
@@ -32,7 +32,7 @@ COMMANDS = (
 
 def found_in(command: str) -> str:
     """What the command says of a program in programs/."""
-    arguments = [sys.executable, "-m", "bench", "syncs", "--stack", "--markdown", *command.split()]
+    arguments = [sys.executable, "-m", "loop_bench", "syncs", "--stack", "--markdown", *command.split()]
     # The folder of this clone must not depend on how the package was installed.
     paths = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -45,7 +45,7 @@ def found_in(command: str) -> str:
     )
     if done.returncode:
         raise RuntimeError(f"{command} failed:\n{done.stderr}")
-    return f"## `python -m bench syncs --stack {command}`\n\n{done.stdout}"
+    return f"## `loop-bench syncs --stack {command}`\n\n{done.stdout}"
 
 
 def main(out: Annotated[Path, typer.Option(help="The tables.")] = HERE / "epyc-9004-2-cores" / "examples.md") -> None:

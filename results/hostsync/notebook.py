@@ -13,11 +13,11 @@ import nbclient
 import nbformat
 import typer
 
-from bench.machine import environment
+from loop_bench.machine import environment
 
 HERE = Path(__file__).parent
 CELLS = (
-    "%load_ext bench.hostsync\nimport tensorflow as tf\n\nx = tf.constant([1.0, 2.0])",
+    "%load_ext loop_bench.hostsync\nimport tensorflow as tf\n\nx = tf.constant([1.0, 2.0])",
     """\
 @tf.function
 def train_step(x, step):

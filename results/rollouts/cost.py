@@ -5,7 +5,8 @@
 A generator step draws a batch of lines, rewards each of their tokens by Monte Carlo, and makes one policy gradient
 update. The plain one calls one graph for each rollout of each prefix, which reads the prefix without computing any
 logits, draws the rest of the line, and judges it: 304 calls at 16 rollouts of lines of 20. The steps alternate in
-random order within one process; the ratio and its interval are the harness's own (`bench.statistics.ratio_interval`).
+random order within one process; the ratio and its interval are the harness's own
+(`loop_bench.statistics.ratio_interval`).
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from baseline.loop import BaselineLoop
-from bench.machine import environment
-from bench.report import markdown
-from bench.statistics import ratio_interval
-from seqgan import dataset, sampler
-from seqgan.config import Config
-from seqgan.generator import START
-from seqgan.loop import OptimizedLoop
-from seqgan.networks import Networks
-from seqgan.sampler import draw_seed
+from loop_bench.baseline.loop import BaselineLoop
+from loop_bench.machine import environment
+from loop_bench.report import markdown
+from loop_bench.seqgan import dataset, sampler
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.generator import START
+from loop_bench.seqgan.loop import OptimizedLoop
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.sampler import draw_seed
+from loop_bench.statistics import ratio_interval
 
 HERE = Path(__file__).parent
 

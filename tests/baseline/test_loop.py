@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from baseline.loop import PROGRESS_EVERY, BaselineLoop
-from bench import hostsync
-from seqgan.calls import HISTORY_KEYS
-from seqgan.loop import OptimizedLoop
+from loop_bench import hostsync
+from loop_bench.baseline.loop import PROGRESS_EVERY, BaselineLoop
+from loop_bench.seqgan.calls import HISTORY_KEYS
+from loop_bench.seqgan.loop import OptimizedLoop
 
 
 @pytest.fixture

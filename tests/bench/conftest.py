@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.cli.commands import main
+from loop_bench.cli.commands import main
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@ import itertools
 import numpy as np
 import pytest
 
-from bench import builtin
-from bench.errors import UsageError
-from bench.experiments.survival import Fault
-from bench.experiments.survival.plan import SHORT, canonical
-from bench.experiments.sweep.plan import parse_axes
-from bench.loop import load
-from bench.settings import ARMS, Settings
-from seqgan.config import Config
+from loop_bench import builtin
+from loop_bench.errors import UsageError
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.plan import SHORT, canonical
+from loop_bench.experiments.sweep.plan import parse_axes
+from loop_bench.loop import load
+from loop_bench.seqgan.config import Config
+from loop_bench.settings import ARMS, Settings
 
 
 def test_defaults_can_be_loaded():
@@ -87,7 +87,7 @@ def test_shown_are_the_faults_of_every_run_or_else_the_first():
 
 
 def test_faults_hit_the_built_in_networks(tiny, lines):
-    from seqgan.networks import Networks
+    from loop_bench.seqgan.networks import Networks
 
     names = [weight.path for weight in Networks(tiny, lines.sizes).weights]
     for text in survival(settings(), seeds=1).loops["before"].faults:

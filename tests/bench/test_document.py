@@ -6,9 +6,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from records import record
 
-from bench import document
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.run.record import SCHEMA, Record
+from loop_bench import document
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.run.record import SCHEMA, Record
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.failure import FactoryError, LoopError, blaming, error_line, exit_code, located
-from bench.failure import out_of_memory as is_out_of_memory
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.failure import FactoryError, LoopError, blaming, error_line, exit_code, located
+from loop_bench.failure import out_of_memory as is_out_of_memory
 
 HERE = "tests/bench/test_failure.py"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from bench.document import Document
-from bench.machine.environment import environment, state
-from bench.machine.processor import processor
+from loop_bench.document import Document
+from loop_bench.machine.environment import environment, state
+from loop_bench.machine.processor import processor
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "results" / "FIELDS.md"
@@ -21,8 +21,8 @@ def records():
     """Every class of a record, wherever in bench/ it is."""
     for path in sorted((ROOT / "bench").rglob("*.py")):
         for name in re.findall(r"^class (\w+)\(Document\)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-            yield getattr(module, name)
+            inside = path.relative_to(ROOT / "bench").with_suffix("").parts
+            yield getattr(importlib.import_module(".".join(("loop_bench", *inside))), name)
 
 
 def values(annotation):

@@ -10,9 +10,9 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import UsageError
-from bench.failure import FactoryError, LoopError
-from bench.loop import (
+from loop_bench.errors import UsageError
+from loop_bench.failure import FactoryError, LoopError
+from loop_bench.loop import (
     LoopSpec,
     TrainingLoop,
     VariableReader,
@@ -127,7 +127,7 @@ def test_description_is_made_plain():
 
 
 def test_built_in_pair_keeps_the_contract(monkeypatch):
-    for name in ("baseline:make_loop", "seqgan:make_loop"):
+    for name in ("loop_bench.baseline:make_loop", "loop_bench.seqgan:make_loop"):
         loop = build(name, load(name), LoopSpec("tiny", seed=3, options={"jit_compile": False}))
         assert describe(loop)["config"]["seed"] == 3
 
@@ -150,7 +150,7 @@ def test_what_a_loop_says_of_itself_must_be_numbers_by_name(found):
 
 
 def test_the_contract_does_not_start_tensorflow():
-    code = "import sys, bench.loop; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = "import sys, loop_bench.loop; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.origin import Origin, Place, origin
+from loop_bench.origin import Origin, Place, origin
 
 
 def raised_by(function, *arguments):

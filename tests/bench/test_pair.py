@@ -3,15 +3,15 @@ import sys
 import pytest
 from records import record
 
-from bench.errors import UsageError
-from bench.experiments.ladder.plan import Changes
-from bench.experiments.survival.plan import SHORT
-from bench.pair import Arm, Pair, find
+from loop_bench.errors import UsageError
+from loop_bench.experiments.ladder.plan import Changes
+from loop_bench.experiments.survival.plan import SHORT
+from loop_bench.pair import Arm, Pair, find
 
 BEFORE, AFTER = "declaring:before", "declaring:after"
 SOURCE = """
-from bench.experiments.ladder.plan import Changes
-from bench.pair import Arm, Pair
+from loop_bench.experiments.ladder.plan import Changes
+from loop_bench.pair import Arm, Pair
 
 changes = Changes({"a": {"a": 1}, "b": {}})
 PAIRS = [Pair(Arm("declaring:before"), Arm("declaring:after"), equivalent={}, changes=changes)]

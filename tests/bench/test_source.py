@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import source
-from bench.source import adopt, is_cell, is_users, place, shorter
+from loop_bench import source
+from loop_bench.source import adopt, is_cell, is_users, place, shorter
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_packages_are_known_by_the_folders_of_any_environment(file, expected):
 
 
 def test_the_users_is_what_is_neither_ours_nor_installed_nor_the_standard_librarys():
-    from bench.examples import keras_fit
+    from loop_bench.examples import keras_fit
 
     assert is_users(__file__)
     assert is_users(keras_fit.__file__)  # stands for a user's
@@ -76,11 +76,11 @@ def test_the_standard_library_is_never_adopted():
 
 @pytest.mark.usefixtures("adopted")
 def test_our_own_code_is_never_adopted():
-    for module in ("bench.loop", "bench.examples.keras_fit"):
+    for module in ("loop_bench.loop", "loop_bench.examples.keras_fit"):
         adopt(importlib.util.find_spec(module))
     adopt(None)
     assert not is_users(source.__file__)
-    assert is_users(importlib.util.find_spec("bench.examples.keras_fit").origin)
+    assert is_users(importlib.util.find_spec("loop_bench.examples.keras_fit").origin)
 
 
 def test_names_do_not_depend_on_where_things_lie(tmp_path, monkeypatch):
@@ -96,7 +96,7 @@ def test_names_do_not_depend_on_where_things_lie(tmp_path, monkeypatch):
 
 CELLS = """
 from IPython.core.interactiveshell import InteractiveShell
-from bench.source import is_users, place, shorter
+from loop_bench.source import is_users, place, shorter
 shell = InteractiveShell.instance()
 shell.run_cell("1", store_history=True)
 shell.run_cell("def of_a_cell():\\n    pass", store_history=True)

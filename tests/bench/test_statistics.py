@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench import statistics
-from bench.statistics import Interval, mean_interval
+from loop_bench import statistics
+from loop_bench.statistics import Interval, mean_interval
 
 times = st.lists(st.floats(1e-4, 1e3), min_size=10, max_size=30)
 

@@ -27,7 +27,7 @@ def job(tmp_path):
     def run(*options, gate=0, report=0, records=1):
         leave = 'while [[ $1 != --results ]]; do shift; done; touch "$2/a.json"; ' if records else ""
         program("pytest", f"{leave}exit {gate}")
-        program("python", f"[[ $* == *markdown* ]] && echo '| the report |'; exit {report}")
+        program("loop-bench", f"[[ $* == *markdown* ]] && echo '| the report |'; exit {report}")
         environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(summary)}
         arguments = [SCRIPT, tmp_path / "results", *options]
         done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
@@ -44,8 +44,8 @@ def test_a_run_that_passes(job, tmp_path):
         assert wanted in first
     (folder,) = (tmp_path / "results").iterdir()
     assert reports == [
-        f"python -m bench report {folder}/a.json --format html --into {folder}/a.html",
-        f"python -m bench report {folder}/a.json --format markdown",
+        f"loop-bench report {folder}/a.json --format html --into {folder}/a.html",
+        f"loop-bench report {folder}/a.json --format markdown",
     ]
     assert summary == "| the report |\n"
 
@@ -54,14 +54,14 @@ def test_a_run_that_passes(job, tmp_path):
 def test_the_exit_code_is_that_of_the_gate(job, gate):
     code, calls, summary = job(gate=gate)
     assert code == gate
-    assert calls.count("bench report") == 2  # also of what did not pass
+    assert calls.count("loop-bench report") == 2  # also of what did not pass
     assert "| the report |" in summary
 
 
 def test_a_run_that_leaves_nothing_does_not_pass(job):
     code, calls, _ = job(records=0)
     assert code != 0
-    assert "bench report" not in calls
+    assert "loop-bench report" not in calls
 
 
 def test_without_a_gpu_the_summary_says_that_nothing_was_measured(job):
@@ -72,7 +72,7 @@ def test_without_a_gpu_the_summary_says_that_nothing_was_measured(job):
 
 def test_without_a_reference_the_summary_says_how_one_is_made(job):
     _, _, summary = job(gate=4)
-    assert "python -m bench accept RECORD" in summary
+    assert "loop-bench accept RECORD" in summary
     assert (SCRIPT.parents[1] / "RUNNERS.md").exists()
 
 

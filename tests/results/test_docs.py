@@ -7,7 +7,7 @@ import pytest
 import typer
 from records import record
 
-from bench import builtin
+from loop_bench import builtin
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

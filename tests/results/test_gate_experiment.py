@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.gate import Limits, Outcome, judge
+from loop_bench.records.gate import Limits, Outcome, judge
 
 FOLDER = Path(__file__).parents[2] / "results" / "gate"
 

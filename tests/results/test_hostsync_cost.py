@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.hostsync import recorder
+from loop_bench.hostsync import recorder
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_every_pair_has_a_block_with_a_recorder_and_one_without(cost):
 
 
 def test_the_loops_read_nothing(cost):
-    from bench import hostsync
+    from loop_bench import hostsync
 
     for make in (cost.graph_step, cost.eager_ops):
         block = make()
@@ -37,7 +37,7 @@ def test_the_loops_read_nothing(cost):
 
 
 def test_a_reading_block_reads_as_often_as_it_says(cost):
-    from bench import hostsync
+    from loop_bench import hostsync
 
     with hostsync.record(stack=True) as log:
         cost.reading(float, tf.constant(1.0))(5)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import dataset, sampler
-from seqgan.config import Config
-from seqgan.networks import Networks
-from seqgan.rollout import Rollouts
+from loop_bench.seqgan import dataset, sampler
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.rollout import Rollouts
 
 
 @pytest.fixture(scope="module")

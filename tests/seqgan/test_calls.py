@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import hostsync
-from seqgan import calls, feeds
-from seqgan.calls import HISTORY_KEYS, DeferredMetrics, last_row
+from loop_bench import hostsync
+from loop_bench.seqgan import calls, feeds
+from loop_bench.seqgan.calls import HISTORY_KEYS, DeferredMetrics, last_row
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqgan import checkpoint as checkpoints
-from seqgan.checkpoint import FILE, HISTORY_FILE, Checkpoint
-from seqgan.errors import InputError
-from seqgan.networks import Networks
-from seqgan.script import ScriptFile
+from loop_bench.seqgan import checkpoint as checkpoints
+from loop_bench.seqgan.checkpoint import FILE, HISTORY_FILE, Checkpoint
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.script import ScriptFile
 
 SCRIPT = ScriptFile("s.csv", columns="character=Who", delimiter=";", encoding="latin-1")
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.experiments.survival import Fault
-from bench.experiments.survival.injection import GradientInjection
-from seqgan import cli
-from seqgan.pretraining import Pretraining
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.injection import GradientInjection
+from loop_bench.seqgan import cli
+from loop_bench.seqgan.pretraining import Pretraining
 
 QUICK = ["--preset", "tiny", "--set", "jit_compile=false", "--set", "epochs=1", "--set", "mle_epochs=1"]
 # Tracing takes most of the time, so that graphs are as few and as small as can be.
@@ -35,7 +35,7 @@ def run(monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, python):
     folder = tmp_path_factory.mktemp("trained")
-    done = python("-m", "seqgan", "train", *QUICKEST, "--out", folder)
+    done = python("-m", "loop_bench.seqgan", "train", *QUICKEST, "--out", folder)
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 
@@ -184,7 +184,8 @@ def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, co
         assert err.startswith(
             "training stopped: epoch 1 of adversarial: discriminator: 5 updates in a row were skipped"
         )
-        assert f"after epoch 1 of mle, stays in {tmp_path}; go on from it with: python -m seqgan train --resume" in err
+        resume = "python -m loop_bench.seqgan train --resume"
+        assert f"after epoch 1 of mle, stays in {tmp_path}; go on from it with: {resume}" in err
     else:
         assert (
             "updates skipped for gradient norms or learning rates that were not finite, or ids that do not exist: 20\n"
@@ -196,7 +197,18 @@ def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, co
 @pytest.mark.slow
 def test_interrupted_from_the_keyboard(tmp_path):
     """Ctrl-C leaves the last complete epoch, says how to go on, and exits as a shell expects."""
-    command = [sys.executable, "-u", "-m", "seqgan", "train", *QUICK[:4], "--set", "mle_epochs=5000", "--out", tmp_path]
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "loop_bench.seqgan",
+        "train",
+        *QUICK[:4],
+        "--set",
+        "mle_epochs=5000",
+        "--out",
+        tmp_path,
+    ]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_default_interrupt
     ) as process:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgan import protection, sampler
-from seqgan.config import PRESETS, PROTECTIONS, SAMPLERS, Config
-from seqgan.errors import InputError
+from loop_bench.seqgan import protection, sampler
+from loop_bench.seqgan.config import PRESETS, PROTECTIONS, SAMPLERS, Config
+from loop_bench.seqgan.errors import InputError
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgan import dataset
-from seqgan.errors import InputError
-from seqgan.oracle import Oracle
-from seqgan.vocabulary import Sizes, Vocabulary
+from loop_bench.seqgan import dataset
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.oracle import Oracle
+from loop_bench.seqgan.vocabulary import Sizes, Vocabulary
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5), st.integers(0, 5))

@@ -9,8 +9,8 @@ import cpuinfo
 import pytest
 import tensorflow as tf
 
-from seqgan import cli, device
-from seqgan.device import CompileCache, CompileCacheError
+from loop_bench.seqgan import cli, device
+from loop_bench.seqgan.device import CompileCache, CompileCacheError
 
 
 @pytest.mark.parametrize(("gpus", "preset"), [([], "paper"), (["a GPU"], "script")])
@@ -36,7 +36,8 @@ def fresh(monkeypatch, cpu):
 
 @pytest.mark.slow
 def test_starts_tensorflow_in_silence():
-    script = "from seqgan import device; device.start_tensorflow(); import tensorflow; print(device.device_name())"
+    imports = "from loop_bench.seqgan import device; device.start_tensorflow(); import tensorflow"
+    script = f"{imports}; print(device.device_name())"
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     assert done.stderr == ""
@@ -234,7 +235,7 @@ def test_a_run_from_another_seed_compiles_nothing(tmp_path):
 
     def train(out, seed):
         settings = [part for setting in SMALL for part in ("--set", setting)]
-        command = [sys.executable, "-m", "seqgan", "train", "--preset", "tiny", "--seed", seed, *settings]
+        command = [sys.executable, "-m", "loop_bench.seqgan", "train", "--preset", "tiny", "--seed", seed, *settings]
         command += ["--compile-cache", tmp_path / "cache", "--out", tmp_path / out]
         return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan.discriminator import Discriminator, OneProduct
-from seqgan.vocabulary import Sizes
+from loop_bench.seqgan.discriminator import Discriminator, OneProduct
+from loop_bench.seqgan.vocabulary import Sizes
 
 
 def make(tiny, seed=1):

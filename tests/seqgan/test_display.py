@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from seqgan.display import TrainingDisplay, describe
+from loop_bench.seqgan.display import TrainingDisplay, describe
 
 
 @pytest.mark.parametrize(("accuracy", "marked"), [(0.70, False), (0.71, True), (0.3, False)])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import dataset, evaluation
-from seqgan.evaluation import Evaluation, bleu, oracle_nll, self_bleu
-from seqgan.networks import Networks
-from seqgan.pretraining import Pretraining
+from loop_bench.seqgan import dataset, evaluation
+from loop_bench.seqgan.evaluation import Evaluation, bleu, oracle_nll, self_bleu
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.pretraining import Pretraining
 
 
 @pytest.mark.slow

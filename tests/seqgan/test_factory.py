@@ -3,11 +3,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import baseline
-import seqgan
-from seqgan import dataset
-from seqgan.errors import InputError
-from seqgan.networks import Networks
+from loop_bench import baseline, seqgan
+from loop_bench.seqgan import dataset
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.networks import Networks
 
 
 def spec(**options):

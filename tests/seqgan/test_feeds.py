@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import feeds
+from loop_bench.seqgan import feeds
 
 
 def batches(feed, stretches):

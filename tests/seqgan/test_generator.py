@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import sampler
-from seqgan.generator import START, Generator
-from seqgan.vocabulary import END, PAD, Sizes
+from loop_bench.seqgan import sampler
+from loop_bench.seqgan.generator import START, Generator
+from loop_bench.seqgan.vocabulary import END, PAD, Sizes
 
 B = 6
 

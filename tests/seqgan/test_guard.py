@@ -9,7 +9,16 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqgan.guard import FLOOR, MEMORY, WARM_UP, GuardedUpdate, SkipRun, first_skip_run, skipped_rows, too_many_skips
+from loop_bench.seqgan.guard import (
+    FLOOR,
+    MEMORY,
+    WARM_UP,
+    GuardedUpdate,
+    SkipRun,
+    first_skip_run,
+    skipped_rows,
+    too_many_skips,
+)
 
 BAD = {
     "nan": [np.nan, 1.0, 1.0],

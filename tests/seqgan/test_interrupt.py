@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from seqgan.interrupt import Interrupt
+from loop_bench.seqgan.interrupt import Interrupt
 
 
 @pytest.fixture(autouse=True)

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import hostsync
-from bench.experiments.survival import Fault
-from bench.experiments.survival.injection import GradientInjection
-from seqgan.calls import HISTORY_KEYS
-from seqgan.checkpoint import variable_name
-from seqgan.config import PROTECTIONS
-from seqgan.errors import NonFiniteUpdatesError
-from seqgan.loop import OptimizedLoop
+from loop_bench import hostsync
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.injection import GradientInjection
+from loop_bench.seqgan.calls import HISTORY_KEYS
+from loop_bench.seqgan.checkpoint import variable_name
+from loop_bench.seqgan.config import PROTECTIONS
+from loop_bench.seqgan.errors import NonFiniteUpdatesError
+from loop_bench.seqgan.loop import OptimizedLoop
 
 EPOCH = 20  # batches, of `tiny`
 

@@ -3,11 +3,11 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from seqgan import dataset
-from seqgan.checkpoint import Checkpoint, variable_name
-from seqgan.errors import InputError
-from seqgan.networks import Networks, write_lines
-from seqgan.script import ScriptFile
+from loop_bench.seqgan import dataset
+from loop_bench.seqgan.checkpoint import Checkpoint, variable_name
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.networks import Networks, write_lines
+from loop_bench.seqgan.script import ScriptFile
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import objectives
-from seqgan.vocabulary import END, PAD
+from loop_bench.seqgan import objectives
+from loop_bench.seqgan.vocabulary import END, PAD
 
 TOKENS = np.array([[4, 3, END, PAD], [3, 3, 4, 4], [END, PAD, PAD, PAD]], np.int32)
 MASK = np.array([[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 0, 0]], np.float32)

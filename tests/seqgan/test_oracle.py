@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seqgan.oracle import Oracle
+from loop_bench.seqgan.oracle import Oracle
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan.config import Config
-from seqgan.errors import InputError
-from seqgan.loop import OptimizedLoop
-from seqgan.policy import SampledPass, SecondPass
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.loop import OptimizedLoop
+from loop_bench.seqgan.policy import SampledPass, SecondPass
 
 
 @pytest.fixture

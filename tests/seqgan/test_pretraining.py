@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from seqgan.checkpoint import variable_name
-from seqgan.errors import NonFiniteUpdatesError
-from seqgan.loop import OptimizedLoop
-from seqgan.networks import Networks
-from seqgan.pretraining import Pretraining, pretrained
+from loop_bench.seqgan.checkpoint import variable_name
+from loop_bench.seqgan.errors import NonFiniteUpdatesError
+from loop_bench.seqgan.loop import OptimizedLoop
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.pretraining import Pretraining, pretrained
 
 
 @pytest.fixture(scope="module")

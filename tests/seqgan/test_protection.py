@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import protection
-from seqgan.guard import WARM_UP
-from seqgan.protection import ClippedUpdate, PlainUpdate, ZeroedUpdate
+from loop_bench.seqgan import protection
+from loop_bench.seqgan.guard import WARM_UP
+from loop_bench.seqgan.protection import ClippedUpdate, PlainUpdate, ZeroedUpdate
 
 # An element of the gradient after ten ordinary updates, the guard's warm-up, and what each rung comes through.
 FAULTS = {"nan": np.nan, "overflow": 1e20, "spike": 1e4}

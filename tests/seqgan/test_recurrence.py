@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan.generator import Generator
-from seqgan.recurrence import Recurrence
-from seqgan.vocabulary import Sizes
+from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.recurrence import Recurrence
+from loop_bench.seqgan.vocabulary import Sizes
 
 LENGTH, BATCH = 5, 3
 

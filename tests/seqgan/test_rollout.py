@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import rollout, sampler
-from seqgan.networks import Networks
-from seqgan.rollout import Rollouts
-from seqgan.vocabulary import END, PAD, Sizes
+from loop_bench.seqgan import rollout, sampler
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.rollout import Rollouts
+from loop_bench.seqgan.vocabulary import END, PAD, Sizes
 
 BATCH = 4
 WHO, WHERE = tf.constant([0, 1, 2, 0]), tf.constant([0, 1, 2, 3])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import objectives, sampled_pass, sampler
-from seqgan.generator import Generator
-from seqgan.vocabulary import END, Sizes
+from loop_bench.seqgan import objectives, sampled_pass, sampler
+from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.vocabulary import END, Sizes
 
 BATCH = 6
 WHO, WHERE = np.arange(BATCH, dtype=np.int32) % 3, np.arange(BATCH, dtype=np.int32) % 4

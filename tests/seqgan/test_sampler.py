@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from seqgan import sampler
+from loop_bench.seqgan import sampler
 
 DRAWS = 20_000
 

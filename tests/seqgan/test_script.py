@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from seqgan.errors import InputError
-from seqgan.script import ONLY_SCENE, ScriptFile, Speech, read_script
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.script import ONLY_SCENE, ScriptFile, Speech, read_script
 
 
 def write(tmp_path, content, name="script.csv"):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqgan import steps
-from seqgan.networks import Networks
-from seqgan.steps import existing
+from loop_bench.seqgan import steps
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.steps import existing
 
 
 def test_gradients_are_dense_and_repeated_tokens_count_together(tiny, lines):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgan import table
-from seqgan.errors import InputError
+from loop_bench.seqgan import table
+from loop_bench.seqgan.errors import InputError
 
 # An escaped quote is a case of its own; a surrogate is in no file.
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -1,10 +1,10 @@
 import keras
 import pytest
 
-from seqgan import dataset
-from seqgan.config import Config
-from seqgan.networks import Networks
-from seqgan.tracing import _STEP, _number, begin_numbering
+from loop_bench.seqgan import dataset
+from loop_bench.seqgan.config import Config
+from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.tracing import _STEP, _number, begin_numbering
 
 
 @pytest.mark.parametrize("before", [0, 1, 700])

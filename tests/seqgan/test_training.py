@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.experiments.survival import Fault
-from bench.experiments.survival.injection import GradientInjection
-from seqgan import dataset
-from seqgan.checkpoint import Checkpoint
-from seqgan.errors import NonFiniteUpdatesError
-from seqgan.training import Training, window_times
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.injection import GradientInjection
+from loop_bench.seqgan import dataset
+from loop_bench.seqgan.checkpoint import Checkpoint
+from loop_bench.seqgan.errors import NonFiniteUpdatesError
+from loop_bench.seqgan.training import Training, window_times
 
 EPOCH = 20  # batches, of `tiny`
 
@@ -173,7 +173,7 @@ def test_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_run_that_never_sto
         training.run()
     assert "weights are not finite (generator/output/bias and 0 more)" in str(caught.value)
     assert f"after epoch 1 of adversarial, stays in {parts}; go on from it with:" in str(caught.value)
-    assert str(caught.value).endswith(f"python -m seqgan train --resume --out {parts}")
+    assert str(caught.value).endswith(f"python -m loop_bench.seqgan train --resume --out {parts}")
     train(config, lines, parts, resume=Checkpoint.load(parts))
     assert_same_run(whole, parts)
 

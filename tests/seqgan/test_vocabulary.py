@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgan.errors import InputError
-from seqgan.script import Speech
-from seqgan.vocabulary import END, PAD, SPECIALS, UNKNOWN, Vocabulary, detokenize, tokenize
+from loop_bench.seqgan.errors import InputError
+from loop_bench.seqgan.script import Speech
+from loop_bench.seqgan.vocabulary import END, PAD, SPECIALS, UNKNOWN, Vocabulary, detokenize, tokenize
 
 SPEECHES = [
     Speech("Hamlet", "3.1", "To be, or not to be!"),

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.convergence.plan import EPOCHS, TIME_LIMIT, ConvergencePlan
-from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, RunSwitch, WholeNumber
-from bench.jobs import pool
-from bench.jobs.gather import Run, gather, in_processes
-from bench.machine.environment import environment
-from bench.settings import ARMS, Settings
+from loop_bench.experiments.convergence.plan import EPOCHS, TIME_LIMIT, ConvergencePlan
+from loop_bench.experiments.convergence.record import ConvergenceRecord
+from loop_bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, RunSwitch, WholeNumber
+from loop_bench.jobs import pool
+from loop_bench.jobs.gather import Run, gather, in_processes
+from loop_bench.machine.environment import environment
+from loop_bench.settings import ARMS, Settings
 
 
 def converge(
@@ -50,11 +50,11 @@ class ConvergenceExperiment(Experiment):
     Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
     command goes on with the rest.
 
-    Examples: python -m bench converge --seeds 10
+    Examples: loop-bench converge --seeds 10
 
-    python -m bench converge --preset paper --script hamlet.csv --seeds 5 --out runs/hamlet
+    loop-bench converge --preset paper --script hamlet.csv --seeds 5 --out runs/hamlet
 
-    python -m bench converge --before my.old:make --after my.new:make --every 100
+    loop-bench converge --before my.old:make --after my.new:make --every 100
     """
 
     name = "convergence"

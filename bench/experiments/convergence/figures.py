@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from bench.experiments.convergence.plan import Question
-from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.convergence.trial import Course
-from bench.statistics import Interval, mean_interval
+from loop_bench.experiments.convergence.plan import Question
+from loop_bench.experiments.convergence.record import ConvergenceRecord
+from loop_bench.experiments.convergence.trial import Course
+from loop_bench.statistics import Interval, mean_interval
 
 NO_DIFFERENCE, TOO_FEW = "no measurable difference", "too few seeds to tell"
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Count, Frozen
-from bench.experiments.convergence.trial import ConvergenceTrial
-from bench.settings import ARMS, Settings
+from loop_bench.document import Count, Frozen
+from loop_bench.experiments.convergence.trial import ConvergenceTrial
+from loop_bench.settings import ARMS, Settings
 
 EPOCHS = 20
 """Of a run, unless something else is asked for."""

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 
-from bench.document import Document
-from bench.experiments.convergence.plan import ConvergencePlan
-from bench.experiments.convergence.trial import Course, course
-from bench.jobs.trial import Result
+from loop_bench.document import Document
+from loop_bench.experiments.convergence.plan import ConvergencePlan
+from loop_bench.experiments.convergence.trial import Course, course
+from loop_bench.jobs.trial import Result
 
 SCHEMA: Final = 1
 

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.experiments.convergence.figures import (
+from loop_bench.experiments.convergence.figures import (
     TOO_FEW,
     ConvergenceFigures,
     Curve,
@@ -22,13 +22,13 @@ from bench.experiments.convergence.figures import (
     Reached,
     summary,
 )
-from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.convergence.trial import Course
-from bench.machine import environment
-from bench.report import plots
-from bench.report import rows as wording
-from bench.report.report import Number, Picture, Report
-from bench.statistics import Interval
+from loop_bench.experiments.convergence.record import ConvergenceRecord
+from loop_bench.experiments.convergence.trial import Course
+from loop_bench.machine import environment
+from loop_bench.report import plots
+from loop_bench.report import rows as wording
+from loop_bench.report.report import Number, Picture, Report
+from loop_bench.statistics import Interval
 
 _SHOWN = 5
 """Moments of a curve in its table: the whole of it is in the picture and in the numbers."""

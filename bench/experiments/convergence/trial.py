@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from bench.document import Count, Frozen
-from bench.errors import UsageError
-from bench.failure import LoopError
-from bench.jobs.trial import Ending, LoopTrial, Result
-from bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, evaluate, load, name_of, variable_name
-from bench.timing import clock
+from loop_bench.document import Count, Frozen
+from loop_bench.errors import UsageError
+from loop_bench.failure import LoopError
+from loop_bench.jobs.trial import Ending, LoopTrial, Result
+from loop_bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, evaluate, load, name_of, variable_name
+from loop_bench.timing import clock
 
 
 class Moment(Frozen):
@@ -51,7 +51,7 @@ class Course(Frozen):
 class ConvergenceTrial(LoopTrial[Course]):
     """A run of one loop from one seed."""
 
-    work: ClassVar = "bench.experiments.convergence.trial:follow_trial"
+    work: ClassVar = "loop_bench.experiments.convergence.trial:follow_trial"
     finding: ClassVar = Course
 
     epochs: Annotated[int, Field(gt=0)]

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.experiments.equivalence.figures import problem, rounding
-from bench.experiments.equivalence.lockstep import lockstep, unequal
-from bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence, Flip
-from bench.loop import LoopSpec, TrainingLoop, build, history, lines, load
-from bench.machine.environment import environment
-from bench.settings import ARMS, Settings
-from bench.timing import work
+from loop_bench.experiments.equivalence.figures import problem, rounding
+from loop_bench.experiments.equivalence.lockstep import lockstep, unequal
+from loop_bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence, Flip
+from loop_bench.loop import LoopSpec, TrainingLoop, build, history, lines, load
+from loop_bench.machine.environment import environment
+from loop_bench.settings import ARMS, Settings
+from loop_bench.timing import work
 
 _BLOCK = 10
 """Batches, at most, between two looks at what the loops have drawn by themselves."""

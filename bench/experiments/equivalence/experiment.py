@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.equivalence.record import AgreementRecord
-from bench.experiments.experiment import Asked, Experiment, Flag, Folder, Option, Parts, WholeNumber
-from bench.settings import Settings
+from loop_bench.experiments.equivalence.record import AgreementRecord
+from loop_bench.experiments.experiment import Asked, Experiment, Flag, Folder, Option, Parts, WholeNumber
+from loop_bench.settings import Settings
 
 INVALID = 4
 """The exit code of loops that do not compute the same; the gate has it for a record that is invalid."""
@@ -22,11 +22,11 @@ class EquivalenceExperiment(Experiment):
     them. Where a bit differs, each batch is trained by both from the same state; then only rounding may differ, and the
     first draw that it flips is named.
 
-    Examples: python -m bench equivalence --preset tiny
+    Examples: loop-bench equivalence --preset tiny
 
-    python -m bench equivalence --every-rung --out results/runs/equivalence
+    loop-bench equivalence --every-rung --out results/runs/equivalence
 
-    python -m bench equivalence --before my.old:make --after my.new:make --preset any
+    loop-bench equivalence --before my.old:make --after my.new:make --preset any
     """
 
     name = command = "equivalence"
@@ -50,7 +50,9 @@ class EquivalenceExperiment(Experiment):
         candidates = pair.candidates(settings, asked["every_rung"])
 
         def run(folder: Path, done: Callable[[str], None]) -> AgreementRecord:
-            from bench.experiments.equivalence.check import agreement  # TensorFlow, for which `--help` should not wait
+            from loop_bench.experiments.equivalence.check import (
+                agreement,  # TensorFlow, for which `--help` should not wait
+            )
 
             return agreement(settings, candidates, asked["batches"], done)
 

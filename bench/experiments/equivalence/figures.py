@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.experiments.equivalence.record import Flip, Lockstep
+from loop_bench.experiments.equivalence.record import Flip, Lockstep
 
 METRIC_TOLERANCE = 1e-5
 """Largest difference of a metric in a batch from one state, as a share of its size.

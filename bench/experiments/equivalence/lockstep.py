@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.experiments.equivalence.record import Lockstep
-from bench.loop import TrainingLoop, VariableReader, distance, history, lines, variable_name
+from loop_bench.experiments.equivalence.record import Lockstep
+from loop_bench.loop import TrainingLoop, VariableReader, distance, history, lines, variable_name
 
 SCALE = 1e-2
 """Added to the size of a metric by which a difference is divided: a loss near zero is the logarithm of a probability

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from bench.document import Count, Document, Frozen
-from bench.settings import ARMS, Settings
+from loop_bench.document import Count, Document, Frozen
+from loop_bench.settings import ARMS, Settings
 
 BATCHES = 60
 """Of each loop by itself, and as many from the same state: more than an epoch of 100 together."""

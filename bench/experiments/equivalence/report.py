@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.experiments.equivalence.figures import (
+from loop_bench.experiments.equivalence.figures import (
     LARGEST_JUMP,
     METRIC_TOLERANCE,
     MOST_FLIPPED,
@@ -15,9 +15,9 @@ from bench.experiments.equivalence.figures import (
     UPDATE_TOLERANCE,
     largest,
 )
-from bench.experiments.equivalence.record import AgreementRecord, Equivalence, Lockstep
-from bench.machine import environment
-from bench.report.report import Number, Report
+from loop_bench.experiments.equivalence.record import AgreementRecord, Equivalence, Lockstep
+from loop_bench.machine import environment
+from loop_bench.report.report import Number, Report
 
 TITLE = "does it compute what the loop before computes"
 

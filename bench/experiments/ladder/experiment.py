@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.experiment import (
+from loop_bench.experiments.experiment import (
     Asked,
     Experiment,
     Flag,
@@ -19,16 +19,16 @@ from bench.experiments.experiment import (
     Tell,
     WholeNumber,
 )
-from bench.experiments.ladder.plan import Ladder, Rung
-from bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
-from bench.experiments.ladder.trial import RungTrial, finding
-from bench.failure import error_line
-from bench.jobs.gather import Run, gather, in_processes
-from bench.loop import LoopSpec, TrainingLoop, build, load
-from bench.machine.environment import environment, state
-from bench.settings import NULL, Settings
-from bench.timing import stopping, work
-from bench.timing.rounds import Interleaver
+from loop_bench.experiments.ladder.plan import Ladder, Rung
+from loop_bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
+from loop_bench.experiments.ladder.trial import RungTrial, finding
+from loop_bench.failure import error_line
+from loop_bench.jobs.gather import Run, gather, in_processes
+from loop_bench.loop import LoopSpec, TrainingLoop, build, load
+from loop_bench.machine.environment import environment, state
+from loop_bench.settings import NULL, Settings
+from loop_bench.timing import stopping, work
+from loop_bench.timing.rounds import Interleaver
 
 
 class Turns:
@@ -110,7 +110,7 @@ def climb(
         ladder: the rungs.
         limits: of the rounds.
         folder: for a folder `rungs` of results; an interrupted ladder resumes there.
-        tell: see `bench.experiments.experiment.Tell`.
+        tell: see `loop_bench.experiments.experiment.Tell`.
         run: where the trials of the rungs run.
 
     Raises:
@@ -172,9 +172,9 @@ class LadderExperiment(Experiment):
 
     A pair of your own has the rungs that its module declares (`PAIRS`, see bench/pair.py), else a single step.
 
-    Examples: python -m bench ladder --preset tiny --rounds 20
+    Examples: loop-bench ladder --preset tiny --rounds 20
 
-    python -m bench ladder --preset paper --max-time 600 --out results/ladder-paper
+    loop-bench ladder --preset paper --max-time 600 --out results/ladder-paper
     """
 
     name = command = "ladder"

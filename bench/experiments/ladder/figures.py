@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from bench import statistics
-from bench.experiments.ladder.plan import Rung
-from bench.experiments.ladder.record import Finding, LadderRecord
-from bench.settings import NULL
-from bench.statistics import Interval, Spread
+from loop_bench import statistics
+from loop_bench.experiments.ladder.plan import Rung
+from loop_bench.experiments.ladder.record import Finding, LadderRecord
+from loop_bench.settings import NULL
+from loop_bench.statistics import Interval, Spread
 
 Effect = Literal["none", "faster", "slower", "no measurable difference", "too few rounds", "invalid"]
 """Of a change: none where there is none, as in the baseline; invalid where it, or what it is held against, is."""

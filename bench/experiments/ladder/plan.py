@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Count, Frozen
-from bench.experiments.equivalence.record import Candidate
-from bench.settings import NULL, Settings
+from loop_bench.document import Count, Frozen
+from loop_bench.experiments.equivalence.record import Candidate
+from loop_bench.settings import NULL, Settings
 
 Group = Literal["baseline", "step", "left out"]
 """The first rung; one change more than the rung before it; the full set without one change."""

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bench.experiments.ladder.figures import LadderFigures, RungFigures
-from bench.experiments.ladder.record import LadderRecord
-from bench.report import plots
-from bench.report.report import Picture
-from bench.statistics import Interval
+from loop_bench.experiments.ladder.figures import LadderFigures, RungFigures
+from loop_bench.experiments.ladder.record import LadderRecord
+from loop_bench.report import plots
+from loop_bench.report.report import Picture
+from loop_bench.statistics import Interval
 
 NAME = "waterfall"
 

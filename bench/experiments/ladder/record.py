@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Document, Frozen, NotNegative, Seconds
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.ladder.plan import Ladder
-from bench.experiments.syncs.record import HostSyncs
-from bench.machine.memory import PeakMemory
-from bench.settings import NULL
-from bench.timing.samples import Ended, Start
+from loop_bench.document import Document, Frozen, NotNegative, Seconds
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.ladder.plan import Ladder
+from loop_bench.experiments.syncs.record import HostSyncs
+from loop_bench.machine.memory import PeakMemory
+from loop_bench.settings import NULL
+from loop_bench.timing.samples import Ended, Start
 
 SCHEMA: Final = 2
 

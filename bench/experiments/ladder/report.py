@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.experiments.ladder import plots
-from bench.experiments.ladder.figures import LadderFigures, RungFigures
-from bench.experiments.ladder.record import LadderRecord
-from bench.machine import environment
-from bench.report import rows as wording
-from bench.report.report import Number, Report
-from bench.report.rows import NOT_MEASURED
-from bench.statistics import Interval
+from loop_bench.experiments.ladder import plots
+from loop_bench.experiments.ladder.figures import LadderFigures, RungFigures
+from loop_bench.experiments.ladder.record import LadderRecord
+from loop_bench.machine import environment
+from loop_bench.report import rows as wording
+from loop_bench.report.report import Number, Report
+from loop_bench.report.rows import NOT_MEASURED
+from loop_bench.statistics import Interval
 
 _MEMORY = {
     "device memory": "the most that TensorFlow's allocator handed out on the GPUs",

@@ -8,22 +8,22 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from bench import hostsync
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.ladder.plan import Ladder, Rung
-from bench.experiments.ladder.record import Finding
-from bench.experiments.syncs.record import BATCHES
-from bench.jobs.trial import Result, Trial
-from bench.loop import LoopSpec, TrainingLoop, build, load
-from bench.machine import gpu
-from bench.machine.memory import Gauge
-from bench.timing.clock import start, warm_up
+from loop_bench import hostsync
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.ladder.plan import Ladder, Rung
+from loop_bench.experiments.ladder.record import Finding
+from loop_bench.experiments.syncs.record import BATCHES
+from loop_bench.jobs.trial import Result, Trial
+from loop_bench.loop import LoopSpec, TrainingLoop, build, load
+from loop_bench.machine import gpu
+from loop_bench.machine.memory import Gauge
+from loop_bench.timing.clock import start, warm_up
 
 
 class RungTrial(Trial[Finding]):
     """A rung, and the baseline that it is compared with."""
 
-    work: ClassVar = "bench.experiments.ladder.trial:examine_trial"
+    work: ClassVar = "loop_bench.experiments.ladder.trial:examine_trial"
     finding: ClassVar = Finding
 
     rung: Rung
@@ -41,8 +41,8 @@ class RungTrial(Trial[Finding]):
     def preload(cls) -> tuple[str, ...]:
         return (
             *super().preload(),
-            "bench.experiments.equivalence.check",
-            "bench.experiments.syncs.counting",
+            "loop_bench.experiments.equivalence.check",
+            "loop_bench.experiments.syncs.counting",
         )
 
     @property
@@ -77,7 +77,7 @@ def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
     Raises:
         UsageError: a factory is wrong, or its loop does not keep the contract.
     """
-    from bench.experiments.syncs import counting  # it starts TensorFlow
+    from loop_bench.experiments.syncs import counting  # it starts TensorFlow
 
     factory = load(rung.factory)
     warm_up(lambda: build(rung.factory, factory, _spec(rung, spec), rung.name))
@@ -91,7 +91,7 @@ def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
 
 
 def _compared(rung: Rung, baseline: Rung, spec: LoopSpec) -> Equivalence | None:
-    from bench.experiments.equivalence.check import equivalence  # it starts TensorFlow
+    from loop_bench.experiments.equivalence.check import equivalence  # it starts TensorFlow
 
     if rung == baseline or rung.equivalent_options is None:
         return None

@@ -26,8 +26,8 @@ What TensorFlow 2.21.0 writes on a CPU was found by looking at traces of toys an
   loop before, and no more than level 2 to the one after, which XLA compiles. (On two cores that others used as well.)
 
 A GPU's trace has a plane `/device:GPU:n` for each GPU with a line `Stream #…` for each stream, on which kernels, copies
-and fills are the events. That was read in its source (see `bench.hostsync.trace`) and **not tried on a GPU**. A line
-named `CUPTI overhead` is the profiler's own time, and is left out.
+and fills are the events. That was read in its source (see `loop_bench.hostsync.trace`) and **not tried on a GPU**. A
+line named `CUPTI overhead` is the profiler's own time, and is left out.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bench.errors import ProfilerError
-from bench.experiments.profile.figures import OpEvent, Traced
-from bench.hostsync import trace
+from loop_bench.errors import ProfilerError
+from loop_bench.experiments.profile.figures import OpEvent, Traced
+from loop_bench.hostsync import trace
 
 EXPENSIVE: Final = 2
 EVERY: Final = 3

@@ -7,9 +7,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.experiment import Asked, Experiment, Flag, Folder, Option, RunSwitch, Stages, Tell, WholeNumber
-from bench.experiments.profile.record import ProfileRecord
-from bench.settings import Settings
+from loop_bench.experiments.experiment import (
+    Asked,
+    Experiment,
+    Flag,
+    Folder,
+    Option,
+    RunSwitch,
+    Stages,
+    Tell,
+    WholeNumber,
+)
+from loop_bench.experiments.profile.record import ProfileRecord
+from loop_bench.settings import Settings
 
 BATCHES = 50
 """Batches of a stretch: a whole window of loops that train several batches in one call."""
@@ -28,9 +38,9 @@ class ProfileExperiment(Experiment):
     the gaps between them, and which ops take most. The traces are TensorFlow's own: tensorboard --logdir OUT shows
     them.
 
-    Examples: python -m bench profile --preset paper
+    Examples: loop-bench profile --preset paper
 
-    python -m bench profile --before my.old:make --after my.new:make --batches 100 --out runs/profile
+    loop-bench profile --before my.old:make --after my.new:make --batches 100 --out runs/profile
     """
 
     name = command = "profile"
@@ -72,7 +82,7 @@ class ProfileExperiment(Experiment):
         """See Experiment."""
 
         def run(folder: Path, tell: Tell) -> ProfileRecord:
-            from bench.experiments.profile.trial import profile  # TensorFlow, for which `--help` should not wait
+            from loop_bench.experiments.profile.trial import profile  # TensorFlow, for which `--help` should not wait
 
             told = 0.0
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bench.experiments.profile.record import Device, Gaps, OpTime, Profile, Timed
+from loop_bench.experiments.profile.record import Device, Gaps, OpTime, Profile, Timed
 
 _PS: Final = 1e-12
 

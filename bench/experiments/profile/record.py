@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.document import Count, Document, Frozen, NotNegative, Seconds
-from bench.settings import ARMS, Settings
+from loop_bench.document import Count, Document, Frozen, NotNegative, Seconds
+from loop_bench.settings import ARMS, Settings
 
 SCHEMA: Final = 2
 

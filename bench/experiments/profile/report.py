@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pandas as pd
 
-from bench.experiments.profile.record import OpTime, Profile, ProfileRecord
-from bench.machine import environment
-from bench.report.report import Number, Report
-from bench.settings import ARMS
+from loop_bench.experiments.profile.record import OpTime, Profile, ProfileRecord
+from loop_bench.machine import environment
+from loop_bench.report.report import Number, Report
+from loop_bench.settings import ARMS
 
 TOP = 15
 """Ops in a table."""
@@ -128,7 +128,7 @@ def _of_cpu(record: ProfileRecord) -> list[str]:
     if not record.every_op:
         lines.append(
             "Of plain graphs TensorFlow shows only ops that it counts as expensive: cheap ones are in the gaps, as is "
-            "the executor's own work. Of functions that XLA has compiled it shows every op. `python -m bench profile "
+            "the executor's own work. Of functions that XLA has compiled it shows every op. `loop-bench profile "
             "--every-op` has it show all, at a price in time."
         )
     return lines

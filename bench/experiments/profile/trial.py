@@ -13,16 +13,16 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from bench.errors import ProfilerError, UsageError
-from bench.experiments.profile import events
-from bench.experiments.profile.figures import Traced, summary
-from bench.experiments.profile.record import Profile, ProfileRecord, Timed
-from bench.hostsync import trace as profiler
-from bench.loop import LoopSpec, TrainingLoop, build, load, name_of
-from bench.machine.environment import environment
-from bench.settings import ARMS, Settings
-from bench.timing import clock
-from bench.timing.clock import start, warm_up
+from loop_bench.errors import ProfilerError, UsageError
+from loop_bench.experiments.profile import events
+from loop_bench.experiments.profile.figures import Traced, summary
+from loop_bench.experiments.profile.record import Profile, ProfileRecord, Timed
+from loop_bench.hostsync import trace as profiler
+from loop_bench.loop import LoopSpec, TrainingLoop, build, load, name_of
+from loop_bench.machine.environment import environment
+from loop_bench.settings import ARMS, Settings
+from loop_bench.timing import clock
+from loop_bench.timing.clock import start, warm_up
 
 _WARM_UP = 2  # stretches
 _RUNS = Path("plugins", "profile")  # where TensorBoard looks, below a folder of its --logdir

@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 
-from bench import statistics
-from bench.experiments.run.record import ArmRecord, Record
-from bench.experiments.survival.record import Survival
-from bench.experiments.syncs.record import HostSyncs, TracedFunction
-from bench.experiments.telemetry.record import Telemetry
-from bench.statistics import Autocorrelation, Drift, Interval, Spread
-from bench.timing import samples
+from loop_bench import statistics
+from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.experiments.survival.record import Survival
+from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
+from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.statistics import Autocorrelation, Drift, Interval, Spread
+from loop_bench.timing import samples
 
 
 @dataclasses.dataclass(frozen=True)

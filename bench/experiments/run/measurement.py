@@ -13,30 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from bench import hostsync
-from bench.experiments.equivalence import check
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.run.record import ArmRecord, Record
-from bench.experiments.run.stages import Pace, Stage, StageClock
-from bench.experiments.survival.experiment import survive
-from bench.experiments.survival.plan import SurvivalPlan
-from bench.experiments.survival.record import SurvivalRecord
-from bench.experiments.syncs import counting
-from bench.experiments.syncs.record import HostSyncs
-from bench.experiments.telemetry import trial as telemetry
-from bench.experiments.telemetry.record import Telemetry
-from bench.hostsync import HostOp, Trace
-from bench.hostsync.tracing import watch_traces
-from bench.jobs import pool
-from bench.jobs.gather import Run, in_processes
-from bench.loop import LoopSpec, TrainingLoop, build, load
-from bench.machine import environment, gpu
-from bench.settings import ARMS, TIMED, Settings, arm_of
-from bench.timing import samples, stopping, work
-from bench.timing.clock import start, warm_up
-from bench.timing.rounds import Interleaver
-from bench.timing.samples import Ended
-from bench.timing.stopping import StoppingRule
+from loop_bench import hostsync
+from loop_bench.experiments.equivalence import check
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.experiments.run.stages import Pace, Stage, StageClock
+from loop_bench.experiments.survival.experiment import survive
+from loop_bench.experiments.survival.plan import SurvivalPlan
+from loop_bench.experiments.survival.record import SurvivalRecord
+from loop_bench.experiments.syncs import counting
+from loop_bench.experiments.syncs.record import HostSyncs
+from loop_bench.experiments.telemetry import trial as telemetry
+from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.hostsync import HostOp, Trace
+from loop_bench.hostsync.tracing import watch_traces
+from loop_bench.jobs import pool
+from loop_bench.jobs.gather import Run, in_processes
+from loop_bench.loop import LoopSpec, TrainingLoop, build, load
+from loop_bench.machine import environment, gpu
+from loop_bench.settings import ARMS, TIMED, Settings, arm_of
+from loop_bench.timing import samples, stopping, work
+from loop_bench.timing.clock import start, warm_up
+from loop_bench.timing.rounds import Interleaver
+from loop_bench.timing.samples import Ended
+from loop_bench.timing.stopping import StoppingRule
 
 
 @dataclasses.dataclass

@@ -13,17 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from bench.experiments.run import read_plots
-from bench.experiments.run.figures import Comparison, Timing
-from bench.experiments.run.record import Record
-from bench.experiments.run.verdict import Verdict
-from bench.report import plots, rows
-from bench.report.plots import finite, running_mean, running_median, thinned
-from bench.report.report import Picture
-from bench.settings import ARMS, NULL, TIMED
-from bench.statistics import FEWEST_PAIRS, Drift, Interval
-from bench.timing import samples as rounds
-from bench.timing.samples import Round
+from loop_bench.experiments.run import read_plots
+from loop_bench.experiments.run.figures import Comparison, Timing
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.verdict import Verdict
+from loop_bench.report import plots, rows
+from loop_bench.report.plots import finite, running_mean, running_median, thinned
+from loop_bench.report.report import Picture
+from loop_bench.settings import ARMS, NULL, TIMED
+from loop_bench.statistics import FEWEST_PAIRS, Drift, Interval
+from loop_bench.timing import samples as rounds
+from loop_bench.timing.samples import Round
 
 NAMES = {ARMS[0]: "before", NULL: "before again", ARMS[1]: "after"}
 """Names of the timed loops in pictures."""

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.experiments.syncs.record import HostSyncs
-from bench.report import plots
-from bench.report.rows import NOT_MEASURED
-from bench.settings import ARMS
+from loop_bench.experiments.syncs.record import HostSyncs
+from loop_bench.report import plots
+from loop_bench.report.rows import NOT_MEASURED
+from loop_bench.settings import ARMS
 
 MOST_SITES = 12
 """Lines of code that are shown of each loop; the record has all of them."""

@@ -9,14 +9,14 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Document, Frozen, NotNegative, Seconds
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.run.stages import Stage
-from bench.experiments.survival.record import Survival
-from bench.experiments.syncs.record import HostSyncs, TracedFunction
-from bench.experiments.telemetry.record import Telemetry
-from bench.settings import ARMS, TIMED, Settings
-from bench.timing.samples import Ended, Round, Start
+from loop_bench.document import Document, Frozen, NotNegative, Seconds
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.experiments.survival.record import Survival
+from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
+from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.settings import ARMS, TIMED, Settings
+from loop_bench.timing.samples import Ended, Round, Start
 
 SCHEMA: Final = 6
 

@@ -9,21 +9,21 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.experiments.run import plots
-from bench.experiments.run.figures import ArmFigures, Comparison, Timing
-from bench.experiments.run.read_plots import MOST_SITES
-from bench.experiments.run.record import Record
-from bench.experiments.run.stages import Stage
-from bench.experiments.run.verdict import Verdict
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.figures import Rate, outcome
-from bench.experiments.syncs.record import HostSyncs, TracedFunction
-from bench.experiments.telemetry import report as telemetry
-from bench.machine import environment
-from bench.report import rows
-from bench.report.report import Number, Report
-from bench.report.rows import NULL_ARM, Row, few, number, speed_up, spread
-from bench.settings import ARMS
+from loop_bench.experiments.run import plots
+from loop_bench.experiments.run.figures import ArmFigures, Comparison, Timing
+from loop_bench.experiments.run.read_plots import MOST_SITES
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.experiments.run.verdict import Verdict
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.figures import Rate, outcome
+from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
+from loop_bench.experiments.telemetry import report as telemetry
+from loop_bench.machine import environment
+from loop_bench.report import rows
+from loop_bench.report.report import Number, Report
+from loop_bench.report.rows import NULL_ARM, Row, few, number, speed_up, spread
+from loop_bench.settings import ARMS
 
 TITLE = "before / after"
 

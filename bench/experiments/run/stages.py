@@ -8,7 +8,7 @@ import enum
 import time
 from collections.abc import Callable, Iterator
 
-from bench.settings import ARMS, arm_of
+from loop_bench.settings import ARMS, arm_of
 
 TOTAL = 170.0
 """Seconds that a run with default options is to take: the rounds have what the other stages leave of it. It is promised

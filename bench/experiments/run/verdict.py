@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.experiments.run.figures import Comparison, Timing
-from bench.experiments.run.record import Record
-from bench.settings import ARMS
-from bench.statistics import FEWEST_PAIRS, Interval
-from bench.timing import samples
+from loop_bench.experiments.run.figures import Comparison, Timing
+from loop_bench.experiments.run.record import Record
+from loop_bench.settings import ARMS
+from loop_bench.statistics import FEWEST_PAIRS, Interval
+from loop_bench.timing import samples
 
 RARE_COSTS = 0.05
 """Difference of total times and robust means, as a share, from which rare slow batches are worth a word."""

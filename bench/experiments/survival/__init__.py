@@ -1,5 +1,5 @@
 """Numbers that go wrong on demand in any training loop, and how the loop came through."""
 
-from bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.fault import Fault
 
 __all__ = ["Fault"]

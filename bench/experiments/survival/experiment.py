@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, WholeNumber
-from bench.experiments.survival import outcome
-from bench.experiments.survival.plan import SurvivalPlan, canonical
-from bench.experiments.survival.record import SurvivalRecord
-from bench.jobs import pool
-from bench.jobs.gather import Run, gather, in_processes
-from bench.machine.environment import environment
-from bench.settings import ARMS, Settings
+from loop_bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, WholeNumber
+from loop_bench.experiments.survival import outcome
+from loop_bench.experiments.survival.plan import SurvivalPlan, canonical
+from loop_bench.experiments.survival.record import SurvivalRecord
+from loop_bench.jobs import pool
+from loop_bench.jobs.gather import Run, gather, in_processes
+from loop_bench.machine.environment import environment
+from loop_bench.settings import ARMS, Settings
 
 
 def survive(
@@ -52,9 +52,9 @@ class SurvivalExperiment(Experiment):
     learning_rate, module:function(argument), or method(argument) of the loop), target=all (or part of the variables'
     names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0.
 
-    Examples: python -m bench survive --out runs/survival
+    Examples: loop-bench survive --out runs/survival
 
-    python -m bench survive --before my.old:make --after my.new:make --fault nan --fault scale=1e4,target=encoder
+    loop-bench survive --before my.old:make --after my.new:make --fault nan --fault scale=1e4,target=encoder
     """
 
     name = "survival"

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.errors import UsageError
+from loop_bench.errors import UsageError
 
 EVERYTHING = "all"
 KINDS = ("nan", "inf", "scale")

@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.record import ALIVE, Outcome, Survival, Undisturbed
-from bench.report.rows import NOT_MEASURED
-from bench.statistics import Interval, wilson_interval
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.record import ALIVE, Outcome, Survival, Undisturbed
+from loop_bench.report.rows import NOT_MEASURED
+from loop_bench.statistics import Interval, wilson_interval
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any, Protocol, Self
 import numpy as np
 import tensorflow as tf
 
-from bench.errors import UsageError
-from bench.experiments.survival.fault import EVERYTHING, GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault
-from bench.experiments.survival.switch import Switch
-from bench.failure import error_line
-from bench.loop import TrainingLoop, as_made, variable_name
+from loop_bench.errors import UsageError
+from loop_bench.experiments.survival.fault import EVERYTHING, GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault
+from loop_bench.experiments.survival.switch import Switch
+from loop_bench.failure import error_line
+from loop_bench.loop import TrainingLoop, as_made, variable_name
 
 _plain = tf.autograph.experimental.do_not_convert
 """For what is ours in somebody's graph. What calls the genuine function is left to AutoGraph, or that would not be

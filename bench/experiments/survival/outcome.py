@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.experiments.survival import reasons
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.plan import SurvivalPlan
-from bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
-from bench.experiments.survival.trial import WATCHED, Observation, SurvivalTrial, observed
-from bench.experiments.survival.updates import StruckUpdates
-from bench.jobs.trial import Result
-from bench.settings import ARMS
+from loop_bench.experiments.survival import reasons
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.plan import SurvivalPlan
+from loop_bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
+from loop_bench.experiments.survival.trial import WATCHED, Observation, SurvivalTrial, observed
+from loop_bench.experiments.survival.updates import StruckUpdates
+from loop_bench.jobs.trial import Result
+from loop_bench.settings import ARMS
 
 FROZEN_BELOW = 0.1
 """A loop whose weights move (in the median) less than this share of what they move without the fault is frozen.

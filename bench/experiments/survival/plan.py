@@ -8,10 +8,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from bench.document import Count, Frozen
-from bench.experiments.survival.fault import GRADIENTS, Fault
-from bench.experiments.survival.trial import PATIENCE, SurvivalTrial, horizon
-from bench.settings import ARMS, Settings
+from loop_bench.document import Count, Frozen
+from loop_bench.experiments.survival.fault import GRADIENTS, Fault
+from loop_bench.experiments.survival.trial import PATIENCE, SurvivalTrial, horizon
+from loop_bench.settings import ARMS, Settings
 
 SHORT = ("nan", "inf", "scale=1e4")
 """Faults of every run: not a number, infinity, and a spike that leaves every number finite."""

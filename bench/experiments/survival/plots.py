@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.experiments.survival import figures
-from bench.experiments.survival.fault import EVERYTHING, Fault
-from bench.experiments.survival.record import PACE, SurvivalRecord
-from bench.experiments.survival.trial import horizon
-from bench.report import plots
-from bench.report.report import Picture
-from bench.settings import ARMS
-from bench.statistics import Interval
+from loop_bench.experiments.survival import figures
+from loop_bench.experiments.survival.fault import EVERYTHING, Fault
+from loop_bench.experiments.survival.record import PACE, SurvivalRecord
+from loop_bench.experiments.survival.trial import horizon
+from loop_bench.report import plots
+from loop_bench.report.report import Picture
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Interval
 
 _CLEAN: dict[str, Any] = {"color": "#777777", "linestyle": ":"}
 

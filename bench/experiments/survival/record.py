@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
-from bench.document import Count, Document, Frozen
-from bench.experiments.survival.kinds import Kind
-from bench.experiments.survival.plan import SurvivalPlan
-from bench.experiments.survival.trial import Ended, Observation
+from loop_bench.document import Count, Document, Frozen
+from loop_bench.experiments.survival.kinds import Kind
+from loop_bench.experiments.survival.plan import SurvivalPlan
+from loop_bench.experiments.survival.trial import Ended, Observation
 
 Outcome = Literal[
     "skipped",
@@ -32,7 +32,7 @@ ALIVE: tuple[Outcome, ...] = ("skipped", "survived")
 class Survival(Frozen):
     """How a loop came through one fault."""
 
-    fault: str  # as bench.experiments.survival.Fault.parse takes it
+    fault: str  # as loop_bench.experiments.survival.Fault.parse takes it
     seed: int
     outcome: Outcome
     reason: str  # in words

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from bench.experiments.survival import figures, plots
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.figures import Rate
-from bench.experiments.survival.record import ALIVE, SurvivalRecord
-from bench.machine import environment
-from bench.report.report import Number, Report
-from bench.settings import ARMS
+from loop_bench.experiments.survival import figures, plots
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.figures import Rate
+from loop_bench.experiments.survival.record import ALIVE, SurvivalRecord
+from loop_bench.machine import environment
+from loop_bench.report.report import Number, Report
+from loop_bench.settings import ARMS
 
 
 def report(record: SurvivalRecord) -> Report:

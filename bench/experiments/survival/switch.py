@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.fault import Fault
 
 
 class _State:

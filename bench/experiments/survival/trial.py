@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bench.document import Count, Frozen
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.kinds import Kind
-from bench.jobs.trial import LoopTrial, Result
+from loop_bench.document import Count, Frozen
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.kinds import Kind
+from loop_bench.jobs.trial import LoopTrial, Result
 
 SETTLING, WATCHED = 60, 10
 """Batches after a fault until the momentum of a spike is spent, and then watched for learning.
@@ -63,7 +63,7 @@ def horizon(fault: Fault) -> int:
 class SurvivalTrial(LoopTrial[Observation]):
     """A run of one loop from one seed, with a fault or without."""
 
-    work: ClassVar = "bench.experiments.survival.watching:watch_trial"
+    work: ClassVar = "loop_bench.experiments.survival.watching:watch_trial"
     finding: ClassVar = Observation
 
     fault: str | None = None  # as Fault.parse takes it; None: a run without one, to compare with

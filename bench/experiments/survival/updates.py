@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.trial import Observation
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.trial import Observation
 
 
 @dataclasses.dataclass(frozen=True)

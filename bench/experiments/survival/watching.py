@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.injection import Injection, injection
-from bench.experiments.survival.kinds import KINDS, Kind, optimizer_state
-from bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
-from bench.failure import LoopError, error_line
-from bench.loop import (
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.injection import Injection, injection
+from loop_bench.experiments.survival.kinds import KINDS, Kind, optimizer_state
+from loop_bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
+from loop_bench.failure import LoopError, error_line
+from loop_bench.loop import (
     LoopFactory,
     LoopSpec,
     TrainingLoop,

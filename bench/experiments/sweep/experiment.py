@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
-from bench.experiments.experiment import STARTING, Asked, Experiment, Folder, Option, Parts, RealNumber, RunSwitch
-from bench.experiments.sweep.plan import TIME_LIMIT, Axis, Sweep, parse_axes
-from bench.experiments.sweep.record import SweepRecord
-from bench.experiments.sweep.trial import Measured, PointTrial, TimedPoint
-from bench.jobs.gather import Run, gather, in_processes
-from bench.jobs.trial import CrashError
-from bench.machine import gpu
-from bench.machine.environment import environment
-from bench.settings import ARMS, Settings
+from loop_bench.errors import UsageError
+from loop_bench.experiments.experiment import STARTING, Asked, Experiment, Folder, Option, Parts, RealNumber, RunSwitch
+from loop_bench.experiments.sweep.plan import TIME_LIMIT, Axis, Sweep, parse_axes
+from loop_bench.experiments.sweep.record import SweepRecord
+from loop_bench.experiments.sweep.trial import Measured, PointTrial, TimedPoint
+from loop_bench.jobs.gather import Run, gather, in_processes
+from loop_bench.jobs.trial import CrashError
+from loop_bench.machine import gpu
+from loop_bench.machine.environment import environment
+from loop_bench.settings import ARMS, Settings
 
 POINTS = "points"
 
@@ -59,8 +59,8 @@ def forget(folder: Path) -> None:
 
 def measure_trial(trial: PointTrial) -> TimedPoint:
     """Times both loops and the null arm in turns, in this process."""
-    from bench.experiments.run.measurement import Measurement  # it starts TensorFlow
-    from bench.timing import stopping
+    from loop_bench.experiments.run.measurement import Measurement  # it starts TensorFlow
+    from loop_bench.timing import stopping
 
     seconds = min(trial.settings.max_time, SHARE_OF_ROUNDS * trial.time_limit)
     settings = trial.settings.model_copy(update={"max_time": seconds})
@@ -89,9 +89,9 @@ class SweepExperiment(Experiment):
     Axes of the built-in loops: batch, tokens (a line), vocabulary, hidden (units of the LSTM), d_steps (discriminator
     updates a batch). For other loops, the name of an option: a factory finds it in its LoopSpec's options.
 
-    Examples: python -m bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
+    Examples: loop-bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
 
-    python -m bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
+    loop-bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
     """
 
     name = command = "sweep"

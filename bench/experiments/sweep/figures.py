@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Record
-from bench.experiments.run.verdict import Verdict
-from bench.experiments.sweep.plan import Axis, Sweep
-from bench.experiments.sweep.record import SweepRecord
-from bench.experiments.sweep.trial import Measured
-from bench.settings import ARMS
-from bench.statistics import Interval, Spread, spread
-from bench.timing import samples as rounds
+from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.verdict import Verdict
+from loop_bench.experiments.sweep.plan import Axis, Sweep
+from loop_bench.experiments.sweep.record import SweepRecord
+from loop_bench.experiments.sweep.trial import Measured
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Interval, Spread, spread
+from loop_bench.timing import samples as rounds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Frozen
-from bench.errors import UsageError
-from bench.experiments.sweep.trial import Point
-from bench.settings import Settings
+from loop_bench.document import Frozen
+from loop_bench.errors import UsageError
+from loop_bench.experiments.sweep.trial import Point
+from loop_bench.settings import Settings
 
 OPTION = "--sweep"
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 
-from bench.document import Document
-from bench.experiments.sweep.plan import Sweep
-from bench.experiments.sweep.trial import Measured, Point
+from loop_bench.document import Document
+from loop_bench.experiments.sweep.plan import Sweep
+from loop_bench.experiments.sweep.trial import Measured, Point
 
 SCHEMA: Final = 2
 

@@ -9,17 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.experiments.run.verdict import Kind
-from bench.experiments.sweep import figures
-from bench.experiments.sweep.figures import ArmCost, AxisFigures, PointFigures
-from bench.experiments.sweep.record import SweepRecord
-from bench.machine import environment
-from bench.report import plots
-from bench.report import rows as wording
-from bench.report.report import Number, Picture, Report
-from bench.report.rows import NOT_MEASURED
-from bench.settings import ARMS
-from bench.statistics import Spread
+from loop_bench.experiments.run.verdict import Kind
+from loop_bench.experiments.sweep import figures
+from loop_bench.experiments.sweep.figures import ArmCost, AxisFigures, PointFigures
+from loop_bench.experiments.sweep.record import SweepRecord
+from loop_bench.machine import environment
+from loop_bench.report import plots
+from loop_bench.report import rows as wording
+from loop_bench.report.report import Number, Picture, Report
+from loop_bench.report.rows import NOT_MEASURED
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Spread
 
 
 def report(record: SweepRecord) -> Report:
@@ -63,7 +63,7 @@ def footer(record: SweepRecord) -> list[str]:
         f"{settings.batches} batches a loop",
         "times: median (quartiles); throughput: median; before / after: of times, with its bootstrap interval; "
         "before / itself: the same of a second instance of the loop before (null arm), which is the run's own noise",
-        "whether both loops compute the same is not looked at anew for each size: python -m bench equivalence",
+        "whether both loops compute the same is not looked at anew for each size: loop-bench equivalence",
         *_not_known(record),
         *_doubts(found),
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),

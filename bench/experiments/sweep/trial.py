@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Frozen
-from bench.experiments.run.record import Record
-from bench.jobs.trial import Result, Trial
-from bench.settings import Settings
+from loop_bench.document import Frozen
+from loop_bench.experiments.run.record import Record
+from loop_bench.jobs.trial import Result, Trial
+from loop_bench.settings import Settings
 
 
 class Point(Frozen):
@@ -36,7 +36,7 @@ class TimedPoint(Frozen):
 class PointTrial(Trial[TimedPoint]):
     """The measurement of a point."""
 
-    work: ClassVar = "bench.experiments.sweep.experiment:measure_trial"
+    work: ClassVar = "loop_bench.experiments.sweep.experiment:measure_trial"
     finding: ClassVar = TimedPoint
 
     settings: Settings
@@ -54,7 +54,7 @@ class PointTrial(Trial[TimedPoint]):
 
     @classmethod
     def preload(cls) -> tuple[str, ...]:
-        return (*super().preload(), "bench.experiments.run.measurement")
+        return (*super().preload(), "loop_bench.experiments.run.measurement")
 
     @property
     def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable
 
-from bench import hostsync
-from bench.errors import UsageError
-from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies, TracedFunction
-from bench.failure import ENDLESS
-from bench.hostsync import HostOp, Site
-from bench.hostsync.reconcile import Reconciled, reconciled
-from bench.hostsync.repeats import Repeats
-from bench.hostsync.tracing import Trace, by_function
-from bench.loop import TrainingLoop, history, name_of
-from bench.source import place, shorter
+from loop_bench import hostsync
+from loop_bench.errors import UsageError
+from loop_bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies, TracedFunction
+from loop_bench.failure import ENDLESS
+from loop_bench.hostsync import HostOp, Site
+from loop_bench.hostsync.reconcile import Reconciled, reconciled
+from loop_bench.hostsync.repeats import Repeats
+from loop_bench.hostsync.tracing import Trace, by_function
+from loop_bench.loop import TrainingLoop, history, name_of
+from loop_bench.source import place, shorter
 
 
 def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = (), trace: bool = False) -> HostSyncs:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.document import Count, Frozen, NotNegative
+from loop_bench.document import Count, Frozen, NotNegative
 
 BATCHES = 100
 """In which reads are counted: enough for what happens once in ten batches."""

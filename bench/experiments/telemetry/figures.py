@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.experiments.telemetry.record import GpuSample, Sample, Stretch, Telemetry, TracedStretch
+from loop_bench.experiments.telemetry.record import GpuSample, Sample, Stretch, Telemetry, TracedStretch
 
 MIB = 2**20
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.document import Count, Frozen, NotNegative, Seconds
-from bench.timing.samples import Start
+from loop_bench.document import Count, Frozen, NotNegative, Seconds
+from loop_bench.timing.samples import Start
 
 CopyKind = Literal["D2H", "H2D", "D2D"]
 """From the device to the host, from the host to the device, within a device."""
@@ -27,7 +27,7 @@ class GpuSample(Frozen):
     sm_mhz: Count | None = None
     memory_mhz: Count | None = None
     celsius: int | None = None
-    throttled_by: tuple[str, ...] | None = None  # see bench.machine.gpu.throttles
+    throttled_by: tuple[str, ...] | None = None  # see loop_bench.machine.gpu.throttles
 
 
 class Sample(Frozen):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from bench.experiments.telemetry.figures import DeviceFigures, Range, Throttled, Utilisation
-from bench.experiments.telemetry.record import CopyKind, Telemetry, TracedStretch
-from bench.report.report import Number
-from bench.report.rows import Row, number
+from loop_bench.experiments.telemetry.figures import DeviceFigures, Range, Throttled, Utilisation
+from loop_bench.experiments.telemetry.record import CopyKind, Telemetry, TracedStretch
+from loop_bench.report.report import Number
+from loop_bench.report.rows import Row, number
 
 _COPIES: dict[CopyKind, str] = {"H2D": "to the device", "D2H": "from the device", "D2D": "within the device"}
 

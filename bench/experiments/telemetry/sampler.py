@@ -1,6 +1,6 @@
 """The process that samples the machine while a loop trains in another one: JSON, a line a sample.
 
-    python -m bench.experiments.telemetry.sampler PID SECONDS
+    python -m loop_bench.experiments.telemetry.sampler PID SECONDS
 
 A process and no thread: a thread would take turns with the loop's for Python's lock. It must start fast and stay
 small, so it imports neither TensorFlow nor what records need. It ends when its standard input does, which the system
@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pynvml
 
-from bench.machine import gpu
+from loop_bench.machine import gpu
 
 
 def sample(process: psutil.Process, handles: Sequence[Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import time
 from types import TracebackType
 from typing import IO, Self
 
-from bench.experiments.telemetry.record import Sample
-from bench.jobs import pool
+from loop_bench.experiments.telemetry.record import Sample
+from loop_bench.jobs import pool
 
 INTERVAL = 0.1
 """Seconds from one sample to the next."""
@@ -31,7 +31,13 @@ class Sampler:
     """
 
     def __init__(self, interval: float = INTERVAL) -> None:
-        self._command = [sys.executable, "-m", "bench.experiments.telemetry.sampler", str(os.getpid()), str(interval)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "loop_bench.experiments.telemetry.sampler",
+            str(os.getpid()),
+            str(interval),
+        ]
 
     def __enter__(self) -> Self:
         # Files without a name: whoever ends this process leaves nothing behind.

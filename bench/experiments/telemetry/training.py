@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.experiments.profile import events, figures, trial
-from bench.experiments.telemetry.record import Copies, CopyKind, TracedStretch
-from bench.hostsync import trace as profiler
-from bench.hostsync.trace import Copy, of_kinds, trace_started
-from bench.loop import TrainingLoop
-from bench.machine import gpu, memory
-from bench.timing import clock
+from loop_bench.experiments.profile import events, figures, trial
+from loop_bench.experiments.telemetry.record import Copies, CopyKind, TracedStretch
+from loop_bench.hostsync import trace as profiler
+from loop_bench.hostsync.trace import Copy, of_kinds, trace_started
+from loop_bench.loop import TrainingLoop
+from loop_bench.machine import gpu, memory
+from loop_bench.timing import clock
 
 LEAST_BLOCKS = 3
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
-from bench.experiments.telemetry.sampling import Sampler
-from bench.failure import error_line
-from bench.jobs.gather import Run, gather, in_processes
-from bench.jobs.trial import LoopTrial
-from bench.loop import LoopSpec, TrainingLoop, build, load
-from bench.machine.environment import environment
-from bench.settings import ARMS, Settings
-from bench.timing.clock import start, warm_up
+from loop_bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
+from loop_bench.experiments.telemetry.sampling import Sampler
+from loop_bench.failure import error_line
+from loop_bench.jobs.gather import Run, gather, in_processes
+from loop_bench.jobs.trial import LoopTrial
+from loop_bench.loop import LoopSpec, TrainingLoop, build, load
+from loop_bench.machine.environment import environment
+from loop_bench.settings import ARMS, Settings
+from loop_bench.timing.clock import start, warm_up
 
 if TYPE_CHECKING:
-    from bench.experiments.telemetry.training import Trained
+    from loop_bench.experiments.telemetry.training import Trained
 
 PATIENCE = 1200.0
 """Seconds that a process may take besides three times its stretch; what takes longer hangs."""
@@ -28,7 +28,7 @@ PATIENCE = 1200.0
 class TelemetryTrial(LoopTrial[Telemetry]):
     """A stretch of undisturbed training of one loop."""
 
-    work: ClassVar = "bench.experiments.telemetry.trial:watch_trial"
+    work: ClassVar = "loop_bench.experiments.telemetry.trial:watch_trial"
     finding: ClassVar = Telemetry
 
     batches: Annotated[int, Field(gt=0)]  # of a block
@@ -50,7 +50,7 @@ class TelemetryTrial(LoopTrial[Telemetry]):
 
     @classmethod
     def preload(cls) -> tuple[str, ...]:
-        return (*super().preload(), "bench.experiments.telemetry.training")
+        return (*super().preload(), "loop_bench.experiments.telemetry.training")
 
     @property
     def title(self) -> str:
@@ -75,7 +75,7 @@ def look(factory: str, spec: LoopSpec, batches: int, seconds: float, arm: str = 
     Raises:
         UsageError: the factory cannot be loaded.
     """
-    from bench.experiments.telemetry import training  # it starts TensorFlow
+    from loop_bench.experiments.telemetry import training  # it starts TensorFlow
 
     make = load(factory)
     with Sampler() as sampler:
@@ -107,7 +107,7 @@ def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool
 
 def _traced(loop: TrainingLoop, batches: int, found: Stretch, seconds: float) -> tuple[TracedStretch | None, str]:
     """A short stretch under the profiler; or why there is none."""
-    from bench.experiments.telemetry import training
+    from loop_bench.experiments.telemetry import training
 
     wanted = 1e3 * min(TRACED_SECONDS, seconds / 5)
     blocks = max(1, round(wanted / (batches * found.ms_per_batch)))

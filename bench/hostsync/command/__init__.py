@@ -1,1 +1,1 @@
-"""`python -m bench syncs`: the host syncs of a program that knows nothing of it."""
+"""`loop-bench syncs`: the host syncs of a program that knows nothing of it."""

@@ -10,14 +10,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from bench.errors import UsageError
-from bench.hostsync.advice import Advice, advice
-from bench.hostsync.command.program import Program
-from bench.hostsync.graphs import HostOp
-from bench.hostsync.guards import Guard
-from bench.hostsync.log import Log, Site, by_site
-from bench.hostsync.reconcile import Reconciled, reconciled
-from bench.hostsync.tracing import TracedSite, by_function
+from loop_bench.errors import UsageError
+from loop_bench.hostsync.advice import Advice, advice
+from loop_bench.hostsync.command.program import Program
+from loop_bench.hostsync.graphs import HostOp
+from loop_bench.hostsync.guards import Guard
+from loop_bench.hostsync.log import Log, Site, by_site
+from loop_bench.hostsync.reconcile import Reconciled, reconciled
+from loop_bench.hostsync.tracing import TracedSite, by_function
 
 
 @dataclasses.dataclass(frozen=True)

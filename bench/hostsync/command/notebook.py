@@ -1,4 +1,4 @@
-"""`%load_ext bench.hostsync`: the cell magic `%%host_syncs`, for IPython and Jupyter."""
+"""`%load_ext loop_bench.hostsync`: the cell magic `%%host_syncs`, for IPython and Jupyter."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from IPython.display import display
 from rich.console import Console
 
-from bench.errors import HostSyncError
-from bench.machine import gpu
-from bench.report import html, terminal
-from bench.source import is_cell, shorter
+from loop_bench.errors import HostSyncError
+from loop_bench.machine import gpu
+from loop_bench.report import html, terminal
+from loop_bench.source import is_cell, shorter
 
 if TYPE_CHECKING:
-    from bench.hostsync.command.findings import Syncs
+    from loop_bench.hostsync.command.findings import Syncs
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -43,7 +43,7 @@ class HostSyncMagics(Magics):
     def host_syncs(self, line: str, cell: str) -> None:
         """Run a cell, and show every line at which it reads a tensor to the host, and what it traces again."""
         asked = parse_argstring(self.host_syncs, line)
-        from bench.hostsync.command.findings import watched  # TensorFlow, which `%load_ext` should not wait for
+        from loop_bench.hostsync.command.findings import watched  # TensorFlow, which `%load_ext` should not wait for
 
         if _in_a_loop() and self.shell.should_run_async(cell, transformed_cell=self.shell.transform_cell(cell)):
             raise UsageError("a cell that awaits cannot be run by a magic here; use hostsync.record() in it")
@@ -105,14 +105,14 @@ class Shown:
     with_advice: bool
 
     def _repr_html_(self) -> str:
-        from bench.hostsync.command import table
+        from loop_bench.hostsync.command import table
 
         parts = [html.table(frame, title) for title, frame in table.tables(self.found)]
         lines = [*table.footer(self.found), *table.advice(self.found, self.with_advice)]
         return "\n".join([*parts, html.lines(lines)])
 
     def __repr__(self) -> str:
-        from bench.hostsync.command import table
+        from loop_bench.hostsync.command import table
 
         text = io.StringIO()
         console = Console(

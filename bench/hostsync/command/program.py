@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bench.errors import UsageError
-from bench.source import adopt, is_ours, is_users
+from loop_bench.errors import UsageError
+from loop_bench.source import adopt, is_ours, is_users
 
 INTERRUPTED = 130  # as shells report a program that Ctrl-C has ended
 
@@ -131,9 +131,10 @@ def _join_threads() -> None:
 @contextlib.contextmanager
 def _as_python_starts(argv: list[str], folder: Path) -> Iterator[None]:
     before, where = (sys.argv, list(sys.path)), Path.cwd()
+    # `python -m` has put the current folder first, and Python that of the script that it was started with.
+    if sys.path[:1] in ([""], [str(where)], [str(Path(sys.argv[0]).parent)]):
+        del sys.path[0]
     sys.argv = argv
-    if sys.path[:1] in ([""], [str(where)]):
-        del sys.path[0]  # `python -m bench` has put the current folder there
     sys.path.insert(0, str(folder))
     try:
         yield

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from bench.hostsync.command.findings import Syncs
-from bench.hostsync.graphs import HostOp
-from bench.hostsync.log import Site
-from bench.hostsync.tracing import TracedSite
-from bench.report import markdown as renderer
-from bench.report import terminal
-from bench.source import place
+from loop_bench.hostsync.command.findings import Syncs
+from loop_bench.hostsync.graphs import HostOp
+from loop_bench.hostsync.log import Site
+from loop_bench.hostsync.tracing import TracedSite
+from loop_bench.report import markdown as renderer
+from loop_bench.report import terminal
+from loop_bench.source import place
 
 _LESS_WANTED = ["reads/s", "blocked", "ready"]
 

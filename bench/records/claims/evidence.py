@@ -8,15 +8,15 @@ import functools
 from collections.abc import Iterable
 from typing import Any, Self
 
-from bench.document import Document
-from bench.errors import UsageError
-from bench.experiments.convergence.record import ConvergenceRecord
-from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import Record
-from bench.experiments.run.verdict import Verdict, invalid
-from bench.experiments.survival.record import SurvivalRecord
-from bench.settings import ARMS
-from bench.statistics import Interval
+from loop_bench.document import Document
+from loop_bench.errors import UsageError
+from loop_bench.experiments.convergence.record import ConvergenceRecord
+from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.run.record import Record
+from loop_bench.experiments.run.verdict import Verdict, invalid
+from loop_bench.experiments.survival.record import SurvivalRecord
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Interval
 
 ClaimRecord = Record | SurvivalRecord | ConvergenceRecord
 """The records that say something of a claim."""

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from bench import statistics
-from bench.experiments.convergence.figures import NO_DIFFERENCE, ConvergenceFigures, MetricComparison, sign
-from bench.experiments.survival.record import Undisturbed
-from bench.records.claims.evidence import Answer, Claim, Evidence
-from bench.settings import ARMS
-from bench.statistics import Interval
+from loop_bench import statistics
+from loop_bench.experiments.convergence.figures import NO_DIFFERENCE, ConvergenceFigures, MetricComparison, sign
+from loop_bench.experiments.survival.record import Undisturbed
+from loop_bench.records.claims.evidence import Answer, Claim, Evidence
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Interval
 
 SAID_TEMPERATURES = {1: 2.00, 5: 1.64, 10: 1.23, 15: 0.92, 20: 0.69}
 """The temperatures that were said, by epoch from 1."""
@@ -32,7 +32,7 @@ CRASHES = Claim("NaN crashes", "1–2 in 100 epochs before, none after")
 _DIGITS = 0.005
 """How far a temperature may be from the one that was said: two digits were."""
 
-_NO_RECORD = "no record of convergence is given: python -m bench converge"
+_NO_RECORD = "no record of convergence is given: loop-bench converge"
 
 
 def temperature(evidence: Evidence) -> Answer:
@@ -102,7 +102,7 @@ def crashes(evidence: Evidence) -> Answer:
     whole = {run.batches for arm in runs for run in runs[arm] if run.ended == "whole"}
     if record is None or not all(runs.values()) or not whole:
         return CRASHES.cannot_be_told(
-            "no record of long runs without a fault is given: python -m bench survive --epochs 100", _faults(evidence)
+            "no record of long runs without a fault is given: loop-bench survive --epochs 100", _faults(evidence)
         )
     batches_per_epoch = max(whole) / record.plan.epochs
     rates = {arm: Deaths.of(runs[arm], batches_per_epoch) for arm in ARMS}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.experiments.run.figures import Comparison
-from bench.experiments.telemetry.figures import Utilisation
-from bench.records.claims.evidence import Answer, Claim, Evidence, times
-from bench.settings import ARMS
-from bench.statistics import Interval
+from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.telemetry.figures import Utilisation
+from loop_bench.records.claims.evidence import Answer, Claim, Evidence, times
+from loop_bench.settings import ARMS
+from loop_bench.statistics import Interval
 
 SPEED_UP = (3.0, 5.0)
 """The range that was said, as time before / time after."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bench.experiments.syncs.record import HostSyncs
-from bench.records.claims.evidence import Answer, Claim, Evidence
-from bench.settings import ARMS
+from loop_bench.experiments.syncs.record import HostSyncs
+from loop_bench.records.claims.evidence import Answer, Claim, Evidence
+from loop_bench.settings import ARMS
 
 BEFORE, AFTER_IN_TEN = 8, 4
 """Host syncs that were said: a batch before, in ten batches after."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from bench.experiments.run.record import Record
-from bench.machine import environment
-from bench.records.claims import learning, performance, reads
-from bench.records.claims.evidence import Answer, ClaimRecord, Evidence
-from bench.report.report import Report
+from loop_bench.experiments.run.record import Record
+from loop_bench.machine import environment
+from loop_bench.records.claims import learning, performance, reads
+from loop_bench.records.claims.evidence import Answer, ClaimRecord, Evidence
+from loop_bench.report.report import Report
 
 CLAIMS: tuple[Callable[[Evidence], Answer], ...] = (
     performance.batch_time,

@@ -5,12 +5,12 @@ import pytest
 from records import record
 from rich.console import Console
 
-from bench.cli import closing
-from bench.cli.closing import Closing
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.run.record import Record
-from bench.records import references
-from bench.records.gate import Check, Decision, Limits, Outcome
+from loop_bench.cli import closing
+from loop_bench.cli.closing import Closing
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.run.record import Record
+from loop_bench.records import references
+from loop_bench.records.gate import Check, Decision, Limits, Outcome
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

@@ -13,7 +13,7 @@ from survivals import survival_record
 from sweeps import died, measured, sweep_record
 from traces import profile_record
 
-from bench.records import references
+from loop_bench.records import references
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -139,10 +139,10 @@ def test_help_teaches(run):
 
 def test_as_a_module_that_reads_records_without_tensorflow(tmp_path):
     path = record(arms={"after": arm("c:d")}, after=0.09).write(tmp_path)
-    done, imported = programs.imports_of("-m", "bench", "gate", path)
+    done, imported = programs.imports_of("-m", "loop_bench", "gate", path)
     assert done.returncode == 1
     assert done.stdout.startswith("failed: ")
-    assert "bench.records.gate" in imported
+    assert "loop_bench.records.gate" in imported
     assert "tensorflow" not in imported
 
 
@@ -153,7 +153,7 @@ def train(python, tmp_path):
         "os.write(1, b'not through Python')\nsys.exit(7)\n"
     )
 
-    return functools.partial(python, "-m", "bench", "syncs", cwd=tmp_path)
+    return functools.partial(python, "-m", "loop_bench", "syncs", cwd=tmp_path)
 
 
 def test_syncs_runs_a_program_and_shows_its_reads(train):
@@ -187,7 +187,7 @@ def test_syncs_disallowed_as_markdown(train):
 @pytest.mark.slow
 def test_syncs_speaks_in_any_locale(tmp_path):
     (tmp_path / "train.py").write_text("import tensorflow as tf\nfloat(tf.constant(1.0))\n")
-    command = [sys.executable, "-m", "bench", "syncs", "train.py"]
+    command = [sys.executable, "-m", "loop_bench", "syncs", "train.py"]
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, env=ascii_only, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -203,7 +203,7 @@ def test_syncs_wants_a_program(train):
 @pytest.fixture
 def survived(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.survival import experiment
+    from loop_bench.experiments.survival import experiment
 
     asked = {}
 
@@ -285,7 +285,7 @@ def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arg
 @pytest.fixture
 def converged(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.convergence import experiment
+    from loop_bench.experiments.convergence import experiment
 
     asked = {}
 
@@ -359,7 +359,7 @@ def test_converge_refuses_in_one_line_and_before_anything_slow(run, converged, a
 @pytest.fixture
 def profiled(monkeypatch):
     """Has no loop traced; gives what was asked for."""
-    from bench.experiments.profile import trial as experiment
+    from loop_bench.experiments.profile import trial as experiment
 
     asked = {}
 
@@ -382,7 +382,7 @@ def test_profile_shows_and_leaves_its_tables(run, profiled, tmp_path):
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["profile.html", "profile.json", "profile.md"]
     settings = profiled["settings"]
     assert (settings.preset, settings.seed, settings.batches, profiled["every_op"]) == ("tiny", 4, 7, False)
-    assert (settings.before, settings.after) == ("baseline:make_loop", "seqgan:make_loop")
+    assert (settings.before, settings.after) == ("loop_bench.baseline:make_loop", "loop_bench.seqgan:make_loop")
     assert "before: tracing (" in err
 
 
@@ -418,7 +418,7 @@ def test_profile_refuses_in_one_line_and_before_anything_slow(run, profiled, arg
 @pytest.fixture
 def swept(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.sweep import experiment
+    from loop_bench.experiments.sweep import experiment
 
     asked = {"dies": False}
 
@@ -496,7 +496,7 @@ def test_sweep_refuses_in_one_line_and_before_anything_slow(run, swept, argument
 @pytest.fixture
 def climbed(monkeypatch):
     """Has no loop run; gives what was asked for."""
-    from bench.experiments.ladder import experiment
+    from loop_bench.experiments.ladder import experiment
 
     asked = {}
 
@@ -563,8 +563,8 @@ def test_ladder_help_teaches(run):
 @pytest.fixture
 def agreed(monkeypatch):
     """Has no loop compared; gives what was asked for."""
-    from bench.experiments.equivalence import check as agreement
-    from bench.experiments.equivalence.record import Equivalence
+    from loop_bench.experiments.equivalence import check as agreement
+    from loop_bench.experiments.equivalence.record import Equivalence
 
     asked = {"equal": True}
 

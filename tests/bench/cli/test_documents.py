@@ -6,8 +6,8 @@ from everykind import RECORDS
 from ladders import ladder_record
 from records import record
 
-from bench.experiments import registry
-from bench.report import markdown
+from loop_bench.experiments import registry
+from loop_bench.report import markdown
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -52,7 +52,7 @@ def test_each_format_is_printed(run, path, format_, begins, holds):
 
 
 def test_in_a_narrow_terminal_nothing_is_lost(run, path, monkeypatch):
-    monkeypatch.setattr("bench.report.terminal.os.isatty", lambda _: True)
+    monkeypatch.setattr("loop_bench.report.terminal.os.isatty", lambda _: True)
     monkeypatch.setenv("COLUMNS", "44")
     code, out, _ = run("report", path)
     rows = [line for line in out.splitlines() if line.startswith(("│", "┃"))]

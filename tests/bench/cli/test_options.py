@@ -5,11 +5,11 @@ import runs
 import typer
 from runs import config
 
-from bench.cli import options
-from bench.cli.commands import app
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.experiments.experiment import STARTING, Flag, Option, Percent, RealNumber, WholeNumber
+from loop_bench.cli import options
+from loop_bench.cli.commands import app
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.experiment import STARTING, Flag, Option, Percent, RealNumber, WholeNumber
 
 NAMES = [each.name for each in registry.experiments()]
 

@@ -3,9 +3,9 @@ import types
 import pytest
 from runs import config, item
 
-from bench.cli import outlook
-from bench.cli.outlook import Outlook
-from bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL, Pace, Stage
+from loop_bench.cli import outlook
+from loop_bench.cli.outlook import Outlook
+from loop_bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL, Pace, Stage
 
 SLOW = Pace(start=20.0, first_batch={"before": 3.0, "after": 15.0}, batch={"before": 0.1, "after": 0.05})
 ITEMS = [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench.cli.progress import Forecast, ProgressDisplay, TrialsDisplay
+from loop_bench.cli.progress import Forecast, ProgressDisplay, TrialsDisplay
 
 
 class Clock:

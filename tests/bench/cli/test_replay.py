@@ -1,6 +1,6 @@
 import pytest
 
-from bench.cli.replay import ReplayedTimes
+from loop_bench.cli.replay import ReplayedTimes
 
 
 def test_each_pair_of_readings_is_a_duration():

@@ -10,10 +10,10 @@ import programs
 import pytest
 import runs
 
-from bench.experiments.ladder.record import LadderRecord
-from bench.experiments.profile.record import ProfileRecord
-from bench.experiments.run.record import SCHEMA, Record
-from bench.settings import TIMED
+from loop_bench.experiments.ladder.record import LadderRecord
+from loop_bench.experiments.profile.record import ProfileRecord
+from loop_bench.experiments.run.record import SCHEMA, Record
+from loop_bench.settings import TIMED
 
 ROOT = Path(__file__).parents[3]
 SHORT = ["--batches", "3", "--rounds", "12", "--utilisation", "0.3"]
@@ -254,7 +254,7 @@ def test_the_gates_answer_is_the_exit_code(bench, tmp_path, arguments, code, lin
     ],
 )
 def test_without_a_record_a_gate_has_one_exit_code(given, status, code):
-    from bench.cli import session  # not sooner: pytest is to rewrite it where it is a plugin
+    from loop_bench.cli import session  # not sooner: pytest is to rewrite it where it is a plugin
 
     config, lines = runs.config(**given), []
     ended = types.SimpleNamespace(config=config, exitstatus=status)
@@ -266,8 +266,8 @@ def test_without_a_record_a_gate_has_one_exit_code(given, status, code):
 
 @pytest.mark.parametrize("wanted", [False, True])
 def test_processes_are_begun_before_tensorflow_and_waited_for_before_anything_is_timed(monkeypatch, wanted):
-    from bench.cli import session
-    from bench.experiments.run import measurement
+    from loop_bench.cli import session
+    from loop_bench.experiments.run import measurement
 
     order = []
     config = runs.config(preset="tiny")
@@ -322,8 +322,8 @@ def test_without_a_number_of_rounds_the_time_ends_them(bench, tmp_path):
 @pytest.mark.parametrize(
     "pair",
     [
-        ("bench.examples.keras_fit:reading", "bench.examples.keras_fit:keeping"),
-        ("bench.examples.images:on_host", "bench.examples.images:on_device"),
+        ("loop_bench.examples.keras_fit:reading", "loop_bench.examples.keras_fit:keeping"),
+        ("loop_bench.examples.images:on_host", "loop_bench.examples.images:on_device"),
     ],
 )
 def test_someone_elses_pair_in_someone_elses_project(python, tmp_path, pair):
@@ -381,8 +381,8 @@ def test_help_does_not_wait_for_tensorflow():
     done, imported = programs.imports_of(*BENCH, "--help")
     assert done.returncode == 0, done.stderr
     assert "--before=BEFORE" in done.stdout
-    assert "module:factory of the loop before (default: baseline:make_loop)" in " ".join(done.stdout.split())
-    assert "bench.experiments.registry" in imported
+    assert "module:factory of the loop before (default: loop_bench.baseline:make_loop)" in " ".join(done.stdout.split())
+    assert "loop_bench.experiments.registry" in imported
     assert "tensorflow" not in imported
 
 

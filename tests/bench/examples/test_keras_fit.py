@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from bench.examples import keras_fit
-from bench.experiments.syncs.counting import count_host_syncs
-from bench.loop import LoopSpec, build
+from loop_bench.examples import keras_fit
+from loop_bench.experiments.syncs.counting import count_host_syncs
+from loop_bench.loop import LoopSpec, build
 
 
 @pytest.fixture(scope="module")

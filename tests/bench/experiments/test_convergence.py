@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiments.convergence.record import ConvergenceRecord
+from loop_bench.experiments.convergence.record import ConvergenceRecord
 
 ROOT = Path(__file__).parents[3]
 

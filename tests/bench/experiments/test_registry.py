@@ -7,8 +7,8 @@ import pytest
 from everykind import RECORDS
 from records import record
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments import registry
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments import registry
 
 ROOT = Path(__file__).parents[3]
 
@@ -80,13 +80,13 @@ def test_a_run_is_read_without_what_makes_the_others(tmp_path):
     path = record().write_as(tmp_path / "run.json")
     others = (
         "tensorflow",
-        "bench.experiments.ladder.record",
-        "bench.experiments.sweep.record",
-        "bench.experiments.profile.record",
+        "loop_bench.experiments.ladder.record",
+        "loop_bench.experiments.sweep.record",
+        "loop_bench.experiments.profile.record",
     )
     script = f"""
 import pathlib, sys
-from bench.experiments import registry
+from loop_bench.experiments import registry
 assert registry.report(registry.read(pathlib.Path({str(path)!r}))).title == "run"
 assert not [name for name in {others} if name in sys.modules]
 """

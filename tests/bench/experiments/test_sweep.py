@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiments.sweep.record import SweepRecord
+from loop_bench.builtin import BEFORE
+from loop_bench.experiments.sweep.record import SweepRecord
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,11 +49,14 @@ def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(bench, 
     ("arguments", "says"),
     [
         (
-            ["--sweep", "size=1,2", "--before", "baseline:make_loop", "--preset", "tiny"],
+            ["--sweep", "size=1,2", "--before", "loop_bench.baseline:make_loop", "--preset", "tiny"],
             "axis 'size' is unknown",
         ),  # to the built-in loops
         (["--sweep", "size"], "--sweep 'size': must be an axis and its values"),
-        (["--sweep", "tokens=1", "--before", "baseline:make_loop", "--preset", "tiny"], "sequence_length=1 must be"),
+        (
+            ["--sweep", "tokens=1", "--before", BEFORE, "--preset", "tiny"],
+            "sequence_length=1 must be",
+        ),
     ],
 )
 def test_a_wrong_text_is_one_line_and_exit_code_2(bench, tmp_path, arguments, says):

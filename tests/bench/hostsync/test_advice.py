@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 import tqdm
 
-from bench import hostsync
-from bench.hostsync.advice import Advice, advice
-from bench.hostsync.command import findings
-from bench.hostsync.log import Site
+from loop_bench import hostsync
+from loop_bench.hostsync.advice import Advice, advice
+from loop_bench.hostsync.command import findings
+from loop_bench.hostsync.log import Site
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.hostsync.bufferslot import BufferSlot, Memory
+from loop_bench.hostsync.bufferslot import BufferSlot, Memory
 
 TENSOR = type(tf.constant(0))
 

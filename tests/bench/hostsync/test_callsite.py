@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import hostsync
-from bench.hostsync.callsite import library_frames
-from bench.source import Frame, shorter
+from loop_bench import hostsync
+from loop_bench.hostsync.callsite import library_frames
+from loop_bench.source import Frame, shorter
 
 INSTALLED = Path(np.__file__).parents[1]
 

@@ -1,7 +1,7 @@
 import tensorflow as tf
 
-from bench import hostsync
-from bench.hostsync import graphs
+from loop_bench import hostsync
+from loop_bench.hostsync import graphs
 
 x = tf.constant([1.0, 2.0])
 

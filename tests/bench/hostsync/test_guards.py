@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import hostsync
-from bench.hostsync import guards
-from bench.hostsync.guards import Context, allow
-from bench.hostsync.recorder import ALLOWED
+from loop_bench import hostsync
+from loop_bench.hostsync import guards
+from loop_bench.hostsync.guards import Context, allow
+from loop_bench.hostsync.recorder import ALLOWED
 
 vector, scalar = tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
 

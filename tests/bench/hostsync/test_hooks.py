@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from bench.hostsync.hooks import Hooks
+from loop_bench.hostsync.hooks import Hooks
 
 
 class Watcher:

@@ -7,16 +7,16 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import hostsync
-from bench.hostsync.log import Read, ReadTime, by_site, is_asynchronous, read_time, waited
-from bench.source import Frame
+from loop_bench import hostsync
+from loop_bench.hostsync.log import Read, ReadTime, by_site, is_asynchronous, read_time, waited
+from loop_bench.source import Frame
 
 A_READ = Read("float", "train.py", 7, (), "float32", 4, "GPU:0", 0.002, True, "MainThread")
 
 
 @pytest.fixture
 def ready_values_take_half_a_millisecond(monkeypatch):
-    monkeypatch.setattr("bench.hostsync.log.read_time", lambda device: ReadTime(0.0005, 0.0))
+    monkeypatch.setattr("loop_bench.hostsync.log.read_time", lambda device: ReadTime(0.0005, 0.0))
 
 
 in_half_a_millisecond = pytest.mark.usefixtures("ready_values_take_half_a_millisecond")
@@ -102,7 +102,7 @@ def test_what_is_beyond_the_read_itself_was_waited():
 
 
 def test_a_short_read_needs_no_measurement(monkeypatch):
-    monkeypatch.setattr("bench.hostsync.log.read_time", lambda device: pytest.fail("measured"))
+    monkeypatch.setattr("loop_bench.hostsync.log.read_time", lambda device: pytest.fail("measured"))
     assert waited("GPU:0", 40e-6, 4) == 0
 
 

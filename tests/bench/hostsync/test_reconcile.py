@@ -5,10 +5,10 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import hostsync
-from bench.hostsync.log import Read
-from bench.hostsync.reconcile import Reconciled, reconcile, reconciled
-from bench.hostsync.trace import Copy
+from loop_bench import hostsync
+from loop_bench.hostsync.log import Read
+from loop_bench.hostsync.reconcile import Reconciled, reconcile, reconciled
+from loop_bench.hostsync.trace import Copy
 
 
 def read(device="GPU:0", nbytes=4):

@@ -8,9 +8,9 @@ from tensorflow.python.client.session import BaseSession
 from tensorflow.python.eager.polymorphic_function import transform
 from tensorflow.python.saved_model import function_deserialization
 
-from bench import hostsync
-from bench.hostsync import recorder
-from bench.source import is_ours
+from loop_bench import hostsync
+from loop_bench.hostsync import recorder
+from loop_bench.source import is_ours
 
 vector, scalar = tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
 
@@ -177,7 +177,7 @@ def test_starting_to_record_does_not_start_the_devices(run_python):
     run_python(
         "import tensorflow as tf\n"
         "from tensorflow.python.eager import context\n"
-        "from bench import hostsync\n"
+        "from loop_bench import hostsync\n"
         "with hostsync.record() as log:\n"
         "    assert not context.context()._initialized\n"
         "    tf.config.set_soft_device_placement(False)\n"

@@ -4,8 +4,8 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-from bench import hostsync
-from bench.hostsync.repeats import Repeats
+from loop_bench import hostsync
+from loop_bench.hostsync.repeats import Repeats
 
 
 def test_reads_of_remembered_tensors_are_found():

@@ -9,7 +9,7 @@ import planted_reads as planted
 import pytest
 import tensorflow as tf
 
-from bench import hostsync
+from loop_bench import hostsync
 
 # NumPy asks for __array__(copy=False), which TensorFlow's variables do not know.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

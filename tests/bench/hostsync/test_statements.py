@@ -1,6 +1,6 @@
 import pytest
 
-from bench.hostsync.statements import Line
+from loop_bench.hostsync.statements import Line
 
 PROGRAM = """\
 import numpy as np, tensorflow as tf

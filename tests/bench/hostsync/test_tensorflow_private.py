@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from bench.hostsync import tensorflow_private as private
+from loop_bench.hostsync import tensorflow_private as private
 
 FOLDER = Path(private.__file__).parent
 OTHERS = sorted(path for path in FOLDER.rglob("*.py") if path != Path(private.__file__))

@@ -8,12 +8,12 @@ from tensorflow.python.profiler import profiler_v2
 from tensorflow.tsl.profiler.protobuf import profiler_options_pb2, xplane_pb2
 from traces import number_of
 
-from bench import hostsync
-from bench.errors import ProfilerError
-from bench.hostsync import trace
-from bench.hostsync.log import read_time
-from bench.hostsync.reconcile import reconcile
-from bench.hostsync.trace import Copy, device_to_host, of_kinds, trace_copies
+from loop_bench import hostsync
+from loop_bench.errors import ProfilerError
+from loop_bench.hostsync import trace
+from loop_bench.hostsync.log import read_time
+from loop_bench.hostsync.reconcile import reconcile
+from loop_bench.hostsync.trace import Copy, device_to_host, of_kinds, trace_copies
 
 STARTED = 1_700_000_000_000_000_000  # Unix time in ns of every trace below
 DETAILS = "kind_src:device kind_dst:pageable size:{} dest:0 async:1"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import hostsync
-from bench.hostsync import recorder
-from bench.hostsync.tensorflow_private import LOADER, TRACED
-from bench.hostsync.tracing import by_function, watch_traces
+from loop_bench import hostsync
+from loop_bench.hostsync import recorder
+from loop_bench.hostsync.tensorflow_private import LOADER, TRACED
+from loop_bench.hostsync.tracing import by_function, watch_traces
 
 x = tf.constant([1.0, 2.0])
 

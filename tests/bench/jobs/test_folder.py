@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.jobs import folder
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.jobs import folder
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_what_has_no_code_is_for_others_to_refuse(factory):
 
 def test_the_built_in_loops_have_code():
     nothing = code("no_such_module:make")["no_such_module"]
-    assert nothing not in code("baseline:make_loop", "seqgan:make_loop").values()
+    assert nothing not in code("loop_bench.baseline:make_loop", "loop_bench.seqgan:make_loop").values()
 
 
 def test_files_are_what_is_in_them(tmp_path):

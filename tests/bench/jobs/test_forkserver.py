@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.jobs.forkserver import ForkServer
+from loop_bench.jobs.forkserver import ForkServer
 
 HANG = "import time; time.sleep(600)"
 BUSY = "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')"
@@ -329,7 +329,7 @@ def test_leaving_leaves_nothing(desk, tmp_path):
 
 STARTER = """
 import fcntl, os, sys, time
-from bench.jobs.forkserver import ForkServer
+from loop_bench.jobs.forkserver import ForkServer
 
 lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 fcntl.flock(lock, fcntl.LOCK_EX)

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from trials import Adding, Asking, Cached, Door, Sum, died, found
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.jobs import folder as folders
-from bench.jobs.gather import Processes, gather, in_processes, inline
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.jobs import folder as folders
+from loop_bench.jobs.gather import Processes, gather, in_processes, inline
 
 HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}
 TRIALS = [Adding(terms=terms, time_limit=20.0) for terms in ((), (1.0,), (1.0, 2.0))]
@@ -54,14 +54,14 @@ def test_a_crash_in_a_process_of_its_own_and_one_that_takes_too_long_are_results
 
 def test_the_variables_of_a_class_reach_its_processes(tmp_path, monkeypatch):
     seen = {}
-    monkeypatch.setattr("bench.jobs.pool.run", lambda server, jobs, folder, workers, died, done, environment: (
+    monkeypatch.setattr("loop_bench.jobs.pool.run", lambda server, jobs, folder, workers, died, done, environment: (
         seen.update(environment=environment, jobs=jobs),
         [folder.result(job.name).write_text(found(Cached(), Sum(value=1.0)).model_dump_json()) for job in jobs],
     ))  # fmt: skip
     gather([Cached(time_limit=7.0)], tmp_path, environment=HERE)
     assert seen["environment"] == {"OURS": str(tmp_path)}
     (job,) = seen["jobs"]
-    assert job.arguments[:3] == ("-m", "bench.jobs.process", "trials:Cached")
+    assert job.arguments[:3] == ("-m", "loop_bench.jobs.process", "trials:Cached")
     assert Cached.model_validate_json(job.arguments[3]) == Cached(time_limit=7.0)
     assert (job.name, job.title, job.time_limit) == (Cached().key, Cached().title, 7.0)
 

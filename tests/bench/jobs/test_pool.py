@@ -12,12 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.errors import UsageError
-from bench.jobs import folder as folders
-from bench.jobs import pool
-from bench.jobs.folder import locked
-from bench.jobs.forkserver import ForkServer
-from bench.jobs.pool import REFUSED, Death, Job
+from loop_bench.errors import UsageError
+from loop_bench.jobs import folder as folders
+from loop_bench.jobs import pool
+from loop_bench.jobs.folder import locked
+from loop_bench.jobs.forkserver import ForkServer
+from loop_bench.jobs.pool import REFUSED, Death, Job
 
 WRITE = "import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('whole')"
 HANG = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
@@ -313,9 +313,9 @@ def test_a_folder_that_cannot_be_written(tmp_path, below):
 RUN = """
 import json, os, sys
 from pathlib import Path
-from bench.jobs import pool
-from bench.jobs.folder import locked
-from bench.jobs.forkserver import ForkServer
+from loop_bench.jobs import pool
+from loop_bench.jobs.folder import locked
+from loop_bench.jobs.forkserver import ForkServer
 
 work = json.loads(sys.argv[2])
 with locked(Path(sys.argv[1])) as folder, ForkServer((), os.environ) as server:
@@ -361,7 +361,7 @@ def test_ctrl_c_ends_the_jobs_too(tmp_path):
     assert results(folder).items() >= there.items()
 
 
-DIE = "from bench.jobs.process import die_with_parent; die_with_parent()\n"
+DIE = "from loop_bench.jobs.process import die_with_parent; die_with_parent()\n"
 
 
 def test_no_job_outlives_a_killed_run(tmp_path):
@@ -410,8 +410,8 @@ def test_a_run_waits_for_the_jobs_of_a_killed_one(tmp_path, monkeypatch):
 TINY = """
 import fcntl, os, sys, time
 from pathlib import Path
-from bench.jobs.process import die_with_parent
-from bench.document import write_whole
+from loop_bench.jobs.process import die_with_parent
+from loop_bench.document import write_whole
 
 desk, name, result = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[-1])
 log = os.open(desk / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from trials import Adding, Sum
 
-from bench.errors import UsageError
-from bench.jobs import process
-from bench.jobs.pool import REFUSED
-from bench.jobs.trial import read
+from loop_bench.errors import UsageError
+from loop_bench.jobs import process
+from loop_bench.jobs.pool import REFUSED
+from loop_bench.jobs.trial import read
 
 NAME = "trials:Adding"
 
@@ -63,7 +63,7 @@ def test_watches_its_parent_and_asks_to_die_first(tmp_path):
         "    return trials.Sum(value=score + threading.active_count())\n"
     )
     path, tests = tmp_path / "a.json", Path(sys.modules["trials"].__file__).parent
-    asked = [sys.executable, "-m", "bench.jobs.process", "work:Asking", Adding().model_dump_json(), str(path)]
+    asked = [sys.executable, "-m", "loop_bench.jobs.process", "work:Asking", Adding().model_dump_json(), str(path)]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [tmp_path, tests, Path.cwd()]))}
     reading, writing = os.pipe()
     assert subprocess.run(asked, stdin=reading, env=variables, check=True).returncode == 0
@@ -72,7 +72,7 @@ def test_watches_its_parent_and_asks_to_die_first(tmp_path):
     assert read(path, Adding()).found.value == 1002
 
 
-DIE = "from bench.jobs.process import die_with_parent; die_with_parent()\n"
+DIE = "from loop_bench.jobs.process import die_with_parent; die_with_parent()\n"
 
 
 @pytest.mark.parametrize("work", ["import time; time.sleep(600)", "while True: pass"])

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trials import Adding, Sum, died, found
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.jobs import trial as trials
-from bench.jobs.trial import attempt, read, result_class
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.jobs import trial as trials
+from loop_bench.jobs.trial import attempt, read, result_class
 
 names = st.text(min_size=1, max_size=5)
 plain = st.none() | st.integers() | names | st.lists(st.integers(), max_size=2)

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from bench.machine import environment
+from loop_bench.machine import environment
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pynvml
 import pytest
 import tensorflow as tf
 
-from bench.cli import options
-from bench.errors import UsageError
-from bench.machine import gpu
+from loop_bench.cli import options
+from loop_bench.errors import UsageError
+from loop_bench.machine import gpu
 
 ROOT = Path(__file__).parents[3]
 

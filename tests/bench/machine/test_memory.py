@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.machine import memory
-from bench.machine.memory import Gauge
+from loop_bench.machine import memory
+from loop_bench.machine.memory import Gauge
 
 
 def test_a_peak_counts_until_it_is_forgotten():

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.machine import processor
+from loop_bench.machine import processor
 
 
 def test_this_one():

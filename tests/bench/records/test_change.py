@@ -1,9 +1,9 @@
 import pytest
 from records import arm, record
 
-from bench.errors import InvalidRecordError
-from bench.records import change
-from bench.records.change import Change
+from loop_bench.errors import InvalidRecordError
+from loop_bench.records import change
+from loop_bench.records.change import Change
 
 
 def of_kind(**changes):

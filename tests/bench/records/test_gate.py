@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import arm, record, traced
 
-from bench.records import gate
-from bench.records.gate import Check, Decision, Limits, Outcome
+from loop_bench.records import gate
+from loop_bench.records.gate import Check, Decision, Limits, Outcome
 
 
 def outcome(judged, reference=None, **limits):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from records import arm, record
 
-from bench.errors import UsageError
-from bench.records import history, references
+from loop_bench.errors import UsageError
+from loop_bench.records import history, references
 
 
 def write(folder, **changes):

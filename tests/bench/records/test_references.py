@@ -1,8 +1,8 @@
 import pytest
 from records import arm, record
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.records import references
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.records import references
 
 
 def test_accepted_is_found_again(tmp_path):
@@ -49,7 +49,7 @@ def test_no_suitable_reference_says_what_differs(tmp_path):
 
 
 def test_folder_without_references(tmp_path):
-    with pytest.raises(InvalidRecordError, match=r"has none for such a run; python"):
+    with pytest.raises(InvalidRecordError, match=r"has none for such a run; loop-bench accept"):
         references.find(record(), tmp_path)
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from records import arm, record, survival
 
-from bench.records import history, report
-from bench.records.change import Change
-from bench.records.gate import Check, Decision, Outcome
-from bench.statistics import Interval
+from loop_bench.records import history, report
+from loop_bench.records.change import Change
+from loop_bench.records.gate import Check, Decision, Outcome
+from loop_bench.statistics import Interval
 
 
 def rows(found):

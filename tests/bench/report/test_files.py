@@ -7,11 +7,11 @@ from everykind import KINDS, RECORDS
 from ladders import ladder_record
 from rich.console import Console
 
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.report import files, html, markdown
-from bench.report.report import Number, Report
-from bench.statistics import Interval
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.report import files, html, markdown
+from loop_bench.report.report import Number, Report
+from loop_bench.statistics import Interval
 
 
 def shown(left):

@@ -12,9 +12,9 @@ from everykind import KINDS, RECORDS, run_record
 from playwright.sync_api import sync_playwright
 from records import arm, record, survival
 
-from bench.experiments import registry
-from bench.experiments.syncs.record import HostSyncs, ReadSite
-from bench.report import html
+from loop_bench.experiments import registry
+from loop_bench.experiments.syncs.record import HostSyncs, ReadSite
+from loop_bench.report import html
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}

@@ -4,9 +4,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from bench.errors import UsageError
-from bench.report import markdown
-from bench.report.report import Picture, Report
+from loop_bench.errors import UsageError
+from loop_bench.report import markdown
+from loop_bench.report.report import Picture, Report
 
 FRAME = pd.DataFrame([["a|b", "1.00"]], columns=["metric", "before"])
 

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.lines import Line2D
 from pictures import assert_legible
 
-from bench.report import plots
-from bench.settings import TIMED
+from loop_bench.report import plots
+from loop_bench.settings import TIMED
 
 
 def empty():

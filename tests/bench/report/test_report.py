@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from bench.errors import UsageError
-from bench.report.report import NUMBERS, Number, Picture, Report
-from bench.statistics import Interval, Spread
+from loop_bench.errors import UsageError
+from loop_bench.report.report import NUMBERS, Number, Picture, Report
+from loop_bench.statistics import Interval, Spread
 
 ROW = pd.DataFrame([["x", "1 ms"]], columns=["loop", "cost"])
 

@@ -2,10 +2,10 @@ import math
 
 import pytest
 
-from bench.report import rows
-from bench.report.report import Number
-from bench.report.rows import NULL_ARM, Row, number
-from bench.statistics import Interval, Spread
+from loop_bench.report import rows
+from loop_bench.report.report import Number
+from loop_bench.report.rows import NULL_ARM, Row, number
+from loop_bench.statistics import Interval, Spread
 
 
 def syncs(before, after, **more):

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.report import terminal
-from bench.report.report import Report
+from loop_bench.report import terminal
+from loop_bench.report.report import Report
 
 FRAME = pd.DataFrame(
     [["ms/batch [all]", "1.00", "2.00 (1.0 to 3.0)", "2.00× slower"]], columns=["metric", "before", "after", "change"]

@@ -4,10 +4,10 @@ import pytest
 import tensorflow as tf
 import toys
 
-from bench.failure import LoopError
-from bench.loop import LoopSpec
-from bench.timing import clock
-from bench.timing.clock import start
+from loop_bench.failure import LoopError
+from loop_bench.loop import LoopSpec
+from loop_bench.timing import clock
+from loop_bench.timing.clock import start
 
 
 def test_clock_is_read_only_behind_a_fence(monkeypatch):

@@ -3,10 +3,10 @@ import itertools
 
 import pytest
 
-from bench.settings import TIMED
-from bench.timing import clock
-from bench.timing.rounds import Interleaver, balanced_orders, permuted_orders, williams_orders
-from bench.timing.stopping import Exactly
+from loop_bench.settings import TIMED
+from loop_bench.timing import clock
+from loop_bench.timing.rounds import Interleaver, balanced_orders, permuted_orders, williams_orders
+from loop_bench.timing.stopping import Exactly
 
 
 class Loop:

@@ -1,7 +1,7 @@
 import pytest
 from records import rounds as make
 
-from bench.timing import samples
+from loop_bench.timing import samples
 
 
 def test_times_are_milliseconds_a_batch():

@@ -1,9 +1,9 @@
 import pytest
 from records import rounds
 
-from bench.statistics import FEWEST_PAIRS
-from bench.timing import stopping
-from bench.timing.stopping import AtLeast, Exactly, OutOfTime, UntilPrecise
+from loop_bench.statistics import FEWEST_PAIRS
+from loop_bench.timing import stopping
+from loop_bench.timing.stopping import AtLeast, Exactly, OutOfTime, UntilPrecise
 
 
 def drive(rule, samples):

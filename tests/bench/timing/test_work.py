@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from bench.timing import work
-from bench.timing.work import Work
+from loop_bench.timing import work
+from loop_bench.timing.work import Work
 
 
 def work_of(loop, batches, before, described=({}, {})):

@@ -3,10 +3,10 @@ from convergences import convergence_record, course, plan
 from records import ENVIRONMENT
 from trials import Door, died
 
-from bench.errors import UsageError
-from bench.experiments.convergence import experiment
-from bench.experiments.convergence.experiment import converge
-from bench.experiments.convergence.plan import ConvergencePlan, Question, TrainedLoop
+from loop_bench.errors import UsageError
+from loop_bench.experiments.convergence import experiment
+from loop_bench.experiments.convergence.experiment import converge
+from loop_bench.experiments.convergence.plan import ConvergencePlan, Question, TrainedLoop
 
 TITLES = [f"{loop}, seed {seed}" for seed in (0, 1, 2) for loop in ("before", "after", "after, fixed")]
 

@@ -3,8 +3,8 @@ import math
 import pytest
 from convergences import DOWN, EPOCHS, NEITHER, UP, convergence_record, course
 
-from bench.experiments.convergence.figures import NO_DIFFERENCE, TOO_FEW, ConvergenceFigures, sign, summary
-from bench.statistics import mean_interval
+from loop_bench.experiments.convergence.figures import NO_DIFFERENCE, TOO_FEW, ConvergenceFigures, sign, summary
+from loop_bench.statistics import mean_interval
 
 
 def figures(*seeds, **changes):

@@ -1,7 +1,7 @@
 import pytest
 from convergences import LOOPS, plan
 
-from bench.experiments.convergence.plan import Question
+from loop_bench.experiments.convergence.plan import Question
 
 
 def test_each_seed_is_complete_before_the_next_one():

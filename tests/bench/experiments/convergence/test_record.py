@@ -2,7 +2,7 @@ import pytest
 from convergences import convergence_record, course, plan
 from trials import found
 
-from bench.experiments.convergence.record import ConvergenceRecord
+from loop_bench.experiments.convergence.record import ConvergenceRecord
 
 
 def test_goes_there_and_back(tmp_path):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from convergences import DOWN, LOOPS, NEITHER, UP, convergence_record, course
 
-from bench.experiments.convergence import report
-from bench.experiments.convergence import report as convergence
-from bench.experiments.convergence.figures import ConvergenceFigures
-from bench.report import markdown
+from loop_bench.experiments.convergence import report
+from loop_bench.experiments.convergence import report as convergence
+from loop_bench.experiments.convergence.figures import ConvergenceFigures
+from loop_bench.report import markdown
 
 
 def shown(*seeds, **changes):

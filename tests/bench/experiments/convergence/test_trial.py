@@ -5,12 +5,12 @@ import toys
 import trials
 from convergences import DOWN, course, plan
 
-from bench.errors import UsageError
-from bench.experiments.convergence import trial as module
-from bench.experiments.convergence.trial import ConvergenceTrial, Course, Moment, follow
-from bench.failure import out_of_memory
-from bench.jobs.trial import attempt
-from bench.loop import LoopSpec
+from loop_bench.errors import UsageError
+from loop_bench.experiments.convergence import trial as module
+from loop_bench.experiments.convergence.trial import ConvergenceTrial, Course, Moment, follow
+from loop_bench.failure import out_of_memory
+from loop_bench.jobs.trial import attempt
+from loop_bench.loop import LoopSpec
 
 
 def trial(**changes):
@@ -90,7 +90,7 @@ def test_it_is_evaluated_before_the_first_batch_and_after_every_epoch():
 
 
 def test_only_training_counts_as_time(monkeypatch):
-    from bench.timing import clock
+    from loop_bench.timing import clock
 
     monkeypatch.setattr(clock, "seconds_for", lambda loop, batches: loop.run(batches) or 2.0)
     assert [moment.seconds for moment in followed().moments] == [0.0, 2.0, 4.0]

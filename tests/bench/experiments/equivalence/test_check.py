@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import builtin
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments import registry
-from bench.experiments.equivalence import check
-from bench.experiments.equivalence.figures import METRIC_TOLERANCE, UPDATE_TOLERANCE
-from bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence
-from bench.experiments.run.measurement import Measurement
-from bench.report import files
-from bench.settings import Settings
+from loop_bench import builtin
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.equivalence import check
+from loop_bench.experiments.equivalence.figures import METRIC_TOLERANCE, UPDATE_TOLERANCE
+from loop_bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence
+from loop_bench.experiments.run.measurement import Measurement
+from loop_bench.report import files
+from loop_bench.settings import Settings
 
 
 class Descent:

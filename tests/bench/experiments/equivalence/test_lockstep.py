@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from bench.experiments.equivalence.lockstep import lockstep, unequal
-from bench.loop import lines
+from loop_bench.experiments.equivalence.lockstep import lockstep, unequal
+from loop_bench.loop import lines
 
 
 class Drifting(toys.Quadratic):

@@ -1,8 +1,8 @@
 import pytest
 from agreements import agreement_record
 
-from bench.experiments.equivalence import report
-from bench.report import markdown
+from loop_bench.experiments.equivalence import report
+from loop_bench.report import markdown
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from ladders import dead, finding, ladder
 from records import ENVIRONMENT
 from trials import Door, died
 
-from bench.experiments import registry
-from bench.experiments.ladder import experiment as module
-from bench.experiments.ladder.record import LadderLimits
-from bench.report import files
-from bench.settings import NULL
+from loop_bench.experiments import registry
+from loop_bench.experiments.ladder import experiment as module
+from loop_bench.experiments.ladder.record import LadderLimits
+from loop_bench.report import files
+from loop_bench.settings import NULL
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 from ladders import MS, dead, equivalence, finding, ladder, ladder_record, turns, without
 from records import ENVIRONMENT
 
-from bench.experiments.ladder.figures import LadderFigures, invalid
+from loop_bench.experiments.ladder.figures import LadderFigures, invalid
 
 DIFFERENT = finding(equal=equivalence(False, "g_loss is 1 and 2 in batch 0"))
 

@@ -1,8 +1,8 @@
 import pytest
 from ladders import GROUPS, ladder
 
-from bench.experiments.ladder.plan import Ladder
-from bench.settings import NULL
+from loop_bench.experiments.ladder.plan import Ladder
+from loop_bench.settings import NULL
 
 
 def test_each_rung_is_held_against_the_one_that_differs_by_one_change():

@@ -3,8 +3,8 @@ from ladders import GROUPS, MS, dead, equivalence, finding, ladder, ladder_recor
 from matplotlib.container import ErrorbarContainer
 from pictures import assert_legible, assert_whole
 
-from bench.experiments.ladder import plots
-from bench.experiments.ladder.figures import LadderFigures
+from loop_bench.experiments.ladder import plots
+from loop_bench.experiments.ladder.figures import LadderFigures
 
 
 def draw(**changes):

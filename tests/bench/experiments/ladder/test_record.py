@@ -3,8 +3,8 @@ import json
 import pytest
 from ladders import finding, ladder_record, turns
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.ladder.record import SCHEMA, LadderRecord, Turn
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.ladder.record import SCHEMA, LadderRecord, Turn
 
 
 def test_comes_back_from_its_file(tmp_path):

@@ -4,10 +4,10 @@ import pytest
 from ladders import GROUPS, dead, equivalence, finding, ladder, ladder_record, turns, without
 from rich.console import Console
 
-from bench.experiments.ladder import report
-from bench.experiments.ladder.figures import LadderFigures
-from bench.machine.memory import PeakMemory
-from bench.report import markdown, terminal
+from loop_bench.experiments.ladder import report
+from loop_bench.experiments.ladder.figures import LadderFigures
+from loop_bench.machine.memory import PeakMemory
+from loop_bench.report import markdown, terminal
 
 WRONG = {"fused step": finding(equal=equivalence(False, "g_loss is 1 and 2 in batch 0"))}
 

@@ -3,14 +3,14 @@ import toys
 import trials
 from ladders import finding, ladder
 
-from bench.errors import UsageError
-from bench.experiments.ladder import trial
-from bench.experiments.ladder import trial as module
-from bench.experiments.ladder.plan import Rung
-from bench.experiments.ladder.record import Finding
-from bench.experiments.ladder.trial import BATCHES, RungTrial, examine
-from bench.jobs.trial import attempt
-from bench.loop import LoopSpec
+from loop_bench.errors import UsageError
+from loop_bench.experiments.ladder import trial
+from loop_bench.experiments.ladder import trial as module
+from loop_bench.experiments.ladder.plan import Rung
+from loop_bench.experiments.ladder.record import Finding
+from loop_bench.experiments.ladder.trial import BATCHES, RungTrial, examine
+from loop_bench.jobs.trial import attempt
+from loop_bench.loop import LoopSpec
 
 
 def of(number=1, **changes):
@@ -38,7 +38,7 @@ def test_a_person_knows_it_by_its_rung():
 
 def test_examines_its_rung(monkeypatch):
     asked = []
-    name = "bench.experiments.ladder.trial.examine"
+    name = "loop_bench.experiments.ladder.trial.examine"
     monkeypatch.setattr(name, lambda rung, baseline, spec: (asked.append((rung, baseline, spec.seed)), finding())[1])
     assert module.finding(attempt(of())) == finding()
     assert asked == [(of().rung, of().baseline, of().seed)]

@@ -2,9 +2,9 @@ import pytest
 import toys
 from ladders import ladder
 
-from bench.experiments.ladder.experiment import Turns
-from bench.experiments.ladder.plan import Ladder, Rung
-from bench.settings import NULL
+from loop_bench.experiments.ladder.experiment import Turns
+from loop_bench.experiments.ladder.plan import Ladder, Rung
+from loop_bench.settings import NULL
 
 
 def of(*factories, **changes):

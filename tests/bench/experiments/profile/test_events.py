@@ -1,7 +1,7 @@
 import pytest
 from traces import add, marked, op
 
-from bench.experiments.profile.events import kind_of, traced
+from loop_bench.experiments.profile.events import kind_of, traced
 
 MODULE = "a_inference__train_generator_44__XlaMustCompile_true_config_proto_1_.5"
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traces import SECOND, op, profile
 
-from bench.experiments.profile.figures import account, own_parts
+from loop_bench.experiments.profile.figures import account, own_parts
 
 
 def test_nothing_is_one_gap():

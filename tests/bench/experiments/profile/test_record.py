@@ -1,8 +1,8 @@
 import pytest
 from traces import profile, profile_record
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.profile.record import ProfileRecord
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.profile.record import ProfileRecord
 
 
 def test_there_and_back(tmp_path):

@@ -1,7 +1,7 @@
 from traces import SECOND, op, profile, profile_record
 
-from bench.experiments.profile import report
-from bench.report import markdown
+from loop_bench.experiments.profile import report
+from loop_bench.report import markdown
 
 
 def cells(frame):

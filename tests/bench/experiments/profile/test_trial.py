@@ -4,14 +4,14 @@ import pytest
 import tensorflow as tf
 import toys
 
-from bench.errors import UsageError
-from bench.experiments import registry
-from bench.experiments.profile import trial
-from bench.experiments.profile.experiment import traces
-from bench.experiments.profile.record import ProfileRecord
-from bench.hostsync import trace as profiler
-from bench.report import files
-from bench.settings import Settings
+from loop_bench.errors import UsageError
+from loop_bench.experiments import registry
+from loop_bench.experiments.profile import trial
+from loop_bench.experiments.profile.experiment import traces
+from loop_bench.experiments.profile.record import ProfileRecord
+from loop_bench.hostsync import trace as profiler
+from loop_bench.report import files
+from loop_bench.settings import Settings
 
 SETTINGS = Settings(before="toys:plain", after="toys:reading", preset="any", seed=0, batches=5)
 

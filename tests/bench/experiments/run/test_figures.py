@@ -1,9 +1,9 @@
 import pytest
 from records import arm, record
 
-from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import ArmRecord
-from bench.timing.samples import Start
+from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.run.record import ArmRecord
+from loop_bench.timing.samples import Start
 
 
 def test_figures_have_their_units():

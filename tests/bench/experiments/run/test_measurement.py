@@ -3,17 +3,17 @@ import toys
 from survivals import survival_record
 from telemetries import on_cpu
 
-from bench.errors import UsageError
-from bench.experiments.run import measurement as measuring
-from bench.experiments.run.measurement import Measurement
-from bench.experiments.run.stages import Stage
-from bench.experiments.survival.plan import Faults, survival_plan
-from bench.experiments.telemetry.record import Telemetry
-from bench.jobs import pool
-from bench.jobs.gather import in_processes, inline
-from bench.loop import as_made
-from bench.settings import ARMS, Settings
-from bench.timing.samples import Start
+from loop_bench.errors import UsageError
+from loop_bench.experiments.run import measurement as measuring
+from loop_bench.experiments.run.measurement import Measurement
+from loop_bench.experiments.run.stages import Stage
+from loop_bench.experiments.survival.plan import Faults, survival_plan
+from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.jobs import pool
+from loop_bench.jobs.gather import in_processes, inline
+from loop_bench.loop import as_made
+from loop_bench.settings import ARMS, Settings
+from loop_bench.timing.samples import Start
 
 
 def make(before="toys:reading", after="toys:guarded"):

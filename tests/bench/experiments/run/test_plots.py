@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from pictures import assert_legible, texts
 from records import arm, record, rounds
 
-from bench.experiments.run import plots
-from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import ArmRecord
-from bench.experiments.syncs.record import HostSyncs, ReadSite
-from bench.report.plots import LOOKS
-from bench.settings import TIMED
+from loop_bench.experiments.run import plots
+from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.run.record import ArmRecord
+from loop_bench.experiments.syncs.record import HostSyncs, ReadSite
+from loop_bench.report.plots import LOOKS
+from loop_bench.settings import TIMED
 
 HISTORY = {"loss": (3.0, 2.0, 1.0)}
 

@@ -1,8 +1,8 @@
 import pytest
 from pictures import assert_legible, texts
 
-from bench.experiments.run import read_plots
-from bench.experiments.syncs.record import HostSyncs, ReadSite
+from loop_bench.experiments.run import read_plots
+from loop_bench.experiments.syncs.record import HostSyncs, ReadSite
 
 
 def site(reads, line=1, file="my/loop.py", source="x.numpy()"):

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bench.errors import InvalidRecordError
-from bench.experiments.run.record import ArmRecord, Record
-from bench.experiments.survival.record import Survival
-from bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
-from bench.settings import ARMS, TIMED, Settings
-from bench.timing.samples import Round, Start
+from loop_bench.errors import InvalidRecordError
+from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.experiments.survival.record import Survival
+from loop_bench.experiments.syncs.record import GraphHostOps, HostSyncs, ReadSite, TracedCopies
+from loop_bench.settings import ARMS, TIMED, Settings
+from loop_bench.timing.samples import Round, Start
 
 seconds = st.floats(1e-9, 1e6)
 anything = st.floats(allow_nan=True, allow_infinity=True)

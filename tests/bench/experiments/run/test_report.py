@@ -3,13 +3,13 @@ from everykind import run_record
 from records import ENVIRONMENT, arm, record, survival, traced
 from telemetries import on_cpu
 
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.run import read_plots, report
-from bench.experiments.run.figures import Comparison
-from bench.experiments.run.record import ArmRecord
-from bench.experiments.run.verdict import Verdict
-from bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
-from bench.timing.samples import Start
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.run import read_plots, report
+from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.run.record import ArmRecord
+from loop_bench.experiments.run.verdict import Verdict
+from loop_bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
+from loop_bench.timing.samples import Start
 
 
 def whole(factory, reads, temperature, outcome):

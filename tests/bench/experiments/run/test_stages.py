@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.experiments.run import stages
-from bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL, Pace, Stage, StageClock
-from bench.settings import ARMS, NULL
+from loop_bench.experiments.run import stages
+from loop_bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL, Pace, Stage, StageClock
+from loop_bench.settings import ARMS, NULL
 
 
 class Clock:

@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import arm, record, traced
 
-from bench.experiments.equivalence.record import Equivalence
-from bench.experiments.run.verdict import Kind, Verdict, invalid
+from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.run.verdict import Kind, Verdict, invalid
 
 
 @pytest.mark.parametrize(

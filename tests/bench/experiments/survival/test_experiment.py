@@ -4,11 +4,11 @@ import pytest
 from records import ENVIRONMENT
 from trials import Door, died
 
-from bench.experiments.survival import experiment
-from bench.experiments.survival.experiment import survive
-from bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
-from bench.experiments.survival.trial import Observation, SurvivalTrial
-from bench.jobs.gather import inline
+from loop_bench.experiments.survival import experiment
+from loop_bench.experiments.survival.experiment import survive
+from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
+from loop_bench.experiments.survival.trial import Observation, SurvivalTrial
+from loop_bench.jobs.gather import inline
 
 PLAN = SurvivalPlan(loops={"before": AttackedLoop(factory="toys:plain", faults=("nan",))}, preset="tiny", seeds=(3, 5))
 
@@ -42,7 +42,7 @@ def test_without_a_process_it_comes_out_the_same(tmp_path):
 
 
 def test_processes_begin_with_what_takes_long_to_import_and_with_no_device(python):
-    assert {"tensorflow", "keras", "bench.experiments.survival.watching"} <= {*SurvivalTrial.preload()}
+    assert {"tensorflow", "keras", "loop_bench.experiments.survival.watching"} <= {*SurvivalTrial.preload()}
     code = (
         "import importlib, sys\n"
         "for module in sys.argv[1:]: importlib.import_module(module)\n"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import UsageError
-from bench.experiments.survival import Fault
-from bench.experiments.survival.fault import EXTENTS, Call
+from loop_bench.errors import UsageError
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.fault import EXTENTS, Call
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 places = st.sampled_from(

@@ -5,10 +5,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import survival as one_survival
 
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.figures import Rate, back, by_magnitude, died, magnitude_of, outcome, outcomes, rate
-from bench.experiments.survival.record import Outcome, Survival, Undisturbed
-from bench.statistics import wilson_interval
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.figures import (
+    Rate,
+    back,
+    by_magnitude,
+    died,
+    magnitude_of,
+    outcome,
+    outcomes,
+    rate,
+)
+from loop_bench.experiments.survival.record import Outcome, Survival, Undisturbed
+from loop_bench.statistics import wilson_interval
 
 OUTCOMES = typing.get_args(Outcome)
 

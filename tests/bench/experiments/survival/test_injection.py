@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 import toys
 
-from bench.errors import UsageError
-from bench.experiments.survival import Fault
-from bench.experiments.survival.injection import injection
-from bench.loop import LoopSpec, load
+from loop_bench.errors import UsageError
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.injection import injection
+from loop_bench.loop import LoopSpec, load
 
 START = {
     "generator/kernel": np.float32([[1.0, -2.0], [0.5, 4.0]]),
@@ -963,12 +963,12 @@ BUILT_IN = [
     Fault("scale", 1e4, place="learning_rate"),
     Fault("nan", place="train_discriminator_adversarial(real_sequences)"),
     Fault("nan", place="generate_fake_samples"),
-    Fault("scale", 1e4, place="seqgan.objectives:policy_gradient_loss(rewards)"),
-    Fault("nan", place="seqgan.objectives:policy_gradient_loss"),
+    Fault("scale", 1e4, place="loop_bench.seqgan.objectives:policy_gradient_loss(rewards)"),
+    Fault("nan", place="loop_bench.seqgan.objectives:policy_gradient_loss"),
 ]
 
 
-@pytest.mark.parametrize("name", ["baseline:make_loop", "seqgan:make_loop"])
+@pytest.mark.parametrize("name", ["loop_bench.baseline:make_loop", "loop_bench.seqgan:make_loop"])
 def test_the_built_in_loops_have_all_places_and_none_is_changed_by_attaching(name):
     loop = load(name)(LoopSpec("tiny"))
     before = bits(loop.variables)
@@ -983,10 +983,10 @@ def test_the_built_in_loops_have_all_places_and_none_is_changed_by_attaching(nam
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("baseline:make_loop", {}),
+        ("loop_bench.baseline:make_loop", {}),
         # With the sampled pass, lines come with their gradient, and not from the function that is a place here.
-        ("seqgan:make_loop", {"jit_compile": False, "policy_gradient": "second_pass"}),
-        ("seqgan:make_loop", {"jit_compile": True, "policy_gradient": "second_pass"}),
+        ("loop_bench.seqgan:make_loop", {"jit_compile": False, "policy_gradient": "second_pass"}),
+        ("loop_bench.seqgan:make_loop", {"jit_compile": True, "policy_gradient": "second_pass"}),
     ],
     ids=["baseline", "seqgan", "seqgan xla"],
 )

@@ -8,13 +8,20 @@ import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.experiments.survival import Fault
-from bench.experiments.survival.kinds import KINDS
-from bench.experiments.survival.outcome import DIVERGED_ABOVE, FROZEN_BELOW, LEAST_REACH, PACE_BACK, SMOOTHED, judge
-from bench.experiments.survival.record import ALIVE, Outcome
-from bench.experiments.survival.trial import PATIENCE, WATCHED, Observation, horizon
-from bench.experiments.survival.watching import observe
-from bench.loop import LoopSpec
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.kinds import KINDS
+from loop_bench.experiments.survival.outcome import (
+    DIVERGED_ABOVE,
+    FROZEN_BELOW,
+    LEAST_REACH,
+    PACE_BACK,
+    SMOOTHED,
+    judge,
+)
+from loop_bench.experiments.survival.record import ALIVE, Outcome
+from loop_bench.experiments.survival.trial import PATIENCE, WATCHED, Observation, horizon
+from loop_bench.experiments.survival.watching import observe
+from loop_bench.loop import LoopSpec
 
 ORDER = typing.get_args(Outcome)
 SPEC = LoopSpec("tiny")

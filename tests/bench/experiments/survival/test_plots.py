@@ -4,8 +4,8 @@ from pictures import assert_legible, assert_whole
 from records import survival
 from survivals import NAN, SPIKE, survival_record
 
-from bench.experiments.survival import plots
-from bench.experiments.survival.record import PACE
+from loop_bench.experiments.survival import plots
+from loop_bench.experiments.survival.record import PACE
 
 
 def points(axes, label):

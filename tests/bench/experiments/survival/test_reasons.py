@@ -1,6 +1,6 @@
-from bench.experiments.survival import reasons
-from bench.experiments.survival.trial import Observation
-from bench.experiments.survival.updates import StruckUpdates
+from loop_bench.experiments.survival import reasons
+from loop_bench.experiments.survival.trial import Observation
+from loop_bench.experiments.survival.updates import StruckUpdates
 
 BAD = Observation(
     ended="whole",

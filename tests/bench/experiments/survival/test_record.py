@@ -7,12 +7,12 @@ import trials
 from records import survival as one_survival
 from survivals import survival_record, undisturbed
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.survival import outcome
-from bench.experiments.survival.fault import Fault
-from bench.experiments.survival.plan import AttackedLoop, SurvivalPlan, canonical
-from bench.experiments.survival.record import PACE, SCHEMA, SurvivalRecord, Undisturbed
-from bench.experiments.survival.trial import PATIENCE, Observation, SurvivalTrial, horizon
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.survival import outcome
+from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan, canonical
+from loop_bench.experiments.survival.record import PACE, SCHEMA, SurvivalRecord, Undisturbed
+from loop_bench.experiments.survival.trial import PATIENCE, Observation, SurvivalTrial, horizon
 
 LATE = "nan,batch=30,batches=3"
 HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}

@@ -2,8 +2,8 @@ import pytest
 from records import survival as one_survival
 from survivals import ELEMENT, NAN, SPIKE, survival_record, undisturbed
 
-from bench.experiments.survival import report
-from bench.report import markdown
+from loop_bench.experiments.survival import report
+from loop_bench.report import markdown
 
 
 def cells(frame):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.experiments.survival import Fault
-from bench.experiments.survival.switch import Switch
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.switch import Switch
 
 FLOATS = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
 INTEGERS = (tf.int8, tf.uint8, tf.int32, tf.int64, tf.uint64)

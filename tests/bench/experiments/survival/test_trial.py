@@ -5,10 +5,10 @@ import trials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import UsageError
-from bench.experiments.survival.kinds import KINDS
-from bench.experiments.survival.trial import Observation, SurvivalTrial, observed
-from bench.jobs.trial import attempt
+from loop_bench.errors import UsageError
+from loop_bench.experiments.survival.kinds import KINDS
+from loop_bench.experiments.survival.trial import Observation, SurvivalTrial, observed
+from loop_bench.jobs.trial import attempt
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 names = st.text(min_size=1, max_size=5)

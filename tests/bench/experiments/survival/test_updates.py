@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 import toys
 
-from bench.experiments.survival import Fault
-from bench.experiments.survival.trial import Observation
-from bench.experiments.survival.updates import StruckUpdates
-from bench.experiments.survival.watching import observe
-from bench.loop import LoopSpec
+from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.trial import Observation
+from loop_bench.experiments.survival.updates import StruckUpdates
+from loop_bench.experiments.survival.watching import observe
+from loop_bench.loop import LoopSpec
 
 NOTHING = StruckUpdates((), (), ())
 

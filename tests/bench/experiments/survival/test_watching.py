@@ -8,12 +8,12 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import UsageError
-from bench.experiments.survival import Fault, watching
-from bench.experiments.survival.trial import PATIENCE, SETTLING, WATCHED, Observation, horizon
-from bench.experiments.survival.watching import observe
-from bench.failure import LoopError, out_of_memory
-from bench.loop import LoopSpec
+from loop_bench.errors import UsageError
+from loop_bench.experiments.survival import Fault, watching
+from loop_bench.experiments.survival.trial import PATIENCE, SETTLING, WATCHED, Observation, horizon
+from loop_bench.experiments.survival.watching import observe
+from loop_bench.failure import LoopError, out_of_memory
+from loop_bench.loop import LoopSpec
 
 SPEC = LoopSpec("tiny")
 WEIGHT = "0:generator/weight:0"

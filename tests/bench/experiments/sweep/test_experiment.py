@@ -4,12 +4,12 @@ from records import ENVIRONMENT, record
 from sweeps import sweep
 from trials import Door, died
 
-from bench.errors import UsageError
-from bench.experiments.sweep import experiment
-from bench.experiments.sweep.experiment import LEAST_ROUNDS, forget, measure_trial
-from bench.experiments.sweep.trial import Point, PointTrial, TimedPoint
-from bench.jobs.trial import attempt
-from bench.settings import Settings
+from loop_bench.errors import UsageError
+from loop_bench.experiments.sweep import experiment
+from loop_bench.experiments.sweep.experiment import LEAST_ROUNDS, forget, measure_trial
+from loop_bench.experiments.sweep.trial import Point, PointTrial, TimedPoint
+from loop_bench.jobs.trial import attempt
+from loop_bench.settings import Settings
 
 TITLES = ["batch 16", "batch 64 = tokens 20", "batch 256", "tokens 40"]
 

@@ -1,9 +1,9 @@
 import pytest
 from sweeps import BATCH, measured, sweep, sweep_record
 
-from bench.experiments.run.verdict import Kind
-from bench.experiments.sweep import figures
-from bench.experiments.sweep.plan import Size
+from loop_bench.experiments.run.verdict import Kind
+from loop_bench.experiments.sweep import figures
+from loop_bench.experiments.sweep.plan import Size
 
 
 @pytest.fixture(scope="module")

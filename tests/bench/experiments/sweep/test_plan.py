@@ -1,8 +1,8 @@
 import pytest
 from sweeps import BATCH, SETTINGS, SIZES, TOKENS, sweep
 
-from bench.errors import UsageError
-from bench.experiments.sweep.plan import Axis, Size, Sweep, parse_axes
+from loop_bench.errors import UsageError
+from loop_bench.experiments.sweep.plan import Axis, Size, Sweep, parse_axes
 
 
 def test_a_size_on_several_axes_is_one_point():

@@ -1,8 +1,8 @@
 import pytest
 from sweeps import sweep_record
 
-from bench.errors import InvalidRecordError, UsageError
-from bench.experiments.sweep.record import SCHEMA, SweepRecord
+from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.experiments.sweep.record import SCHEMA, SweepRecord
 
 
 def test_there_and_back(tmp_path):

@@ -6,8 +6,8 @@ from pictures import assert_legible, assert_whole
 from rich.console import Console
 from sweeps import SIZES, died, measured, sweep, sweep_record
 
-from bench.experiments.sweep import figures, report
-from bench.report import markdown, terminal
+from loop_bench.experiments.sweep import figures, report
+from loop_bench.report import markdown, terminal
 
 
 def rows(frame):

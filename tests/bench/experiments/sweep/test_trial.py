@@ -3,7 +3,7 @@ import trials
 from records import record
 from sweeps import SETTINGS, measured, sweep
 
-from bench.experiments.sweep.trial import Measured, Point, PointTrial, TimedPoint
+from loop_bench.experiments.sweep.trial import Measured, Point, PointTrial, TimedPoint
 
 
 def points(*options, time_limit=60.0):
@@ -28,7 +28,7 @@ def test_a_trial_measures_the_point():
     assert (trial.settings, trial.tokens, trial.title, trial.time_limit) == (point.settings, None, "batch 64", 60.0)
     assert trial.loops == (("a:b", {"a": 1}), ("c:d", {"a": 1}))
     assert PointTrial.model_validate_json(trial.model_dump_json()).settings == point.settings
-    assert "bench.experiments.run.measurement" in PointTrial.preload()
+    assert "loop_bench.experiments.run.measurement" in PointTrial.preload()
 
 
 def test_of_a_point_that_was_measured_there_is_a_record():

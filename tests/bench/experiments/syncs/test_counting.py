@@ -7,10 +7,10 @@ import tensorflow as tf
 import toys
 import tqdm
 
-from bench.errors import UsageError
-from bench.experiments.syncs.counting import count_host_syncs, in_graphs
-from bench.hostsync import HostOp
-from bench.loop import LoopSpec, build
+from loop_bench.errors import UsageError
+from loop_bench.experiments.syncs.counting import count_host_syncs, in_graphs
+from loop_bench.hostsync import HostOp
+from loop_bench.loop import LoopSpec, build
 
 
 def test_a_clean_loop_reads_only_its_history():

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telemetries import MIB, gpu, on_cpu, on_gpu, sample, traced
 
-from bench.experiments.telemetry.figures import Range, Throttled, Utilisation
-from bench.experiments.telemetry.record import Telemetry
+from loop_bench.experiments.telemetry.figures import Range, Throttled, Utilisation
+from loop_bench.experiments.telemetry.record import Telemetry
 
 
 def device(*samples, **changes):

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 from telemetries import gpu, on_cpu, on_gpu, sample, stretch, traced
 
-from bench.experiments.telemetry.record import GpuSample, Sample, Telemetry
+from loop_bench.experiments.telemetry.record import GpuSample, Sample, Telemetry
 
 
 @pytest.mark.parametrize("made", [on_cpu(), on_gpu(trace=traced(), problems=("x",)), Telemetry(died="of something")])

@@ -1,7 +1,7 @@
 from telemetries import gpu, on_cpu, on_gpu, sample, traced
 
-from bench.experiments.telemetry import report
-from bench.experiments.telemetry.record import Telemetry
+from loop_bench.experiments.telemetry import report
+from loop_bench.experiments.telemetry.record import Telemetry
 
 
 def rows(before, after):

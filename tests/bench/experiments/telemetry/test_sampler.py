@@ -7,9 +7,9 @@ import psutil
 import pynvml
 import pytest
 
-from bench.experiments.telemetry import sampler
-from bench.experiments.telemetry.record import GpuSample, Sample
-from bench.machine import gpu
+from loop_bench.experiments.telemetry import sampler
+from loop_bench.experiments.telemetry.record import GpuSample, Sample
+from loop_bench.machine import gpu
 
 REFUSED = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
@@ -83,7 +83,7 @@ ROOT = Path(__file__).parents[4]
 
 def begin(pid, **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.experiments.telemetry.sampler", str(pid), "0.01"],
+        [sys.executable, "-m", "loop_bench.experiments.telemetry.sampler", str(pid), "0.01"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, **options,
     )  # fmt: skip
 
@@ -106,7 +106,7 @@ def test_it_ends_with_the_process_that_it_looks_at():
 
 
 def test_it_imports_neither_tensorflow_nor_what_records_need():
-    script = "import sys, bench.experiments.telemetry.sampler as _\n"
+    script = "import sys, loop_bench.experiments.telemetry.sampler as _\n"
     script += "assert not {'tensorflow', 'numpy', 'pydantic'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
 

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from bench.experiments.telemetry.sampling import Sampler
+from loop_bench.experiments.telemetry.sampling import Sampler
 
 
 def test_looks_on_from_the_first_moment_to_the_last():
@@ -34,7 +34,7 @@ def test_why_one_could_not_begin():
 
 
 def test_one_that_says_nothing_is_no_sampler(monkeypatch):
-    monkeypatch.setattr("bench.experiments.telemetry.sampling._PATIENCE", 0.0)
+    monkeypatch.setattr("loop_bench.experiments.telemetry.sampling._PATIENCE", 0.0)
     with Sampler(interval=60) as sampler:
         assert not sampler.began_in_time
         monkeypatch.setattr(sampler, "samples", lambda: ())

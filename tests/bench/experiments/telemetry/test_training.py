@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traces import add, marked
 
-from bench.experiments.telemetry import training
+from loop_bench.experiments.telemetry import training
 
 
 class Timed:

@@ -2,13 +2,13 @@ import pytest
 from telemetries import on_cpu, sample, stretch, traced
 from trials import Door, died
 
-from bench.errors import ProfilerError, UsageError
-from bench.experiments.telemetry import training, trial
-from bench.experiments.telemetry.training import Trained
-from bench.experiments.telemetry.trial import TelemetryTrial, watch
-from bench.jobs.trial import attempt
-from bench.loop import LoopSpec
-from bench.settings import Settings
+from loop_bench.errors import ProfilerError, UsageError
+from loop_bench.experiments.telemetry import training, trial
+from loop_bench.experiments.telemetry.training import Trained
+from loop_bench.experiments.telemetry.trial import TelemetryTrial, watch
+from loop_bench.jobs.trial import attempt
+from loop_bench.loop import LoopSpec
+from loop_bench.settings import Settings
 
 SETTINGS = Settings(before="toys:plain", after="toys:failing", preset="any", seed=3, batches=2, options={"size": 1})
 

@@ -9,10 +9,10 @@ import nbclient
 import nbformat
 import pytest
 
-import bench
+import loop_bench
 
 CELLS = {
-    "imports": "%load_ext bench.hostsync\nimport keras, numpy as np, tensorflow as tf\nx = tf.constant(1.0)",
+    "imports": "%load_ext loop_bench.hostsync\nimport keras, numpy as np, tensorflow as tf\nx = tf.constant(1.0)",
     "function": (
         "def total(values):\n    result = 0.0\n    for value in values:\n        result += float(value)\n"
         "    return result"
@@ -46,7 +46,7 @@ def cells(tmp_path_factory):
     """The cells of the notebook as it was run, by name."""
     folder = tmp_path_factory.mktemp("notebook")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
-    paths = os.pathsep.join(filter(None, [str(Path(bench.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    paths = os.pathsep.join(filter(None, [str(Path(loop_bench.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     own = {name: str(folder / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")}
     with pytest.MonkeyPatch.context() as environment:
         for name, value in {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3", **own}.items():

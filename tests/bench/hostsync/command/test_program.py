@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import hostsync
-from bench.errors import UsageError
-from bench.hostsync.command.program import INTERRUPTED, Program
+from loop_bench import hostsync
+from loop_bench.errors import UsageError
+from loop_bench.hostsync.command.program import INTERRUPTED, Program
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_a_folder_runs_its_main(script, tmp_path, capsys):
 def test_the_current_folder_is_not_searched_for_a_script_elsewhere(script, tmp_path, capsys, monkeypatch):
     (tmp_path / "folder").mkdir()
     script("pass", "only_here.py")
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])  # as `python -m bench` has it
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])  # as `python -m loop_bench` has it
     assert Program([script("import only_here", "folder/script.py")]).run() == 1
     assert "No module named 'only_here'" in capsys.readouterr().err
 

@@ -4,15 +4,15 @@ import json
 import pytest
 import tensorflow as tf
 
-from bench.errors import UsageError
-from bench.hostsync import HostOp, Site
-from bench.hostsync.command import table
-from bench.hostsync.command.findings import Syncs
-from bench.hostsync.command.program import Program
-from bench.hostsync.reconcile import Reconciled
-from bench.hostsync.trace import Copy
-from bench.hostsync.tracing import TracedSite
-from bench.source import Frame
+from loop_bench.errors import UsageError
+from loop_bench.hostsync import HostOp, Site
+from loop_bench.hostsync.command import table
+from loop_bench.hostsync.command.findings import Syncs
+from loop_bench.hostsync.command.program import Program
+from loop_bench.hostsync.reconcile import Reconciled
+from loop_bench.hostsync.trace import Copy
+from loop_bench.hostsync.tracing import TracedSite
+from loop_bench.source import Frame
 
 PLAIN = {"exit_code": 0, "seconds": 2.0, "seconds_tracing": 0.5}
 SITE = Site("gone.py", 9, "float", 30, 120, 0.5, 10, 0.4, 2, ("MainThread",))

@@ -4,10 +4,10 @@ from ladders import ladder_record
 from records import record
 from survivals import survival_record
 
-from bench import builtin
-from bench.errors import UsageError
-from bench.records.claims.evidence import Claim, ClaimVerdict, Evidence, times
-from bench.statistics import Interval
+from loop_bench import builtin
+from loop_bench.errors import UsageError
+from loop_bench.records.claims.evidence import Claim, ClaimVerdict, Evidence, times
+from loop_bench.statistics import Interval
 
 CLAIM = Claim("time", "3–5× as fast")
 
@@ -75,7 +75,7 @@ def test_what_says_nothing_of_the_claims_is_refused():
 
 @pytest.mark.parametrize("made", [record(), survival_record(), convergence_record()], ids=lambda made: made.kind)
 def test_nobody_claimed_anything_of_other_loops(made):
-    with pytest.raises(UsageError, match="the claims were made of baseline:make_loop and seqgan:make_loop"):
+    with pytest.raises(UsageError, match=f"the claims were made of {builtin.BEFORE} and {builtin.AFTER}"):
         of([made])
 
 

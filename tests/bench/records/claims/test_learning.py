@@ -3,10 +3,10 @@ from convergences import DOWN, FINAL, LOOPS, UP, convergence_record, course
 from records import arm, record, survival
 from survivals import survival_record, undisturbed
 
-from bench.experiments.convergence.trial import Moment
-from bench.records.claims import learning
-from bench.records.claims.evidence import ClaimVerdict, Evidence
-from bench.records.claims.learning import Deaths, crashes
+from loop_bench.experiments.convergence.trial import Moment
+from loop_bench.records.claims import learning
+from loop_bench.records.claims.evidence import ClaimVerdict, Evidence
+from loop_bench.records.claims.learning import Deaths, crashes
 
 
 def convergence(made):

@@ -2,10 +2,10 @@ import pytest
 from records import arm, record
 from telemetries import MIB, gpu, on_cpu, on_gpu, sample
 
-from bench.experiments.telemetry.record import Telemetry
-from bench.records.claims import performance
-from bench.records.claims.evidence import ClaimVerdict, Evidence
-from bench.timing.samples import Start
+from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.records.claims import performance
+from loop_bench.records.claims.evidence import ClaimVerdict, Evidence
+from loop_bench.timing.samples import Start
 
 
 def started(before=2.0, after=2.0, epoch=100):

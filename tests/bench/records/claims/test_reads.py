@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 from records import arm, record
 
-from bench.experiments.syncs.record import HostSyncs, ReadSite, TracedCopies
-from bench.records.claims import reads
-from bench.records.claims.evidence import ClaimVerdict, Evidence
+from loop_bench.experiments.syncs.record import HostSyncs, ReadSite, TracedCopies
+from loop_bench.records.claims import reads
+from loop_bench.records.claims.evidence import ClaimVerdict, Evidence
 
 
 def syncs(count, waits=0, copies=None, batches=100):

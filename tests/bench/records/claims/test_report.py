@@ -1,9 +1,9 @@
 from records import record
 from survivals import survival_record
 
-from bench.records.claims import report
-from bench.records.claims.evidence import ClaimVerdict, Evidence
-from bench.records.claims.report import CLAIMS, answers
+from loop_bench.records.claims import report
+from loop_bench.records.claims.evidence import ClaimVerdict, Evidence
+from loop_bench.records.claims.report import CLAIMS, answers
 
 
 def test_every_claim_is_answered_whatever_there_is():

@@ -3,8 +3,7 @@ import sys
 
 import pytest
 
-import loop_bench_pytest
-from loop_bench_pytest import BENCH, asks_for_bench
+from loop_bench.cli.plugin import BENCH, asks_for_bench
 
 
 @pytest.mark.parametrize(
@@ -12,8 +11,9 @@ from loop_bench_pytest import BENCH, asks_for_bench
     [
         ([str(BENCH)], False, True),
         ([f"{BENCH}/test_speed.py::test_time_per_batch[before]"], False, True),
-        (["bench"], True, True),
-        (["tests", "bench.test_speed"], True, True),
+        (["loop_bench"], True, True),
+        (["bench"], True, False),  # a package of theirs
+        (["tests", "loop_bench.test_speed"], True, True),
         ([], False, False),
         (["tests"], False, False),
         (["bench"], False, False),  # a folder of that name which is not this one
@@ -33,13 +33,6 @@ def test_no_name_means_the_folder_one_is_in():
     assert asks_for_bench(["bench"], False, BENCH.parent)
 
 
-def test_another_package_of_that_name_is_left_alone(tmp_path, monkeypatch):
-    (tmp_path / "bench.py").touch()
-    origin = type("Spec", (), {"origin": str(tmp_path / "bench.py")})
-    monkeypatch.setattr(loop_bench_pytest.importlib.util, "find_spec", lambda name: origin)
-    assert not asks_for_bench(["bench"], True, tmp_path)
-
-
 @pytest.fixture
 def project(tmp_path):
     """Someone's project: options of its own by the same names, and a test."""
@@ -54,7 +47,7 @@ def project(tmp_path):
         "def test_it(pytestconfig):\n"
         "    assert pytestconfig.getoption('seed') == '7'\n"
         "    assert pytestconfig.getoption('before') == 'mine'\n"
-        "    heavy = ('tensorflow', 'bench.cli.session', 'scipy', 'pandas')\n"
+        "    heavy = ('tensorflow', 'loop_bench.cli.session', 'scipy', 'pandas')\n"
         "    assert not [name for name in heavy if name in sys.modules]\n"
     )
     return tmp_path

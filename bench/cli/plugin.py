@@ -1,21 +1,21 @@
-"""The pytest plugin that is installed with the package `bench`: it wakes the harness when a run asks for it.
+"""The pytest plugin that wakes the harness when a run asks for it; every pytest of its environment loads it.
 
-Options must be declared before pytest reads its command line, which for `pytest --pyargs bench` no conftest can do.
-Declaring them in every project that has this one installed would take `--seed` and `--before` from it; so what the
-command line asks for is looked at first. The module has a name of its own, beside `bench` and not inside: a project
-with a package `bench` that is another one must not find the plugin broken.
+Options must be declared before pytest reads its command line, which for `pytest --pyargs loop_bench` no conftest can
+do. Declaring them in every project that has this one installed would take `--seed` and `--before` from it; so what
+the command line asks for is looked at first.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).parent / "bench"
-HARNESS = "bench.cli.session"
+BENCH = Path(__file__).resolve().parents[1]
+"""The folder of the package: in a clone bench/ itself, to which src/loop_bench is a link."""
+
+HARNESS = "loop_bench.cli.session"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,7 +27,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def asks_for_bench(names: Sequence[str], pyargs: bool, folder: Path) -> bool:
-    """Whether a command line asks for the tests of `bench`.
+    """Whether a command line asks for the tests of this package.
 
     Args:
         names: of files, folders or (with `pyargs`) packages on it.
@@ -35,15 +35,13 @@ def asks_for_bench(names: Sequence[str], pyargs: bool, folder: Path) -> bool:
         folder: that paths are relative to, and whose tests are meant when there are no names.
     """
     wanted = [name.partition("::")[0] for name in names] or ["."]
-    if pyargs and any(name.partition(".")[0] == "bench" for name in wanted):
-        spec = importlib.util.find_spec("bench")
-        if spec and spec.origin and _is_bench(Path(spec.origin)):
-            return True
+    if pyargs and any(name.partition(".")[0] == __package__.partition(".")[0] for name in wanted):
+        return True
     return any(_is_bench(folder / name) for name in wanted)
 
 
 def _is_bench(path: Path) -> bool:
     try:
-        return path.exists() and path.resolve().is_relative_to(BENCH.resolve())
+        return path.exists() and path.resolve().is_relative_to(BENCH)
     except OSError:  # an expression that is no path, too long for one
         return False

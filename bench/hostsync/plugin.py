@@ -1,4 +1,4 @@
-"""A pytest plugin that is installed with the package `bench`: budgets of host syncs and retraces for anyone's tests.
+"""The pytest plugin that every pytest of its environment loads: budgets of host syncs and retraces for anyone's tests.
 
     @pytest.mark.max_host_syncs(1)
     @pytest.mark.max_retraces(0)
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from bench.hostsync import Log
+    from loop_bench.hostsync import Log
 
 MARKERS = {
     "max_host_syncs": (
@@ -47,7 +47,7 @@ def host_syncs() -> Iterator[Log]:
 
     Fixtures that are set up after it are in it; the marker counts the test itself alone.
     """
-    from bench import hostsync
+    from loop_bench import hostsync
 
     with hostsync.record() as log:
         yield log
@@ -59,8 +59,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     budgets = {name: _budget(marker) for name in MARKERS if (marker := item.get_closest_marker(name))}
     if not budgets:
         return (yield)
-    from bench import hostsync
-    from bench.hostsync.guards import over, over_traces
+    from loop_bench import hostsync
+    from loop_bench.hostsync.guards import over, over_traces
 
     with hostsync.record() as log:
         result = yield
@@ -73,7 +73,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 def _budget(marker: pytest.Mark) -> int:
     """The marker's one argument; the test fails where it is anything but a number of times."""
-    from bench.hostsync.guards import is_budget
+    from loop_bench.hostsync.guards import is_budget
 
     argument, _ = MARKERS[marker.name]
     values = [*marker.args, *marker.kwargs.values()]

@@ -20,7 +20,7 @@ def test_over():
 @pytest.mark.max_host_syncs(reads=0)
 def test_allowed():
     import tensorflow as tf
-    from bench import hostsync
+    from loop_bench import hostsync
     with hostsync.allow("it is meant"):
         float(tf.constant(1.0))
 
