@@ -6,9 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from loop_bench.cli.plugin import HARNESS
+from loop_bench.cli.plugin import BENCH, HARNESS
+
+HERE = Path(__file__).resolve().parent
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves this folder out unless the command line named it."""
-    return None if config.pluginmanager.has_plugin(HARNESS) else True
+    """Leaves this folder out unless the command line named it.
+
+    Raises:
+        pytest.UsageError: it did, but what is installed is another copy, whose harness has not been woken.
+    """
+    if config.pluginmanager.has_plugin(HARNESS):
+        return None
+    named = (config.invocation_params.dir / name.partition("::")[0] for name in config.args)
+    if HERE != BENCH and any(path.resolve().is_relative_to(HERE) for path in named):
+        raise pytest.UsageError(
+            f"{HERE} is not the loop_bench that is installed, {BENCH}: pip install -e {HERE.parent}"
+        )
+    return True

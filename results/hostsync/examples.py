@@ -34,7 +34,7 @@ def found_in(command: str) -> str:
     """What the command says of a program in programs/."""
     arguments = [sys.executable, "-m", "loop_bench", "syncs", "--stack", "--markdown", *command.split()]
     # The folder of this clone must not depend on how the package was installed.
-    paths = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
+    paths = os.pathsep.join(filter(None, [str(HERE.parents[1] / "src"), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         arguments,
         cwd=HERE / "programs",

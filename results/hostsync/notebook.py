@@ -37,7 +37,9 @@ def shown() -> str:
     """What the last cell shows, as text."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # The folder of this clone must not depend on how the package was installed.
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(HERE.parents[1] / "src"), os.environ.get("PYTHONPATH")])
+    )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
     nbclient.NotebookClient(notebook, kernel_name="python3").execute()
     tables = (output["data"] for output in notebook.cells[-1].outputs if "text/html" in output.get("data", {}))

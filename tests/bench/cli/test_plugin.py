@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -78,3 +79,12 @@ def test_asking_for_everything_does_not_benchmark(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "test_time_per_batch" not in done.stdout
     assert "error" not in done.stdout.lower()
+
+
+def test_another_clone_than_the_installed_one_is_no_empty_run(tmp_path):
+    """Its harness would not have been woken, and pytest would say that there are no tests."""
+    shutil.copytree(BENCH, tmp_path / "bench", ignore=lambda folder, names: [n for n in names if "." not in n])
+    command = [sys.executable, "-m", "pytest", "bench/", "--benchmark-only"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert f"{tmp_path / 'bench'} is not the loop_bench that is installed, {BENCH}: pip install -e" in done.stdout
