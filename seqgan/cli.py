@@ -31,11 +31,13 @@ console = Console()
 _ADJUSTABLE = ("mle_epochs", "d_epochs", "epochs", "window", "jit_compile")
 
 
-class LoopName(enum.StrEnum):
+class LoopName(str, enum.Enum):
     """The training loops."""
 
-    optimized = enum.auto()
-    baseline = enum.auto()
+    optimized = "optimized"
+    baseline = "baseline"
+
+    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 @app.command()

@@ -226,5 +226,4 @@ def _seal(entry: Path) -> Path:
 
 
 def _digest(entry: Path) -> str:
-    with entry.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(entry.read_bytes()).hexdigest()

@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 _NOTE = b"stopping after this batch; Ctrl-C again stops at once\n"
 

@@ -12,9 +12,10 @@ al. (2000), as `keras.layers.LSTMCell` has them.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import tensorflow as tf
+from typing_extensions import Self
 
 from loop_bench.seqgan.generator import Generator
 

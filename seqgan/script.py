@@ -8,7 +8,9 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
+
+from typing_extensions import Self
 
 from loop_bench.seqgan import table
 from loop_bench.seqgan.errors import InputError

@@ -17,7 +17,7 @@ def found(**fields):
 def agreement_record(**changes):
     """Of a loop for each way in which one can be the same, or not."""
     values = {
-        "created": datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC),
+        "created": datetime.datetime(2026, 11, 22, tzinfo=datetime.timezone.utc),
         "environment": ENVIRONMENT,
         "settings": Settings(before="a:b", after="c:d", preset="tiny", seed=3, batches=1),
         "found": {

@@ -55,7 +55,7 @@ def convergence_record(seeds=(0, 1, 2), changed=(), **changes):
     """Of three loops; `changed` are courses in place of others, by loop and seed."""
     courses = {loop: tuple(dict(changed).get((loop, seed), course(loop, seed)) for seed in seeds) for loop in LOOPS}
     values = {
-        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
         "environment": ENVIRONMENT,
         "plan": plan(seeds),
         "seconds": 60.0,

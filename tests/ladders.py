@@ -80,7 +80,7 @@ def ladder_record(findings=None, **changes):
     """Of the rungs above, all valid; `changes` are its fields."""
     found = {name: finding(equal=equivalence() if name != "baseline" else None) for name in GROUPS}
     values = {
-        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
         "environment": ENVIRONMENT,
         "ladder": ladder(),
         "findings": {**found, **(findings or {})},

@@ -57,7 +57,8 @@ def record(environment=None, settings=None, arms=None, minutes=0, **changes):
     """A valid record of two loops, the second twice as fast; `changes` are its fields or arguments of `rounds`."""
     shape = {key: changes.pop(key) for key in ("before", "after", "null", "count", "noise", "seed") if key in changes}
     values = {
-        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC) + datetime.timedelta(minutes=minutes),
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
+        + datetime.timedelta(minutes=minutes),
         "settings": Settings(
             **{"before": "a:b", "after": "c:d", "preset": "tiny", "seed": 0, "batches": 10, **(settings or {})}
         ),

@@ -36,7 +36,7 @@ def survival_record(**changes):
         "after": {"": {"loss": series}, NAN: {PACE: series, "loss": series}},
     }
     values = {
-        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
         "environment": ENVIRONMENT,
         "plan": SurvivalPlan(
             loops={

@@ -44,7 +44,7 @@ def sweep_record(plan=None, found=None):
         measured(long, 64, before=0.120, after=0.040),
     ]  # fmt: skip
     return SweepRecord(
-        created=datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        created=datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
         environment=ENVIRONMENT,
         sweep=plan,
         measured={each.point.key: each for each in found or usual},

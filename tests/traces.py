@@ -60,7 +60,7 @@ def profile(factory="a:b", device="CPU", ops=None, seconds=2.0, untraced=(1.0, 1
 
 def profile_record(**changes):
     values = {
-        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
         "environment": ENVIRONMENT,
         "settings": Settings(before="a:b", after="c:d", preset="tiny", seed=3, batches=10),
         "arms": {"before": profile("a:b"), "after": profile("c:d")},

@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self, TextIO
+from typing import TextIO
 
 from rich.console import Console
+from typing_extensions import Self
 
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry

@@ -19,13 +19,15 @@ from loop_bench.report.files import FORMATS, SUFFIXES
 from loop_bench.report.report import Report
 
 
-class Format(enum.StrEnum):
+class Format(str, enum.Enum):
     """The format of a report; those that are texts are in `loop_bench.report.files`."""
 
     TERMINAL = "terminal"
     MARKDOWN = "markdown"
     CSV = "csv"
     HTML = "html"
+
+    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 FormatOption = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import dis
 import functools
 import itertools
@@ -48,7 +49,7 @@ def call_site() -> CallSite:
         file = code.co_filename
         if is_generated(file):  # AutoGraph copies functions of libraries, too
             file = as_written(frame).file
-        if is_users(file) and not code.co_qualname.startswith(_DATACLASS):
+        if is_users(file) and not _is_dataclass_method(frame):
             here = as_written(frame)
             return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti), library)
         if code.co_name not in WRAPPERS and _is_entry(file):
@@ -111,6 +112,15 @@ def _reads(file: str) -> bool:
     return file.startswith(READERS)
 
 
+def _is_dataclass_method(frame: FrameType) -> bool:
+    """Whether a frame is of a method that dataclasses have written for a class."""
+    code = frame.f_code
+    if sys.version_info < (3, 11):  # where code has no qualified name
+        is_writable = code.co_filename == "<string>" and code.co_name.startswith("__")
+        return is_writable and dataclasses.is_dataclass(frame.f_locals.get("self"))
+    return code.co_qualname.startswith(_DATACLASS)
+
+
 def _copied_from(file: str, line: int) -> Frame | None:
     """What a line of a generated file was made from; None where TensorFlow does not say."""
     lines = generated_lines(file)
@@ -141,6 +151,8 @@ def _called(code: CodeType, instruction: int) -> str | None:
 
     `np.asarray(t)` is C all the way, and `tf.cond` has another name inside TensorFlow.
     """
+    if sys.version_info < (3, 11):  # where code has lines only
+        return None
     position = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
     line, end, column, end_column = position or (None,) * 4
     if line is None or end is None or column is None or end_column is None:

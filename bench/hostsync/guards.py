@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, get_args
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_args
 
-from loop_bench.errors import HostSyncError, HostSyncWarning
+from typing_extensions import Self
+
+from loop_bench.errors import HostSyncError, HostSyncWarning, add_note
 from loop_bench.hostsync.callsite import CallSite, call_site
 from loop_bench.hostsync.log import Log, Site, by_site
 from loop_bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device
@@ -81,7 +83,7 @@ class Guard(Observer):
             if error is None or isinstance(error, SystemError):  # which is how a refused buffer looks
                 raise missed from error
             if error is not missed:
-                error.add_note(f"and not raised where it happened: {missed}")
+                add_note(error, f"and not raised where it happened: {missed}")
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
         """Objects, if it is this guard that decides here."""

@@ -26,7 +26,9 @@ import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 _LONGEST = 2**20
 """Bytes of a message."""

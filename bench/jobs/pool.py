@@ -17,7 +17,7 @@ from typing import IO, Literal
 import psutil
 
 from loop_bench.document import write_whole
-from loop_bench.errors import UsageError
+from loop_bench.errors import UsageError, add_note
 from loop_bench.jobs.folder import LockedFolder
 from loop_bench.jobs.forkserver import Forked, ForkServer
 from loop_bench.machine import environment
@@ -149,7 +149,7 @@ class _Running:
             raise RuntimeError(f"the process that forks has died, and {job.title} with it")
         if code == REFUSED and last.startswith(SAYS) and not path.exists():
             refused = UsageError(last.removeprefix(SAYS))
-            refused.add_note("\n".join(["printed by the process of this trial:", *printed[:-1]]))
+            add_note(refused, "\n".join(["printed by the process of this trial:", *printed[:-1]]))
             raise refused
         if code is None:
             death = Death("timed out", f"took longer than {job.time_limit:g} s and was ended", seconds)

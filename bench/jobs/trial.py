@@ -7,9 +7,10 @@ import pkgutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from loop_bench.document import Frozen, NotNegative
 from loop_bench.errors import InvalidRecordError, UsageError

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Self
+
+from typing_extensions import Self
 
 from loop_bench.experiments.run.figures import traced_when_warm
 from loop_bench.experiments.run.record import Record

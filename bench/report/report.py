@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
+from typing_extensions import Self
 
 from loop_bench.errors import UsageError
 from loop_bench.statistics import Interval, Spread

@@ -11,6 +11,7 @@ from seed 0.
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import multiprocessing
 import tempfile
 from collections.abc import Callable
@@ -79,13 +80,14 @@ def main(
 ) -> None:
     """Measures and writes the table."""
     context = multiprocessing.get_context("spawn")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        concurrent.futures.ProcessPoolExecutor(1, context, max_tasks_per_child=1) as fresh,
-    ):
+    with tempfile.TemporaryDirectory() as folder:
+
+        def in_fresh_process(factory: str, cache: Path | None, seed: int) -> float:
+            with concurrent.futures.ProcessPoolExecutor(1, context) as fresh:
+                return fresh.submit(seconds, factory, preset, seed, cache).result()
 
         def of(factory: str, cache: Path | None) -> Callable[[int], float]:
-            return lambda seed: fresh.submit(seconds, factory, preset, seed, cache).result()
+            return functools.partial(in_fresh_process, factory, cache)
 
         take = {
             BEFORE: of(builtin.BEFORE, None),

@@ -137,7 +137,7 @@ def one(condition: Condition) -> None:
     timed = time.monotonic() - timing
     found = environment()
     line = {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(),
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(),
         "environment": {key: found[key] for key in (*MACHINE, "python", "versions")},
         "seconds": {"in all": round(time.monotonic() - began, 1), "rounds": round(timed, 1)},
         "microseconds": {name: [round(1e6 * s) for s in column] for name, column in _columns(samples).items()},

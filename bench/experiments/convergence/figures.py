@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
+from typing_extensions import Self
 
 from loop_bench.experiments.convergence.plan import Question
 from loop_bench.experiments.convergence.record import ConvergenceRecord

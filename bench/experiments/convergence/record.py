@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import model_validator
+from typing_extensions import Self
 
 from loop_bench.document import Document
 from loop_bench.experiments.convergence.plan import ConvergencePlan
@@ -51,7 +52,7 @@ class ConvergenceRecord(Document):
             environment: in which they were.
         """
         return cls(
-            created=datetime.datetime.now(datetime.UTC),
+            created=datetime.datetime.now(datetime.timezone.utc),
             environment=environment,
             plan=plan,
             seconds=sum(each.seconds for each in results.values()),

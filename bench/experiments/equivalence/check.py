@@ -132,7 +132,7 @@ def agreement(
         found[each.name] = same.model_copy(update={"equal": False, "reason": why}) if why else same
         tell(each.name)
     return AgreementRecord(
-        created=datetime.datetime.now(datetime.UTC), environment=here, settings=settings, found=found
+        created=datetime.datetime.now(datetime.timezone.utc), environment=here, settings=settings, found=found
     )
 
 

@@ -142,7 +142,7 @@ def climb(
 
     ended, took = turns.timed.run(stopping.rule(limits.rounds, limits.max_time), progress)
     return LadderRecord(
-        created=datetime.datetime.now(datetime.UTC),
+        created=datetime.datetime.now(datetime.timezone.utc),
         environment={**here, "state": state()},
         ladder=ladder,
         findings=findings,

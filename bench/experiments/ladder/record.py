@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from loop_bench.document import Document, Frozen, NotNegative, Seconds
 from loop_bench.experiments.equivalence.record import Equivalence

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import Self
 
 from loop_bench import hostsync
 from loop_bench.experiments.equivalence.record import Equivalence

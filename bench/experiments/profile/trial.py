@@ -60,7 +60,7 @@ def profile(
         loop, _ = start(name, factories[arm], spec, arm)
         found[arm] = profile_loop(name, loop, settings.batches, folder / arm, tell_of, every_op)
     return ProfileRecord(
-        created=datetime.datetime.now(datetime.UTC),
+        created=datetime.datetime.now(datetime.timezone.utc),
         environment=environment(),
         settings=settings,
         every_op=every_op,

@@ -210,7 +210,7 @@ class Measurement:
         """What was found."""
         timed = self.__dict__.get("timed")  # asking for it would build the loops
         return Record(
-            created=datetime.datetime.now(datetime.UTC),
+            created=datetime.datetime.now(datetime.timezone.utc),
             settings=self.settings,
             environment={**environment.environment(), "state": self._state or environment.state()},
             arms=self._found,

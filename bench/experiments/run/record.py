@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import secrets
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from loop_bench.document import Document, Frozen, NotNegative, Seconds
 from loop_bench.experiments.equivalence.record import Equivalence

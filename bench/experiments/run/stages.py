@@ -18,7 +18,7 @@ LEAST_ROUNDS, MOST_ROUNDS = 30.0, 120.0
 """Bounds of the rounds' share, in seconds: fewer hardly make an interval, and more hardly narrow it."""
 
 
-class Stage(enum.StrEnum):
+class Stage(str, enum.Enum):
     """A part of a run; the values are names in records."""
 
     START = "start"
@@ -28,6 +28,8 @@ class Stage(enum.StrEnum):
     EQUIVALENCE = "equivalence"
     SURVIVAL = "survival"
     UTILISATION = "utilisation"
+
+    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 class StageClock:

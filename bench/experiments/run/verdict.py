@@ -18,14 +18,16 @@ RARE_COSTS = 0.05
 """Difference of total times and robust means, as a share, from which rare slow batches are worth a word."""
 
 
-class Kind(enum.StrEnum):
+class Kind(str, enum.Enum):
     """What a verdict can be."""
 
-    FASTER = enum.auto()
-    SLOWER = enum.auto()
-    SAME = enum.auto()
-    INCONCLUSIVE = enum.auto()
-    INVALID = enum.auto()
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+
+    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 @dataclasses.dataclass(frozen=True)

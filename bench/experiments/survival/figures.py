@@ -5,7 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Self
+
+from typing_extensions import Self
 
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.record import ALIVE, Outcome, Survival, Undisturbed

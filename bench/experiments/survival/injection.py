@@ -7,10 +7,11 @@ import importlib
 import inspect
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import Self
 
 from loop_bench.errors import UsageError
 from loop_bench.experiments.survival.fault import EVERYTHING, GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault

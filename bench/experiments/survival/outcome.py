@@ -83,7 +83,7 @@ def record(
             paces = [pace(run, cleans[seed], Fault.parse(fault)) if run.steps else () for seed, run in runs.items()]
             curves[name][fault] = {PACE: _short(paces), **_metrics(list(runs.values()))}
     return SurvivalRecord(
-        created=datetime.datetime.now(datetime.UTC),
+        created=datetime.datetime.now(datetime.timezone.utc),
         environment=environment,
         plan=plan,
         seconds=sum(each.seconds for each in results.values()),

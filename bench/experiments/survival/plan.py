@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import Field
+from typing_extensions import Self
 
 from loop_bench.document import Count, Frozen
 from loop_bench.experiments.survival.fault import GRADIENTS, Fault

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Self
 
 import numpy as np
+from typing_extensions import Self
 
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.trial import Observation

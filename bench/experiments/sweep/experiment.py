@@ -49,7 +49,9 @@ def sweep(
     trials = [PointTrial.of(point, titles[key]) for key, point in points.items()]
     results = gather(trials, folder / POINTS, environment=here, progress=progress, run=run)
     measured = {key: Measured.of(point, results[key]) for key, point in points.items()}
-    return SweepRecord(created=datetime.datetime.now(datetime.UTC), environment=here, sweep=plan, measured=measured)
+    return SweepRecord(
+        created=datetime.datetime.now(datetime.timezone.utc), environment=here, sweep=plan, measured=measured
+    )
 
 
 def forget(folder: Path) -> None:

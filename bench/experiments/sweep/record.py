@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import model_validator
+from typing_extensions import Self
 
 from loop_bench.document import Document
 from loop_bench.experiments.sweep.plan import Sweep

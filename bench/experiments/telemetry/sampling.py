@@ -8,7 +8,9 @@ import sys
 import tempfile
 import time
 from types import TracebackType
-from typing import IO, Self
+from typing import IO
+
+from typing_extensions import Self
 
 from loop_bench.experiments.telemetry.record import Sample
 from loop_bench.jobs import pool

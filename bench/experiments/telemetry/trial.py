@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
+from typing_extensions import Self
 
 from loop_bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
 from loop_bench.experiments.telemetry.sampling import Sampler

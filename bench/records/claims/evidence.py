@@ -6,7 +6,9 @@ import dataclasses
 import enum
 import functools
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from loop_bench.document import Document
 from loop_bench.errors import UsageError
@@ -95,12 +97,14 @@ def _factories(record: ClaimRecord) -> tuple[str, str]:
     return before, after
 
 
-class ClaimVerdict(enum.StrEnum):
+class ClaimVerdict(str, enum.Enum):
     """Whether a claim is true, as far as records say."""
 
     HOLDS = "holds"
     DOES_NOT_HOLD = "does not hold"
     CANNOT_BE_TOLD = "cannot be told here"
+
+    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Self
+
+from typing_extensions import Self
 
 from loop_bench import statistics
 from loop_bench.experiments.convergence.figures import NO_DIFFERENCE, ConvergenceFigures, MetricComparison, sign

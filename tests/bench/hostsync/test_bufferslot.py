@@ -3,7 +3,6 @@ import contextlib
 import ctypes
 import functools
 import io
-import operator
 
 import numpy as np
 import pytest
@@ -125,7 +124,7 @@ def test_other_builds_of_python_are_not_guessed_at(monkeypatch, build):
 @pytest.mark.parametrize("ask", [np.asarray, memoryview])
 def test_a_ctrl_c_that_waited_for_python_is_not_lost(ask):
     slot = BufferSlot(TENSOR, lambda tensor, read: read())
-    tensor = tf.constant([1.0])
+    calls = [functools.partial(_thread.interrupt_main), functools.partial(ask, tf.constant([1.0]))]
     slot.install()
     try:
         for _ in range(20):
@@ -133,7 +132,7 @@ def test_a_ctrl_c_that_waited_for_python_is_not_lost(ask):
                 try:
                     # In C all the way: the signal is met where Python runs again, which is inside the callback.
                     with contextlib.suppress(SystemError):
-                        list(map(operator.call, [_thread.interrupt_main, functools.partial(ask, tensor)]))
+                        list(map(functools.partial.__call__, calls))
                 finally:
                     for _ in range(10**7):  # until it comes again
                         pass

@@ -70,7 +70,7 @@ rounds = st.builds(
 )
 all_records = st.builds(
     Record,
-    created=st.datetimes(timezones=st.just(datetime.UTC)),
+    created=st.datetimes(timezones=st.just(datetime.timezone.utc)),
     settings=st.builds(
         Settings, before=names, after=names, preset=names, seed=st.integers(0), batches=st.integers(1),
         rounds=st.none() | st.integers(1), options=st.dictionaries(names, names),
@@ -85,7 +85,7 @@ all_records = st.builds(
 
 def make(**changes):
     return Record(
-        created=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
+        created=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
         settings=Settings(before="a:b", after="c:d", preset="tiny", seed=0, batches=2, rounds=1),
         environment={},
         arms={arm: ArmRecord(factory="x:y") for arm in ARMS},

@@ -146,7 +146,7 @@ def test_every_fault_of_every_loop_is_judged_from_every_seed():
     }
     assert (record.plan, record.environment, record.seconds) == (plan, HERE, 20.0)
     assert (record.undisturbed, record.curves) == ({}, {})
-    assert record.created.tzinfo == datetime.UTC
+    assert record.created.tzinfo == datetime.timezone.utc
 
 
 def test_a_seed_is_compared_with_its_own_clean_run():
