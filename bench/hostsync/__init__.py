@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loop_bench.hostsync.graphs import HostOp
     from loop_bench.hostsync.guards import allow, guard, limit
     from loop_bench.hostsync.log import Log, Read, Site, by_site
-    from loop_bench.hostsync.recorder import record
+    from loop_bench.hostsync.recorder import capabilities, record
     from loop_bench.hostsync.tracing import Trace, TracedSite, by_function
 
 _HOMES = {
@@ -39,6 +39,7 @@ _HOMES = {
     "allow": "loop_bench.hostsync.guards",
     "by_function": "loop_bench.hostsync.tracing",
     "by_site": "loop_bench.hostsync.log",
+    "capabilities": "loop_bench.hostsync.recorder",
     "guard": "loop_bench.hostsync.guards",
     "limit": "loop_bench.hostsync.guards",
     "load_ipython_extension": "loop_bench.hostsync.command.notebook",  # for `%load_ext loop_bench.hostsync`
@@ -58,6 +59,7 @@ __all__ = [
     "allow",
     "by_function",
     "by_site",
+    "capabilities",
     "guard",
     "limit",
     "record",

@@ -21,10 +21,13 @@ import numpy as np
 import tensorflow as tf
 
 from loop_bench.hostsync.bufferslot import BufferSlot, Memory
-from loop_bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, SESSION_RUNS, TENSOR, shape_of
+from loop_bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, SESSION_RUNS, EagerTensor, Place, shape_of
 
-READ: Final[Callable[[Any], Any]] = getattr(*NUMPY)
+READ: Final[Callable[[Any], Any]] = NUMPY.get() if NUMPY.is_there else lambda tensor: tensor.numpy()
 """Reads a tensor and tells nobody."""
+
+BUFFERS: Final = "the buffer protocol (np.asarray(t), np.mean(t), memoryview(t), ...)"
+"""What the slot sees, in words."""
 
 
 class Watcher(Protocol):
@@ -74,25 +77,28 @@ class Hooks:
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._places: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
-            (*NUMPY, self._reading_method),
-            (*COPY, self._reading_copy),
-            (*DLPACK, self._exporting),
-            *((*place, lambda method: _Announced(method, watcher.session_ran)) for place in SESSION_RUNS),
+        self._around: tuple[tuple[Place, Callable[[Any], Any]], ...] = (
+            (NUMPY, self._reading_method),
+            (COPY, self._reading_copy),
+            (DLPACK, self._exporting),
+            *((place, lambda method: _Announced(method, watcher.session_ran)) for place in SESSION_RUNS),
         )
-        self._theirs: list[Any] = []  # what was in those places
+        self._theirs: list[tuple[Place, Any]] = []  # what was in those places
         self._slot: BufferSlot | None = None
-        self.unseen: tuple[str, ...] = ()
+        self.lacks_buffers = ""  # why the slot cannot be seen
         try:
-            self._slot = BufferSlot(TENSOR, self._on_buffer)
+            if EagerTensor is None:
+                raise RuntimeError("TensorFlow has no type EagerTensor")
+            self._slot = BufferSlot(EagerTensor, self._on_buffer)
         except RuntimeError as error:
-            self.unseen = (f"the buffer protocol (np.asarray(t), np.mean(t), memoryview(t), ...): {error}",)
+            self.lacks_buffers = str(error)
 
     def install(self) -> None:
         """From here on the watcher is told of every read."""
-        self._theirs = [getattr(owner, name) for owner, name, _ in self._places]
-        for (owner, name, around), theirs in zip(self._places, self._theirs, strict=True):
-            setattr(owner, name, around(theirs))
+        there = [(place, around) for place, around in self._around if place.is_there]
+        self._theirs = [(place, place.get()) for place, _ in there]
+        for (_, around), (place, theirs) in zip(there, self._theirs, strict=True):
+            place.put(around(theirs))
         if self._slot:
             self._slot.install()
 
@@ -100,8 +106,8 @@ class Hooks:
         """TensorFlow is as it was."""
         if self._slot:
             self._slot.restore()
-        for (owner, name, _), theirs in zip(self._places, self._theirs, strict=True):
-            setattr(owner, name, theirs)
+        for place, theirs in self._theirs:
+            place.put(theirs)
 
     def _reading_method(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         watcher = self._watcher

@@ -15,9 +15,9 @@ from typing import Any, Final
 from loop_bench.errors import HostSyncWarning
 from loop_bench.hostsync.callsite import call_site, call_stack
 from loop_bench.hostsync.graphs import HostOp, host_ops
-from loop_bench.hostsync.hooks import Hooks
+from loop_bench.hostsync.hooks import BUFFERS, Hooks
 from loop_bench.hostsync.log import Log, Read, is_asynchronous
-from loop_bench.hostsync.tensorflow_private import graphs_before, seconds_tracing, shape_of
+from loop_bench.hostsync.tensorflow_private import NEEDED, graphs_before, lacking, seconds_tracing, shape_of
 from loop_bench.hostsync.tracing import Trace, Tracing
 from loop_bench.source import adopt
 
@@ -103,9 +103,21 @@ def observed(observer: Observer) -> Iterator[None]:
         _hub.remove(observer)
 
 
+def capabilities() -> dict[str, str]:
+    """What can be seen with the Python and the TensorFlow that are installed.
+
+    TensorFlow is imported; its devices are not started.
+
+    Returns:
+        The name of each route, and of each thing that is told of functions and traces. The value is "" where it is
+        seen, and otherwise the reason.
+    """
+    return {BUFFERS: _hub.hooks.lacks_buffers, **{capability: lacking(capability) for capability in NEEDED}}
+
+
 def unseen() -> tuple[str, ...]:
-    """Routes that cannot be seen with this Python and TensorFlow, each with its reason."""
-    return _hub.hooks.unseen
+    """What cannot be seen with this Python and TensorFlow, each with its reason."""
+    return tuple(f"{capability}: {reason}" for capability, reason in capabilities().items() if reason)
 
 
 class _Hub:

@@ -1,7 +1,7 @@
-"""Every private name of TensorFlow that hostsync relies on, as TensorFlow 2.21 has them; nothing else imports any.
+"""Every private name of TensorFlow that hostsync relies on; nothing else has any.
 
-What another version has moved is to be looked for here. Most of the names are resolved when this file is imported,
-so one that is gone is an ImportError or an AttributeError that says which.
+TensorFlow 2.16 to 2.21 have all of them. What another version has moved is to be looked for here: each name is looked
+up when it is needed, and `missing` says of a route which name it lacks.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import itertools
 import os
+import pkgutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,52 +19,98 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python import pywrap_tfe
-from tensorflow.python.client import session
-from tensorflow.python.eager import context
-from tensorflow.python.eager.polymorphic_function import tracing_compilation, transform
-from tensorflow.python.framework import func_graph, ops
-from tensorflow.python.profiler import profiler_v2
-from tensorflow.python.saved_model import function_deserialization
 
+from loop_bench.errors import ProfilerError
 from loop_bench.source import GENERATED, is_users
 
-TENSOR: Final[type] = ops.EagerTensor
-"""The type of eager tensors.
-
-Not type(tf.constant(0)): making a tensor would start TensorFlow's devices, before a program can configure them.
-"""
+_HERE: Final = f"{__name__}:"
+_FUNCTIONS: Final = "tensorflow.python.eager.polymorphic_function"
+_TRACING: Final = f"{_FUNCTIONS}.tracing_compilation:"
+_CONTEXT: Final = "tensorflow.python.eager.context:"
+_SESSION: Final = "tensorflow.python.client.session:BaseSession"
 
 
 class Place(NamedTuple):
-    """Where TensorFlow keeps a function, looked up again at each call, so that another can stand in for it."""
+    """Where TensorFlow keeps something, looked up again at each use, so that another can stand in for it."""
 
-    owner: Any
+    owner: str  # as `pkgutil.resolve_name` has it: `module:` or `module:class`
     name: str
 
+    def get(self) -> Any:
+        """What is there now.
 
-NUMPY: Final = Place(TENSOR, "_numpy_internal")
+        Raises:
+            AttributeError, ImportError: nothing is.
+        """
+        return getattr(pkgutil.resolve_name(self.owner), self.name)
+
+    def put(self, value: Any) -> None:
+        """Something else from here on."""
+        setattr(pkgutil.resolve_name(self.owner), self.name, value)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether this TensorFlow has it."""
+        try:
+            self.get()
+        except (AttributeError, ImportError):
+            return False
+        return True
+
+    def __str__(self) -> str:
+        return f"{self.owner.removeprefix(_HERE).rstrip(':').replace(':', '.')}.{self.name}"
+
+
+class Member(Place):
+    """A name among others: of a function's local variables, of a dataclass' fields."""
+
+    __slots__ = ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether this TensorFlow has it."""
+        try:
+            return self.name in pkgutil.resolve_name(self.owner)
+        except (AttributeError, ImportError):
+            return False
+
+
+def _eager_tensor() -> Any:
+    """The type of eager tensors, without making one, which would start TensorFlow's devices; None where it is gone."""
+    kinds = [tf.Tensor]
+    while kinds:
+        kind = kinds.pop()
+        if kind.__name__ == "EagerTensor":
+            return kind
+        kinds += kind.__subclasses__()
+    return None
+
+
+EagerTensor: Final = _eager_tensor()
+"""The type of eager tensors; None in a TensorFlow that has none by this name."""
+
+NUMPY: Final = Place(f"{_HERE}EagerTensor", "_numpy_internal")
 """A tensor's value as NumPy has it: each of the tensor's Python methods that read passes here."""
 
-COPY: Final = Place(TENSOR, "_copy_to_device")
+COPY: Final = Place(f"{_HERE}EagerTensor", "_copy_to_device")
 """A copy of a tensor on a device that is given by its name."""
 
-DLPACK: Final = Place(pywrap_tfe, "TFE_ToDlpackCapsule")
+DLPACK: Final = Place("tensorflow.python.pywrap_tfe:", "TFE_ToDlpackCapsule")
 """A DLPack capsule of a tensor."""
 
-TRACED: Final[list[Any]] = transform.CONCRETE_FUNCTION_CALLBACKS
-"""Is called with each ConcreteFunction that a Python function has been traced into, and that has not run yet."""
+TRACED: Final = Place(f"{_FUNCTIONS}.transform:", "CONCRETE_FUNCTION_CALLBACKS")
+"""A list of what is called with each ConcreteFunction that a Python function has been traced into, before it runs."""
 
 INITIALIZER: Final = "initialize_variables"
 """The function that TensorFlow traces for itself, once for each `tf.function` that has created variables."""
 
-LOADER: Final = Place(function_deserialization, "load_function_def_library")
+LOADER: Final = Place("tensorflow.python.saved_model.function_deserialization:", "load_function_def_library")
 """The ConcreteFunctions of a SavedModel, by name."""
 
 SESSION_RUNS: Final = (
-    Place(session.BaseSession, "_call_tf_sessionrun"),
-    Place(session.BaseSession, "_call_tf_sessionprun"),
-    Place(session.BaseSession._Callable, "__call__"),
+    Place(_SESSION, "_call_tf_sessionrun"),
+    Place(_SESSION, "_call_tf_sessionprun"),
+    Place(f"{_SESSION}._Callable", "__call__"),
 )
 """Methods of which each run of a TensorFlow 1 session calls one."""
 
@@ -76,23 +123,70 @@ READERS: Final = tuple(f"{Path(str(package.__file__)).parent}{os.sep}" for packa
 AUTOGRAPH: Final = f"{READERS[0]}{Path('python', 'autograph')}{os.sep}"
 """AutoGraph's folder."""
 
+_GET: Final = "_get_function"  # of a graph, by name
 _OF_ONE_OP: Final = "__wrapped__"  # what TensorFlow makes of an op that runs eagerly
-_NO_VARIABLES: Final = tracing_compilation.ScopeType.NO_VARIABLE_CREATION
-_AUTOGRAPH_API: Final = "tensorflow.python.autograph.impl.api"
 _GENERATED: Final = str(Path(tempfile.gettempdir()) / GENERATED)
+
+_NO_VARIABLES: Final = Place(f"{_TRACING}ScopeType", "NO_VARIABLE_CREATION")
+_GRAPH_SECONDS: Final = Place(_TRACING, "_graph_building_time_counter")
+_CONTEXT_SAFE: Final = Place(_CONTEXT, "context_safe")
+_TRANSPILED: Final = Place("tensorflow.python.autograph.impl.api:_TRANSPILER._cache", "_cache")
+_PROFILER: Final = Place("tensorflow.python.profiler.profiler_v2:", "_profiler")
+_XSPACE: Final = Place("tensorflow.tsl.profiler.protobuf.xplane_pb2:", "XSpace")
+
+BEFORE: Final = "graphs that were traced before"
+COPIES_IN_TRACES: Final = "copies that the profiler traces on a GPU"
+
+NEEDED: Final[dict[str, tuple[Place, ...]]] = {
+    "methods of a tensor (t.numpy(), float(t), if t, print(t), ...)": (NUMPY,),
+    "copies of a tensor to the host (t.cpu())": (COPY,),
+    "DLPack exports (tf.experimental.dlpack.to_dlpack(t), ...)": (DLPACK,),
+    "runs of TensorFlow 1 sessions": SESSION_RUNS,
+    "traces of functions, and the host ops in their graphs": (TRACED,),
+    "what differs between the traces of a function": (
+        Member(f"{_TRACING}trace_function.__code__.co_varnames", "tracing_options"),
+        *(
+            Member(f"{_TRACING}TracingOptions.__dataclass_fields__", name)
+            for name in ("function_cache", "python_function", "scope_type", "attributes")
+        ),
+        Place("tensorflow.core.function.polymorphism.function_cache:FunctionCache", "_primary"),
+        _NO_VARIABLES,
+    ),
+    "host ops in functions that are loaded": (LOADER,),
+    "host ops inside the branches and loops of graphs": (Place("tensorflow.python.framework.ops:Graph", _GET),),
+    "the functions around a traced function": (
+        Place("tensorflow.python.framework.func_graph:FuncGraph", "outer_graph"),
+    ),
+    BEFORE: (
+        _CONTEXT_SAFE,
+        Place(f"{_CONTEXT}Context", "list_function_names"),
+        Member(f"{_CONTEXT}Context.ensure_initialized.__code__.co_names", "_context_handle"),
+    ),
+    "seconds spent on tracing": (_GRAPH_SECONDS,),
+    "lines of functions that AutoGraph has copied": (_TRANSPILED,),
+    COPIES_IN_TRACES: (_XSPACE, _PROFILER),
+}
+"""What each capability needs."""
+
+
+def lacking(capability: str) -> str:
+    """Which of the names that a capability needs this TensorFlow does not have, in words; "" where it has all."""
+    gone = [str(place) for place in NEEDED[capability] if not place.is_there]
+    return f"TensorFlow {tf.__version__} has no {' and no '.join(gone)}" if gone else ""
 
 
 def shape_of(tensor: Any) -> tuple[int, ...]:
-    """An eager tensor's shape as plain numbers, without making a TensorShape."""
-    return tuple(tensor._shape_tuple())
+    """An eager tensor's shape as plain numbers, where TensorFlow has them without making a TensorShape."""
+    shape = getattr(tensor, "_shape_tuple", None)
+    return tuple(tensor.shape) if shape is None else tuple(shape())
 
 
 def function_of(graph: Any) -> str:
     """The function that a graph was traced from, the names of functions around it first; "" for another graph."""
     names = []
-    while isinstance(graph, func_graph.FuncGraph):
+    while getattr(graph, "building_function", False):
         names.append(str(graph.name))
-        graph = graph.outer_graph
+        graph = getattr(graph, "outer_graph", None)
     return "/".join(reversed(names))
 
 
@@ -120,12 +214,13 @@ def traced_function(concrete: Any, most: int) -> TracedFunction:
     earlier = [*itertools.islice(keys, most)]  # each a context and a FunctionType, which takes long to hash
     wrapper = getattr(options, "python_function", None)
     scope = getattr(options, "scope_type", None)
+    no_variables = _NO_VARIABLES.get() if _NO_VARIABLES.is_there else object()
     return TracedFunction(
         wrapper=wrapper,
         code=_code_of(_unwrapped(wrapper)),
         arguments=_arguments(concrete.function_type),
         earlier=tuple(_arguments(function_type) for _, function_type in earlier),
-        had_created_variables=scope is _NO_VARIABLES and all(of.scope_type is not _NO_VARIABLES for of, _ in earlier),
+        had_created_variables=scope is no_variables and all(of.scope_type is not no_variables for of, _ in earlier),
         in_pipeline="_tf_data_function" in (getattr(options, "attributes", None) or {}),
     )
 
@@ -181,20 +276,22 @@ def graphs_in(op: Any, *attributes: str) -> list[Any]:
     """
     named = (op.get_attr(attribute) for attribute in attributes)
     functions = (each for found in named for each in (found if isinstance(found, list | tuple) else [found]))
-    return [op.graph._get_function(each.name).graph for each in functions]
+    return [getattr(op.graph, _GET)(each.name).graph for each in functions]
 
 
 def graphs_before() -> int:
     """Graphs of functions that TensorFlow has at hand already; 0 where it has not started, which this does not."""
-    started = context.context_safe()
+    if lacking(BEFORE):
+        return 0
+    started = _CONTEXT_SAFE.get()()
     if started is None or started._context_handle is None:
         return 0
     return sum(not name.startswith(_OF_ONE_OP) for name in started.list_function_names())
 
 
 def seconds_tracing() -> float:
-    """Seconds that this process has spent on tracing functions so far."""
-    return float(tracing_compilation._graph_building_time_counter.get_cell().value()) / 1e6
+    """Seconds that this process has spent on tracing functions so far; 0 where TensorFlow does not count them."""
+    return float(_GRAPH_SECONDS.get().get_cell().value()) / 1e6 if _GRAPH_SECONDS.is_there else 0.0
 
 
 def is_generated(file: str) -> bool:
@@ -208,11 +305,8 @@ def generated_lines(file: str) -> dict[int, tuple[str, int, str]]:
 
     They come from the maps that AutoGraph keeps beside the functions it made.
     """
-    transpiler: Any = getattr(sys.modules.get(_AUTOGRAPH_API), "_TRANSPILER", None)
-    try:
-        factories = [made for cached in list(transpiler._cache._cache.values()) for made in list(cached.values())]
-    except AttributeError:  # another version of TensorFlow
-        return {}
+    caches = list(_TRANSPILED.get().values()) if _TRANSPILED.is_there else []
+    factories = [made for cached in caches for made in list(cached.values())]
     for factory in factories:
         if factory.module is not None and factory.module.__file__ == file:
             return {
@@ -224,12 +318,16 @@ def generated_lines(file: str) -> dict[int, tuple[str, int, str]]:
 
 
 def running_profiler() -> Any:
-    """The profiler session that runs in this program, started by whomever; None where none does."""
-    return profiler_v2._profiler
+    """The profiler session that runs in this program, started by whomever; None where none does, or it is not known."""
+    return _PROFILER.get() if _PROFILER.is_there else None
 
 
 def empty_trace() -> Any:
-    """An `XSpace`, the protocol buffer that the profiler writes, with nothing in it."""
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2  # only a program that traces needs it
+    """An `XSpace`, the protocol buffer that the profiler writes, with nothing in it.
 
-    return xplane_pb2.XSpace()
+    Raises:
+        ProfilerError: this TensorFlow has none.
+    """
+    if not _XSPACE.is_there:
+        raise ProfilerError(f"TensorFlow {tf.__version__} has no {_XSPACE}, with which its traces are read")
+    return _XSPACE.get()()

@@ -82,6 +82,7 @@ class Tracing:
         self._compared, self._most_collected = compared, most_collected
         # What was traced last at a place; it lives as long as its `tf.function`.
         self._last: dict[tuple[str, int, str], weakref.ref[Any]] = {}
+        self._callbacks: list[Any] = []
         # Whether it was found to be gone by the garbage collector, which takes long and is asked a few times only.
         self._collected: dict[tuple[str, int, str], list[bool]] = collections.defaultdict(list)
 
@@ -89,13 +90,14 @@ class Tracing:
         """From here on."""
         self._last.clear()
         self._collected.clear()
-        TRACED.append(self._traced)  # TensorFlow calls it with each graph; an error of the program does not pass here
+        self._callbacks = TRACED.get() if TRACED.is_there else []
+        self._callbacks.append(self._traced)  # called with each graph; an error of the program does not pass here
         _loading.add(self._tell)
 
     def restore(self) -> None:
         """TensorFlow is as it was."""
         _loading.remove(self._tell)
-        TRACED.remove(self._traced)
+        self._callbacks.remove(self._traced)
 
     def _traced(self, concrete: Any) -> None:
         # Keras makes graphs to learn shapes, and never runs them; but a function that is traced in one is kept.
@@ -135,15 +137,16 @@ class _Loading:
         self._theirs: Any = None
 
     def add(self, tell: Callable[[None, Any], None]) -> None:
-        if not self._listeners:
-            self._theirs = getattr(*LOADER)
-            setattr(*LOADER, self._loaded)
+        if not self._listeners and LOADER.is_there:
+            self._theirs = LOADER.get()
+            LOADER.put(self._loaded)
         self._listeners.append(tell)
 
     def remove(self, tell: Callable[[None, Any], None]) -> None:
         self._listeners.remove(tell)
-        if not self._listeners:
-            setattr(*LOADER, self._theirs)
+        if not self._listeners and self._theirs is not None:
+            LOADER.put(self._theirs)
+            self._theirs = None
 
     def _loaded(self, *args: Any, **kwargs: Any) -> Any:
         functions = self._theirs(*args, **kwargs)

@@ -170,6 +170,7 @@ def test_says_on_entry_what_cannot_be_seen(monkeypatch):
 
 
 def test_everything_can_be_seen_here():
+    assert set(hostsync.capabilities().values()) == {""}
     assert recorder.unseen() == ()
 
 

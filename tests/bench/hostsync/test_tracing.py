@@ -302,18 +302,18 @@ def test_traces_alone_can_be_watched():
 
 
 def test_an_error_leaves_nothing_behind():
-    before = list(TRACED), getattr(*LOADER)
+    before = list(TRACED.get()), LOADER.get()
     with pytest.raises(KeyError), watch_traces(lambda trace: None):
         raise KeyError
-    assert (list(TRACED), getattr(*LOADER)) == before
+    assert (list(TRACED.get()), LOADER.get()) == before
 
 
 def test_watching_may_end_in_any_order():
-    before = list(TRACED), getattr(*LOADER)
+    before = list(TRACED.get()), LOADER.get()
     with contextlib.ExitStack() as first:
         first.enter_context(watch_traces(lambda trace: None))
         with contextlib.ExitStack() as second:
             second.enter_context(hostsync.record())
             first.close()
-            assert getattr(*LOADER) != before[1]
-    assert (list(TRACED), getattr(*LOADER)) == before
+            assert LOADER.get() != before[1]
+    assert (list(TRACED.get()), LOADER.get()) == before
