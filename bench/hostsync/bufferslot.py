@@ -23,6 +23,9 @@ _VIEW_OBJ, _VIEW_LEN = 8, 16  # offsets in Py_buffer of obj and len; buf comes f
 _WRITABLE = 1  # PyBUF_WRITABLE
 _AFTER_AWAIT = 3
 
+# Each step raises the signal of Ctrl-C. Behind a call the interpreter looks for signals, behind such a step it does not.
+_interrupt = iter(_thread.interrupt_main, object())
+
 _GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
 
 
@@ -68,10 +71,11 @@ class BufferSlot:
             """What C calls: 0 when the request is granted, else -1.
 
             Python cannot let an exception out of here: the result would be undefined, and with a bad one C would use
-            memory that is not there. So everything is inside a try, and there is no call behind it.
+            memory that is not there. So everything is inside a try, which is the first statement, and behind it is
+            nothing at which the interpreter looks for signals: no call, no jump back.
             """
-            owner: Any = None  # set by whoever grants the request
             try:
+                owner: Any = None  # set by whoever grants the request
                 if flags & _WRITABLE:
                     return -1  # tensors are read-only; NumPy asks for this first and then again without it
                 owner = ctypes.c_void_p.from_address(view + _VIEW_OBJ)
@@ -94,10 +98,9 @@ class BufferSlot:
                     if owner:  # not a listener that refuses, but one that is broken
                         sys.excepthook(type(error), error, error.__traceback__)
             except BaseException:
-                # A Ctrl-C must not be lost: it comes once more, when this is over.
-                with contextlib.suppress(BaseException):
-                    _thread.start_new_thread(_thread.interrupt_main, ())
-            return 0 if owner else -1
+                for _ in _interrupt:  # a Ctrl-C must not be lost: whoever asked meets it once more
+                    return -(not owner)
+            return -(not owner)
 
         # Kept, for the slot does not hold a reference.
         self._callback = _GetBuffer(_entered_without_interruption(get_buffer))
@@ -116,8 +119,11 @@ def _entered_without_interruption(function: Callable[..., int]) -> Callable[...,
 
     Where Python code begins to run, the interpreter handles a pending Ctrl-C, which is before any `try` of the function
     could catch it. Where a coroutine goes on after an `await` it does not, and one argument of the instruction RESUME
-    tells the two apart (https://docs.python.org/3/library/dis.html#opcode-RESUME).
+    tells the two apart (https://docs.python.org/3/library/dis.html#opcode-RESUME). Python 3.10 has no such instruction,
+    and does not look where a function begins with a `try`.
     """
+    if "RESUME" not in dis.opmap:
+        return function
     code = bytearray(function.__code__.co_code)
     entry = next(at for at in range(0, len(code), 2) if code[at] == dis.opmap["RESUME"])
     code[entry + 1] = _AFTER_AWAIT

@@ -1,13 +1,14 @@
 import _thread
-import contextlib
 import ctypes
 import functools
 import io
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from loop_bench.hostsync import bufferslot
 from loop_bench.hostsync.bufferslot import BufferSlot, Memory
 
 TENSOR = type(tf.constant(0))
@@ -95,20 +96,46 @@ def test_a_listener_that_breaks_is_heard(capsys):
     assert "LookupError: a defect" in capsys.readouterr().err
 
 
-def test_a_ctrl_c_inside_comes_again_outside():
+refused = pytest.param(
+    False,
+    marks=pytest.mark.skipif(
+        sys.version_info < (3, 11), reason="Python 3.10 raises SystemError in place of the KeyboardInterrupt"
+    ),
+)
+"""It meets the signal as it writes the SystemError's text (in PyObject_Repr), and drops it."""
+
+
+def is_interrupted_at_once(ask, tensor):
+    """Whether a Ctrl-C is met at the request, or at the call behind it: the interpreter looks for signals there."""
+    try:
+        try:
+            ask(tensor)
+        finally:
+            len(())
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("granted", [True, refused])
+def test_a_ctrl_c_inside_comes_again_outside_at_once(granted, times, capsys):
     def interrupted(tensor, read):
-        read()
+        if granted:
+            read()
+        for _, _ in zip(range(times - 1), bufferslot._interrupt, strict=False):
+            break  # one more waits as this ends
         raise KeyboardInterrupt
 
     slot = BufferSlot(TENSOR, interrupted)
+    tensor = tf.constant([1.0])
     slot.install()
-    with pytest.raises(KeyboardInterrupt):
-        try:
-            memoryview(tf.constant([1.0]))
-            for _ in range(10**9):  # until the signal comes
-                pass
-        finally:
-            slot.restore()
+    try:
+        found = {is_interrupted_at_once(memoryview, tensor) for _ in range(200)}
+    finally:
+        slot.restore()
+    assert found == {True}
+    assert capsys.readouterr().err == ""  # where C says that an exception was lost
 
 
 @pytest.mark.parametrize("build", [{"python_implementation": "PyPy"}, {"free_threaded": True}])
@@ -121,23 +148,18 @@ def test_other_builds_of_python_are_not_guessed_at(monkeypatch, build):
         BufferSlot(TENSOR, lambda tensor, read: read())
 
 
-@pytest.mark.parametrize("ask", [np.asarray, memoryview])
-def test_a_ctrl_c_that_waited_for_python_is_not_lost(ask):
+@pytest.mark.parametrize("ask", [np.asarray, pytest.param(memoryview, marks=refused.marks)])
+def test_a_ctrl_c_that_waited_for_python_is_not_lost(ask, capsys):
     slot = BufferSlot(TENSOR, lambda tensor, read: read())
+    # In C all the way: the signal is met where Python runs again, which is inside the callback.
     calls = [functools.partial(_thread.interrupt_main), functools.partial(ask, tf.constant([1.0]))]
     slot.install()
     try:
-        for _ in range(20):
-            with pytest.raises(KeyboardInterrupt):
-                try:
-                    # In C all the way: the signal is met where Python runs again, which is inside the callback.
-                    with contextlib.suppress(SystemError):
-                        list(map(functools.partial.__call__, calls))
-                finally:
-                    for _ in range(10**7):  # until it comes again
-                        pass
+        found = {is_interrupted_at_once(list, map(functools.partial.__call__, calls)) for _ in range(200)}
     finally:
         slot.restore()
+    assert found == {True}
+    assert capsys.readouterr().err == ""
 
 
 def test_memory_holds_objects():
