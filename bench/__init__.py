@@ -33,10 +33,17 @@ _MODULES = {
     "TrainingLoop": "loop_bench.loop",
 }
 
+_OF_CORE = ("LoopFactory", "LoopSpec", "TrainingLoop")
+"""What needs no extra."""
+
 
 def __getattr__(name: str) -> Any:
     if name == "hostsync":
         return importlib.import_module("loop_bench.hostsync")
     if name in _MODULES:
+        if name not in _OF_CORE:
+            from loop_bench import extras
+
+            extras.require("compare")
         return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

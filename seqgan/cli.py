@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from loop_bench import extras
 from loop_bench.seqgan import device
 from loop_bench.seqgan.config import PRESETS, Config
 from loop_bench.seqgan.device import CompileCache, CompileCacheError
@@ -263,8 +264,9 @@ def _parse_value(text: str, default: Any) -> Any:
 def main() -> int:
     """Runs a command; returns its exit code: 0, 1 training died, 2 wrong input, 130 interrupted."""
     try:
+        extras.require("seqgan", "tensorflow")
         app()
-    except InputError as error:
+    except (InputError, extras.MissingExtraError) as error:
         _complain(f"error: {error}")
         return 2
     except (NonFiniteUpdatesError, FloatingPointError) as error:

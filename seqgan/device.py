@@ -16,8 +16,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import cpuinfo
-
 _FLAGS = "TF_XLA_FLAGS"
 _DIRECTORY = "--tf_xla_persistent_cache_directory"
 _ENTRIES = "*.pb"
@@ -176,8 +174,10 @@ def default_cache_parent() -> Path:
 
 def _machine() -> str:
     """A folder's name for all that machine code depends on but the program does not say."""
+    import cpuinfo  # here, for every process that makes a loop imports this module
+
     found = cpuinfo.get_cpu_info()
-    version = importlib.metadata.version("tensorflow")
+    version = _tensorflow_version()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     identity = [
         version,
@@ -189,6 +189,14 @@ def _machine() -> str:
         os.environ.get("XLA_FLAGS", ""),
     ]
     return f"tensorflow-{version}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}"
+
+
+def _tensorflow_version() -> str:
+    """The version of the distribution that `tensorflow` is imported from, which may be tensorflow-cpu or a vendor's."""
+    try:
+        return importlib.metadata.version("tensorflow")
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.metadata.version(importlib.metadata.packages_distributions()["tensorflow"][0])
 
 
 def _check_writable(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from loop_bench import extras
 from loop_bench.seqgan import objectives, sampler
 from loop_bench.seqgan.config import Config
 from loop_bench.seqgan.dataset import Dataset
@@ -149,6 +150,7 @@ def self_bleu(lines: Sequence[Line]) -> float:
 def _mean(pairs: Sequence[tuple[Line, Sequence[Line]]]) -> float:
     if not pairs or not all(references for _, references in pairs):
         raise ValueError("needs lines, and references for each")
+    extras.require("seqgan")
     from nltk.translate import bleu_score  # here, for it takes a second to import
 
     smooth, weights = bleu_score.SmoothingFunction().method1, [1 / LONGEST] * LONGEST

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = ("errors", "statistics", "document", "source")
+BASE = ("errors", "extras", "statistics", "document", "source")
 LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
@@ -28,7 +28,7 @@ MAY_KNOW = {
     "experiments": (*LOWER, "experiments.experiment", *ALL_EXPERIMENTS),
     "pair": (*LOWER, "experiments"),
     "builtin": (*LOWER, "experiments", "pair", "seqgan", "baseline"),
-    "seqgan": (),
+    "seqgan": ("extras",),
     "baseline": ("seqgan",),
     "records": (*LOWER, "experiments"),
     "cli": (*LOWER, "hostsync.command", "experiments", "pair", "builtin", "records"),

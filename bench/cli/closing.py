@@ -7,10 +7,9 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
-from typing_extensions import Self
 
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
@@ -19,6 +18,10 @@ from loop_bench.records import gate, references, report
 from loop_bench.records.gate import Decision, Limits, Outcome
 from loop_bench.report import files, markdown, terminal
 from loop_bench.report.files import Output
+from loop_bench.report.texts import Texts
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _LEVELS = {Outcome.FAILED: "error", Outcome.INVALID: "error", Outcome.INCONCLUSIVE: "warning"}
 
@@ -36,7 +39,9 @@ def publish(decision: Decision, log: TextIO, environment: Mapping[str, str] = os
     if level := _LEVELS.get(decision.outcome):
         print(f"::{level} title=loop-bench gate::{_escape(decision.line)}", file=log, flush=True)
     if summary := environment.get("GITHUB_STEP_SUMMARY"):
-        text = f"{markdown.render(report.checks(decision))}\nloop-bench gate: {decision.outcome.name.lower()}\n"
+        text = (
+            f"{markdown.render(Texts.of(report.checks(decision)))}\nloop-bench gate: {decision.outcome.name.lower()}\n"
+        )
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import enum
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -118,8 +117,10 @@ def publish(shown: Report, wanted: Format | None, into: Path | None, name: str |
     if chosen == Format.TERMINAL:
         raise UsageError(f"--into {into}: name a --format; it is known by itself for {', '.join(SUFFIXES)}")
     if name and chosen != Format.MARKDOWN:
-        raise UsageError(f"--name {name}: is of a part of a Markdown file, and {into} is to be {chosen} as a whole")
-    old, new = _old_and_new(FORMATS[chosen](shown), into, chosen == Format.MARKDOWN, name or shown.title)
+        raise UsageError(
+            f"--name {name}: is of a part of a Markdown file, and {into} is to be {chosen.value} as a whole"
+        )
+    old, new = _old_and_new(FORMATS[chosen.value](shown), into, chosen == Format.MARKDOWN, name or shown.title)
     if check:
         _compare(old, new, into)
     elif old == new:
@@ -136,7 +137,7 @@ def _print(shown: Report, wanted: Format) -> None:
     if wanted == Format.TERMINAL:
         terminal.report(terminal.console(in_a_pipe=160), shown)
     else:
-        sys.stdout.write(FORMATS[wanted](shown))
+        sys.stdout.write(FORMATS[wanted.value](shown))
 
 
 def _old_and_new(content: str, into: Path, is_part: bool, name: str) -> tuple[str | None, str]:
@@ -163,7 +164,3 @@ def _compare(old: str | None, new: str, into: Path) -> None:
     terminal.complain("\n".join(line if len(line) <= 200 else f"{line[:199]}…" for line in lines[:_DIFFERENCES]))
     terminal.complain(f"{into}: stale: {'there is no such file' if old is None else 'the record says something else'}")
     raise typer.Exit(1)
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (report, claims)
-"""In the order in which `--help` names them."""

@@ -61,7 +61,7 @@ def command(experiment: Experiment) -> Callable[..., None]:
             raise typer.Exit(code)
 
     run.__signature__ = options.signature(declared)  # type: ignore[attr-defined]
-    run.__name__, run.__doc__ = experiment.command, experiment.__doc__
+    run.__doc__ = experiment.__doc__
     return run
 
 

@@ -7,10 +7,13 @@ the command line asks for is looked at first.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from loop_bench import extras
 
 BENCH = Path(__file__).resolve().parents[1]
 """The folder of the package: in a clone bench/ itself, to which src/loop_bench is a link."""
@@ -20,9 +23,19 @@ HARNESS = "loop_bench.cli.session"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Registers the harness, whose options pytest reads next."""
+    """Registers the harness, whose options pytest reads next.
+
+    Raises:
+        SystemExit: code 2 and one line: what it needs is not installed. At this moment pytest shows the traceback of
+            its own `pytest.exit`, and has another code for a UsageError.
+    """
     asked = early_config.known_args_namespace
     if asks_for_bench(asked.file_or_dir, bool(asked.pyargs), early_config.invocation_params.dir):
+        try:
+            extras.require("compare", "tensorflow")
+        except extras.MissingExtraError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
         early_config.pluginmanager.import_plugin(HARNESS)
 
 

@@ -185,13 +185,13 @@ class RunSwitch:
 
 
 class Experiment(abc.ABC):
-    """An experiment with a record of its own; the docstring of a subclass is the help of its command.
+    """An experiment with a record of its own.
 
-    A pair in what follows is a `loop_bench.pair.Pair`, which experiments do not know.
+    The docstring of a subclass is the help of its command; the registry has its first line as well. A pair in what
+    follows is a `loop_bench.pair.Pair`, which experiments do not know.
     """
 
     name: ClassVar[str]  # the kind of its record
-    command: ClassVar[str]
     options: ClassVar[tuple[str | tuple[str, Mapping[str, Any]] | Option, ...]]
     """Options of the command, in order; one of the common table by its name, and with what differs from it."""
     shares_gpu: ClassVar[bool] = False  # whether the command leaves a GPU's memory to other processes

@@ -6,11 +6,14 @@ import dataclasses
 import json
 import pkgutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from loop_bench.document import Document
 from loop_bench.errors import InvalidRecordError, UsageError
-from loop_bench.experiments.experiment import Experiment
-from loop_bench.report.report import Report
+
+if TYPE_CHECKING:  # `loop-bench --help`, which reads the table below, should not wait for what they import
+    from loop_bench.document import Document
+    from loop_bench.experiments.experiment import Experiment
+    from loop_bench.report.report import Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +22,48 @@ class Registered:
 
     record: str  # the class in `record.py`; `report.py` has a function `report`
     experiment: str | None = None  # the class in `experiment.py`; None: the run itself
+    command: str = ""
+    help: str = ""  # the first line of the class's docstring
 
 
 REGISTRY = {
     "run": Registered("Record"),
-    "equivalence": Registered("AgreementRecord", "EquivalenceExperiment"),
-    "ladder": Registered("LadderRecord", "LadderExperiment"),
-    "sweep": Registered("SweepRecord", "SweepExperiment"),
-    "profile": Registered("ProfileRecord", "ProfileExperiment"),
-    "survival": Registered("SurvivalRecord", "SurvivalExperiment"),
-    "convergence": Registered("ConvergenceRecord", "ConvergenceExperiment"),
+    "equivalence": Registered(
+        "AgreementRecord",
+        "EquivalenceExperiment",
+        "equivalence",
+        "Find out whether the loops compute the same thing; the exit code is 0 if so, else 4.",
+    ),
+    "ladder": Registered(
+        "LadderRecord",
+        "LadderExperiment",
+        "ladder",
+        "Find out which change between the loops brings what: baseline, then one change at a time, then each left out.",
+    ),
+    "sweep": Registered(
+        "SweepRecord",
+        "SweepExperiment",
+        "sweep",
+        "Measure what a batch costs both loops as the work grows: ms/batch and tokens a second.",
+    ),
+    "profile": Registered(
+        "ProfileRecord",
+        "ProfileExperiment",
+        "profile",
+        "Trace a stretch of each loop, and show where its time goes.",
+    ),
+    "survival": Registered(
+        "SurvivalRecord",
+        "SurvivalExperiment",
+        "survive",
+        "Put both loops through gradients that explode, and through worse, and tabulate which lives.",
+    ),
+    "convergence": Registered(
+        "ConvergenceRecord",
+        "ConvergenceExperiment",
+        "converge",
+        "Train both loops from several seeds, and see which learns better: quality over the batches, with a verdict.",
+    ),
 }
 """The experiments there are, by the kind of their records, which is also the name of the folder."""
 

@@ -13,7 +13,7 @@ import psutil
 
 from loop_bench.machine import gpu, processor
 
-PACKAGES = ("tensorflow", "keras", "numpy", "pytest-benchmark")
+PACKAGES = ("keras", "numpy", "pytest-benchmark")
 
 
 def environment() -> dict[str, Any]:
@@ -29,7 +29,10 @@ def environment() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "versions": {
+            "tensorflow": tf.__version__,  # by whatever name it is distributed
+            **{package: importlib.metadata.version(package) for package in PACKAGES},
+        },
         "gpus": [
             tf.config.experimental.get_device_details(device).get("device_name", device.name)
             for device in tf.config.list_physical_devices("GPU")

@@ -219,8 +219,8 @@ def _remedy(names: list[str]) -> str:
     if not names:
         return "the driver has no GPU to offer"
     if not tf.test.is_built_with_cuda():
-        return "this TensorFlow is built without CUDA; install the extra gpu: pip install '.[gpu]'"
-    return "TensorFlow's CUDA libraries are missing; the extra gpu brings them: pip install '.[gpu]'"
+        return "this TensorFlow is built without CUDA; install its build with CUDA: pip install 'loop-bench[gpu]'"
+    return "TensorFlow's CUDA libraries are missing; the extra gpu brings them: pip install 'loop-bench[gpu]'"
 
 
 def _first_line(error: Exception) -> str:

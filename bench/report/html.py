@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
 
-import jinja2
-import markupsafe
-import pandas as pd
+from loop_bench.report.texts import Texts
 
-from loop_bench.report import plots
-from loop_bench.report.report import Report
-
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("loop_bench.report"), autoescape=True, undefined=jinja2.StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
-)  # fmt: skip
+if TYPE_CHECKING:
+    from loop_bench.report.report import Report
 
 
 def page(report: Report, drawn: Mapping[str, bytes] = {}) -> str:
@@ -25,21 +21,39 @@ def page(report: Report, drawn: Mapping[str, bytes] = {}) -> str:
         report: what is to be shown.
         drawn: SVG of its pictures by their stems; others are drawn.
     """
-    template = _TEMPLATES.get_template("report.html")
+    from loop_bench.report import plots  # here, for a notebook's tables need no pictures, nor templates
+
+    template = _templates().get_template("report.html")
     pictures = [(each, _inside(drawn.get(each.stem) or plots.svg(each.draw()))) for each in report.pictures]
-    return template.render(report=report, pictures=pictures)
+    return str(template.render(report=report, pictures=pictures))
 
 
-def table(frame: pd.DataFrame, title: str) -> str:
-    """A frame of texts as a table for someone else's page, such as a notebook, in that page's style."""
-    safe = frame.map(lambda text: markupsafe.escape(text).replace("\n", markupsafe.Markup("<br>")))
-    rows = safe.to_html(index=False, escape=False, border=0, justify="left")
-    return f"<p><b>{markupsafe.escape(title)}</b></p>\n{rows}"
+@functools.cache
+def _templates() -> Any:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("loop_bench.report"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def table(texts: Texts, title: str) -> str:
+    """A table for someone else's page, such as a notebook, in that page's style."""
+    head = _row("th", texts.columns, ' style="text-align: left;"')
+    body = "\n".join(_row("td", row) for row in texts.rows)
+    shown = f'<table class="dataframe">\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>'
+    return f"<p><b>{escape(title)}</b></p>\n{shown}"
+
+
+def _row(kind: str, cells: Sequence[str], style: str = "") -> str:
+    shown = (escape(cell).replace("\n", "<br>") for cell in cells)
+    return f"<tr>{''.join(f'<{kind}{style}>{cell}</{kind}>' for cell in shown)}</tr>"
 
 
 def lines(texts: Iterable[str]) -> str:
     """Lines as one paragraph that keeps their ends, for the same."""
-    return f"<p>{markupsafe.Markup('<br>').join(texts)}</p>"
+    return f"<p>{'<br>'.join(map(escape, texts))}</p>"
 
 
 def _inside(svg: bytes) -> str:

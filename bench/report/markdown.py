@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from loop_bench.errors import UsageError
-from loop_bench.report.report import Report
+from loop_bench.report.texts import Texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from loop_bench.report.report import Report
 
 
 def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
@@ -19,18 +23,26 @@ def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
         pictures: addresses of pictures by their stems; others are left out.
     """
     parts = [
-        _titled(table.title, table.frame) if len(report.tables) > 1 else render(table.frame) for table in report.tables
+        _titled(table.title, table.frame) if len(report.tables) > 1 else render(Texts.of(table.frame))
+        for table in report.tables
     ]
     parts += [notes(report.notes)] if report.notes else []
     parts += [f"![{each.caption}]({pictures[each.stem]})\n" for each in report.pictures if each.stem in pictures]
     return "\n".join(parts)
 
 
-def render(frame: pd.DataFrame, footer: Sequence[str] = ()) -> str:
-    """A frame of texts as a Markdown table, and the footer as a line of notes under it."""
-    safe = frame.map(lambda text: plain(str(text)).replace("|", "\\|").replace("\n", "<br>"))
-    table = f"{safe.to_markdown(index=False, disable_numparse=True)}\n"
+def render(texts: Texts, footer: Sequence[str] = ()) -> str:
+    """A table of texts as Markdown, its columns aligned for who reads the source, and the footer as notes under it."""
+    rows = [list(map(_cell, row)) for row in (texts.columns, *texts.rows)]
+    widths = [max(len(cells[0]) + 2, *map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    rule = "|".join(f":{'-' * (width + 1)}" for width in widths)
+    table = "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])]) + "\n"
     return f"{table}\n{notes(footer)}" if footer else table
+
+
+def _cell(text: str) -> str:
+    return plain(text).strip().replace("|", "\\|").replace("\n", "<br>")
 
 
 def notes(lines: Sequence[str]) -> str:
@@ -44,7 +56,7 @@ def plain(text: str) -> str:
 
 
 def _titled(title: str, frame: pd.DataFrame) -> str:
-    return f"### {title[0].upper()}{title[1:]}\n\n{render(frame)}"
+    return f"### {title[0].upper()}{title[1:]}\n\n{render(Texts.of(frame))}"
 
 
 def markers(name: str) -> tuple[str, str]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
-from matplotlib.figure import Figure
 from typing_extensions import Self
 
 from loop_bench.errors import UsageError
 from loop_bench.statistics import Interval, Spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Number(NamedTuple):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from loop_bench.report.report import Report
+from loop_bench.report.texts import Texts
+
+if TYPE_CHECKING:
+    from loop_bench.report.report import Report
 
 
 def console(in_a_pipe: int) -> Console:
@@ -17,13 +20,13 @@ def console(in_a_pipe: int) -> Console:
     return Console(width=None if os.isatty(1) else in_a_pipe)
 
 
-def show(console: Console, frame: pd.DataFrame, footer: Sequence[str], title: str) -> None:
-    """Prints the frame as a table that folds into the terminal's width, and the footer under it."""
+def show(console: Console, texts: Texts, footer: Sequence[str], title: str) -> None:
+    """Prints a table that folds into the terminal's width, and the footer under it."""
     table = Table(title=title, title_justify="left", header_style="bold", row_styles=["", "dim"])
-    for column in frame.columns:
+    for column in texts.columns:
         table.add_column(column, overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*map(str, row))
+    for row in texts.rows:
+        table.add_row(*row)
     console.print(table, markup=False)
     notes(console, footer)
 
@@ -31,7 +34,7 @@ def show(console: Console, frame: pd.DataFrame, footer: Sequence[str], title: st
 def report(console: Console, shown: Report) -> None:
     """Prints the tables of a report, and its notes."""
     for title, frame in shown.tables:
-        show(console, frame, [], title)
+        show(console, Texts.of(frame), [], title)
     notes(console, shown.notes)
 
 

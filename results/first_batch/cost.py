@@ -28,6 +28,7 @@ from loop_bench import builtin
 from loop_bench.loop import LoopSpec, load
 from loop_bench.machine import environment
 from loop_bench.report import markdown
+from loop_bench.report.texts import Texts
 from loop_bench.seqgan.device import CompileCache, start_tensorflow
 from loop_bench.statistics import ratio_interval
 from loop_bench.timing import clock
@@ -100,7 +101,7 @@ def main(
     notes = [f"preset {preset}; {rounds} rounds, each row in a process of its own and each round from another seed"]
     notes.append(environment.machine(environment.environment()))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(markdown.render(table(found), notes), encoding="utf-8")
+    out.write_text(markdown.render(Texts.of(table(found)), notes), encoding="utf-8")
     print(out.read_text(encoding="utf-8"))
 
 

@@ -39,6 +39,7 @@ from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.records import gate
 from loop_bench.records.change import MACHINE
 from loop_bench.report import markdown
+from loop_bench.report.texts import Texts
 from loop_bench.settings import ARMS, Settings
 from loop_bench.statistics import spread, wilson_interval
 from loop_bench.timing import samples as ratios
@@ -187,7 +188,7 @@ def cost(runs: int = 5) -> None:
                 "in all": f"{(record.rounds_seconds + end) / loops - 1:.1%}",
             }
         )
-    print(markdown.render(pd.DataFrame(rows)))
+    print(markdown.render(Texts.of(pd.DataFrame(rows))))
 
 
 def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
@@ -202,8 +203,8 @@ def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
         judged.append(_count(planted, "by itself", of_share, [None] * len(of_share)))
         judged.append(_count(planted, "against the process before", of_share[step:], references[step:]))
         measured.append(_measured(planted, of_share))
-    yield markdown.render(pd.DataFrame(judged))
-    yield markdown.render(pd.DataFrame(measured))
+    yield markdown.render(Texts.of(pd.DataFrame(judged)))
+    yield markdown.render(Texts.of(pd.DataFrame(measured)))
     took = spread(np.array([process["seconds"]["in all"] for process in processes]))
     level = np.array([np.median(ratios.milliseconds(record.rounds, "before")) for record in records[0.0]])
     yield (

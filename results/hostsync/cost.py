@@ -16,7 +16,6 @@ from typing import Annotated
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 import typer
 from rich.console import Console
@@ -26,6 +25,7 @@ from scipy import stats
 from loop_bench import hostsync
 from loop_bench.machine import environment
 from loop_bench.report import markdown
+from loop_bench.report.texts import Texts
 from loop_bench.statistics import ratio_interval
 
 HERE = Path(__file__).parent
@@ -125,7 +125,7 @@ def main(
         without, recorded = blocks(block, count_for(block), pairs, name)
         ratio = ratio_interval(recorded, without)
         rows.append((name, f"{ratio.estimate:.4f} ({ratio.low:.4f} to {ratio.high:.4f})"))
-    loop_table = pd.DataFrame(rows, columns=["loop", "time with a recorder / without (95%)"])
+    loop_table = Texts(["loop", "time with a recorder / without (95%)"], rows)
     rows = []
     for name, block in routes.items():
         count = count_for(block)
@@ -140,7 +140,7 @@ def main(
         f"each block of about {1e3 * BLOCK_SECONDS:g} ms",
         environment.machine(environment.environment()),
     ]
-    tables = [markdown.render(loop_table), markdown.render(pd.DataFrame(rows, columns=columns), notes)]
+    tables = [markdown.render(loop_table), markdown.render(Texts(columns, rows), notes)]
     out.write_text("\n".join(tables), encoding="utf-8")
     print(out.read_text(encoding="utf-8"))
 

@@ -26,6 +26,7 @@ from rich.progress import track
 from loop_bench.baseline.loop import BaselineLoop
 from loop_bench.machine import environment
 from loop_bench.report import markdown
+from loop_bench.report.texts import Texts
 from loop_bench.seqgan import dataset, sampler
 from loop_bench.seqgan.config import Config
 from loop_bench.seqgan.generator import START
@@ -135,7 +136,7 @@ def main(
         f"{rounds} rounds, the plain step with the compiled sampler and update of the loop after",
         environment.machine(environment.environment()),
     ]
-    out.write_text(markdown.render(frame, notes), encoding="utf-8")
+    out.write_text(markdown.render(Texts.of(frame), notes), encoding="utf-8")
     print(out.read_text(encoding="utf-8"))
 
 

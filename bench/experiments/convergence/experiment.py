@@ -58,7 +58,6 @@ class ConvergenceExperiment(Experiment):
     """
 
     name = "convergence"
-    command = "converge"
     options = (
         "--before",
         "--after",

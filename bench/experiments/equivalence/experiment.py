@@ -29,7 +29,7 @@ class EquivalenceExperiment(Experiment):
     loop-bench equivalence --before my.old:make --after my.new:make --preset any
     """
 
-    name = command = "equivalence"
+    name = "equivalence"
     options = (
         "--before",
         "--after",

@@ -177,7 +177,7 @@ class LadderExperiment(Experiment):
     loop-bench ladder --preset paper --max-time 600 --out results/ladder-paper
     """
 
-    name = command = "ladder"
+    name = "ladder"
     options = (
         "--before",
         "--after",

@@ -43,7 +43,7 @@ class ProfileExperiment(Experiment):
     loop-bench profile --before my.old:make --after my.new:make --batches 100 --out runs/profile
     """
 
-    name = command = "profile"
+    name = "profile"
     options = (
         "--before",
         "--after",

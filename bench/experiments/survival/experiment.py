@@ -58,7 +58,6 @@ class SurvivalExperiment(Experiment):
     """
 
     name = "survival"
-    command = "survive"
     options = (
         "--before",
         "--after",

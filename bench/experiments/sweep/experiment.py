@@ -96,7 +96,7 @@ class SweepExperiment(Experiment):
     loop-bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
     """
 
-    name = command = "sweep"
+    name = "sweep"
     _axes = Option(
         "--sweep",
         "an axis and the values that it takes, such as batch=16,64,256; may be repeated, one axis each",

@@ -18,7 +18,7 @@ from IPython.display import display
 from rich.console import Console
 
 from loop_bench.errors import HostSyncError
-from loop_bench.machine import gpu
+from loop_bench.machine import driver
 from loop_bench.report import html, terminal
 from loop_bench.source import is_cell, shorter
 
@@ -49,7 +49,7 @@ class HostSyncMagics(Magics):
             raise UsageError("a cell that awaits cannot be run by a magic here; use hostsync.record() in it")
         refused: BaseException | None = None
         number = _number(self.shell.execution_count)
-        with watched(f"cell {number}", asked.disallow, asked.stack, bool(gpu.states())) as watching:
+        with watched(f"cell {number}", asked.disallow, asked.stack, driver.has_gpu()) as watching:
             try:
                 with watching.guard or contextlib.nullcontext():
                     result = self._run(line, cell, number)
@@ -107,7 +107,7 @@ class Shown:
     def _repr_html_(self) -> str:
         from loop_bench.hostsync.command import table
 
-        parts = [html.table(frame, title) for title, frame in table.tables(self.found)]
+        parts = [html.table(texts, title) for title, texts in table.tables(self.found)]
         lines = [*table.footer(self.found), *table.advice(self.found, self.with_advice)]
         return "\n".join([*parts, html.lines(lines)])
 

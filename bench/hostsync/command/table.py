@@ -6,7 +6,6 @@ import collections
 from collections.abc import Iterable
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from loop_bench.hostsync.command.findings import Syncs
@@ -15,9 +14,10 @@ from loop_bench.hostsync.log import Site
 from loop_bench.hostsync.tracing import TracedSite
 from loop_bench.report import markdown as renderer
 from loop_bench.report import terminal
+from loop_bench.report.texts import Texts
 from loop_bench.source import place
 
-_LESS_WANTED = ["reads/s", "blocked", "ready"]
+_LESS_WANTED = ("reads/s", "blocked", "ready")
 
 NARROW = 100
 """Columns of a terminal; in fewer, some of the table's are left out, so that call sites can be read."""
@@ -25,32 +25,32 @@ NARROW = 100
 _MOST_CALLERS, _MOST_TYPES = 3, 4
 
 
-def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, pd.DataFrame]]:
+def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, Texts]]:
     """What there is to show, each table with its title; none when there is nothing.
 
     Args:
         found: what was found.
         width: of the terminal, in characters.
     """
-    reads = sites(found).drop(columns=_LESS_WANTED if width < NARROW else [])
+    reads = sites(found).without(_LESS_WANTED if width < NARROW else ())
     titled = [
         ("host syncs", reads),
         ("functions traced again", retraces(found)),
         ("host ops in graphs, which no count above includes", in_graphs(found)),
     ]
-    return [(title, frame) for title, frame in titled if len(frame)]
+    return [(title, texts) for title, texts in titled if texts.rows]
 
 
 def show(console: Console, found: Syncs, with_advice: bool = True) -> None:
     """Prints the tables, the footer and the advice."""
-    for title, frame in tables(found, console.width):
-        terminal.show(console, frame, [], title)
+    for title, texts in tables(found, console.width):
+        terminal.show(console, texts, [], title)
     terminal.notes(console, [*footer(found), *advice(found, with_advice)])
 
 
 def markdown(found: Syncs, with_advice: bool = True) -> str:
     """The tables, the footer and the advice, for docs."""
-    parts = [*(renderer.render(frame) for _, frame in tables(found)), renderer.notes(footer(found))]
+    parts = [*(renderer.render(texts) for _, texts in tables(found)), renderer.notes(footer(found))]
     if said := advice(found, with_advice):
         parts.append("\n".join([f"{renderer.plain(said[0])}\n", *map(renderer.plain, said[1:])]) + "\n")
     return "\n".join(parts)
@@ -66,27 +66,27 @@ def advice(found: Syncs, wanted: bool = True) -> list[str]:
     return [f"what to do{note}:", *(f"- {each.text}" for each in said)]
 
 
-def sites(found: Syncs) -> pd.DataFrame:
+def sites(found: Syncs) -> Texts:
     """One row a line and route, those with most reads first; then what the device says, where it was asked.
 
     Returns:
-        Texts in the columns call site, route, reads, reads/s, bytes, blocked, ready, had to wait.
+        The columns call site, route, reads, reads/s, bytes, blocked, ready, had to wait.
     """
     rows = [_site(site, found.seconds) for site in found.sites]
     if found.copies:
         rows += _copies(found)
     columns = ["call site", "route", "reads", "reads/s", "bytes", "blocked", "ready", "had to wait"]
-    return pd.DataFrame(rows, columns=columns)
+    return Texts(columns, rows)
 
 
-def retraces(found: Syncs) -> pd.DataFrame:
+def retraces(found: Syncs) -> Texts:
     """One row for each function that was traced again, those most often first.
 
     Returns:
-        Texts in the columns function, traces, what differed, called from.
+        The columns function, traces, what differed, called from.
     """
     rows = [_traced(each) for each in found.traced if each.again]
-    return pd.DataFrame(rows, columns=["function", "traces", "what differed", "called from"])
+    return Texts(["function", "traces", "what differed", "called from"], rows)
 
 
 def _traced(each: TracedSite) -> tuple[str, ...]:
@@ -100,11 +100,11 @@ def _traced(each: TracedSite) -> tuple[str, ...]:
     )
 
 
-def in_graphs(found: Syncs) -> pd.DataFrame:
+def in_graphs(found: Syncs) -> Texts:
     """One row for each line and kind of ops in which the host takes part.
 
     Returns:
-        Texts in the columns made at, kind, in function, ops: how many of a trace.
+        The columns made at, kind, in function, ops: how many of a trace.
     """
     gathered: dict[tuple[str, str, str], collections.Counter[HostOp]] = collections.defaultdict(collections.Counter)
     for op in found.host_ops:
@@ -113,7 +113,7 @@ def in_graphs(found: Syncs) -> pd.DataFrame:
         (where, f"{kind} ({_types(ops)})", function + _in_so_many(ops), str(len(ops)))
         for (where, kind, function), ops in gathered.items()
     ]
-    return pd.DataFrame(rows, columns=["made at", "kind", "in function", "ops"])
+    return Texts(["made at", "kind", "in function", "ops"], rows)
 
 
 def _types(ops: Iterable[HostOp]) -> str:

@@ -2,11 +2,10 @@ import inspect
 
 import pytest
 import runs
-import typer
 from runs import config
 
 from loop_bench.cli import options
-from loop_bench.cli.commands import app
+from loop_bench.cli.commands import COMMANDS
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
 from loop_bench.experiments.experiment import STARTING, Flag, Option, Percent, RealNumber, WholeNumber
@@ -21,8 +20,7 @@ def declared():
 
 def of_command(name):
     """The options of a command as Typer has them, by name."""
-    group = typer.main.get_command(app)
-    return {each.opts[0]: each for each in group.commands[name].params}
+    return {each.opts[0]: each for each in COMMANDS[name].made().params}
 
 
 def as_pytest_has_it(help_):
@@ -33,7 +31,7 @@ def as_pytest_has_it(help_):
 @pytest.mark.parametrize("name", NAMES)
 def test_pytest_and_commands_say_the_same_of_an_option(declared, name):
     experiment = registry.experiment(name)
-    shown, own = of_command(experiment.command), {}
+    shown, own = of_command(registry.REGISTRY[name].command), {}
     for each in options.of_command(experiment):
         own[each.name] = each
         plain, _, default = declared.get(each.name, {"help": ""})["help"].replace("%%", "%").rpartition(" (default: ")
@@ -206,7 +204,7 @@ def test_a_loop_is_told_how_its_script_is_written():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_command_with_a_script_has_how_it_is_written(name):
-    shown = [*of_command(registry.experiment(name).command)]
+    shown = [*of_command(registry.REGISTRY[name].command)]
     assert shown[(place := shown.index("--script")) : place + 4] == [
         "--script",
         "--columns",

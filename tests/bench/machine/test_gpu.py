@@ -188,13 +188,13 @@ def test_a_gpu_that_tensorflow_has_no_libraries_for(unseen, nvml, monkeypatch):
     monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: True)
     assert refusal().endswith(
         "NVML sees NVIDIA H100 (driver 580.1): "
-        "TensorFlow's CUDA libraries are missing; the extra gpu brings them: pip install '.[gpu]'"
+        "TensorFlow's CUDA libraries are missing; the extra gpu brings them: pip install 'loop-bench[gpu]'"
     )
 
 
 def test_a_tensorflow_without_cuda(unseen, nvml, monkeypatch):
     monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: False)
-    assert "built without CUDA; install the extra gpu" in refusal()
+    assert "built without CUDA; install its build with CUDA: pip install 'loop-bench[gpu]'" in refusal()
 
 
 def test_a_gpu_that_is_hidden(unseen, nvml, monkeypatch):

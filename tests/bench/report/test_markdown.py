@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from loop_bench.errors import UsageError
 from loop_bench.report import markdown
 from loop_bench.report.report import Picture, Report
+from loop_bench.report.texts import Texts
 
 FRAME = pd.DataFrame([["a|b", "1.00"]], columns=["metric", "before"])
 
@@ -16,7 +17,7 @@ PICTURES = [Picture("costs", "Milliseconds a batch.", Figure), Picture("reads", 
 
 def test_a_table_and_notes():
     frame = pd.DataFrame([["a|b", "1.00", "12.50"]], columns=["metric", "before", "after"])
-    assert markdown.render(frame).splitlines() == [
+    assert markdown.render(Texts.of(frame)).splitlines() == [
         "| metric   | before   | after   |",
         "|:---------|:---------|:--------|",
         "| a\\|b     | 1.00     | 12.50   |",

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from loop_bench.report import terminal
 from loop_bench.report.report import Report
+from loop_bench.report.texts import Texts
 
 FRAME = pd.DataFrame(
     [["ms/batch [all]", "1.00", "2.00 (1.0 to 3.0)", "2.00× slower"]], columns=["metric", "before", "after", "change"]
@@ -15,7 +16,7 @@ FRAME = pd.DataFrame(
 @pytest.mark.parametrize("width", [30, 60, 140])
 def test_nothing_is_lost_in_a_narrow_terminal(width):
     out = io.StringIO()
-    terminal.show(Console(file=out, width=width), FRAME, ["preset [tiny]"], "before / after")
+    terminal.show(Console(file=out, width=width), Texts.of(FRAME), ["preset [tiny]"], "before / after")
     shown = out.getvalue()
     assert all(len(line) <= width for line in shown.splitlines())
     cells = "".join(character for character in shown if character.isalnum() or character in ".()/[]×")

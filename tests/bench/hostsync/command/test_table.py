@@ -26,8 +26,13 @@ FOUND = Syncs(
 )
 
 
+def by_column(texts):
+    """Rows of a table, each by the columns' names."""
+    return [dict(zip(texts.columns, row, strict=True)) for row in texts.rows]
+
+
 def test_a_row_a_line():
-    (row,) = table.sites(FOUND).to_dict("records")
+    (row,) = by_column(table.sites(FOUND))
     assert row == {
         "call site": "gone.py:9", "route": "float\n2 allowed", "reads": "30", "reads/s": "15", "bytes": "120",
         "blocked": "500 ms", "ready": "20", "had to wait": "10 for 400 ms",
@@ -39,13 +44,13 @@ def test_the_source_and_the_readers_stand_below(tmp_path, monkeypatch):
     (tmp_path / "train.py").write_text("\nmodel.fit(x)\n")
     frames = (Frame("logs.py", 7, "convert"), Frame("logs.py", 9, "on_end"))
     site = dataclasses.replace(SITE, file=str(tmp_path / "train.py"), line=2, readers=((frames, 4),))
-    (row,) = table.sites(dataclasses.replace(FOUND, sites=(site,))).to_dict("records")
+    (row,) = by_column(table.sites(dataclasses.replace(FOUND, sites=(site,))))
     assert row["call site"].splitlines() == ["train.py:2", "model.fit(x)", "4 × convert ← on_end (logs.py:7)"]
 
 
 def test_what_the_device_says_is_in_the_table():
     copies = Reconciled(5, (Copy("GPU:0", 8, 0.0, 0.1), Copy("GPU:0", 4, 0.0, 0.1)), 7, 1)
-    rows = table.sites(dataclasses.replace(FOUND, copies=copies)).to_dict("records")[1:]
+    rows = by_column(table.sites(dataclasses.replace(FOUND, copies=copies)))[1:]
     assert [(row["call site"].split(" ")[0], row["reads"], row["bytes"]) for row in rows] == [
         ("copies", "5", ""), ("copies", "2", "12"), ("reads", "7", ""), ("reads", "1", ""),
     ]  # fmt: skip
@@ -53,15 +58,15 @@ def test_what_the_device_says_is_in_the_table():
 
 
 def test_ops_in_graphs_are_gathered():
-    assert table.in_graphs(FOUND).to_numpy().tolist() == [["train.py:5", "print (PrintV2)", "step\nin 2 traces", "2"]]
+    assert table.in_graphs(FOUND).rows == [("train.py:5", "print (PrintV2)", "step\nin 2 traces", "2")]
 
 
 def test_a_function_that_was_traced_again_has_a_row_and_its_ops_one():
     found = dataclasses.replace(FOUND, traced=(TRACED, dataclasses.replace(TRACED, function="once", again=0)))
-    assert table.retraces(found).to_numpy().tolist() == [
-        ["step\ngone.py:3", "5", "Python value of n: 0 → 1 (4 times)", "gone.py:9\ngone.py:8\ngone.py:7\n1 more"]
+    assert table.retraces(found).rows == [
+        ("step\ngone.py:3", "5", "Python value of n: 0 → 1 (4 times)", "gone.py:9\ngone.py:8\ngone.py:7\n1 more")
     ]
-    assert table.in_graphs(found)["in function"].tolist() == ["step\nin 2 traces"]
+    assert [row["in function"] for row in by_column(table.in_graphs(found))] == ["step\nin 2 traces"]
     assert table.footer(found)[1] == "10 traces of 2 functions, 4 of them again; tracing took 500 ms"
 
 

@@ -1,0 +1,69 @@
+"""`loop-bench run`: the main job for those who do not think in pytest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import typer
+
+from loop_bench.cli import options
+from loop_bench.experiments.experiment import Flag, Option
+
+_ALONE = ("-c", os.devnull, "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "--no-header")
+"""Options that leave out the configuration and the conftest.py of the current folder, which are for the tests of that
+project, and write no cache of pytest's there."""
+
+
+def arguments(given: Mapping[str, Any]) -> list[str]:
+    """The command line of pytest that does the same.
+
+    Args:
+        given: values of the options, by their keys, as Typer gives them.
+    """
+    return ["--pyargs", "loop_bench", "--benchmark-only", *_ALONE, *_written(given)]
+
+
+def _written(given: Mapping[str, Any]) -> Iterator[str]:
+    for option in _options():
+        value = given[option.key]
+        if isinstance(option.kind, Flag):
+            yield from [option.name] if value else []
+        elif value is not None:
+            yield from (f"{option.name}={each}" for each in (value if option.repeated else [value]))
+
+
+def _options() -> tuple[Option, ...]:
+    return (*options.of_run(), *options.GATE, options.FULL_TRACE)
+
+
+def _command() -> Callable[..., None]:
+    def run(**given: Any) -> None:
+        """Compare two training loops: speed, host syncs, survival.
+
+        Both are timed in turns in one process, with a second instance of the loop before, which shows the noise. Their
+        host syncs and retraces are counted, a pair that can be is held against each other batch by batch, and both are
+        put through faults, each in a process of its own. Table, plots and a page go into --results with a record, from
+        which `report`, `compare`, `gate` and `history` go on.
+
+        Three minutes on two cores by default. It is `pytest --pyargs loop_bench --benchmark-only` with the same
+        options, and without what the current folder says of its own tests.
+
+        The exit code: 0 measured, and within every limit; 1 a test failed, or over a limit; 2 wrong use, no such loop,
+        or Ctrl-C; 3 a limit was given, and the run cannot tell; 4 invalid.
+
+        Examples: loop-bench run --before my_package.old:make_loop --after my_package.new:make_loop --preset any
+
+        loop-bench run --preset tiny --max-syncs 0.5 --min-speedup 1.2
+        """
+        # In this process: nothing is imported yet that pytest would have to import first, Ctrl-C and the exit code are
+        # pytest's own, and Python need not start again, as it would by exec.
+        raise typer.Exit(int(pytest.main(arguments(given))))
+
+    run.__signature__ = options.signature(_options())  # type: ignore[attr-defined]
+    return run
+
+
+COMMAND = _command()

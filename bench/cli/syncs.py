@@ -1,0 +1,70 @@
+"""The command that runs a program and shows its host syncs; it needs no extra but a TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Annotated
+
+import typer
+
+from loop_bench.errors import UsageError
+from loop_bench.hostsync.command.program import Program, output_to_stderr
+from loop_bench.machine import driver
+from loop_bench.report import terminal
+
+
+def syncs(
+    program: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROGRAM] [ARGS]", help="A script, or pytest, and its arguments.")
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option("-m", metavar="MODULE", help="Run a module instead, as `python -m` does.")
+    ] = None,
+    disallow: Annotated[
+        bool, typer.Option("--disallow", help="End the program at its first host sync, with a traceback.")
+    ] = False,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Name the code in Keras and other libraries that reads for a line.")
+    ] = False,
+    with_advice: Annotated[
+        bool, typer.Option("--advice/--no-advice", help="Say what to do about the lines that matter.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown, for docs.")] = False,
+    trace: Annotated[
+        bool | None,
+        typer.Option(
+            "--trace/--no-trace",
+            help="Have TensorFlow's profiler count the copies from the device as well. "
+            "Default: where there is a GPU. A program that uses the profiler itself needs --no-trace.",
+        ),
+    ] = None,
+) -> None:
+    """Run a program unchanged, and show every line at which it reads a tensor to the host, and what it traces again.
+
+    The exit code is the program's. With --json or --markdown, what the program prints goes to standard error.
+    Processes that it starts are not looked into. TensorFlow is imported before the program starts: variables that it
+    reads on import (TF_CPP_MIN_LOG_LEVEL, TF_USE_LEGACY_KERAS) belong into the environment.
+
+    Examples: loop-bench syncs train.py --epochs 1
+
+    loop-bench syncs --disallow -m my_package.train
+
+    loop-bench syncs pytest tests/test_training.py
+    """
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown: one of them")
+    wanted = Program(program or [], module)
+    # TensorFlow, which wrong arguments and `--help` should not wait for.
+    from loop_bench.hostsync.command import findings, table
+
+    with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
+        found = findings.Syncs.of(wanted, disallow, stack, driver.has_gpu() if trace is None else trace)
+    if as_json:
+        print(json.dumps(found.plain(with_advice), indent=1))
+    elif as_markdown:
+        print(table.markdown(found, with_advice), end="")
+    else:
+        table.show(terminal.console(in_a_pipe=160), found, with_advice)
+    raise typer.Exit(found.exit_code)
