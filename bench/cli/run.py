@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,13 +18,15 @@ _ALONE = ("-c", os.devnull, "--rootdir", ".", "--noconftest", "-p", "no:cachepro
 project, and write no cache of pytest's there."""
 
 
-def arguments(given: Mapping[str, Any]) -> list[str]:
+def arguments(given: Mapping[str, Any], storage: str) -> list[str]:
     """The command line of pytest that does the same.
 
     Args:
         given: values of the options, by their keys, as Typer gives them.
+        storage: a folder for pytest-benchmark, which makes one even if nothing is to be kept.
     """
-    return ["--pyargs", "loop_bench", "--benchmark-only", *_ALONE, *_written(given)]
+    kept = f"--benchmark-storage=file://{storage}"
+    return ["--pyargs", "loop_bench", "--benchmark-only", kept, *_ALONE, *_written(given)]
 
 
 def _written(given: Mapping[str, Any]) -> Iterator[str]:
@@ -60,7 +63,9 @@ def _command() -> Callable[..., None]:
         """
         # In this process: nothing is imported yet that pytest would have to import first, Ctrl-C and the exit code are
         # pytest's own, and Python need not start again, as it would by exec.
-        raise typer.Exit(int(pytest.main(arguments(given))))
+        with tempfile.TemporaryDirectory() as storage:
+            code = pytest.main(arguments(given, storage))
+        raise typer.Exit(int(code))
 
     run.__signature__ = options.signature(_options())  # type: ignore[attr-defined]
     return run

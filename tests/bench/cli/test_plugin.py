@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from loop_bench import extras
 from loop_bench.cli.plugin import BENCH, asks_for_bench
 
 
@@ -52,6 +53,18 @@ def project(tmp_path):
         "    assert not [name for name in heavy if name in sys.modules]\n"
     )
     return tmp_path
+
+
+@pytest.mark.parametrize("extra", ["compare", "tensorflow"])
+def test_what_is_missing_is_one_line_before_pytest_reads_options(monkeypatch, capsys, extra):
+    modules = extras.EXTRAS[extra].values()
+    monkeypatch.setattr(extras, "_is_there", lambda module: module not in modules)
+    with pytest.raises(SystemExit) as ended:
+        pytest.main(["--pyargs", "loop_bench", "--benchmark-only", "--preset", "tiny"])
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"pip install 'loop-bench[{extra}]' brings it" in err
 
 
 def test_changes_nothing_in_the_runs_of_others(project):
