@@ -102,8 +102,8 @@ def as_written_in(file: str, line: int) -> tuple[str, int]:
 
 @functools.lru_cache(maxsize=4096)
 def _is_entry(file: str) -> bool:
-    """Whether a library's function in this file says how a line reads: not AutoGraph's machinery, nor threading's."""
-    return is_installed(file) and not file.startswith(AUTOGRAPH)
+    """Whether a library's function in this file says how a line reads: not ours, nor AutoGraph's machinery."""
+    return is_installed(file) and not is_ours(file) and not file.startswith(AUTOGRAPH)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from loop_bench import hostsync
+from loop_bench.hostsync import callsite
 from loop_bench.hostsync.callsite import library_frames
-from loop_bench.source import Frame, shorter
+from loop_bench.source import Frame, is_installed, is_ours, shorter
 
 INSTALLED = Path(np.__file__).parents[1]
 
@@ -31,6 +32,21 @@ def test_without_the_source_the_function_of_the_library_names_the_route():
         "constant_value",
     ]
     assert [read.route for read in run("np.asarray(t)")] == ["unknown"]
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Has this package be installed in the environment, and not in place."""
+    monkeypatch.setattr(callsite, "is_installed", lambda file: is_ours(file) or is_installed(file))
+    callsite._is_entry.cache_clear()
+    yield
+    callsite._is_entry.cache_clear()
+
+
+def test_our_own_code_reads_for_nobody(installed):
+    with hostsync.record() as log:
+        exec(compile("float(t)\nnp.asarray(t)", "a_program.py", "exec"), {"np": np, "t": tf.constant(1.0)})
+    assert [(read.route, read.library) for read in log.reads] == [("float", None), ("unknown", None)]
 
 
 def test_code_without_a_file_is_the_users(tmp_path):
