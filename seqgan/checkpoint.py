@@ -60,7 +60,8 @@ class Checkpoint:
             "history": history,
         }
         packed = io.BytesIO()
-        np.savez(packed, allow_pickle=False, **{_ABOUT: np.array(json.dumps(about))}, **self.state)
+        arrays: dict[str, Any] = {_ABOUT: np.array(json.dumps(about)), **self.state}
+        np.savez(packed, **arrays)
         write_whole(folder / FILE, packed.getvalue())
         write_whole(folder / HISTORY_FILE, history.encode())
 

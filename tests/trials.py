@@ -16,8 +16,8 @@ class Sum(Frozen):
 class Adding(Trial[Sum]):
     """Adds its terms, in a module that starts no TensorFlow."""
 
-    work: ClassVar = "trials:add"
-    finding: ClassVar = Sum
+    work: ClassVar[str] = "trials:add"
+    finding: ClassVar[type[Sum]] = Sum
 
     terms: tuple[float, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
@@ -53,8 +53,8 @@ class Seen(Frozen):
 class Asking(Cached):
     """Finds what its process has been given."""
 
-    work: ClassVar = "trials:ask"
-    finding: ClassVar = Seen
+    work: ClassVar[str] = "trials:ask"
+    finding: ClassVar[type[Seen]] = Seen
 
 
 def ask(trial):

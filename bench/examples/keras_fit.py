@@ -4,13 +4,14 @@ Leaving the callback out is not enough: Keras 3.15 reads what `train_step` retur
 thread of its own when no callback asks for it. (`loop_bench.hostsync` shows it.) So there are fewer calls, too.
 
 Its factories are `loop_bench.examples.keras_fit:reading` and `loop_bench.examples.keras_fit:keeping`.
+It takes Keras from `tf.keras`, which is Keras 2 where `TF_USE_LEGACY_KERAS=1` is set, and works with both.
 """
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,11 +21,12 @@ BATCH, FEATURES, CLASSES = 32, 64, 10
 CAPACITY = 1_000_000  # batches whose losses can be kept
 
 
-class Model(keras.Sequential):
+class Model(tf.keras.Sequential):
     """A classifier that writes the loss of each batch into a row on the device."""
 
     def __init__(self) -> None:
-        super().__init__([keras.layers.Dense(128, activation="relu"), keras.layers.Dense(CLASSES)])
+        layers = [tf.keras.layers.Dense(128, activation="relu"), tf.keras.layers.Dense(CLASSES)]
+        super().__init__([tf.keras.Input([FEATURES]), *layers])
         self.losses_kept = tf.Variable(tf.zeros([CAPACITY]), trainable=False)
         self.batches = tf.Variable(0, dtype=tf.int64, trainable=False)
 
@@ -36,7 +38,7 @@ class Model(keras.Sequential):
         return logs
 
 
-class ReadLoss(keras.callbacks.Callback):
+class ReadLoss(tf.keras.callbacks.Callback):
     """Looks at the loss after every batch, for which Keras waits for the device."""
 
     def __init__(self) -> None:
@@ -50,20 +52,21 @@ class ReadLoss(keras.callbacks.Callback):
 class FitLoop:
     """A loop that trains by calling `fit`."""
 
-    def __init__(self, seed: int, batches_in_a_call: int, callbacks: list[keras.callbacks.Callback]) -> None:
-        keras.utils.set_random_seed(seed)
-        random = np.random.default_rng(seed)
-        features = random.normal(size=[1024, FEATURES]).astype(np.float32)
-        labels = random.integers(0, CLASSES, size=[1024])
+    def __init__(self, seed: int, batches_in_a_call: int, callbacks: list[tf.keras.callbacks.Callback]) -> None:
+        # Not tf.keras.utils.set_random_seed: after it tf_keras 2.16 to 2.18 makes no layer on Python 3.12.
+        random.seed(seed)  # Keras draws from it what it begins the weights with
+        tf.random.set_seed(seed)
+        rng = np.random.default_rng(seed)
+        features = rng.normal(size=[1024, FEATURES]).astype(np.float32)
+        labels = rng.integers(0, CLASSES, size=[1024])
         self._data = tf.data.Dataset.from_tensor_slices((features, labels)).repeat().batch(BATCH)
         self._model = Model()
         self._model.compile(
             "adam",
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False,
             steps_per_execution=batches_in_a_call,
         )
-        self._model.build([None, FEATURES])
         self._callbacks = callbacks
 
     def run(self, batches: int) -> None:
@@ -76,8 +79,8 @@ class FitLoop:
 
     @property
     def variables(self) -> list[Any]:
-        """Weights and optimizer state."""
-        return [*self._model.variables, *self._model.optimizer.variables]
+        """Weights and optimizer state; to the weights of a model Keras 2 adds variables that are kept in it."""
+        return [*self._model.trainable_variables, *self._model.optimizer.variables]
 
 
 def reading(spec: Any) -> FitLoop:

@@ -16,6 +16,7 @@ from loop_bench.document import Frozen, NotNegative
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.failure import LoopError, error_line, out_of_memory
 from loop_bench.loop import LoopSpec
+from loop_bench.machine.environment import KERAS_2, uses_keras_2
 
 Ending = Literal["whole", "crashed", "timed out"]
 """How a trial ended: with what it was to find, or without."""
@@ -64,7 +65,7 @@ class Trial(Frozen, Generic[Found]):
     @classmethod
     def preload(cls) -> tuple[str, ...]:
         """Modules that are imported once for all trials of the class; none of them asks for a device."""
-        return ("tensorflow", "keras", cls.work.partition(":")[0])
+        return ("tensorflow", KERAS_2 if uses_keras_2() else "keras", cls.work.partition(":")[0])
 
     def run(self) -> Found:
         """Does the work in this process."""

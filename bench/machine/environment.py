@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import subprocess
@@ -13,7 +14,13 @@ import psutil
 
 from loop_bench.machine import gpu, processor
 
-PACKAGES = ("keras", "numpy", "pytest-benchmark")
+KERAS_2 = "tf_keras"
+
+
+def uses_keras_2() -> bool:
+    """Whether `tf.keras` is Keras 2 in this process and in those that it starts: as TensorFlow decides it."""
+    wanted = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")
+    return wanted and importlib.util.find_spec(KERAS_2) is not None
 
 
 def environment() -> dict[str, Any]:
@@ -29,10 +36,7 @@ def environment() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {
-            "tensorflow": tf.__version__,  # by whatever name it is distributed
-            **{package: importlib.metadata.version(package) for package in PACKAGES},
-        },
+        "versions": {"tensorflow": tf.__version__, **_versions()},  # by whatever name it is distributed
         "gpus": [
             tf.config.experimental.get_device_details(device).get("device_name", device.name)
             for device in tf.config.list_physical_devices("GPU")
@@ -66,7 +70,13 @@ def machine(recorded: dict[str, Any]) -> str:
     if recorded["gpus"]:
         hardware = f"{', '.join(recorded['gpus'])} (driver {recorded['gpu_driver']}), {hardware}"
     versions = recorded["versions"]
-    return f"{hardware}; TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, Python {recorded['python']}"
+    keras = f"Keras {versions['keras']}" + (f", {KERAS_2} {versions[KERAS_2]}" if KERAS_2 in versions else "")
+    return f"{hardware}; TensorFlow {versions['tensorflow']}, {keras}, Python {recorded['python']}"
+
+
+def _versions() -> dict[str, str]:
+    packages = ["keras", *([KERAS_2] if uses_keras_2() else []), "numpy", "pytest-benchmark"]
+    return {package: importlib.metadata.version(package) for package in packages}
 
 
 def _commit() -> dict[str, Any]:

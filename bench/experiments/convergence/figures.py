@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.integrate import trapezoid
 from typing_extensions import Self
 
 from loop_bench.experiments.convergence.plan import Question
@@ -130,7 +131,7 @@ def _compare(whole: dict[str, list[Course]], pair: Question, metric: str) -> Met
     batches = np.array(_batches(both[0][0]))
     values = np.array([[_values(run, metric) for run in runs] for runs in both])  # [seeds, 2, evaluations]
     differences = values[:, 0] - values[:, 1]
-    area = np.trapezoid(differences, batches, axis=1) / np.ptp(batches)
+    area = trapezoid(differences, batches, axis=1) / np.ptp(batches)
     return MetricComparison(
         pair=pair,
         metric=metric,

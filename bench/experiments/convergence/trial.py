@@ -51,8 +51,8 @@ class Course(Frozen):
 class ConvergenceTrial(LoopTrial[Course]):
     """A run of one loop from one seed."""
 
-    work: ClassVar = "loop_bench.experiments.convergence.trial:follow_trial"
-    finding: ClassVar = Course
+    work: ClassVar[str] = "loop_bench.experiments.convergence.trial:follow_trial"
+    finding: ClassVar[type[Course]] = Course
 
     epochs: Annotated[int, Field(gt=0)]
     every: Annotated[int, Field(gt=0)] | None = None  # batches of an epoch; None: the loop's own

@@ -24,8 +24,8 @@ from loop_bench.timing.clock import start, warm_up
 class RungTrial(Trial[Finding]):
     """A rung, and the baseline that it is compared with."""
 
-    work: ClassVar = "loop_bench.experiments.ladder.trial:examine_trial"
-    finding: ClassVar = Finding
+    work: ClassVar[str] = "loop_bench.experiments.ladder.trial:examine_trial"
+    finding: ClassVar[type[Finding]] = Finding
 
     rung: Rung
     baseline: Rung

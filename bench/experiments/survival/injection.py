@@ -15,6 +15,7 @@ from typing_extensions import Self
 
 from loop_bench.errors import UsageError
 from loop_bench.experiments.survival.fault import EVERYTHING, GRADIENTS, LEARNING_RATE, WEIGHTS, Call, Fault
+from loop_bench.experiments.survival.learning_rate import learning_rates
 from loop_bench.experiments.survival.switch import Switch
 from loop_bench.failure import error_line
 from loop_bench.loop import TrainingLoop, as_made, variable_name
@@ -276,29 +277,19 @@ class WeightInjection(_Assigned):
 
 
 class LearningRateInjection(_Assigned):
-    """Changes the learning rate for as long as the fault lasts.
-
-    It is looked for by its name, as Keras gives it: a variable that is not trainable and whose name ends with
-    `learning_rate`. One that is a schedule, or a Python number in a traced function, is not to be found.
-    """
+    """Changes the learning rate for as long as the fault lasts; how it is found: `learning_rates`."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
         self._usual: list[Any] = []
+        self._loop: TrainingLoop | None = None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.set(None)
 
     def attach(self, loop: TrainingLoop) -> None:
         """See `Injection`."""
-        found = [
-            each
-            for each in loop.variables
-            if not each.trainable
-            and variable_name(each).partition(":")[0].endswith("learning_rate")
-            and self.fault.hits(variable_name(each))
-        ]
-        self._variables = found if self.fault.extent == "all" else found[:1]
+        self._loop = loop
 
     def set(self, strength: float | None) -> None:
         """See `Injection`."""
@@ -307,6 +298,11 @@ class LearningRateInjection(_Assigned):
                 variable.assign(usual)
             self._usual = []
             return
+        if (
+            not self._variables and self._loop is not None
+        ):  # not earlier: some optimizers make theirs in the first batch
+            found = [each for name, each in learning_rates(self._loop.variables) if self.fault.hits(name)]
+            self._variables = found if self.fault.extent == "all" else found[:1]
         if not self._usual:
             self._usual = [np.array(variable.numpy()) for variable in self._variables]
         for variable, usual in zip(self._variables, self._usual, strict=True):

@@ -63,8 +63,8 @@ def horizon(fault: Fault) -> int:
 class SurvivalTrial(LoopTrial[Observation]):
     """A run of one loop from one seed, with a fault or without."""
 
-    work: ClassVar = "loop_bench.experiments.survival.watching:watch_trial"
-    finding: ClassVar = Observation
+    work: ClassVar[str] = "loop_bench.experiments.survival.watching:watch_trial"
+    finding: ClassVar[type[Observation]] = Observation
 
     fault: str | None = None  # as Fault.parse takes it; None: a run without one, to compare with
     # Faults for which graphs are made ready, and of which at most `fault` happens: so all runs have the same graphs.

@@ -37,8 +37,8 @@ class TimedPoint(Frozen):
 class PointTrial(Trial[TimedPoint]):
     """The measurement of a point."""
 
-    work: ClassVar = "loop_bench.experiments.sweep.experiment:measure_trial"
-    finding: ClassVar = TimedPoint
+    work: ClassVar[str] = "loop_bench.experiments.sweep.experiment:measure_trial"
+    finding: ClassVar[type[TimedPoint]] = TimedPoint
 
     settings: Settings
     tokens: int | None

@@ -29,8 +29,8 @@ PATIENCE = 1200.0
 class TelemetryTrial(LoopTrial[Telemetry]):
     """A stretch of undisturbed training of one loop."""
 
-    work: ClassVar = "loop_bench.experiments.telemetry.trial:watch_trial"
-    finding: ClassVar = Telemetry
+    work: ClassVar[str] = "loop_bench.experiments.telemetry.trial:watch_trial"
+    finding: ClassVar[type[Telemetry]] = Telemetry
 
     batches: Annotated[int, Field(gt=0)]  # of a block
     seconds: Annotated[float, Field(gt=0)]  # of the stretch, roughly
