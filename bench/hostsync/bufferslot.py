@@ -23,7 +23,7 @@ _VIEW_OBJ, _VIEW_LEN = 8, 16  # offsets in Py_buffer of obj and len; buf comes f
 _WRITABLE = 1  # PyBUF_WRITABLE
 _AFTER_AWAIT = 3
 
-# Each step raises the signal of Ctrl-C. Behind a call the interpreter looks for signals, behind such a step it does not.
+# Each step raises the signal of Ctrl-C. The interpreter looks for signals behind a call, and not behind such a step.
 _interrupt = iter(_thread.interrupt_main, object())
 
 _GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)

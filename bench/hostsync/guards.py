@@ -17,7 +17,7 @@ from typing_extensions import Self
 from loop_bench.errors import HostSyncError, HostSyncWarning, add_note
 from loop_bench.hostsync.callsite import CallSite, call_site
 from loop_bench.hostsync.log import Log, Site, by_site
-from loop_bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device
+from loop_bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device, tell_unseen
 from loop_bench.hostsync.tracing import TracedSite, by_function
 from loop_bench.source import is_cell, place, shorter
 
@@ -47,6 +47,9 @@ def guard(mode: Mode) -> Context[Guard]:
             leaving the guard: a read in another thread, whether or not that has caught it, and one by `memoryview(t)`
             and its like, which see a SystemError first because no exception passes CPython's buffer slot from Python.
         ValueError: a mode that there is not.
+
+    Warns:
+        HostSyncWarning: as `record` has it, of reads that the guard cannot see.
     """
     if mode not in get_args(Mode):
         raise ValueError(f"guard({mode!r}): must be one of {', '.join(get_args(Mode))}")
@@ -70,6 +73,7 @@ class Guard(Observer):
         self._observed = observed(self)
 
     def __enter__(self) -> Self:
+        tell_unseen(stacklevel=4)
         self._observed.__enter__()
         _guards.append(self)
         return self

@@ -71,7 +71,7 @@ class Log:
         traces: of functions, in the order in which they ended.
         session_runs: runs of TensorFlow 1 sessions; what they hand to the host is not among the reads.
         graphs_before: graphs that had been traced before, whose host ops are not known.
-        unseen: routes that cannot be seen with this Python and TensorFlow; empty where all can.
+        unseen: what cannot be seen with this Python and TensorFlow, each with its reason; empty where all can.
         seconds: that the recording lasted; 0 while it goes on.
         seconds_tracing: of them, spent on tracing functions.
     """

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from loop_bench.errors import HostSyncWarning
 from loop_bench.hostsync.log import Log, Read
 from loop_bench.hostsync.recorder import record
+from loop_bench.hostsync.tensorflow_private import TRACED_COPIES, lacking
 from loop_bench.hostsync.trace import Copy, trace_copies
 
 
@@ -38,7 +39,8 @@ def reconciled(trace: bool, stack: bool = False) -> Iterator[tuple[Log, list[Rec
         stack: as `record` has it.
 
     Yields:
-        The log, and a list that has the one result after the context.
+        The log, and a list that has the one result after the context; none where this TensorFlow's traces cannot be
+        read, which is among what the log says is unseen.
 
     Raises:
         RuntimeError: a profiler is running already.
@@ -47,7 +49,7 @@ def reconciled(trace: bool, stack: bool = False) -> Iterator[tuple[Log, list[Rec
         HostSyncWarning: the trace was lost, because the program has stopped the profiler, say; the list is empty.
     """
     found: list[Reconciled] = []
-    if not trace:
+    if not trace or lacking(TRACED_COPIES):
         with record(stack) as log:
             yield log, found
         return

@@ -18,11 +18,14 @@ from loop_bench.hostsync.graphs import HostOp, host_ops
 from loop_bench.hostsync.hooks import BUFFERS, Hooks
 from loop_bench.hostsync.log import Log, Read, is_asynchronous
 from loop_bench.hostsync.tensorflow_private import NEEDED, graphs_before, lacking, seconds_tracing, shape_of
+from loop_bench.hostsync.trace import OPS_OF_XLA, lacks_ops_of_xla
 from loop_bench.hostsync.tracing import Trace, Tracing
 from loop_bench.source import adopt
 
 ALLOWED: Final[contextvars.ContextVar[str | None]] = contextvars.ContextVar("allowed host syncs", default=None)
 """Why reads are meant right now, as `guards.allow` sets it; None where they are not marked."""
+
+_told: Final[set[str]] = set()
 
 
 @contextlib.contextmanager
@@ -40,12 +43,12 @@ def record(stack: bool = False) -> Iterator[Log]:
         stack: whether each read keeps all the frames that led to it, those of libraries too.
 
     Warns:
-        HostSyncWarning: on entry, where a route cannot be seen with this build of Python; `log.unseen` names it.
+        HostSyncWarning: on entry, once in a process for each thing that cannot be seen with this TensorFlow and this
+            build of Python; `log.unseen` names all of them.
     """
     adopt(getattr(sys.modules.get("__main__"), "__spec__", None))
     log = Log(unseen(), graphs_before())
-    for route in log.unseen:
-        warnings.warn(f"reads by {route}: they are not recorded", HostSyncWarning, stacklevel=3)
+    tell_unseen(stacklevel=4)
     started, tracing = time.perf_counter(), seconds_tracing()
     try:
         with observed(_Recorder(log, stack)):
@@ -112,12 +115,29 @@ def capabilities() -> dict[str, str]:
         The name of each route, and of each thing that is told of functions and traces. The value is "" where it is
         seen, and otherwise the reason.
     """
+    return {**_of_recordings(), OPS_OF_XLA: lacks_ops_of_xla()}
+
+
+def _of_recordings() -> dict[str, str]:
     return {BUFFERS: _hub.hooks.lacks_buffers, **{capability: lacking(capability) for capability in NEEDED}}
 
 
+@functools.cache
 def unseen() -> tuple[str, ...]:
-    """What cannot be seen with this Python and TensorFlow, each with its reason."""
-    return tuple(f"{capability}: {reason}" for capability, reason in capabilities().items() if reason)
+    """What a recording cannot see with this Python and TensorFlow, each with its reason."""
+    return tuple(f"{capability}: {reason}" for capability, reason in _of_recordings().items() if reason)
+
+
+def tell_unseen(stacklevel: int) -> None:
+    """Warns of what cannot be seen, once in a process.
+
+    Args:
+        stacklevel: as `warnings.warn` has it.
+    """
+    for each in unseen():
+        if each not in _told:
+            _told.add(each)
+            warnings.warn(f"cannot be seen: {each}", HostSyncWarning, stacklevel)
 
 
 class _Hub:

@@ -135,7 +135,7 @@ _PROFILER: Final = Place("tensorflow.python.profiler.profiler_v2:", "_profiler")
 _XSPACE: Final = Place("tensorflow.tsl.profiler.protobuf.xplane_pb2:", "XSpace")
 
 BEFORE: Final = "graphs that were traced before"
-COPIES_IN_TRACES: Final = "copies that the profiler traces on a GPU"
+TRACED_COPIES: Final = "copies that the profiler traces on a GPU"
 
 NEEDED: Final[dict[str, tuple[Place, ...]]] = {
     "methods of a tensor (t.numpy(), float(t), if t, print(t), ...)": (NUMPY,),
@@ -144,7 +144,7 @@ NEEDED: Final[dict[str, tuple[Place, ...]]] = {
     "runs of TensorFlow 1 sessions": SESSION_RUNS,
     "traces of functions, and the host ops in their graphs": (TRACED,),
     "what differs between the traces of a function": (
-        Member(f"{_TRACING}trace_function.__code__.co_varnames", "tracing_options"),
+        Member(f"{_TRACING}_create_concrete_function.__code__.co_varnames", "tracing_options"),
         *(
             Member(f"{_TRACING}TracingOptions.__dataclass_fields__", name)
             for name in ("function_cache", "python_function", "scope_type", "attributes")
@@ -164,7 +164,8 @@ NEEDED: Final[dict[str, tuple[Place, ...]]] = {
     ),
     "seconds spent on tracing": (_GRAPH_SECONDS,),
     "lines of functions that AutoGraph has copied": (_TRANSPILED,),
-    COPIES_IN_TRACES: (_XSPACE, _PROFILER),
+    TRACED_COPIES: (_XSPACE,),
+    "whether a program has stopped the profiler that traces it": (_PROFILER,),
 }
 """What each capability needs."""
 

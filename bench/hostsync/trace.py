@@ -1,7 +1,7 @@
 """A session of TensorFlow's profiler, and the copies in its trace, whether or not Python took part in them.
 
 What is looked for in the trace was read in openxla/xla, which TensorFlow 2.21 is built from, and found again in the
-strings of TensorFlow 2.21.0's libraries:
+strings of TensorFlow 2.21.0's libraries. Traces of a CPU were looked at in TensorFlow 2.16, 2.18, 2.20 and 2.21.
 
 - `xla/tsl/profiler/utils/xplane_schema.cc`: a GPU's plane is named `/device:GPU:<number>`; the stat `memcpy_details`;
 - `xla/backends/profiler/gpu/cupti_buffer_events.cc`, AddMemcpyActivityEvent: the event is named `MemcpyD2H`, or
@@ -10,7 +10,9 @@ strings of TensorFlow 2.21.0's libraries:
   `kind_src:device kind_dst:pageable size:4 dest:0 async:1`; GetDeviceXLineName: a stream's line is named
   `Stream #<number>(<types of its events>)`, and `CUPTI overhead` where one of its events is such;
 - `xla/tsl/profiler/convert/post_process_single_host_xplane.cc`: lines begin so many nanoseconds after the trace did,
-  whose Unix time is the stat `profile_start_time` of `Task Environment`.
+  whose Unix time is the stat `profile_start_time` of `Task Environment`. TensorFlow 2.16 writes no such plane: there
+  it is the time at which the profiler asked for its options, right before its session takes its own (7 to 40 µs later,
+  where the trace says).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import dataclasses
 import operator
 import re
 import tempfile
+import time
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -31,14 +34,21 @@ import tensorflow as tf
 from loop_bench.errors import HostSyncWarning, ProfilerError
 from loop_bench.hostsync.tensorflow_private import empty_trace, running_profiler
 
-Session = weakref.ref[Any]
-"""Only a weak reference: TensorFlow has no other profiler as long as somebody holds the session of one."""
+Session = weakref.ref[Any] | None
+"""Only a weak reference: TensorFlow has no other profiler as long as somebody holds the session of one.
+
+None where TensorFlow does not tell which session runs.
+"""
 
 _GPU_PLANE: Final = re.compile(r"/device:(GPU:\d+)")
 # Other lines of a GPU's plane (`Steps`, `Framework Ops`, `XLA Ops`) are derived from these and show an event again.
 _STREAM_LINE: Final = re.compile(r"Stream #\d+|CUPTI overhead")
 _COPY: Final = re.compile(r"Memcpy(\w+)")
 _SIZE: Final = re.compile(r"\bsize:(\d+)")
+_VERSION: Final = tuple(map(int, tf.__version__.split(".")[:2]))
+_ENVIRONMENT, _START_TIME = "Task Environment", "profile_start_time"
+_ASKED: Final = "asked"
+"""The file in a trace's folder with the Unix time in nanoseconds at which its profiler asked for its options."""
 
 
 class _Level:
@@ -49,8 +59,10 @@ class _Level:
 
     def __init__(self, value: int) -> None:
         self._value = value
+        self.asked = 0  # the Unix time in nanoseconds at which TensorFlow asked for it last
 
     def __index__(self) -> int:
+        self.asked = time.time_ns()
         return self._value
 
 
@@ -58,10 +70,13 @@ def start(folder: Path, host_level: int) -> Session:
     """Starts the profiler: the GPUs are traced, the host up to a level (0: not at all), Python's calls are not.
 
     Raises:
-        ProfilerError: a profiler is running in this program already.
+        ProfilerError: a profiler is running in this program already, or its trace could not be read.
     """
+    empty_trace()
     levels = {"host_tracer_level": host_level, "python_tracer_level": 0, "device_tracer_level": 1, "delay_ms": 0}
     options = tf.profiler.experimental.ProfilerOptions(**{name: _Level(level) for name, level in levels.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    before = time.time_ns()
     try:
         tf.profiler.experimental.start(str(folder), options)
     except tf.errors.AlreadyExistsError as error:
@@ -69,7 +84,9 @@ def start(folder: Path, host_level: int) -> Session:
             "a profiler is running in this program already, such as the TensorBoard callback's, and there can be only "
             "one"
         ) from error
-    return weakref.ref(running_profiler())
+    (folder / _ASKED).write_text(str(max(before, *(level.asked for level in options))))
+    running = running_profiler()
+    return None if running is None else weakref.ref(running)
 
 
 def stop(session: Session) -> None:
@@ -79,13 +96,19 @@ def stop(session: Session) -> None:
         ProfilerError: the program has stopped it.
     """
     # Another one is the program's own, and stop() would end it as readily.
-    if session() is None or session() is not running_profiler():
-        raise ProfilerError("the program has stopped the profiler that traced it")
-    tf.profiler.experimental.stop()
+    stopped = "the program has stopped the profiler that traced it"
+    if session is not None and (session() is None or session() is not running_profiler()):
+        raise ProfilerError(stopped)
+    try:
+        tf.profiler.experimental.stop()
+    except tf.errors.UnavailableError as error:
+        raise ProfilerError(stopped) from error
 
 
 def read(folder: Path) -> Any:
     """The trace (an `XSpace`) that a profiler has written somewhere below a folder.
+
+    It says when it began, or warns that it does not.
 
     Raises:
         ProfilerError: there is none.
@@ -95,7 +118,23 @@ def read(folder: Path) -> Any:
         space.MergeFromString(file.read_bytes())
     if not space.planes:  # TensorFlow reports success for one of 2 GiB too, which no protocol buffer can hold
         raise ProfilerError("the profiler wrote no trace, as happens with one that is too large: trace less")
+    asked = folder / _ASKED
+    if _started(space) is None and asked.exists():
+        environment = space.planes.add(name=_ENVIRONMENT)
+        environment.stat_metadata[1].id, environment.stat_metadata[1].name = 1, _START_TIME
+        environment.stats.add(metadata_id=1, uint64_value=int(asked.read_text()))
+    elif _started(space) is None:
+        space.warnings.append("it does not say when it began, which its times count from")
     return space
+
+
+OPS_OF_XLA: Final = "ops of functions that XLA has compiled, in a trace of the CPU"
+
+
+def lacks_ops_of_xla() -> str:
+    """Why the traces of a CPU show no ops of functions that XLA has compiled; "" where they do."""
+    # 2.17 was not tried.
+    return f"TensorFlow {tf.__version__} traces none of XLA's ops on a CPU" if _VERSION < (2, 18) else ""
 
 
 def gpus(space: Any) -> Iterator[tuple[str, Any]]:
@@ -205,10 +244,14 @@ def _nbytes(event: Any, texts: dict[int, str]) -> int:
 
 
 def trace_started(space: Any) -> int:
-    """The Unix time in nanoseconds that a trace's own times count from; 0 where they are Unix times themselves."""
+    """The Unix time in nanoseconds that a trace's own times count from; 0 where it does not say: see `read`."""
+    return _started(space) or 0
+
+
+def _started(space: Any) -> int | None:
     for plane in space.planes:
-        if plane.name == "Task Environment":
+        if plane.name == _ENVIRONMENT:
             for stat in plane.stats:
-                if plane.stat_metadata[stat.metadata_id].name == "profile_start_time":
+                if plane.stat_metadata[stat.metadata_id].name == _START_TIME:
                     return int(stat.uint64_value)
-    return 0
+    return None

@@ -1,6 +1,8 @@
 """The ops in a trace of TensorFlow's profiler.
 
-What TensorFlow 2.21.0 writes on a CPU was found by looking at traces of toys and of the built-in loops:
+What TensorFlow 2.21.0 writes on a CPU was found by looking at traces of toys and of the built-in loops. TensorFlow
+2.18 and 2.20 write the same, but that 2.18 has no `end:` of an op of XLA's: its events last as long as the op, and
+some are on threads `host_executor/…`. TensorFlow 2.16 writes no event of XLA's ops.
 
 - One plane, `/host:CPU`, with a line a thread, named by its pool: `python`, `tf_Compute/…` (the executor's),
   `tf_numa_-1_Eigen/…` (within ops, and for XLA), `tf_data_…`. Times count from the start of the trace.
@@ -49,6 +51,9 @@ MARK: Final = "bench: profiled stretch"
 
 _GRAPH_OP: Final = re.compile(r"([A-Za-z0-9.][\w.\\/>-]*):([A-Z_]\w*)")
 _FUNCTION: Final = re.compile(r"a_inference_(.+?)_\d+__")
+_MODULE: Final = re.compile(r"a_inference_(.+?)_\d+__.*\(\d+\)")
+"""Name of what describes a function that XLA has compiled, in the plane `/host:metadata`; it is no event's."""
+
 _NUMBER: Final = re.compile(r"(?:[._]\d+)+$")
 _RESUMED: Final = "ThunkExecutor::Execute"
 """Name of the event in which a thread runs ops of XLA's that have become ready."""
@@ -77,7 +82,17 @@ def traced(space: Any) -> Traced:
     gpus = [plane for _, plane in trace.gpus(space)]
     found = _of_gpus(gpus) if gpus else _of_cpu(space)
     ops = tuple(op for op in found if begin <= op.begin < end)
-    return Traced("GPU" if gpus else "CPU", ops, begin, end, (*space.errors, *space.warnings))
+    problems = (*space.errors, *space.warnings, *(() if gpus else _unseen(space)))
+    return Traced("GPU" if gpus else "CPU", ops, begin, end, problems)
+
+
+def _unseen(space: Any) -> Iterator[str]:
+    """What a trace of the CPU does not show, although the program may have run it."""
+    compiled = {each.name for plane in space.planes for each in plane.event_metadata.values()}
+    functions = sorted({found[1] for name in compiled if (found := _MODULE.fullmatch(name))})
+    why = trace.lacks_ops_of_xla()
+    if functions and why:
+        yield f"{why}: where one of {', '.join(functions)} ran, which XLA has compiled, it seems that nothing did"
 
 
 def kind_of(name: str) -> str:

@@ -9,7 +9,8 @@ from tensorflow.python.eager.polymorphic_function import transform
 from tensorflow.python.saved_model import function_deserialization
 
 from loop_bench import hostsync
-from loop_bench.hostsync import recorder
+from loop_bench.hostsync import recorder, trace
+from loop_bench.hostsync import tensorflow_private as private
 from loop_bench.source import is_ours
 
 vector, scalar = tf.constant([1.0, 2.0, 3.0]), tf.constant(2.0)
@@ -160,18 +161,136 @@ def test_a_tensor_without_a_buffer_is_refused_in_another_way():
     assert log.reads == []
 
 
-def test_says_on_entry_what_cannot_be_seen(monkeypatch):
-    monkeypatch.setattr(recorder, "unseen", lambda: ("the buffer protocol: gone",))
-    unseen = pytest.warns(hostsync.HostSyncWarning, match="buffer protocol: gone: they are not recorded")
-    with unseen as warned, hostsync.record() as log:
-        pass
-    assert log.unseen == ("the buffer protocol: gone",)
-    assert warned[0].filename == __file__
+@pytest.fixture
+def without(monkeypatch):
+    """Has TensorFlow lack one private name after another, as another version of it may."""
+
+    def lack(gone):
+        recorder.unseen.cache_clear()
+        recorder._told.clear()
+        private.generated_lines.cache_clear()
+
+        def get(place):
+            if place == gone:
+                raise AttributeError(place.name)
+            return theirs(place)
+
+        monkeypatch.setattr(private.Place, "get", get)
+        monkeypatch.setattr(private.Member, "is_there", property(lambda member: member != gone))
+
+    theirs = private.Place.get
+    yield lack
+    recorder.unseen.cache_clear()
+    recorder._told.clear()
+    private.generated_lines.cache_clear()
+
+
+PLACES = [(capability, place) for capability, places in private.NEEDED.items() for place in places]
+
+
+READS = {private.NUMPY: "numpy", private.COPY: "copy", private.DLPACK: "dlpack"}
+LOST = {
+    **{capability: {"reads"} for capability, place in PLACES if place in READS},
+    "runs of TensorFlow 1 sessions": {"sessions"},
+    "traces of functions, and the host ops in their graphs": {"traces", "host ops"},
+    "host ops in functions that are loaded": {"host ops"},
+    private.BEFORE: {"graphs before"},
+    "seconds spent on tracing": {"tracing"},
+    "lines of functions that AutoGraph has copied": {"traces", "host ops"},
+}
+"""What may be missing from `told`, by capability."""
+
+
+def program(folder):
+    """Makes use of all that a log tells of."""
+
+    @tf.function
+    def step(x, n):
+        if x[0] > 0:
+            x = tf.py_function(lambda y: y, [x], tf.float32)
+        return x * n
+
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([3])])
+        def __call__(self, x):
+            return tf.numpy_function(lambda y: y, [x], tf.float32)
+
+    tf.saved_model.save(Model(), str(folder))
+    with hostsync.record() as log:
+        vector.numpy()
+        np.asarray(vector)
+        vector.cpu()
+        tf.experimental.dlpack.to_dlpack(vector)
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            session.run(tf.constant(1.0))
+        for n in range(2):
+            step(vector, n)
+        tf.saved_model.load(str(folder))
+    return log
+
+
+def told(log):
+    """The parts of a log that a private name may be needed for."""
+    return {
+        "reads": [read.route for read in log.reads],
+        "sessions": log.session_runs,
+        "host ops": sorted((op.kind, op.name.rpartition("/")[2], op.file) for op in log.host_ops),
+        "traces": [(trace.function, trace.file, trace.changes) for trace in log.traces if "step" in trace.function],
+        "graphs before": log.graphs_before > 0,
+        "tracing": log.seconds_tracing > 0,
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What is told of the program where TensorFlow has all names."""
+    return told(program(tmp_path_factory.mktemp("model")))
+
+
+@pytest.mark.parametrize(("capability", "gone"), PLACES, ids=lambda value: getattr(value, "name", None))
+def test_a_name_that_is_gone_is_named_and_nothing_else_is_lost(capability, gone, without, whole, tmp_path):
+    before = hooks()
+    without(gone)
+    with pytest.warns(hostsync.HostSyncWarning, match="cannot be seen") as warned:
+        log = program(tmp_path)
+    assert [str(each.message) for each in warned] == [f"cannot be seen: {each}" for each in log.unseen]
+    (unseen,) = log.unseen
+    assert unseen == f"{capability}: TensorFlow {tf.__version__} has no {gone}"
+    found = told(log)
+    assert {part for part in found if found[part] != whole[part]} <= LOST.get(capability, set())
+    assert found["reads"] == [route for route in whole["reads"] if route != READS.get(gone)]
+    assert hooks() == before
+    program(tmp_path)  # which warns no more
 
 
 def test_everything_can_be_seen_here():
-    assert set(hostsync.capabilities().values()) == {""}
     assert recorder.unseen() == ()
+    lost = {capability for capability, reason in hostsync.capabilities().items() if reason}
+    assert lost == ({trace.OPS_OF_XLA} if tf.__version__.startswith("2.16.") else set())
+
+
+def test_the_buffer_slot_is_among_what_can_be_seen(monkeypatch):
+    monkeypatch.setattr(recorder._hub.hooks, "lacks_buffers", "gone")
+    recorder.unseen.cache_clear()
+    (entry,) = recorder.unseen()
+    recorder.unseen.cache_clear()
+    assert entry == "the buffer protocol (np.asarray(t), np.mean(t), memoryview(t), ...): gone"
+
+
+@pytest.mark.parametrize("enter", [hostsync.record, lambda: hostsync.guard("disallow")])
+def test_who_is_told_of_it_is_the_program(enter, without):
+    without(private.COPY)
+    with (
+        pytest.warns(hostsync.HostSyncWarning, match="cannot be seen: copies of a tensor to the host") as warned,
+        enter(),
+    ):
+        pass
+    assert warned[0].filename == __file__
+
+
+def test_each_private_name_is_one_of_a_capability():
+    named = {each for each in vars(private).values() if isinstance(each, private.Place)} | set(private.SESSION_RUNS)
+    assert named <= {place for _, place in PLACES}
 
 
 def test_starting_to_record_does_not_start_the_devices(run_python):

@@ -1,4 +1,5 @@
 import contextlib
+import operator
 import tempfile
 import time
 
@@ -231,11 +232,7 @@ def test_only_devices_are_traced(folders, traces):
     with trace_copies():
         compute()
     (space,) = traces
-    environment = next(plane for plane in space.planes if plane.name == "Task Environment")
-    written = next(stat.bytes_value for stat in environment.stats if stat.bytes_value)
-    options = profiler_options_pb2.ProfileOptions.FromString(written)
-    levels = options.host_tracer_level, options.python_tracer_level, options.device_tracer_level
-    assert levels == (0, 0, 1)
+    assert levels(space) == (0, 0, 1)
     assert not [line for plane in space.planes if plane.name == "/host:CPU" for line in plane.lines]
 
 
@@ -335,23 +332,106 @@ def test_a_read_of_a_gpus_value_is_one_copy_of_its_bytes():
     assert (reconcile(log.reads, found).matched, reconcile(log.reads, found).uncopied) == (2, 0)
 
 
+LEVELS = {1: "EagerExecute", 2: "EagerKernelExecute", 3: "ExecutorState::ScheduleReady"}
+"""An event that the host's trace has from a level on, in TensorFlow 2.16 to 2.21."""
+
+
 def levels(space):
-    environment = next(plane for plane in space.planes if plane.name == "Task Environment")
-    written = next(stat.bytes_value for stat in environment.stats if stat.bytes_value)
-    options = profiler_options_pb2.ProfileOptions.FromString(written)
-    return options.host_tracer_level, options.python_tracer_level, options.device_tracer_level
+    """The profiler's levels of host, Python and devices: from its options, which TensorFlow 2.21 writes down."""
+    stats = [stat for plane in space.planes if plane.name == "Task Environment" for stat in plane.stats]
+    written = [stat.bytes_value for stat in stats if stat.bytes_value]
+    if written:
+        options = profiler_options_pb2.ProfileOptions.FromString(written[0])
+        return options.host_tracer_level, options.python_tracer_level, options.device_tracer_level
+    names = {event.name for plane in space.planes for event in plane.event_metadata.values()}
+    host = max((level for level, name in LEVELS.items() if name in names), default=0)
+    return host, int(any(name.startswith("$") for name in names)), 1
 
 
 @pytest.mark.parametrize("host_level", [0, 2, 3])
 def test_traces_the_host_up_to_a_level(tmp_path, host_level):
+    step = tf.function(lambda x: x + 1)
     session = trace.start(tmp_path, host_level)
     with tf.profiler.experimental.Trace("here"):
-        pass
+        step(tf.constant(1.0))
     trace.stop(session)
     space = trace.read(tmp_path)
     assert levels(space) == (host_level, 0, 1)
     names = {event.name for plane in space.planes for event in plane.event_metadata.values()}
     assert ("here" in names) == (host_level > 0)
+    assert {level for level, name in LEVELS.items() if name in names} == set(range(1, host_level + 1))
+
+
+def test_a_trace_says_when_it_began(tmp_path):
+    before = time.time_ns()
+    session = trace.start(tmp_path, 2)
+    with tf.profiler.experimental.Trace("here"):
+        moment = time.time_ns()
+    trace.stop(session)
+    space = trace.read(tmp_path)
+    assert before <= trace.trace_started(space) <= moment
+    ((line, event),) = (
+        (line, event)
+        for plane in space.planes
+        for line in plane.lines
+        for event in line.events
+        if plane.event_metadata[event.metadata_id].name == "here"
+    )
+    began = trace.trace_started(space) + line.timestamp_ns + event.offset_ps // 1000
+    assert before <= began <= moment + 1_000_000
+    assert not space.warnings
+
+
+@pytest.fixture
+def unsaid(tmp_path):
+    """The folder of a trace that does not say when it began, as TensorFlow 2.16 writes it."""
+    space = xplane_pb2.XSpace()
+    space.planes.add(name="/host:CPU")
+    (tmp_path / "vm.xplane.pb").write_bytes(space.SerializeToString())
+    return tmp_path
+
+
+def test_the_time_at_which_the_profiler_asked_for_its_options_stands_in(unsaid):
+    (unsaid / "asked").write_text(str(STARTED))
+    space = trace.read(unsaid)
+    assert trace.trace_started(space) == STARTED
+    assert not space.warnings
+
+
+def test_a_trace_that_cannot_say_when_it_began_is_not_whole(unsaid):
+    assert list(trace.read(unsaid).warnings) == ["it does not say when it began, which its times count from"]
+
+
+def test_the_time_is_taken_as_tensorflow_asks(tmp_path, monkeypatch):
+    clock = iter([10, 20, 30, 40, 50])
+
+    def start(folder, options):
+        operator.index(options.host_tracer_level)
+        time.time_ns()  # a driver is loaded
+
+    monkeypatch.setattr(time, "time_ns", lambda: next(clock))
+    monkeypatch.setattr(tf.profiler.experimental, "start", start)
+    trace.start(tmp_path, 0)
+    assert (tmp_path / "asked").read_text() == "20"
+
+
+def test_without_knowing_which_profiler_runs_one_that_was_stopped_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(trace, "running_profiler", lambda: None)
+    trace.stop(trace.start(tmp_path, 0))
+    session = trace.start(tmp_path, 0)
+    tf.profiler.experimental.stop()
+    with pytest.raises(ProfilerError, match="has stopped the profiler"):
+        trace.stop(session)
+
+
+def test_a_trace_that_could_not_be_read_is_not_begun(tmp_path, monkeypatch):
+    def no_space():
+        raise ProfilerError("no XSpace")
+
+    monkeypatch.setattr(trace, "empty_trace", no_space)
+    with pytest.raises(ProfilerError, match="no XSpace"):
+        trace.start(tmp_path, 0)
+    assert_no_profiler_runs()
 
 
 def test_one_at_a_time(tmp_path):

@@ -2,6 +2,7 @@ import pytest
 from traces import add, marked, op
 
 from loop_bench.experiments.profile.events import kind_of, traced
+from loop_bench.hostsync import trace
 
 MODULE = "a_inference__train_generator_44__XlaMustCompile_true_config_proto_1_.5"
 
@@ -123,6 +124,30 @@ def test_a_trace_says_what_is_wrong_with_it():
     space.errors.append("CUPTI needs root access")
     space.warnings.append("2 events dropped")
     assert traced(space).problems == ("CUPTI needs root access", "2 events dropped")
+
+
+def compiled():
+    """A trace in whose process XLA has compiled a function, and its plane and line of the host."""
+    space, plane, line = marked()
+    about = space.planes.add(name="/host:metadata")
+    about.event_metadata[7].name = "a_inference_step_13__XlaMustCompile_true_config_proto_31_executor_type_11_.42(0)"
+    return space, plane, line
+
+
+def test_what_xla_has_compiled_is_a_problem_where_traces_show_none_of_it(monkeypatch):
+    monkeypatch.setattr(trace, "_VERSION", (2, 16))
+    space, plane, line = compiled()
+    add(plane, line, "add:AddV2", 1000, 500)
+    found = traced(space)
+    assert [each.name for each in found.ops] == ["add"]
+    (problem,) = found.problems
+    assert "traces none of XLA's ops on a CPU: where one of step ran" in problem
+    assert traced(marked()[0]).problems == ()
+
+
+def test_what_xla_has_compiled_is_none_where_traces_show_it(monkeypatch):
+    monkeypatch.setattr(trace, "_VERSION", (2, 18))
+    assert traced(compiled()[0]).problems == ()
 
 
 def test_a_trace_without_the_stretch_is_none():

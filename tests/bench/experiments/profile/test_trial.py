@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,11 @@ def traced(tmp_path_factory):
     return found, folder, told
 
 
+def is_not_of_xla(problem):
+    """TensorFlow 2.16 says nothing of what XLA has compiled, which may be that of another test."""
+    return "none of XLA's ops" not in problem
+
+
 def test_both_loops_have_their_ops(traced):
     found, *_ = traced
     assert found.every_op
@@ -45,7 +51,7 @@ def test_both_loops_have_their_ops(traced):
         assert 0 < profile.busy < profile.stretch <= profile.traced.seconds * 1.5
         assert profile.busy + profile.gaps.seconds == pytest.approx(profile.stretch)
         assert len(profile.untraced) == 2
-        assert profile.problems == ()
+        assert not list(filter(is_not_of_xla, profile.problems))
     assert found.arms["after"].factory == "toys:reading"
 
 
@@ -85,7 +91,11 @@ def test_ops_that_xla_compiled(tmp_path):
     loop = Compiled()
     loop.run(1)
     found = trial.profile_loop("x:y", loop, 3, tmp_path)
+    if tf.__version__.startswith("2.16."):
+        assert re.search(r"traces none of XLA's ops on a CPU: where one of .*\b_step\b.* ran", "".join(found.problems))
+        pytest.skip("TensorFlow 2.16 traces none of XLA's ops on a CPU")
     assert found.ops
+    assert not found.problems
     assert all(op.name.endswith(" (_step)") and op.count % 3 == 0 for op in found.ops)
 
 
@@ -129,7 +139,7 @@ def test_a_gpu_that_the_trace_does_not_show_is_a_problem(tmp_path, monkeypatch):
     loop = toys.Quadratic()
     loop.run(1)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    (problem,) = trial.profile_loop("x:y", loop, 1, tmp_path).problems
+    (problem,) = filter(is_not_of_xla, trial.profile_loop("x:y", loop, 1, tmp_path).problems)
     assert problem.startswith("TensorFlow has a GPU, and the trace shows nothing of it")
 
 
