@@ -177,16 +177,17 @@ class TrialsDisplay:
             console=console,
             transient=True,
             refresh_per_second=per_second,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=total)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._console.is_terminal:
+            self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def done(self, title: str) -> None:
         """One more part has come to its end."""
