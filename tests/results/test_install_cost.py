@@ -1,0 +1,45 @@
+import pytest
+
+
+@pytest.fixture(scope="module")
+def cost(load_script):
+    return load_script("install/cost.py")
+
+
+def test_a_row_for_each(cost):
+    core = [cost.Installed(frozenset({"typer", "rich"}), 3 << 20, seconds) for seconds in (2.0, 9.0, 1.0)]
+    found = cost.table({"core": core, "all": core[:1]}, {"core": [0.2, 0.1, 0.4]})
+    assert [*found.rows[0]] == ["core", "2", "3", "2.0 (1.0 to 9.0)", "0.20 (0.10 to 0.40)"]
+    assert found.rows[1][-1] == ""
+
+
+def test_bytes_of_files_and_not_of_links(cost, tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_bytes(b"12345")
+    (tmp_path / "d").write_bytes(b"12")
+    (tmp_path / "link").symlink_to(tmp_path / "d")
+    assert cost.size(tmp_path) == 7
+
+
+def test_the_files_of_a_commit(cost, tmp_path):
+    found = cost.as_it_was(tmp_path / "is", "HEAD")
+    assert (found / "src" / "loop_bench" / "extras.py").exists()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_came_is_taken_away_again(cost, monkeypatch, tmp_path, keep):
+    there, asked = {"tensorflow"}, []
+
+    def python(self, *arguments):
+        asked.append(arguments)
+        if "install" in arguments:
+            there.update({"rich", "loop-bench"})
+        if "uninstall" in arguments:
+            there.difference_update(arguments)
+        return "\n".join(f"{name}==1" for name in sorted(there)) if "list" in arguments else str(tmp_path)
+
+    monkeypatch.setattr(cost.Environment, "python", python)
+    found = cost.installed(cost.Environment(tmp_path, tmp_path / "is"), "[compare]", keep)
+    assert found.packages == {"rich", "loop-bench"}
+    assert ("-m", "pip", "install", "--quiet", f"{tmp_path / 'is'}[compare]") in asked
+    assert there == ({"tensorflow", "rich", "loop-bench"} if keep else {"tensorflow"})
