@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pynvml
 
 from loop_bench.errors import UsageError
+from loop_bench.machine import devices
 
 _REASONS = {
     "software power cap": pynvml.nvmlClocksEventReasonSwPowerCap,
@@ -40,9 +42,6 @@ except UsageError as error:
     print(error)
     raise SystemExit({_REFUSED})
 """
-
-_SIZE = 64
-"""Rows and columns of the matrices that are multiplied: sums that float32, and TensorFloat-32, hold exactly."""
 
 
 @contextlib.contextmanager
@@ -120,6 +119,42 @@ def _state(handle: Any) -> dict[str, Any]:
     }
 
 
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """What a GPU is kept for and by whom, when this process does not compute on it; None: NVML does not say."""
+
+    name: str
+    persistent: bool | None  # the driver stays loaded when nobody uses it
+    processes: int | None  # that compute on it
+    used_mib: int | None
+    throttled_by: tuple[str, ...] | None
+
+
+def uses() -> list[Use]:
+    """How each GPU is used at this moment; empty without a driver.
+
+    **Not tried on a GPU.**
+    """
+    with handles() as found:
+        return [_use(handle) for handle in found]
+
+
+def _use(handle: Any) -> Use:
+    ask = asking(handle)
+    persistent, processes, memory = (
+        ask(name)
+        for name in ("nvmlDeviceGetPersistenceMode", "nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetMemoryInfo")
+    )
+    throttled = throttles(ask("nvmlDeviceGetCurrentClocksEventReasons"))
+    return Use(
+        name=str(ask("nvmlDeviceGetName")),
+        persistent=None if persistent is None else bool(persistent),
+        processes=None if processes is None else len(processes),
+        used_mib=None if memory is None else memory.used >> 20,
+        throttled_by=None if throttled is None else tuple(throttled),
+    )
+
+
 def bus(number: int) -> str | None:
     """The PCI address of a GPU, `0000:1b:00.0`, by its number as CUDA counts; None where CUDA does not say it.
 
@@ -180,19 +215,10 @@ def compute() -> str:
     Raises:
         UsageError: it does not, or does it wrongly.
     """
-    import tensorflow as tf
-
     try:
-        with tf.device("/GPU:0"):
-            product = tf.matmul(tf.ones([_SIZE, _SIZE]), tf.ones([_SIZE, _SIZE]))
-        right = bool(tf.reduce_all(product == _SIZE))
-    except (tf.errors.OpError, RuntimeError) as error:  # out of memory, no kernel for this GPU, a driver too old
-        raise UsageError(f"--require-gpu: TensorFlow sees a GPU that does not compute: {_first_line(error)}") from None
-    if "GPU" not in product.device:
-        raise UsageError(f"--require-gpu: what should run on the GPU ran on {product.device}")
-    if not right:
-        raise UsageError(f"--require-gpu: {product.device} multiplies matrices wrongly")
-    return str(product.device)
+        return devices.multiply("GPU", 0)
+    except devices.DeviceError as error:
+        raise UsageError(f"--require-gpu: {error}") from None
 
 
 def _why_none() -> str:
@@ -221,7 +247,3 @@ def _remedy(names: list[str]) -> str:
     if not tf.test.is_built_with_cuda():
         return "this TensorFlow is built without CUDA; install its build with CUDA: pip install 'loop-bench[gpu]'"
     return "TensorFlow's CUDA libraries are missing; the extra gpu brings them: pip install 'loop-bench[gpu]'"
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

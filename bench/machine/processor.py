@@ -7,8 +7,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import cpuinfo
-
 VECTORS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd", "sve")
 """Vector extensions that decide how a matrix product is computed, as Linux names them."""
 
@@ -16,6 +14,7 @@ ALLOCATOR_SETTINGS = ("LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_")
 """What the environment variables begin with that choose or set a process's allocator."""
 
 
+_CPUINFO = Path("/proc/cpuinfo")
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -29,7 +28,7 @@ def processor() -> dict[str, Any]:
         shows itself. `page_bytes`: of a page of memory. `huge_pages`: when the kernel hands out larger ones.
         `allocator`: the C library. `allocator_settings`: the environment variables that set it.
     """
-    found = cpuinfo.get_cpu_info()
+    found = _found()
     flags = found.get("flags", [])
     name = found.get("brand_raw", platform.processor())
     # Without it in the name, cpuinfo gives the clock of this moment, and what is compared from run to run must stay.
@@ -50,6 +49,30 @@ def processor() -> dict[str, Any]:
             name: value for name, value in sorted(os.environ.items()) if name.startswith(ALLOCATOR_SETTINGS)
         },
     }
+
+
+def _found() -> dict[str, Any]:
+    """What py-cpuinfo2 says or, where it is not installed, as much of it as Linux does."""
+    try:
+        import cpuinfo
+    except ImportError:
+        return _as_linux_says()
+    said: dict[str, Any] = cpuinfo.get_cpu_info()
+    return said
+
+
+def _as_linux_says() -> dict[str, Any]:
+    """The first processor of /proc/cpuinfo, by cpuinfo's names; empty on another system."""
+    try:
+        first = _CPUINFO.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+    except OSError:
+        return {}
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    names = {"brand_raw": "model name", "vendor_id_raw": "vendor_id", "family": "cpu family", "model": "model"}
+    found: dict[str, Any] = {name: said[linux] for name, linux in names.items() if linux in said}
+    found.update({name: int(found[name]) for name in ("family", "model") if found.get(name, "").isdigit()})
+    found["flags"] = said.get("flags", said.get("Features", "")).split()
+    return found
 
 
 def words(recorded: dict[str, Any]) -> str:

@@ -55,6 +55,16 @@ def test_what_nvml_tells(hot):
     ]
 
 
+def test_who_uses_it(hot, monkeypatch):
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetPersistenceMode", lambda handle: 0)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda handle: types.SimpleNamespace(used=3 << 30))
+    expected = gpu.Use("NVIDIA H100", False, 2, 3072, ("software thermal slowdown",))
+    assert gpu.uses() == [expected]
+    for name in ("nvmlDeviceGetPersistenceMode", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses"):
+        monkeypatch.setattr(pynvml, name, refuse)
+    assert gpu.uses() == [gpu.Use("NVIDIA H100", None, None, None, ("software thermal slowdown",))]
+
+
 def test_what_it_refuses_is_unknown_and_the_rest_is_kept(hot, monkeypatch):
     for name in ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetComputeRunningProcesses"):
         monkeypatch.setattr(pynvml, name, refuse)
