@@ -31,17 +31,21 @@ class MissingExtraError(UsageError, ImportError):
     """A part of this package is used without what it needs; also an ImportError, which importing code expects."""
 
 
+def missing(extra: str) -> list[str]:
+    """The distributions of an extra that cannot be imported, by their names."""
+    return [name for name, module in EXTRAS[extra].items() if not _is_there(module)]
+
+
 def require(*extras: str) -> None:
     """Sees to it that what these extras bring can be imported, before anything is begun that would need it.
 
     Raises:
         MissingExtraError: it cannot; one line that says what is missing, and which `pip install` brings it.
     """
-    missing = {extra: [name for name, module in EXTRAS[extra].items() if not _is_there(module)] for extra in extras}
-    lacking = [extra for extra, names in missing.items() if names]
+    lacking = {extra: names for extra in extras if (names := missing(extra))}
     if not lacking:
         return
-    names = ", ".join(dict.fromkeys(name for each in missing.values() for name in each))
+    names = ", ".join(dict.fromkeys(name for each in lacking.values() for name in each))
     own = " (any other build of TensorFlow from 2.16 on will do)" if "tensorflow" in lacking else ""
     raise MissingExtraError(f"not installed: {names}; pip install 'loop-bench[{','.join(lacking)}]' brings it{own}")
 

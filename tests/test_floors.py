@@ -31,7 +31,8 @@ MAY_KNOW = {
     "seqgan": ("extras",),
     "baseline": ("seqgan",),
     "records": (*LOWER, "experiments"),
-    "cli": (*LOWER, "hostsync.command", "experiments", "pair", "builtin", "records"),
+    "doctor": (*LOWER, "experiments"),
+    "cli": (*LOWER, "doctor", "hostsync.command", "experiments", "pair", "builtin", "records"),
 }
 """By part of bench/, the parts that it may import from, itself not among them; `x` stands for all that is in x."""
 

@@ -79,6 +79,13 @@ COMMANDS = {
             ("tensorflow",),
             _PASSED_ON,
         ),
+        Command(
+            "doctor",
+            "Show what is installed, which devices compute, whether the machine is quiet enough to measure, and what to "
+            "do.",
+            _at("doctor:doctor"),
+            needs=(),
+        ),
         Command("compare", "Show what changed from record A to record B.", _at("records:compare")),
         Command(
             "history",
