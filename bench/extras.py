@@ -42,7 +42,7 @@ def require(*extras: str) -> None:
     Raises:
         MissingExtraError: it cannot; one line that says what is missing, and which `pip install` brings it.
     """
-    lacking = {extra: names for extra in extras if (names := missing(extra))}
+    lacking = {extra: brings for extra in extras if (brings := missing(extra))}
     if not lacking:
         return
     names = ", ".join(dict.fromkeys(name for each in lacking.values() for name in each))

@@ -81,8 +81,8 @@ COMMANDS = {
         ),
         Command(
             "doctor",
-            "Show what is installed, which devices compute, whether the machine is quiet enough to measure, and what to "
-            "do.",
+            "Show what is installed, which devices compute, whether the machine is quiet enough to measure, and what "
+            "to do.",
             _at("doctor:doctor"),
             needs=(),
         ),

@@ -37,7 +37,7 @@ def doctor(
 
     Example: loop-bench doctor --no-measure
     """
-    forecast = Forecast([lambda: _START, lambda: null_arm.SECONDS])
+    forecast = Forecast([lambda: _START, *([lambda: null_arm.SECONDS] if measure else [])])
     progress = ProgressDisplay(Console(stderr=True), forecast)
     forecast.begin()
     progress.stage("looking at TensorFlow and the machine")

@@ -115,10 +115,17 @@ def measure(seconds: float = SECONDS, tell: Callable[[float], None] = lambda sha
     interleaver.run(OutOfTime(seconds), show)
     rounds = interleaver.rounds
     ratio = samples.null(rounds)
-    limits = (ratio.low, ratio.high) if math.isfinite(ratio.high) else (None, None)
-    alike = bool(autocorrelation(samples.ratios(rounds, NULL)).significant)
-    milliseconds = float(np.median(samples.milliseconds(rounds, ARMS[0])))
-    return NullArm(samples.seconds(rounds), len(rounds), batches, milliseconds, ratio.estimate, *limits, alike)
+    has_limits = math.isfinite(ratio.high)
+    return NullArm(
+        seconds=samples.seconds(rounds),
+        rounds=len(rounds),
+        batches=batches,
+        milliseconds=float(np.median(samples.milliseconds(rounds, ARMS[0]))),
+        estimate=ratio.estimate,
+        low=ratio.low if has_limits else None,
+        high=ratio.high if has_limits else None,
+        alike=autocorrelation(samples.ratios(rounds, NULL)).significant,
+    )
 
 
 def finding(found: NullArm, steal: float | None) -> Finding:

@@ -6,6 +6,7 @@ An import that ends the process (a build for another processor), or that writes 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.metadata
 import json
 import os
@@ -148,9 +149,9 @@ def _try(ask: Callable[[], Any]) -> tuple[Any, str]:
 
 
 def _keras(tf: Any) -> str:
-    keras = tf.keras
-    version = keras.__version__() if callable(keras.__version__) else keras.__version__
-    return f"{version}{' (tf_keras)' if version.startswith('2.') else ''}"
+    package = tf.keras.Model.__module__.partition(".")[0]  # keras or tf_keras, whose `tf.keras` has no version
+    version = importlib.import_module(package).__version__
+    return f"tf_keras {version}" if package == "tf_keras" else str(version)
 
 
 def _routes() -> dict[str, str]:
@@ -167,8 +168,12 @@ def _devices(tf: Any) -> tuple[Device, ...]:
     for kind in ("CPU", "GPU"):
         for number, device in enumerate(tf.config.list_physical_devices(kind)):
             details = tf.config.experimental.get_device_details(device) if kind == "GPU" else {}
-            _, problem = _try(lambda kind=kind, number=number: devices.multiply(kind, number))
-            found.append(Device(kind, details.get("device_name", kind), problem.removeprefix("DeviceError: ")))
+            problem = ""
+            try:
+                devices.multiply(kind, number)
+            except devices.DeviceError as error:
+                problem = str(error)
+            found.append(Device(kind, details.get("device_name", kind), problem))
     return tuple(found)
 
 
