@@ -41,7 +41,14 @@ def lines(finding: Finding, width: int | None) -> Iterator[str]:
         if width is None:
             yield first + text
         else:
-            yield from textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+            yield from textwrap.wrap(
+                text,
+                width,
+                initial_indent=first,
+                subsequent_indent=rest,
+                break_on_hyphens=False,
+                break_long_words=False,  # a command is there to be copied
+            )
 
 
 def _styled(line: str, state: State) -> Text:

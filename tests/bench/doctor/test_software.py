@@ -1,6 +1,5 @@
 import dataclasses
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from loop_bench.doctor import software
 from loop_bench.doctor.finding import State
 from loop_bench.doctor.tensorflow_process import Device, TensorFlow
 
-PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 REQUIRES = [
     "numpy>=1.26",
     "rich>=13.8",
@@ -19,6 +18,13 @@ REQUIRES = [
     "loop-bench[compare]; extra == 'all'",
 ]
 SOUND = TensorFlow("2.21.0", ("tensorflow",), "3.12.0", "", False, (Device("CPU", "CPU"),), {"t.numpy()": ""}, "")
+
+
+@pytest.fixture
+def project():
+    """What pyproject.toml says of the package."""
+    tomllib = pytest.importorskip("tomllib")  # of Python 3.11; the file is the same on all
+    return tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
 
 
 @pytest.mark.parametrize(
@@ -37,12 +43,12 @@ def test_python(running, state, said):
     assert bool(found.advice) == (state is State.PROBLEM)
 
 
-def test_the_range_is_that_of_the_package():
+def test_the_range_is_that_of_the_package(project):
     """Oldest versions as pip enforces them, newest ones as the package's classifiers have them."""
-    assert PROJECT["requires-python"] == f">={software._said(software.PYTHON[0])}"
-    named = [each.rpartition(":: ")[2] for each in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", each)]
+    assert project["requires-python"] == f">={software._said(software.PYTHON[0])}"
+    named = [each.rpartition(":: ")[2] for each in project["classifiers"] if re.search(r":: 3\.\d+$", each)]
     assert [named[0], named[-1]] == [*map(software._said, software.PYTHON)]
-    assert PROJECT["optional-dependencies"]["tensorflow"] == [f"tensorflow>={software._said(software.TENSORFLOW[0])}"]
+    assert project["optional-dependencies"]["tensorflow"] == [f"tensorflow>={software._said(software.TENSORFLOW[0])}"]
 
 
 def test_each_extra_without_tensorflow_is_looked_at():
@@ -55,8 +61,8 @@ def test_what_is_required_of_an_extra():
     assert software.least(REQUIRES, "gpu") == {"tensorflow": "2.16"}
 
 
-def test_what_is_required_is_read_as_metadata_have_it():
-    written = [f"{each}; extra == 'compare'" for each in PROJECT["optional-dependencies"]["compare"]]
+def test_what_is_required_is_read_as_metadata_have_it(project):
+    written = [f"{each}; extra == 'compare'" for each in project["optional-dependencies"]["compare"]]
     assert {*software.least(written, "compare")} == {*extras.EXTRAS["compare"]}
 
 
