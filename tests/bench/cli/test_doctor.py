@@ -87,3 +87,31 @@ def test_ctrl_c(tmp_path):
     assert "Traceback" not in out + err
     with pytest.raises(ProcessLookupError):
         os.kill(of_tensorflow, 0)
+
+
+ALONE = """
+import builtins, sys
+from loop_bench.extras import EXTRAS
+importing = builtins.__import__
+
+def without_pydantic(name, globals=None, *rest):  # which some versions of Typer import for themselves
+    if (globals or {}).get("__name__", "").startswith("loop_bench") and name.partition(".")[0] == "pydantic":
+        raise ModuleNotFoundError(name)
+    return importing(name, globals, *rest)
+
+builtins.__import__ = without_pydantic
+modules = {module for brought in EXTRAS.values() for module in brought.values()} - {"pydantic"}
+sys.modules.update(dict.fromkeys(modules))  # as if not installed
+from loop_bench.cli.commands import main
+sys.exit(main(["doctor", "--json"]))
+"""
+
+
+def test_the_core_is_enough():
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    found = {each["name"]: each for each in json.loads(done.stdout)["findings"]}
+    assert {name for name, each in found.items() if each["state"] == "problem"} == {"TensorFlow"}
+    for name in ("compare", "history", "seqgan"):
+        assert found[f"extra {name}"]["advice"] == f"pip install 'loop-bench[{name}]'"
+    assert found["CPU"]["found"]
