@@ -94,10 +94,10 @@ import builtins, sys
 from loop_bench.extras import EXTRAS
 importing = builtins.__import__
 
-def without_pydantic(name, globals=None, *rest):  # which some versions of Typer import for themselves
+def without_pydantic(name, globals=None, *rest, **named):  # which some versions of Typer import for themselves
     if (globals or {}).get("__name__", "").startswith("loop_bench") and name.partition(".")[0] == "pydantic":
         raise ModuleNotFoundError(name)
-    return importing(name, globals, *rest)
+    return importing(name, globals, *rest, **named)
 
 builtins.__import__ = without_pydantic
 modules = {module for brought in EXTRAS.values() for module in brought.values()} - {"pydantic"}
