@@ -162,6 +162,23 @@ def failing(spec):
     return Failing()
 
 
+class Doomed(Quadratic):
+    """Dies of its first batch, and always."""
+
+    def run(self, batches):
+        raise RuntimeError("out of something")
+
+    def describe(self):
+        return {"batches_per_epoch": 3}
+
+    def evaluate(self):
+        return {"distance ↓": 1.0}
+
+
+def doomed(spec):
+    return Doomed(spec.seed)
+
+
 def broken(spec):
     return {}["licence"]
 

@@ -58,17 +58,19 @@ class Closing:
 
     record: Record
     output: Output
+    flaws: tuple[str, ...] = ()  # of stages and experiments of the run that came to nothing
     failed: bool = False  # to write
     decision: Decision | None = None  # None when there was no gate
 
     @classmethod
-    def of(cls, record: Record, results: Path) -> Self:
+    def of(cls, record: Record, results: Path, flaws: tuple[str, ...] = ()) -> Self:
         """Leaves the record in a folder before anything else, and then what is made of it."""
         try:
             path = record.write(results)
-            return cls(record, files.beside(path, registry.report(record)))
+            return cls(record, files.beside(path, registry.report(record)), flaws)
         except UsageError as error:
-            return cls(record, Output(registry.report(record), (f"written: nothing: {error}",)), failed=True)
+            nothing = (f"written: nothing: {error}",)
+            return cls(record, Output(registry.report(record), nothing), flaws, failed=True)
 
     def judge(self, limits: tuple[Limits, Path | None] | None) -> int:
         """The exit code of the run; tells GitHub Actions of what the gate decides.
@@ -85,17 +87,21 @@ class Closing:
             return int(self.decision.outcome)
         # Without a gate a slow loop is a result; one that did not do its work is none.
         broken = self.record.problems or (self.record.equivalence and not self.record.equivalence.equal)
-        return int(Outcome.INVALID) if broken else 0
+        return int(Outcome.INVALID) if broken else int(bool(self.flaws))
 
     def _decide(self, wanted: Limits, where: Path | None) -> Decision:
         try:
             reference = None if where is None else references.find(self.record, where)
         except UsageError as error:
             return Decision.invalid(str(error))
-        return gate.judge(self.record, wanted, reference)
+        decision = gate.judge(self.record, wanted, reference)
+        # What was asked for and came to nothing can hide a failure: such a run must not pass.
+        return Decision((*decision.checks, *Decision.invalid(*self.flaws).checks))
 
     def show(self, console: Console) -> None:
         """Prints the table and what must be known with it."""
         self.output.show(console)
         if self.decision:
             terminal.notes(console, [f"gate: {self.decision.line}"])
+        else:
+            terminal.notes(console, [f"error: {flaw}" for flaw in self.flaws])

@@ -52,7 +52,10 @@ AtEnd = Callable[[Show], None]
 _SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
 
 _FAILED: pytest.StashKey[Exception] = pytest.StashKey()
-"""What has ended the run, and is shown by pytest with its traceback."""
+"""What has ended the run."""
+
+_FLAWS: pytest.StashKey[list[str]] = pytest.StashKey()
+"""Of stages and experiments that came to nothing, in one line each; the rest of the run has a record nevertheless."""
 
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
@@ -160,9 +163,9 @@ def _end_with_what_failed(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         return (yield)
     except (LoopError, UsageError) as error:
+        item.config.stash[_FAILED] = error
         if not _wants_traceback(item.config):
             _exit(error)
-        item.config.stash[_FAILED] = error
         item.session.shouldfail = "nothing can be measured any more"
         raise
 
@@ -236,6 +239,18 @@ def at_end(pytestconfig: pytest.Config) -> AtEnd:
 
 
 @pytest.fixture(scope="session")
+def came_to_nothing(pytestconfig: pytest.Config) -> Callable[[str], NoReturn]:
+    """Fails a test whose stage or experiment has found nothing, for a reason; the run goes on, and has its record."""
+    flaws = pytestconfig.stash.setdefault(_FLAWS, [])
+
+    def fail(reason: str) -> NoReturn:
+        flaws.append(reason)
+        pytest.fail(reason, pytrace=False)
+
+    return fail
+
+
+@pytest.fixture(scope="session")
 def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
     """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
 
@@ -268,9 +283,12 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes record and table, if the run is whole, and has the gate decide."""
     config, measurement = session.config, session.config.stash.get(_MEASUREMENT, None)
-    if failed := config.stash.get(_FAILED, None):
+    failed = config.stash.get(_FAILED, None)
+    if failed:
         session.exitstatus = exitstatus = exit_code(failed)
-    if measurement is None or exitstatus != pytest.ExitCode.OK:
+    flaws = config.stash.get(_FLAWS, [])
+    only_flaws = exitstatus == pytest.ExitCode.TESTS_FAILED and session.testsfailed == len(flaws) and not failed
+    if measurement is None or not (exitstatus == pytest.ExitCode.OK or only_flaws):
         # A gate that was given nothing to judge must not pass, nor say "slower" or "inconclusive" with pytest's own
         # codes. (Wrong use and Ctrl-C stay 2.)
         wanted = not config.getoption("collectonly") and options.is_gated(config)
@@ -280,7 +298,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     from loop_bench.cli.closing import Closing
 
-    closing = config.stash[_CLOSING] = Closing.of(measurement.record(), options.results(config))
+    closing = config.stash[_CLOSING] = Closing.of(measurement.record(), options.results(config), tuple(flaws))
     session.exitstatus = closing.judge(options.gate(config) if options.is_gated(config) else None)
 
 

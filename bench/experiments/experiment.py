@@ -8,12 +8,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from loop_bench.document import Document
 from loop_bench.errors import UsageError
+from loop_bench.jobs import flaw
 from loop_bench.settings import Settings
 
 STARTING = 9.0
@@ -197,7 +198,7 @@ class Experiment(abc.ABC):
     shares_gpu: ClassVar[bool] = False  # whether the command leaves a GPU's memory to other processes
     needs_folder: ClassVar[bool] = True  # whether the command writes also when it is not told where
     stage: ClassVar[str] = ""  # what is running, where the work is in parts
-    parts: ClassVar[str] = "runs"  # what the parts are called
+    parts: ClassVar[str] = "runs"  # what the parts, or the trials, are called
     redraws: ClassVar[float] = 10.0  # a second; seldom where parts are timed meanwhile
     interrupted: ClassVar[str] = "the same command goes on with what is left ({left} of {total})"
     switch: ClassVar[RunSwitch | None] = None  # None: not in `pytest bench/`
@@ -242,9 +243,16 @@ class Experiment(abc.ABC):
     def tidy(self, folder: Path) -> None:  # noqa: B027  # most have nothing to remove
         """Removes what is not needed once the record is written."""
 
+    def causes(self, record: Any) -> Mapping[str, Sequence[str]]:
+        """Why each trial came to nothing, by group; empty texts of those that came to something: see `flaw.flaw`.
+
+        None are named by an experiment that ends with the error of the first loop that fails.
+        """
+        return {}
+
     def flaw(self, record: Any) -> str:
-        """Why the experiment has found nothing, in words; empty if it has."""
-        return ""
+        """Why the experiment has found nothing, or nothing of a loop, in one line; empty if it has."""
+        return flaw.flaw(self.causes(record), self.parts)
 
     def exit_code(self, record: Any) -> int:
         """The exit code of the command."""

@@ -12,7 +12,7 @@ from loop_bench.experiments.experiment import Asked, Experiment, Folder, Option,
 from loop_bench.jobs import pool
 from loop_bench.jobs.gather import Run, gather, in_processes
 from loop_bench.machine.environment import environment
-from loop_bench.settings import ARMS, Settings
+from loop_bench.settings import Settings
 
 
 def converge(
@@ -108,6 +108,6 @@ class ConvergenceExperiment(Experiment):
         workers = asked["workers"]
         return Parts(len(plan.trials()), lambda folder, done: converge(plan, folder, workers or pool.workers(), done))
 
-    def flaw(self, record: ConvergenceRecord) -> str:
+    def causes(self, record: ConvergenceRecord) -> dict[str, list[str]]:
         """See Experiment."""
-        return f"no run came to its end: {record.courses[ARMS[0]][0].flaw}" if record.is_empty else ""
+        return {loop: [course.flaw for course in courses] for loop, courses in record.courses.items()}

@@ -37,11 +37,6 @@ class ConvergenceRecord(Document):
             raise ValueError("a convergence record has a course of each loop from each seed, and of no others")
         return self
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether not a single run came to its end."""
-        return all(course.flaw for courses in self.courses.values() for course in courses)
-
     @classmethod
     def of(cls, plan: ConvergencePlan, results: Mapping[str, Result[Course]], environment: dict[str, Any]) -> Self:
         """The results of a plan, in its order.

@@ -178,6 +178,7 @@ class LadderExperiment(Experiment):
     """
 
     name = "ladder"
+    parts = "changes"
     options = (
         "--before",
         "--after",
@@ -217,3 +218,13 @@ class LadderExperiment(Experiment):
         rungs = pair.ladder(settings)
         limits = LadderLimits(rounds=asked["rounds"], max_time=asked["max_time"])
         return Stages(seconds(rungs, limits), lambda folder, tell: climb(rungs, limits, folder, tell))
+
+    def causes(self, record: LadderRecord) -> dict[str, list[str]]:
+        """See Experiment; a change is timed when its rung is, and the one that it is held against."""
+        held_against = {rung.name: record.ladder.reference(rung) for rung in record.ladder.rungs}
+        stopped = {
+            name: record.stopped.get(name) or record.stopped.get(reference.name, "")
+            for name, reference in held_against.items()
+            if reference
+        }
+        return {"changes": [*stopped.values()]}

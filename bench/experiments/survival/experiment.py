@@ -88,6 +88,12 @@ class SurvivalExperiment(Experiment):
             len(plan.trials()), lambda folder, done: survive(plan, folder, workers or pool.workers(), shown, done)
         )
 
-    def flaw(self, record: SurvivalRecord) -> str:
-        """See Experiment."""
-        return f"no loop could be tested: {record.why_empty}" if record.why_empty else ""
+    def causes(self, record: SurvivalRecord) -> dict[str, list[str]]:
+        """See Experiment; that a loop crashes with a fault and not without is a result."""
+        return {
+            loop: [
+                *("" if run.tested else f"{run.outcome}: {run.reason}" for run in runs),
+                *("" if run.tested else f"{run.ended}: {run.why}" for run in record.undisturbed.get(loop, ())),
+            ]
+            for loop, runs in record.survivals.items()
+        }

@@ -29,6 +29,9 @@ Outcome = Literal[
 ALIVE: tuple[Outcome, ...] = ("skipped", "survived")
 """Those after which a loop has finite numbers and goes on learning."""
 
+_UNTESTED = ("not tested", "timed out")
+"""Those that tell nothing of a loop when all its runs end so; with more time, what timed out may be anything."""
+
 
 class Survival(Frozen):
     """How a loop came through one fault."""
@@ -50,6 +53,11 @@ class Survival(Frozen):
     movement: float  # of the attacked weights (median) afterwards, as a share of that without the fault
     batches: Count  # that were trained
 
+    @property
+    def tested(self) -> bool:
+        """Whether it tells something of the loop."""
+        return self.outcome not in _UNTESTED
+
 
 SCHEMA: Final = 2
 
@@ -67,6 +75,11 @@ class Undisturbed(Frozen):
     def of(cls, seed: int, seen: Observation) -> Self:
         """What is kept of what was seen."""
         return cls(seed=seed, ended=seen.ended, why=seen.why, batches=seen.batches, first_bad=seen.first_bad)
+
+    @property
+    def tested(self) -> bool:
+        """Whether it tells something of the loop."""
+        return self.ended not in _UNTESTED
 
     @property
     def died(self) -> bool:
@@ -95,12 +108,3 @@ class SurvivalRecord(Document):
     survivals: dict[str, tuple[Survival, ...]]  # by loop
     undisturbed: dict[str, tuple[Undisturbed, ...]]  # by loop
     curves: dict[str, Curves]  # by loop, for some faults
-
-    @property
-    def why_empty(self) -> str:
-        """Why no run of any loop tells anything, by the first of them; empty if one does."""
-        runs = [each for found in self.survivals.values() for each in found]
-        long = [each for found in self.undisturbed.values() for each in found if each.ended in ("whole", "crashed")]
-        if not runs or long or any(each.outcome != "not tested" for each in runs):
-            return ""
-        return runs[0].reason

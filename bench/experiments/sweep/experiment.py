@@ -163,10 +163,9 @@ class SweepExperiment(Experiment):
         """See Experiment."""
         forget(folder)
 
-    def flaw(self, record: SweepRecord) -> str:
-        """See Experiment."""
-        failed = [found.why for found in record.measured.values() if found.record is None]
-        return f"no size could be measured: {failed[0]}" if len(failed) == len(record.measured) else ""
+    def causes(self, record: SweepRecord) -> dict[str, list[str]]:
+        """See Experiment; while others can be measured, a point that is too large is a result."""
+        return {"points": ["" if found.record else f"{found.ended}: {found.why}" for found in record.measured.values()]}
 
 
 def _along(pair: Any, asked: Asked) -> tuple[Axis, ...]:

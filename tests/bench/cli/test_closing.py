@@ -56,6 +56,28 @@ def test_a_loop_that_computes_something_else_is_none(tmp_path):
     assert Closing.of(record(equivalence=other), tmp_path).judge(None) == 4
 
 
+FLAW = "survival: none of the 3 runs of after came to anything: no tape"
+
+
+def test_a_stage_that_came_to_nothing_is_an_error_beside_the_record(tmp_path):
+    closing = Closing.of(record(noise=0), tmp_path, (FLAW,))
+    assert closing.judge(None) == 1
+    assert len([*tmp_path.glob("*.json")]) == 1
+    assert "verdict: faster" in shown(closing)
+    assert shown(closing).splitlines()[-1] == f"error: {FLAW}"
+
+
+def test_a_loop_that_did_not_work_is_graver(tmp_path):
+    assert Closing.of(record(problems=("after: no weight has moved",)), tmp_path, (FLAW,)).judge(None) == 4
+
+
+@pytest.mark.parametrize("after", [0.03, 0.09])
+def test_no_gate_passes_what_came_to_nothing(tmp_path, after):
+    closing = Closing.of(record(after=after), tmp_path, (FLAW,))
+    assert closing.judge((Limits(), None)) == 4
+    assert shown(closing).splitlines()[-1] == f"gate: invalid: {FLAW}"
+
+
 def test_part_of_a_run_is_no_failure(tmp_path):
     assert Closing.of(record(rounds=(), rounds_ended=None), tmp_path).judge(None) == 0
 

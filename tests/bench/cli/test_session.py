@@ -8,11 +8,13 @@ from pathlib import Path
 
 import programs
 import pytest
+import records
 import runs
 
 from loop_bench.experiments.ladder.record import LadderRecord
 from loop_bench.experiments.profile.record import ProfileRecord
 from loop_bench.experiments.run.record import SCHEMA, Record
+from loop_bench.failure import LoopError
 from loop_bench.settings import TIMED
 
 ROOT = Path(__file__).parents[3]
@@ -257,7 +259,7 @@ def test_without_a_record_a_gate_has_one_exit_code(given, status, code):
     from loop_bench.cli import session  # not sooner: pytest is to rewrite it where it is a plugin
 
     config, lines = runs.config(**given), []
-    ended = types.SimpleNamespace(config=config, exitstatus=status)
+    ended = types.SimpleNamespace(config=config, exitstatus=status, testsfailed=1)
     session.pytest_sessionfinish(ended, status)
     session.pytest_terminal_summary(types.SimpleNamespace(write_line=lines.append), config)
     assert ended.exitstatus == code
@@ -358,12 +360,39 @@ def test_warnings_of_the_loops_are_no_errors(bench, tmp_path):
 def test_loops_without_a_tape_are_compared_in_everything_else(bench, tmp_path):
     pair = [*of_toys("plain", "tapeless"), *SHORT]
     done = bench(*pair, "--results", tmp_path)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.splitlines()[-1].endswith("; --survival none leaves it out")
     (path,) = tmp_path.glob("*.json")
     record = Record.read(path)
     assert len(record.rounds) == 12
     assert {survival.outcome for survival in record.arms["after"].survivals} == {"not tested"}
     assert "poisoned weights" in {survival.outcome for survival in record.arms["before"].survivals}
+
+
+@pytest.mark.parametrize(("gate", "code", "begins"), [([], 1, "error"), slow(["--max-syncs", "9"], 4, "gate: invalid")])
+def test_faults_that_could_not_be_tried_are_an_error_and_no_loss_of_the_record(bench, tmp_path, gate, code, begins):
+    pair = [*of_toys("tapeless", "tapeless"), *SHORT]
+    done = bench(*pair, "--results", tmp_path, "-k", "survival or sweep", *gate)
+    assert done.returncode == code, done.stdout
+    said = f"{begins}: survival: none of the 6 runs came to anything: not tested: "
+    assert [line for line in done.stdout.splitlines() if line.startswith(said)]
+    (path,) = tmp_path.glob("*.json")
+    assert len(Record.read(path).arms["after"].survivals) == 3
+
+
+@pytest.mark.parametrize(
+    ("failures", "dead", "written"), [(1, None, True), (2, None, False), (1, LoopError("run()", OSError()), False)]
+)
+def test_with_a_failure_of_another_kind_there_is_no_record(tmp_path, failures, dead, written):
+    from loop_bench.cli import session
+
+    config = runs.config(results=str(tmp_path))
+    config.stash[session._MEASUREMENT] = types.SimpleNamespace(record=records.record)
+    config.stash[session._FLAWS] = ["survival: none of the 3 runs came to anything: no tape"]
+    config.stash[session._FAILED] = dead
+    ended = types.SimpleNamespace(config=config, exitstatus=1, testsfailed=failures)
+    session.pytest_sessionfinish(ended, pytest.ExitCode.TESTS_FAILED)
+    assert (ended.exitstatus, bool([*tmp_path.glob("*.json")])) == (1, written)
 
 
 def test_interrupted_from_the_keyboard(python, tmp_path):

@@ -1,5 +1,5 @@
 import pytest
-from ladders import dead, finding, ladder
+from ladders import dead, finding, ladder, ladder_record
 from records import ENVIRONMENT
 from trials import Door, died
 
@@ -58,6 +58,21 @@ def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
     files.leave(record, registry.report, tmp_path / "out")
     names = ["ladder.html", "ladder.json", "ladder.md"]  # and no picture
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    ("stopped", "says"),
+    [
+        ({"baseline": "dead"}, ""),  # the second step is held against the first
+        ({"one": "dead"}, "none of the 2 changes came to anything: dead"),
+        ({"two": "dead", NULL: "dead"}, ""),
+        ({"baseline": "dead", "two": "hung"}, "none of the 2 changes came to anything, 1 of them for this cause: dead"),
+    ],
+)
+def test_a_change_is_timed_when_its_rung_is_and_the_one_that_it_is_held_against(stopped, says):
+    made = ladder(groups={"baseline": "baseline", "one": "step", "two": "step"})
+    record = ladder_record().model_copy(update={"ladder": made, "stopped": stopped})
+    assert module.LadderExperiment().flaw(record) == says
 
 
 @pytest.mark.slow

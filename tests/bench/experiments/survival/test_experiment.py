@@ -1,11 +1,12 @@
 import subprocess
 
 import pytest
-from records import ENVIRONMENT
+from records import ENVIRONMENT, survival
+from survivals import survival_record, undisturbed
 from trials import Door, died
 
 from loop_bench.experiments.survival import experiment
-from loop_bench.experiments.survival.experiment import survive
+from loop_bench.experiments.survival.experiment import SurvivalExperiment, survive
 from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
 from loop_bench.experiments.survival.trial import Observation, SurvivalTrial
 from loop_bench.jobs.gather import inline
@@ -33,6 +34,20 @@ def test_a_process_that_died_is_an_outcome(tmp_path, ended):
 
     record = survive(PLAN, tmp_path, 1, run=Door(answer))
     assert {(each.outcome, each.reason) for each in record.survivals["before"]} == {(ended, "of something")}
+
+
+def test_a_loop_that_was_never_tested_is_a_flaw_unless_a_long_run_tells_something():
+    def flaw(of_after, long):
+        survivals = {"before": (survival("crashed"),), "after": of_after}
+        record = survival_record(survivals=survivals, undisturbed={"after": (undisturbed(0, ended=long),)})
+        return SurvivalExperiment().flaw(record)
+
+    untested = (survival("not tested", reason="no tape"),) * 2
+    assert flaw(untested, "timed out") == (
+        "none of the 3 runs of after came to anything, 2 of them for this cause: not tested: no tape"
+    )
+    assert flaw(untested, "whole") == ""
+    assert flaw((*untested, survival("crashed")), "timed out") == ""
 
 
 def test_without_a_process_it_comes_out_the_same(tmp_path):

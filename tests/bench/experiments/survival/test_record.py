@@ -5,7 +5,7 @@ import math
 import pytest
 import trials
 from records import survival as one_survival
-from survivals import survival_record, undisturbed
+from survivals import undisturbed
 
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.experiments.survival import outcome
@@ -277,16 +277,13 @@ def test_a_missing_record_is_told_apart(tmp_path):
     assert not isinstance(caught.value, InvalidRecordError)
 
 
-def test_a_record_is_empty_when_no_run_tells_anything():
-    record = survival_record()
-    nothing = {loop: (one_survival("not tested", reason=f"of {loop}"),) * 2 for loop in record.survivals}
-    assert record.why_empty == ""
-    assert survival_record(survivals=nothing).why_empty == ""  # the long runs tell something
-    long = {"before": (undisturbed(0, ended="timed out"), undisturbed(1, ended="not tested"))}
-    assert survival_record(survivals=nothing, undisturbed=long).why_empty == "of before"
-    one = {**nothing, "after": (*nothing["after"], one_survival("crashed"))}
-    assert survival_record(survivals=one, undisturbed={}).why_empty == ""
-    assert survival_record(survivals=dict.fromkeys(nothing, ()), undisturbed={}).why_empty == ""
+@pytest.mark.parametrize("outcome", ["not tested", "timed out"])
+def test_runs_that_were_not_tested_or_hung_tell_nothing_and_a_crash_does(outcome):
+    assert not one_survival(outcome).tested
+    assert one_survival("crashed").tested
+    assert not undisturbed(0, ended=outcome).tested
+    assert undisturbed(0, ended="crashed").tested
+    assert undisturbed(0).tested
 
 
 def test_a_record_of_before_kinds_and_updates_is_read(tmp_path):
