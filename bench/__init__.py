@@ -13,14 +13,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loop_bench import hostsync
+    from loop_bench import hostsync, loops
     from loop_bench.experiments.ladder.plan import Changes
     from loop_bench.experiments.survival.fault import Fault
     from loop_bench.experiments.survival.plan import Faults
     from loop_bench.loop import LoopFactory, LoopSpec, TrainingLoop
     from loop_bench.pair import Arm, Pair
 
-__all__ = ["Arm", "Changes", "Fault", "Faults", "LoopFactory", "LoopSpec", "Pair", "TrainingLoop", "hostsync"]
+__all__ = ["Arm", "Changes", "Fault", "Faults", "LoopFactory", "LoopSpec", "Pair", "TrainingLoop", "hostsync", "loops"]
 
 _MODULES = {
     "Arm": "loop_bench.pair",
@@ -38,8 +38,8 @@ _OF_CORE = ("LoopFactory", "LoopSpec", "TrainingLoop")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "hostsync":
-        return importlib.import_module("loop_bench.hostsync")
+    if name in ("hostsync", "loops"):
+        return importlib.import_module(f"loop_bench.{name}")
     if name in _MODULES:
         if name not in _OF_CORE:
             from loop_bench import extras
