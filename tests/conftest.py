@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from forked import Python
 
+from loop_bench import extras
 from loop_bench.seqgan import dataset
 from loop_bench.seqgan.config import Config
 
@@ -78,3 +79,15 @@ def undrawn(monkeypatch):
     from matplotlib.figure import Figure
 
     monkeypatch.setattr(Figure, "savefig", lambda self, file, **how: file.write(b"<svg></svg>"))
+
+
+@pytest.fixture
+def lacking(monkeypatch):
+    """Has nothing of an extra installed, as far as anyone asks."""
+
+    def lack(extra):
+        there = extras._is_there
+        modules = extras.EXTRAS[extra].values()
+        monkeypatch.setattr(extras, "_is_there", lambda module: module not in modules and there(module))
+
+    return lack

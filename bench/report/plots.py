@@ -8,18 +8,18 @@ import textwrap
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from loop_bench.document import write_whole
 from loop_bench.settings import ARMS, NULL
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LOOKS: dict[str, dict[str, Any]] = {
     ARMS[0]: {"color": "#b3541e", "marker": "s", "linestyle": "--"},
@@ -49,6 +49,8 @@ _KEY = 0.6  # inches, of a legend's line with what is around it
 
 def figure(height: float) -> Figure:
     """An empty one, so many inches high."""
+    from matplotlib.figure import Figure  # here and below: to speak of pictures is not to draw them
+
     return Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
 
 
@@ -96,6 +98,8 @@ def handles(drawn: Figure) -> dict[str, Artist]:
 
 def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     """Makes the axis of what is drawn already logarithmic, with plain numbers at round values, as many as have room."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
@@ -129,6 +133,8 @@ def svg(drawn: Figure) -> bytes:
 
 def _as(form: str, drawn: Figure, **how: Any) -> bytes:
     """Equal bytes for equal records: without a salt names of clip paths are random, and SVG has a date."""
+    import matplotlib as mpl
+
     written = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "loop-bench", "svg.fonttype": "none"}), warnings.catch_warnings():
         # A letter that the font has not, in a name or a line of code of a user's: a box in its place is no news.

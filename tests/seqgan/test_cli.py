@@ -32,6 +32,14 @@ def run(monkeypatch, capsys):
     return call
 
 
+@pytest.mark.parametrize("extra", ["seqgan", "tensorflow"])
+def test_what_is_not_installed_is_one_line(run, lacking, extra):
+    lacking(extra)
+    code, out, err = run("train", *QUICK)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"pip install 'loop-bench[{extra}]' brings it" in err
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, python):
     folder = tmp_path_factory.mktemp("trained")

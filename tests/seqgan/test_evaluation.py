@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from loop_bench.extras import MissingExtraError
 from loop_bench.seqgan import dataset, evaluation
 from loop_bench.seqgan.evaluation import Evaluation, bleu, oracle_nll, self_bleu
 from loop_bench.seqgan.networks import Networks
@@ -124,3 +125,9 @@ def test_an_empty_line_scores_zero():
 def test_nothing_to_compare_with(score):
     with pytest.raises(ValueError, match="needs lines, and references"):
         score()
+
+
+def test_bleu_says_what_brings_it(lacking):
+    lacking("seqgan")
+    with pytest.raises(MissingExtraError, match=r"pip install 'loop-bench\[seqgan\]' brings it"):
+        bleu([["words"]], SCRIPT)

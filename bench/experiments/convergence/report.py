@@ -6,12 +6,10 @@ import functools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from loop_bench.experiments.convergence.figures import (
     TOO_FEW,
@@ -29,6 +27,10 @@ from loop_bench.report import plots
 from loop_bench.report import rows as wording
 from loop_bench.report.report import Number, Picture, Report
 from loop_bench.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SHOWN = 5
 """Moments of a curve in its table: the whole of it is in the picture and in the numbers."""
@@ -224,6 +226,8 @@ def draw(figures: ConvergenceFigures, loops: Sequence[str]) -> Figure:
         figures: of the record, with one metric at least.
         loops: in the order of the legend.
     """
+    from matplotlib.figure import Figure
+
     heights = [2.3] * len(figures.metrics) + [1.3] * bool(figures.temperatures)
     figure = Figure(figsize=(6.4, 1.0 + sum(heights)), layout="constrained")
     panels = figure.subplots(len(heights), squeeze=False, sharex=True, gridspec_kw={"height_ratios": heights})[:, 0]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from typing import TYPE_CHECKING, Any
 
 from loop_bench.experiments.ladder.figures import LadderFigures, RungFigures
 from loop_bench.experiments.ladder.record import LadderRecord
 from loop_bench.report import plots
 from loop_bench.report.report import Picture
 from loop_bench.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAME = "waterfall"
 
@@ -68,6 +68,8 @@ def waterfall(figures: LadderFigures) -> Figure:
     """
     panels = _panels(figures)
     heights = [len(panel) + 1 for panel in panels]
+    from matplotlib.patches import Patch
+
     drawn = plots.figure(0.7 + 0.4 * sum(heights))
     grid = drawn.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     titles = ("one change after the other", "the full set, without one of its changes")

@@ -5,13 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from loop_bench.experiments.run import read_plots
 from loop_bench.experiments.run.figures import Comparison, Timing
@@ -24,6 +20,10 @@ from loop_bench.settings import ARMS, NULL, TIMED
 from loop_bench.statistics import FEWEST_PAIRS, Drift, Interval
 from loop_bench.timing import samples as rounds
 from loop_bench.timing.samples import Round
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAMES = {ARMS[0]: "before", NULL: "before again", ARMS[1]: "after"}
 """Names of the timed loops in pictures."""
@@ -38,7 +38,7 @@ _SIZES, _OPACITIES = (4.0, 1.5), (0.8, 0.25)  # of the dots of ten rounds and of
 _MANY = 1000
 """Dots, from where they make an SVG too large: there they are an image in it."""
 
-_CLOUD, _HALO = 200, withStroke(linewidth=3.2, foreground="white")
+_CLOUD = 200
 """Dots, from where a line through them in their own colour is lost, and what it then has around it."""
 
 MOST_METRICS = 8
@@ -171,6 +171,8 @@ def _ratio(axes: Axes, series: np.ndarray, found: Interval, looks: dict[str, Any
 
 def _series(axes: Axes, values: np.ndarray, label: str, looks: dict[str, Any]) -> None:
     """Thin dots [rounds], and a line of the running median where there are enough of them."""
+    from matplotlib.patheffects import withStroke
+
     order = np.arange(1, len(values) + 1)
     size, faint = (float(np.interp(np.log10(len(values)), [1, 3], range_)) for range_ in (_SIZES, _OPACITIES))
     dots = {"marker": looks["marker"], "color": looks["color"], "markerfacecolor": "none", "markeredgewidth": 0.6}
@@ -178,7 +180,7 @@ def _series(axes: Axes, values: np.ndarray, label: str, looks: dict[str, Any]) -
     smooth = len(values) >= SMOOTHED
     line = {"color": looks["color"], "linestyle": looks["linestyle"], "linewidth": 1.6}
     if smooth:
-        around = [_HALO] if len(values) > _CLOUD else []
+        around = [withStroke(linewidth=3.2, foreground="white")] if len(values) > _CLOUD else []
         axes.plot(order, running_median(values, max(5, len(values) // 15)), path_effects=around, **line)
     axes.plot([], [], label=label, markersize=5, **{**dots, **(line if smooth else {"linestyle": ""})})  # the legend's
 
@@ -206,6 +208,8 @@ def _told(name: str, found: Comparison) -> str:
 
 
 def _label_rounds(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_xlabel("round")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 

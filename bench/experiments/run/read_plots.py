@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from loop_bench.experiments.syncs.record import HostSyncs
 from loop_bench.report import plots
 from loop_bench.report.rows import NOT_MEASURED
 from loop_bench.settings import ARMS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_SITES = 12
 """Lines of code that are shown of each loop; the record has all of them."""

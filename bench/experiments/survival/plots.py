@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from loop_bench.experiments.survival import figures
 from loop_bench.experiments.survival.fault import EVERYTHING, Fault
@@ -20,6 +17,10 @@ from loop_bench.report import plots
 from loop_bench.report.report import Picture
 from loop_bench.settings import ARMS
 from loop_bench.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _CLEAN: dict[str, Any] = {"color": "#777777", "linestyle": ":"}
 
@@ -109,6 +110,8 @@ def around_a_fault(record: SurvivalRecord) -> Figure:
     Args:
         record: with curves of a fault.
     """
+    from matplotlib.ticker import MaxNLocator
+
     faults, metrics = _around_what(record)
     names = [PACE, *metrics]
     drawn = plots.figure(0.9 + 1.9 * len(faults))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from loop_bench.experiments.run.verdict import Kind
 from loop_bench.experiments.sweep import figures
@@ -20,6 +19,10 @@ from loop_bench.report.report import Number, Picture, Report
 from loop_bench.report.rows import NOT_MEASURED
 from loop_bench.settings import ARMS
 from loop_bench.statistics import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def report(record: SweepRecord) -> Report:

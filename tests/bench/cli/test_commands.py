@@ -19,7 +19,13 @@ def test_as_a_module_that_reads_records_without_tensorflow(tmp_path):
     assert done.returncode == 1
     assert done.stdout.startswith("failed: ")
     assert "loop_bench.records.gate" in imported
-    assert "tensorflow" not in imported
+    assert not {"tensorflow", "matplotlib", "jinja2", "ruptures", "nltk"} & imported
+
+
+def test_a_table_is_not_kept_waiting_by_what_draws(tmp_path):
+    done, imported = programs.imports_of("-m", "loop_bench", "report", record().write(tmp_path), "--format", "markdown")
+    assert done.stdout.startswith("| metric")
+    assert not {"tensorflow", "matplotlib", "jinja2"} & imported
 
 
 def test_help_lists_every_command_and_imports_none():
@@ -59,18 +65,6 @@ def test_without_arguments_help_is_shown(run):
     code, out, err = run()
     assert code in (0, 2)  # as click has it
     assert "survive" in out + err
-
-
-@pytest.fixture
-def lacking(monkeypatch):
-    """Has nothing of an extra installed, as far as anyone asks."""
-
-    def lack(extra):
-        there = extras._is_there
-        modules = extras.EXTRAS[extra].values()
-        monkeypatch.setattr(extras, "_is_there", lambda module: module not in modules and there(module))
-
-    return lack
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 
-from loop_bench import extras
 from loop_bench.cli.plugin import BENCH, asks_for_bench
 
 
@@ -56,9 +55,8 @@ def project(tmp_path):
 
 
 @pytest.mark.parametrize("extra", ["compare", "tensorflow"])
-def test_what_is_missing_is_one_line_before_pytest_reads_options(monkeypatch, capsys, extra):
-    modules = extras.EXTRAS[extra].values()
-    monkeypatch.setattr(extras, "_is_there", lambda module: module not in modules)
+def test_what_is_missing_is_one_line_before_pytest_reads_options(lacking, capsys, extra):
+    lacking(extra)
     with pytest.raises(SystemExit) as ended:
         pytest.main(["--pyargs", "loop_bench", "--benchmark-only", "--preset", "tiny"])
     assert ended.value.code == 2
