@@ -9,7 +9,9 @@ from loop_bench.hostsync.statements import Line
 from loop_bench.hostsync.tracing import Kind, TracedSite
 from loop_bench.source import is_installed, shorter, whole
 
-_KERAS = ("keras/", "tf_keras/")
+_KERAS_2 = ("tf_keras/",)
+_KERAS_2_BATCHES, _KERAS_2_NUMBERS = ("tf_keras/src/engine/data_adapter",), ("tf_keras/src/utils/tf_utils",)
+_KERAS = ("keras/", *_KERAS_2)
 _KERAS_CALLBACKS = ("keras/src/callbacks/", "tf_keras/src/callbacks")
 _BARS = ("tqdm/", "rich/progress", "keras/src/utils/progbar", "tf_keras/src/utils/generic_utils")
 """Where libraries lie whose code says what a read is for, as `source.shorter` writes paths."""
@@ -58,6 +60,8 @@ def _keras(site: Site, line: Line) -> str | None:
     if not _mostly(site, _KERAS):
         return None
     if site.route in ("fit", "evaluate") and "steps_per_execution" not in whole(site.file):
+        if _mostly(site, _KERAS_2):
+            return _keras_2(site)
         return (
             "Keras reads its loss and metrics after each call of its step: `compile(…, steps_per_execution=N)` makes "
             "that once in N batches (callbacks then see every N-th batch)."
@@ -68,6 +72,19 @@ def _keras(site: Site, line: Line) -> str | None:
             "own in a `tf.function`, with its metrics read once an epoch."
         )
     return None
+
+
+def _keras_2(site: Site) -> str:
+    if 2 * _reads_by(site, _KERAS_2_NUMBERS) <= _reads_by(site, _KERAS_2_BATCHES):
+        return (
+            "Keras 2 reads before each call of its step how many batches the call is of, and its loss only for a "
+            "progress bar or a callback: `compile(…, steps_per_execution=N)` makes that once in N batches."
+        )
+    return (
+        "Keras 2 reads its loss and metrics after each call of its step where a progress bar or a callback takes "
+        "them: `verbose=2` and callbacks that look once an epoch, or `compile(…, steps_per_execution=N)`, which makes "
+        "that once in N batches."
+    )
 
 
 def _element_of_dataset(site: Site, line: Line) -> str | None:
@@ -108,8 +125,11 @@ def _metric(site: Site, line: Line) -> str | None:
 
 def _mostly(site: Site, folders: tuple[str, ...]) -> bool:
     """Whether most reads of a line are made by code in these folders."""
-    inside = sum(reads for frames, reads in site.readers if shorter(frames[0].file).startswith(folders))
-    return 2 * inside > site.reads
+    return 2 * _reads_by(site, folders) > site.reads
+
+
+def _reads_by(site: Site, folders: tuple[str, ...]) -> int:
+    return sum(reads for frames, reads in site.readers if shorter(frames[0].file).startswith(folders))
 
 
 _RETRACED: Final[dict[Kind, str]] = {

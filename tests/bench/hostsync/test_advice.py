@@ -14,6 +14,11 @@ from loop_bench.hostsync.advice import Advice, advice
 from loop_bench.hostsync.command import findings
 from loop_bench.hostsync.log import Site
 
+try:
+    import tf_keras
+except ImportError:
+    tf_keras = None
+
 
 @pytest.fixture
 def rules(tmp_path):
@@ -68,6 +73,27 @@ def test_keras_reads_for_fit(rules):
     """
     assert rules(program.format("")) == {("keras", 4)}
     assert not rules(program.format(", steps_per_execution=10"))
+
+
+@pytest.mark.skipif(tf_keras is None, reason="tf_keras, which is Keras 2, is not installed")
+@pytest.mark.parametrize(
+    ("verbose", "says"),
+    [(0, "reads before each call of its step how many batches"), (1, "where a progress bar or a callback takes them")],
+)
+def test_keras_2_reads_its_loss_only_for_who_takes_it(tmp_path, verbose, says):
+    program = f"""
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse"{{}})
+    model.fit(np.ones([20, 2]), np.ones([20, 1]), batch_size=1, verbose={verbose})
+    """
+    for more, expected in (("", 1), (", steps_per_execution=10", 0)):
+        file = tmp_path / f"{expected}.py"
+        file.write_text(textwrap.dedent(program.format(more)))
+        with hostsync.record() as log:
+            exec(compile(file.read_text(), str(file), "exec"), {"np": np, "keras": tf_keras})
+        found = [each.todo for each in findings._of_log(log).advice if each.rule == "keras"]
+        assert len(found) == expected
+        assert all(says in todo for todo in found)
 
 
 CALLBACK = """
