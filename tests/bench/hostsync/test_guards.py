@@ -34,7 +34,7 @@ def test_disallow_raises_before_the_read_and_names_line_and_route():
     [
         ("numpy", lambda: vector.numpy()),
         ("copy", lambda: vector.cpu()),
-        ("dlpack", lambda: np.from_dlpack(vector)),
+        ("dlpack", lambda: tf.experimental.dlpack.to_dlpack(vector)),
         ("asarray", lambda: np.asarray(vector)),
         ("mean", lambda: np.mean(vector)),
         ("memoryview", lambda: memoryview(vector)),
