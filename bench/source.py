@@ -62,9 +62,10 @@ def adopt(spec: ModuleSpec | None) -> None:
     """Has a package count as the user's code although it is installed, because the user's program is in it.
 
     Args:
-        spec: of a module in it, as `python -m` or a factory names it; None is ignored, and ours stays ours.
+        spec: of a module in it, as `python -m` or a factory names it; None is ignored, and ours stays ours. So are
+            `python -m unittest` and `python -m pytest`, which run programs.
     """
-    if spec is None or spec.origin is None or is_standard(spec.origin):  # such as `python -m unittest`
+    if spec is None or spec.origin is None or is_standard(spec.origin) or spec.name.partition(".")[0] == "pytest":
         return
     depth = spec.name.count(".") + (spec.submodule_search_locations is not None)  # folders up to the package's own
     whole = f"{Path(spec.origin).parents[depth - 1]}{os.sep}" if depth else spec.origin

@@ -30,7 +30,7 @@ MACHINE = {
 """Fields of the environment that describe the machine and decide how long a batch takes, with their titles; beside them
 counts what kind of CPU it is."""
 
-SOFTWARE = {"tensorflow": "TensorFlow", "keras": "Keras", KERAS_2: "Keras 2"}
+SOFTWARE = {"tensorflow": "TensorFlow", "keras": "Keras", KERAS_2: KERAS_2}
 """Packages that decide it too. (Not NumPy: nothing of it runs in a batch whose length matters.)"""
 
 WORK = {"preset": "preset", "batches": "batches in a block", "options": "options"}

@@ -6,7 +6,6 @@ import sysconfig
 from pathlib import Path
 
 import numpy as np
-import pluggy
 import pytest
 
 from loop_bench import source
@@ -45,7 +44,7 @@ def test_the_users_is_what_is_neither_ours_nor_installed_nor_the_standard_librar
     assert not is_users(source.__file__)
     assert not is_users(os.__file__)
     assert not is_users(np.__file__)
-    assert not is_users(pluggy.__file__)  # installed, though in no list of names
+    assert not is_users(pytest.__file__)  # installed, though in no list of names
     assert not is_users("<frozen importlib._bootstrap>")
 
 
@@ -70,9 +69,10 @@ def test_a_module_without_a_package_is_adopted_alone():
 
 
 @pytest.mark.usefixtures("adopted")
-def test_the_standard_library_is_never_adopted():
-    adopt(importlib.util.find_spec("unittest"))
-    assert not is_users(importlib.util.find_spec("unittest").origin)
+@pytest.mark.parametrize("module", ["unittest", "pytest.__main__"])
+def test_what_runs_programs_is_never_adopted(module):
+    adopt(importlib.util.find_spec(module))
+    assert not is_users(importlib.util.find_spec(module).origin)
 
 
 @pytest.mark.usefixtures("adopted")

@@ -49,6 +49,10 @@ def test_like_records_differ_in_nothing():
         ({"environment": {"cpu": "another"}}, "CPU another, there a CPU"),
         ({"environment": {"cores": 4}}, "CPU cores 4, there 2"),
         ({"environment": {"versions": {"tensorflow": "2.21.0", "keras": "4"}}}, "Keras 4, there 3.15.1"),
+        (
+            {"environment": {"versions": {"tensorflow": "2.21.0", "keras": "3.15.1", "tf_keras": "2"}}},
+            "tf_keras 2, there none",
+        ),
         ({"environment": {"python": "3.13.1"}}, "Python 3.13, there 3.11"),
         ({"settings": {"options": {"script": "x.csv"}}}, "options script=x.csv, there none"),
         ({"settings": {"batches": 5}}, "batches in a block 5, there 10"),

@@ -39,3 +39,13 @@ def test_what_only_looks_like_one_is_other_state():
     state = ["0:iteration:0", "1:m:0", "2:net/iteration:0", "3:net/dense/mean:0", "4:adamant/m", "5:adam/iteration:0"]
     assert optimizer_state(state, ["6:net/dense/kernel:0"]) == {"5:adam/iteration:0"}
     assert optimizer_state([], []) == set()
+
+
+def test_keras_2_calls_moments_by_the_whole_name_of_a_weight():
+    weights = ["0:net/dense/kernel:0", "1:net/dense/bias:0"]
+    state = ["2:iteration:0", "3:Adam/m/net/dense/kernel:0", "4:v/net/dense/bias:0", "5:net/norm/mean:0", "6:mean:0"]
+    assert optimizer_state(state, weights) == {*state[:3]}
+    assert optimizer_state(state[1:], weights) == set()  # no optimizer of Keras has no counter
+    assert optimizer_state([state[0], *state[3:]], weights) == set()  # a counter of anything
+    legacy = ["2:Adam/iter:0", "3:Adam/net/dense/kernel/m:0"]
+    assert optimizer_state([*legacy, state[3]], weights) == {*legacy}
