@@ -147,7 +147,8 @@ def test_the_examples_train_alike_and_only_one_reads(module, names):
     assert len(one) == 10
     np.testing.assert_allclose(one, other, rtol=1e-2)
     assert count_host_syncs(loops[0], 10).reads_per_batch >= 1
-    assert not any("losses" in variable_name(each) for loop in loops for each in loop.variables)
+    kept = keras_fit.CAPACITY  # losses, which are neither weights nor an optimizer's state
+    assert all(each.shape.num_elements() < kept for loop in loops for each in loop.variables)
 
 
 def test_a_run_with_a_fault_in_its_learning_rate():

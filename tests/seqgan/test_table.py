@@ -1,6 +1,7 @@
 import csv
 import io
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from loop_bench.seqgan import table
 from loop_bench.seqgan.errors import InputError
 
-# An escaped quote is a case of its own; a surrogate is in no file.
-VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+# An escaped quote is a case of its own; a surrogate is in no file; the csv module takes a NUL since Python 3.11.
+VALUES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="" if sys.version_info >= (3, 11) else "\0"), max_size=8
+)
 TABLES = st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(VALUES, min_size=width, max_size=width), min_size=1))
 DELIMITERS = st.sampled_from([*table.DELIMITERS.values(), "~"])
 
