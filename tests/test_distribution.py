@@ -1,0 +1,119 @@
+"""Wheel and sdist: what is in them, and that what is not in them is not missed."""
+
+import email
+import re
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+hatchling = pytest.importorskip("hatchling.build", reason="hatchling is not installed: it comes with the extra dev")
+pytest.importorskip("hatch_fancy_pypi_readme", reason="hatch-fancy-pypi-readme comes with the extra dev")
+
+ROOT = Path(__file__).parents[1]
+
+
+def built(source, into):
+    """The wheel of a folder, by the hook that pip calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(source)
+        return into / hatchling.build_wheel(str(into))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    """The sdist, as a folder."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        name = hatchling.build_sdist(str(folder))
+    with tarfile.open(folder / name) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / name.removesuffix(".tar.gz")
+
+
+def contents(wheel):
+    with zipfile.ZipFile(wheel) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    (text,) = (text for name, text in contents(wheel).items() if name.endswith(".dist-info/METADATA"))
+    return email.message_from_bytes(text)
+
+
+def test_the_wheel_has_one_name_and_all_that_it_needs(wheel):
+    names = {*contents(wheel)}
+    inside = {name.partition("/")[2] for name in names if name.startswith("loop_bench/")}
+    assert {name.partition("/")[0] for name in names} == {"loop_bench", "loop_bench-0.1.0.dist-info"}
+    assert "loop_bench-0.1.0.dist-info/licenses/LICENSE" in names
+    assert not [name for name in inside if name.endswith(".pyc")]
+    for folder, below in ({"bench": "", "seqgan": "seqgan/", "baseline": "baseline/"}).items():
+        files = [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        assert {f"{below}{path.relative_to(ROOT / folder)}" for path in files if not path.is_symlink()} <= inside
+    assert {"py.typed", "report/templates/report.html", "hostsync/README.md"} <= inside
+
+
+def test_the_sdist_makes_the_same_wheel(wheel, unpacked, tmp_path):
+    again = contents(built(unpacked, tmp_path))
+    assert again == contents(wheel)
+    assert {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"} <= {path.name for path in unpacked.iterdir()}
+    assert not [path for path in unpacked.rglob("*") if path.is_symlink()]
+
+
+def read(markdown):
+    """The texts, code and all, of a document, and where its links and pictures point to."""
+    texts, targets = [], []
+    for block in MarkdownIt("commonmark").enable("table").parse(markdown):
+        if block.type in ("fence", "code_block"):
+            texts.append(block.content)
+        for part in block.children or ():
+            if part.type in ("text", "code_inline"):
+                texts.append(part.content)
+            targets += [part.attrs[name] for name in ("href", "src") if name in part.attrs]
+    return re.sub(r"\s+", "", "".join(texts)), targets
+
+
+def test_an_index_shows_readme_without_links_to_nowhere(metadata):
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    text, targets = read(metadata.get_payload(decode=True).decode())
+    readme, wanted = read((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert text == f"{readme}Theplots,andtherecordsofwhichthisspeaks,areintherepository."
+    assert targets == [target for target in wanted if target.startswith("https://")]
+    assert len(targets) < len(wanted)
+
+
+TYPED = """
+from loop_bench import hostsync
+
+with hostsync.record() as log:
+    reveal_type(log.reads)
+hostsync.allow(3)
+"""
+
+
+@pytest.mark.slow
+def test_type_checkers_see_its_types_from_outside(wheel, tmp_path):
+    pytest.importorskip("mypy")
+    venv.create(tmp_path / "venv", symlinks=True)
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(site)
+    (tmp_path / "outside.py").write_text(TYPED)
+    command = [sys.executable, "-m", "mypy", "--python-executable", str(tmp_path / "venv" / "bin" / "python")]
+    done = subprocess.run([*command, "outside.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    revealed, wrong, _ = done.stdout.splitlines()
+    assert "loop_bench.hostsync.log.Read" in revealed
+    assert 'Argument 1 to "allow" has incompatible type "int"' in wrong
