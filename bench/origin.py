@@ -66,6 +66,6 @@ def _innermost(places: Iterable[Place], belongs: Callable[[str], bool]) -> Place
 
 def _of_package(frames: Iterable[Place]) -> Place | None:
     """The innermost line of the package that was called: that of the first line of an installed one."""
-    installed = [place for place in frames if source.is_installed(place.file) and not source.is_ours(place.file)]
+    installed = [place for place in frames if source.is_installed(place.file)]
     package = source.package_of(installed[0].file) if installed else ""
     return _innermost(installed, lambda file: source.package_of(file) == package)

@@ -37,14 +37,17 @@ def is_ours(file: str) -> bool:
 
 
 def is_installed(file: str) -> bool:
-    """Whether a file belongs to an installed package; a project installed in place (`pip install -e`) does not."""
-    return bool(_packages_around(file))
+    """Whether a file belongs to an installed package other than this one, which may be installed or not.
+
+    A project installed in place (`pip install -e`) does not.
+    """
+    return not file.startswith(_OURS) and bool(_packages_around(file))
 
 
 @functools.lru_cache(maxsize=4096)
 def is_standard(file: str) -> bool:
     """Whether a file belongs to Python's standard library."""
-    return file.startswith(_standard()) and not is_installed(file)
+    return file.startswith(_standard()) and not _packages_around(file)
 
 
 @functools.lru_cache(maxsize=4096)

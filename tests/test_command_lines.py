@@ -4,6 +4,7 @@ import command_lines
 import pytest
 
 from loop_bench.cli import commands
+from loop_bench.cli.plugin import BENCH
 
 pytest_plugins = ["pytester"]
 
@@ -46,4 +47,4 @@ def test_that_some_are_found():
 
 def test_an_option_that_is_not_there_is_noticed(pytester):
     with pytest.raises(pytest.UsageError, match="--no-such-option"):
-        pytester.parseconfig(str(command_lines.ROOT / "bench"), *IGNORED, "--no-such-option")
+        pytester.parseconfig(str(BENCH), *IGNORED, "--no-such-option")

@@ -6,9 +6,9 @@ The factories of these loops make two devices of the CPU, and fail where it has 
 import ast
 
 import pytest
-from command_lines import ROOT
 from test_floors import TREES
 
+from loop_bench.cli.plugin import BENCH
 from loop_bench.experiments.convergence.trial import ConvergenceTrial
 from loop_bench.experiments.ladder.plan import Rung
 from loop_bench.experiments.ladder.trial import RungTrial
@@ -65,7 +65,7 @@ def test_in_the_process_of_a_command(command, python, tmp_path):
 @pytest.mark.slow
 def test_in_every_process_of_a_run(python, tmp_path):
     few = ["--rounds", "2", "--batches", "2", "--utilisation", "0.1", "--results", tmp_path]
-    done = python("-m", "pytest", ROOT / "bench", "--benchmark-only", *PAIR, *few)
+    done = python("-m", "pytest", BENCH, "--benchmark-only", *PAIR, *few)
     assert done.returncode == 0, done.stdout + done.stderr
     record = Record.read(next(tmp_path.glob("*.json")))
     assert record.problems == ()

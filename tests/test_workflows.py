@@ -1,5 +1,6 @@
 """What the workflows, and the container of the GPU run, promise."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -109,10 +110,19 @@ def test_every_change_is_looked_at_as_ci_does_it():
 
 
 def test_the_tests_that_it_names_are_there():
-    (named,) = [step["run"] for step in workflow("cpu")["jobs"]["python"]["steps"] if "tests/" in step.get("run", "")]
+    (named,) = [step["run"] for step in workflow("cpu")["jobs"]["versions"]["steps"] if "tests/" in step.get("run", "")]
+    named += (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     folders = [word for word in named.split() if word.startswith("tests/")]
     assert folders
     assert all((ROOT / folder).exists() for folder in folders)
+
+
+def test_the_default_main_job_runs_on_each_python():
+    job = workflow("cpu")["jobs"]["versions"]
+    pythons = {each["python"] for each in job["strategy"]["matrix"]["include"]}
+    classifiers = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert pythons == {*re.findall(r"Python :: (3\.\d+)", classifiers)}
+    assert job["steps"][-1]["run"] == "loop-bench run"
 
 
 def test_the_shell_is_sound():

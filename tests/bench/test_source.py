@@ -48,6 +48,17 @@ def test_the_users_is_what_is_neither_ours_nor_installed_nor_the_standard_librar
     assert not is_users("<frozen importlib._bootstrap>")
 
 
+def test_this_package_is_the_same_to_a_reader_installed_or_not(monkeypatch):
+    packages = Path(sysconfig.get_path("purelib"))
+    ours, library = packages / "ours" / "hostsync.py", packages / "other" / "x.py"
+    monkeypatch.setattr(source, "_OURS", f"{packages}/ours/")
+    assert source.is_ours(str(ours))
+    assert not source.is_installed(str(ours))  # no library that reads for a line of the user's
+    assert not source.is_standard(str(ours))  # although Python keeps packages below its standard library
+    assert not is_users(str(ours))
+    assert source.is_installed(str(library))
+
+
 @pytest.mark.usefixtures("adopted")
 @pytest.mark.parametrize("module", ["rich", "rich.progress"])
 def test_a_package_that_the_program_is_in_is_the_users_wherever_it_is_installed(module):

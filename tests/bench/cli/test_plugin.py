@@ -31,7 +31,7 @@ def test_wakes_only_when_it_is_meant(tmp_path, names, pyargs, wanted):
 def test_no_name_means_the_folder_one_is_in():
     assert asks_for_bench([], False, BENCH)
     assert not asks_for_bench([], False, BENCH.parent)
-    assert asks_for_bench(["bench"], False, BENCH.parent)
+    assert asks_for_bench([BENCH.name], False, BENCH.parent)
 
 
 @pytest.fixture

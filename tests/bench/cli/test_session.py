@@ -4,20 +4,19 @@ import gc
 import itertools
 import json
 import types
-from pathlib import Path
 
 import programs
 import pytest
 import records
 import runs
 
+from loop_bench.cli.plugin import BENCH
 from loop_bench.experiments.ladder.record import LadderRecord
 from loop_bench.experiments.profile.record import ProfileRecord
 from loop_bench.experiments.run.record import SCHEMA, Record
 from loop_bench.failure import LoopError
 from loop_bench.settings import TIMED
 
-ROOT = Path(__file__).parents[3]
 SHORT = ["--batches", "3", "--rounds", "12", "--utilisation", "0.3"]
 TOYS = ["--before", "toys:reading", "--after", "toys:guarded", *SHORT]
 
@@ -28,13 +27,13 @@ def of_toys(before, after):
 
 
 slow = functools.partial(pytest.param, marks=pytest.mark.slow)
-BENCH = ("-m", "pytest", ROOT / "bench", "--benchmark-only")
+RUN = ("-m", "pytest", BENCH, "--benchmark-only")
 
 
 @pytest.fixture(scope="session")
 def bench(python):
     """Runs `pytest bench/ --benchmark-only` with some arguments."""
-    return functools.partial(python, *BENCH)
+    return functools.partial(python, *RUN)
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +292,7 @@ def test_processes_are_begun_before_tensorflow_and_waited_for_before_anything_is
 @pytest.mark.parametrize("nothing", [["--benchmark-skip"], ["--after", "toys:failing"], ["--deselect", "bench"]])
 def test_a_gate_with_nothing_to_judge_does_not_pass(python, tmp_path, nothing):
     pair = [*of_toys("plain", "plain"), *SHORT, *nothing]
-    command = [part for part in BENCH if part != "--benchmark-only" or "--benchmark-skip" not in nothing]
+    command = [part for part in RUN if part != "--benchmark-only" or "--benchmark-skip" not in nothing]
     done = python(*command, *pair, "--results", tmp_path, "-k", "speed", "--max-slowdown", "5%")
     assert done.returncode == 4, done.stdout
     assert "gate: invalid: there is no record to judge" in done.stdout
@@ -399,7 +398,7 @@ def test_with_a_failure_of_another_kind_there_is_no_record(tmp_path, failures, d
 
 def test_interrupted_from_the_keyboard(python, tmp_path):
     endless = ["--batches", 50, "--rounds", 100000, "--preset", "any", "-k", "speed"]
-    with python.begun(*BENCH, *TOYS[:4], *endless, "--results", tmp_path) as program:
+    with python.begun(*RUN, *TOYS[:4], *endless, "--results", tmp_path) as program:
         program.interrupt_after("timing")
         assert program.wait(60) == 2  # pytest's own code for it
         out = program.stdout()
@@ -409,7 +408,7 @@ def test_interrupted_from_the_keyboard(python, tmp_path):
 
 
 def test_help_does_not_wait_for_tensorflow():
-    done, imported = programs.imports_of(*BENCH, "--help")
+    done, imported = programs.imports_of(*RUN, "--help")
     assert done.returncode == 0, done.stderr
     assert "--before=BEFORE" in done.stdout
     assert "module:factory of the loop before (default: loop_bench.baseline:make_loop)" in " ".join(done.stdout.split())

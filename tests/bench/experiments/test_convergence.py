@@ -1,14 +1,11 @@
 """The question of bench/test_experiments.py, asked as users ask it."""
 
 import functools
-from pathlib import Path
 
 import pytest
 
+from loop_bench.cli.plugin import BENCH
 from loop_bench.experiments.convergence.record import ConvergenceRecord
-
-ROOT = Path(__file__).parents[3]
-
 
 TOYS = ("--before", "toys:rated", "--after", "toys:rated", "--preset", "any")
 
@@ -16,9 +13,7 @@ TOYS = ("--before", "toys:rated", "--after", "toys:rated", "--preset", "any")
 @pytest.fixture
 def bench(python):
     """Runs the one test of `pytest bench/` with some arguments."""
-    return functools.partial(
-        python, "-m", "pytest", ROOT / "bench", "--benchmark-only", "-k", "convergence", "-rs", *TOYS
-    )
+    return functools.partial(python, "-m", "pytest", BENCH, "--benchmark-only", "-k", "convergence", "-rs", *TOYS)
 
 
 @pytest.mark.slow

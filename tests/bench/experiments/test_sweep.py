@@ -1,15 +1,12 @@
 """The question of bench/test_experiments.py, asked as users ask it."""
 
 import functools
-from pathlib import Path
 
 import pytest
 
 from loop_bench.builtin import BEFORE
+from loop_bench.cli.plugin import BENCH
 from loop_bench.experiments.sweep.record import SweepRecord
-
-ROOT = Path(__file__).parents[3]
-
 
 TOYS = ("--before", "toys:plain", "--after", "toys:growing", "--preset", "any", "--batches", "3", "--rounds", "12")
 
@@ -17,7 +14,7 @@ TOYS = ("--before", "toys:plain", "--after", "toys:growing", "--preset", "any", 
 @pytest.fixture
 def bench(python):
     """Runs the one test of `pytest bench/` with some arguments."""
-    return functools.partial(python, "-m", "pytest", ROOT / "bench", "--benchmark-only", "-k", "sweep", "-rs", *TOYS)
+    return functools.partial(python, "-m", "pytest", BENCH, "--benchmark-only", "-k", "sweep", "-rs", *TOYS)
 
 
 @pytest.mark.slow

@@ -1,16 +1,14 @@
 import os
 import types
-from pathlib import Path
 
 import pynvml
 import pytest
 import tensorflow as tf
 
 from loop_bench.cli import options
+from loop_bench.cli.plugin import BENCH
 from loop_bench.errors import UsageError
 from loop_bench.machine import gpu
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -307,7 +305,7 @@ def test_a_run_looks_for_it_when_told_to(monkeypatch, wanted, collected, looks):
 
 
 def test_a_run_without_it_ends_at_once(python, tmp_path):
-    command = ["-m", "pytest", ROOT / "bench", "--benchmark-only", "--require-gpu", "--max-syncs", "1"]
+    command = ["-m", "pytest", BENCH, "--benchmark-only", "--require-gpu", "--max-syncs", "1"]
     hidden = {"CUDA_VISIBLE_DEVICES": "-1"}  # where there is one, too
     done = python(*command, "--results", tmp_path / "runs", **hidden)
     assert done.returncode == 2, done.stdout
