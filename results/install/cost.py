@@ -10,13 +10,14 @@ filled; so do the commands, which the installed packages' bytecode has been comp
 from __future__ import annotations
 
 import collections
+import functools
 import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -61,12 +62,28 @@ class Environment(NamedTuple):
         return size(Path(self.python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()))
 
 
+class Took(NamedTuple):
+    """How long something took: by the clock, which slows with all else that runs on the machine, and of CPUs."""
+
+    seconds: float
+    cpu: float
+
+
 class Installed(NamedTuple):
     """One installation: what came, and how long it took."""
 
     packages: frozenset[str]
     nbytes: int
-    seconds: float
+    took: Took
+
+
+def took(work: Callable[[], object]) -> Took:
+    """What some work in other processes takes."""
+    used, began = os.times(), time.monotonic()
+    work()
+    seconds, now = time.monotonic() - began, os.times()
+    spent = now.children_user + now.children_system - used.children_user - used.children_system
+    return Took(seconds, spent)
 
 
 def size(folder: Path) -> int:
@@ -85,11 +102,9 @@ def made(folder: Path, source: Path, tensorflow: str) -> Environment:
 def installed(where: Environment, extras: str, keep: bool) -> Installed:
     """Installs, looks at what came, and unless it is to be kept takes it away again."""
     packages, nbytes = where.packages(), where.nbytes()
-    began = time.monotonic()
-    where.python("-m", "pip", "install", "--quiet", f"{where.source}{extras}")
-    seconds = time.monotonic() - began
+    spent = took(lambda: where.python("-m", "pip", "install", "--quiet", f"{where.source}{extras}"))
     came = frozenset(where.packages() - packages)
-    found = Installed(came, where.nbytes() - nbytes, seconds)
+    found = Installed(came, where.nbytes() - nbytes, spent)
     if not keep:
         where.python("-m", "pip", "uninstall", "--quiet", "--yes", *came)
     return found
@@ -104,23 +119,30 @@ def as_it_was(folder: Path, commit: str) -> Path:
     return folder
 
 
-def table(installs: dict[str, Sequence[Installed]], helps: dict[str, Sequence[float]]) -> Texts:
+def table(installs: dict[str, Sequence[Installed]], helps: dict[str, Sequence[Took]]) -> Texts:
     """A row for each installation."""
     rows = []
     for name, each in installs.items():
-        seconds = sorted(found.seconds for found in each)
-        told = helps.get(name)
         rows.append((
             name,
             str(len(each[-1].packages)),
             f"{each[-1].nbytes / 2**20:.0f}",
-            f"{np.median(seconds):.1f} ({seconds[0]:.1f} to {seconds[-1]:.1f})",
-            f"{np.median(told):.2f} ({min(told):.2f} to {max(told):.2f})" if told else "",
+            *_words([found.took for found in each], 1),
+            *_words(helps.get(name, ()), 2),
         ))  # fmt: skip
-    return Texts(
-        ["installed beside TensorFlow", "packages", "MiB", "install, s, median (range)", "--help, s, median (range)"],
-        rows,
+    columns = [f"{what}, {unit}" for what in ("install", "--help") for unit in ("s", "CPU s")]
+    return Texts(["installed beside TensorFlow", "packages", "MiB", *columns], rows)
+
+
+def _words(found: Sequence[Took], decimals: int) -> tuple[str, str]:
+    """Median and range, by the clock and of CPUs; empty where nothing was measured."""
+    if not found:
+        return "", ""
+    seconds, cpu = (
+        f"{np.median(values):.{decimals}f} ({min(values):.{decimals}f} to {max(values):.{decimals}f})"
+        for values in zip(*found, strict=True)
     )
+    return seconds, cpu
 
 
 def main(
@@ -152,17 +174,16 @@ def main(
             next(iter(kinds)): (before, ("-m", "bench", "--help")),
             next(reversed(kinds)): (now, ("-m", "loop_bench", "--help")),
         }
-        helps: dict[str, list[float]] = collections.defaultdict(list)
+        helps: dict[str, list[Took]] = collections.defaultdict(list)
         for number in range(repeats + 1):
             for name, (where, command) in commands.items():
-                began = time.monotonic()
-                where.python(*command)
-                helps[name] += [time.monotonic() - began] if number else []
+                spent = took(functools.partial(where.python, *command))
+                helps[name] += [spent] if number else []
         core = sorted(installs[next(reversed(kinds))][-1].packages)
     notes = [
         f"the core brings: {', '.join(core)}",
         f"{tensorflow} was there; {installations} installations of each in turns, from pip's cache; "
-        f"{repeats} runs of each command in turns; MiB with bytecode",
+        f"{repeats} runs of each command in turns; seconds: median (range); MiB with bytecode",
         environment.machine(environment.environment()),
     ]
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 
@@ -7,10 +10,18 @@ def cost(load_script):
 
 
 def test_a_row_for_each(cost):
-    core = [cost.Installed(frozenset({"typer", "rich"}), 3 << 20, seconds) for seconds in (2.0, 9.0, 1.0)]
-    found = cost.table({"core": core, "all": core[:1]}, {"core": [0.2, 0.1, 0.4]})
-    assert [*found.rows[0]] == ["core", "2", "3", "2.0 (1.0 to 9.0)", "0.20 (0.10 to 0.40)"]
-    assert found.rows[1][-1] == ""
+    core = [cost.Installed(frozenset({"typer", "rich"}), 3 << 20, cost.Took(s, s / 2)) for s in (2.0, 9.0, 1.0)]
+    found = cost.table({"core": core, "all": core[:1]}, {"core": [cost.Took(s, s) for s in (0.2, 0.1, 0.4)]})
+    shown = ("2.0 (1.0 to 9.0)", "1.0 (0.5 to 4.5)", "0.20 (0.10 to 0.40)", "0.20 (0.10 to 0.40)")
+    assert [*found.rows[0]] == ["core", "2", "3", *shown]
+    assert [*found.rows[1]][-2:] == ["", ""]
+    assert all(len(row) == len(found.columns) for row in found.rows)
+
+
+def test_time_of_other_processes(cost):
+    program = "sum(range(3_000_000))"
+    found = cost.took(lambda: subprocess.run([sys.executable, "-c", program], check=True))
+    assert 0 < found.cpu < found.seconds + 0.05
 
 
 def test_bytes_of_files_and_not_of_links(cost, tmp_path):
