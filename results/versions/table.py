@@ -150,7 +150,7 @@ STRUCK = (
     *("loop-bench", "survive", *FITS, "--preset", "any", "--seeds", "1", "--out", "out"),
     *(part for fault in FAULTS for part in ("--fault", fault)),
 )
-TESTS = ("pytest", "-q", "-p", "no:cacheprovider", "-m", "slow or not slow", "-n", "2", "--dist", "worksteal")
+TESTS = ("pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal")
 
 CHECKS = (
     Check("routes of reads that are seen", ("python", "-c", CAPABILITIES), routes),
