@@ -1,10 +1,13 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from loop_bench.cli.plugin import BENCH, asks_for_bench
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +86,9 @@ def test_asking_for_everything_does_not_benchmark(tmp_path):
         "pytest",
         "--collect-only",
         "-q",
-        str(BENCH.parent),
+        str(ROOT),
         "--ignore",
-        BENCH.parent / "tests",
+        ROOT / "tests",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "test_time_per_batch" not in done.stdout
