@@ -1,6 +1,6 @@
 """What an installation costs beside TensorFlow, and `--help` after it: as it was before there were extras, and now.
 
-    python results/install/cost.py             # six minutes; writes epyc-9004-2-cores/cost.md
+    python results/install/cost.py             # writes epyc-9004-2-cores/cost.md; on a machine that does nothing else
 
 In a clone, for the state before is taken out of its history. Two environments of this Python get TensorFlow first; what
 is counted and timed is what pip puts beside it. Installs take turns, from pip's cache, which a first one of each has
