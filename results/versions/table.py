@@ -20,13 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import pandas as pd
 import typer
 from rich.console import Console
 
 from loop_bench.document import write_whole
 from loop_bench.machine import environment
 from loop_bench.report import markdown
+from loop_bench.report.texts import Texts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -245,11 +245,11 @@ class Environment:
         self._results.write_text(json.dumps({**self.cells, title: cell}, indent=1), encoding="utf-8")
 
 
-def table(found: Sequence[Environment]) -> pd.DataFrame:
+def table(found: Sequence[Environment]) -> Texts:
     """A row for each capability, a column for each environment."""
     titles = ["what it is", "what the install changes of it", *(check.title for check in CHECKS)]
-    columns = {each.versions.title: [each.cells.get(title, "not run") for title in titles] for each in found}
-    return pd.DataFrame({"": titles, **columns})
+    rows = [[title, *(each.cells.get(title, "not run") for each in found)] for title in titles]
+    return Texts(["", *(each.versions.title for each in found)], rows)
 
 
 def main(
