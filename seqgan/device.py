@@ -106,6 +106,7 @@ class CompileCache:
     - A program holds the names of its functions, numbered by a counter that also counts tensors. They are the same
       from every seed (`seqgan.tracing.begin_numbering`), but not when training goes on from a checkpoint, whose
       programs are others.
+    - TensorFlow 2.16 and 2.18 number more than that: each process compiles anew, and adds its own entries.
 
     Entries are written whole under another name first, so processes may share a folder.
 
