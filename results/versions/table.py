@@ -121,16 +121,18 @@ def equivalence(done: Done) -> str:
 
 def fates(done: Done) -> str:
     """What became of each loop, fault by fault."""
-    survivals = done.record("out/survival.json")["survivals"]
-    return "; ".join(f"{arm}: {', '.join(run['outcome'] for run in runs)}" for arm, runs in survivals.items())
+    return _fates(done.record("out/survival.json")["survivals"])
 
 
 def verdict(done: Done) -> str:
     """The verdict of the main job, and what became of the loops in its faults."""
     (line,) = [line for line in done.out.splitlines() if line.startswith("verdict: ")]
-    survivals = done.record("runs/*.json")["survivals"]
-    fates = [f"{arm}: {', '.join(run['outcome'] for run in runs)}" for arm, runs in survivals.items()]
-    return "; ".join([line.removeprefix("verdict: "), *fates])
+    arms = done.record("runs/*.json")["arms"]
+    return f"{line.removeprefix('verdict: ')}; {_fates({arm: each['survivals'] for arm, each in arms.items()})}"
+
+
+def _fates(survivals: Mapping[str, list[dict[str, Any]]]) -> str:
+    return "; ".join(f"{arm}: {', '.join(run['outcome'] for run in runs)}" for arm, runs in survivals.items())
 
 
 class Check(NamedTuple):
