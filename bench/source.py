@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _OURS = f"{Path(__file__).parent}{os.sep}"
-# They stand for a user's code: what no line of the user's reads, one of these does, such as the call of Keras' `fit`.
-_LOOPS = (*(f"{_OURS}{name}{os.sep}" for name in ("examples", "seqgan", "baseline")), f"{_OURS}loops.py")
+_LOOPS = tuple(f"{_OURS}{name}{os.sep}" for name in ("examples", "seqgan", "baseline"))  # they stand for a user's code
 _INSTALLED_FOLDERS = ("site-packages", "dist-packages")  # whatever environment they are of
 _WITHOUT_FILES = ("<frozen ", "<__array_function__", "<attrs generated", "<decorator-gen")  # code of libraries
 _adopted: set[str] = set()

@@ -13,7 +13,7 @@ EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run"
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
     **dict.fromkeys(BASE, ("errors",)),
-    "loops": (),
+    "loops": ("errors", "source"),
     "origin": BASE,
     "failure": (*BASE, "origin"),
     "loop": (*BASE, "failure"),

@@ -8,7 +8,6 @@ It takes Keras from `tf.keras`, which is Keras 2 where `TF_USE_LEGACY_KERAS=1` i
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,7 @@ class Task:
     """What both loops share: the images, the network, and one update of it."""
 
     def __init__(self, seed: int) -> None:
-        # Not tf.keras.utils.set_random_seed: after it tf_keras 2.16 to 2.18 makes no layer on Python 3.12.
-        random.seed(seed)  # Keras draws from it what it begins the weights with
-        tf.random.set_seed(seed)
+        loops.seed(seed)
         rng = np.random.default_rng(seed)
         self.images = rng.integers(0, 256, size=[2048, SIDE, SIDE, 1], dtype=np.uint8)  # [N, H, W, 1]
         self.labels = rng.integers(0, CLASSES, size=[2048])  # [N]

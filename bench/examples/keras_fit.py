@@ -9,7 +9,6 @@ It takes Keras from `tf.keras`, which is Keras 2 where `TF_USE_LEGACY_KERAS=1` i
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -60,9 +59,7 @@ def keeping(spec: Any) -> loop_bench.TrainingLoop:
 
 
 def _fit(seed: int, callback: bool, batches_in_a_call: int) -> loop_bench.TrainingLoop:
-    # Not tf.keras.utils.set_random_seed: after it tf_keras 2.16 to 2.18 makes no layer on Python 3.12.
-    random.seed(seed)  # Keras draws from it what it begins the weights with
-    tf.random.set_seed(seed)
+    loops.seed(seed)
     callbacks = [ReadLoss()] if callback else []
     return loops.from_keras(classifier(), batches(seed), steps_per_execution=batches_in_a_call, callbacks=callbacks)
 

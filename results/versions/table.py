@@ -39,7 +39,7 @@ TIME_LIMIT = 1200.0
 
 FITS = ("--before", "loop_bench.examples.keras_fit:reading", "--after", "loop_bench.examples.keras_fit:keeping")
 TRAINED = ("--preset", "tiny", "--set", "mle_epochs=1", "--set", "d_epochs=1", "--set", "epochs=1")
-OTHERS = ("test_loops.py", "jobs", "experiments/survival")
+OTHERS = ("loops", "jobs", "experiments/survival")
 NAMED = ("tensorflow", "numpy", "keras", "tf_keras", "pandas", "protobuf", "pytest")
 TESTED = ("hypothesis", "ipykernel", "nbclient", "pytest-xdist", "pyyaml", "tensorboard", "tqdm")
 """What the tests want, besides the harness."""

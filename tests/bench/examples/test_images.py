@@ -25,5 +25,4 @@ def test_one_reads_each_batch_and_the_other_afterwards(loops):
     found = {name: count_host_syncs(loop, 10) for name, loop in loops.items()}
     assert found["on_host"].reads_per_batch >= 1
     assert found["on_device"].reads_per_batch < 0.5
-    files = {name: {site.file.rpartition("/")[2] for site in each.sites} for name, each in found.items()}
-    assert files == {"on_host": {"images.py"}, "on_device": {"loops.py"}}  # the history, when it is asked for
+    assert all(site.file.endswith("examples/images.py") for each in found.values() for site in each.sites)

@@ -22,6 +22,6 @@ def test_both_train_alike(loops):
 
 
 def test_the_callback_is_what_reads(loops):
-    reads = {name: count_host_syncs(loop, 10).reads_per_batch for name, loop in loops.items()}
+    reads = {name: count_host_syncs(loop, 40).reads_per_batch for name, loop in loops.items()}
     assert reads["reading"] >= 1
     assert reads["keeping"] < 1

@@ -1,0 +1,52 @@
+"""The user's line that has called an adapter: it stands for what the adapter does for it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from loop_bench.errors import UsageError
+from loop_bench.source import is_ours, place
+
+
+class Caller:
+    """The line of the user's program that is calling an adapter when this is made.
+
+    Args:
+        adapter: what it calls, such as `from_step`.
+    """
+
+    def __init__(self, adapter: str) -> None:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and is_ours(frame.f_code.co_filename):
+            frame = frame.f_back
+        file, line = (frame.f_code.co_filename, frame.f_lineno) if frame else ("<unknown>", 1)
+        self._called = f"{adapter} at {place(file, line)}"
+        self._through = _frame_at(file, line, adapter)
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        """The result of `work`, with a frame of the caller's line around it.
+
+        Reads and errors are then reported there if no line of the user's is further inside: Keras reads by itself.
+        """
+        return self._through(work)
+
+    def error(self, problem: str) -> UsageError:
+        """An error that says which call of an adapter it is about."""
+        return UsageError(f"{self._called}: {problem}")
+
+
+def _frame_at(file: str, line: int, name: str) -> Callable[[Callable[[], Any]], Any]:
+    """A function that calls its argument, and whose frame says that it is at that line, in no column."""
+    tree = ast.parse(f"def {name}(work): return work()")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt | ast.expr | ast.arg):
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = -1
+    made: dict[str, Any] = {}
+    exec(compile(tree, file, "exec"), made)
+    through: Callable[[Callable[[], Any]], Any] = made[name]
+    return through
