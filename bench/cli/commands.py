@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
+import inspect
 import io
 import itertools
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -43,8 +45,10 @@ class Command:
             MissingExtraError: what it needs is not installed.
         """
         extras.require(*self.needs)
-        alone = _app()
-        alone.command(self.name, context_settings=dict(self.context))(self.load())
+        alone, function = _app(), self.load()
+        # A paragraph is as wide as the terminal, and not as the source.
+        text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")
+        alone.command(self.name, help=text, context_settings=dict(self.context))(function)
         return typer.main.get_command(alone)
 
 

@@ -89,6 +89,15 @@ def test_a_command_without_its_extra_says_what_brings_it(run, lacking, extra, ar
     assert f"pip install 'loop-bench[{extra}" in err
 
 
+def test_a_paragraph_of_help_is_as_wide_as_the_terminal(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 400)
+    _, out, _ = run("gate", "--help")
+    (line,) = [line for line in out.splitlines() if "0 passed, 1 slower" in line]
+    assert "it cannot be shown to be less." in line
+    assert "Inside GitHub Actions" not in line
+
+
 def test_help_needs_no_extra(run, lacking):
     lacking("compare")
     assert run("--help")[0] == 0

@@ -97,9 +97,8 @@ def test_the_traceback_is_the_one_that_the_program_has_alone(script, capsys):
 
 
 def test_a_frame_of_ours_in_between_is_left_out(script, capsys):
-    text = (
-        "import tensorflow as tf\nfrom loop_bench import hostsync\nwith hostsync.guard('disallow'):\n    float(tf.ones([]))"
-    )
+    text = "import tensorflow as tf\nfrom loop_bench import hostsync\n"
+    text += "with hostsync.guard('disallow'):\n    float(tf.ones([]))"
     assert Program([script(text)]).run() == 1
     shown = capsys.readouterr().err
     assert "HostSyncError" in shown
