@@ -51,7 +51,7 @@ def call_site() -> CallSite:
             file = as_written(frame).file
         if is_users(file) and not _is_dataclass_method(frame):
             here = as_written(frame)
-            return CallSite(here.file, here.line, _route(entry, code, frame.f_lasti), library)
+            return CallSite(here.file, here.line, _route(entry, frame), library)
         if code.co_name not in WRAPPERS and _is_entry(file):
             entry = code.co_name
             if library is None and not _reads(file):
@@ -129,30 +129,49 @@ def _copied_from(file: str, line: int) -> Frame | None:
     return None if nearest is None else Frame(*lines[nearest])
 
 
-def _route(entry: str, code: CodeType, instruction: int) -> str | None:
+def _route(entry: str, frame: FrameType) -> str | None:
     """What a line does to read.
 
     Args:
         entry: the outermost function of a library below it; "" where C reads without one.
-        code: that the line is in.
-        instruction: of it that is running.
+        frame: that the line is in.
     """
+    code, instruction = frame.f_code, frame.f_lasti
     if entry.startswith("__") and entry not in _SAYS_LITTLE:
         return entry.strip("_")  # float, bool, index, str, format, ...
     if _displays(code, instruction):
         return _DISPLAYED
-    called = None if is_generated(code.co_filename) else _called(code, instruction)
+    called = None if is_generated(code.co_filename) else _called(_node(frame), code, instruction)
     return called or entry.strip("_") or None
 
 
-@functools.lru_cache(maxsize=4096)
-def _called(code: CodeType, instruction: int) -> str | None:
-    """The function or operator that an instruction stands for in the source; None where that cannot be told.
+def _called(node: ast.AST | None, code: CodeType, instruction: int) -> str | None:
+    """The function or operator that an instruction stands for; None where that cannot be told.
 
     `np.asarray(t)` is C all the way, and `tf.cond` has another name inside TensorFlow.
     """
-    if sys.version_info < (3, 11):  # where code has lines only
-        return None
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)):
+            return name.strip("_") if name.startswith("__") else name
+        case ast.BinOp(op=operator) | ast.AugAssign(op=operator):
+            return type(operator).__name__.lower()
+        case ast.Subscript():
+            return "setitem" if dis.opname[code.co_code[instruction]].startswith("STORE_") else "getitem"
+    return None
+
+
+def _node(frame: FrameType) -> ast.AST | None:
+    """What is running of a frame, in the syntax tree of its source; None where that cannot be told."""
+    if sys.version_info < (3, 11):
+        import executing  # finds by the instructions themselves what code does not keep there
+
+        return executing.Source.executing(frame).node
+    return _node_at(frame.f_code, frame.f_lasti)
+
+
+@functools.lru_cache(maxsize=4096)
+def _node_at(code: CodeType, instruction: int) -> ast.AST | None:
+    """What an instruction stands for, by its place in the source, which code keeps from Python 3.11 on."""
     position = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
     line, end, column, end_column = position or (None,) * 4
     if line is None or end is None or column is None or end_column is None:
@@ -165,14 +184,7 @@ def _called(code: CodeType, instruction: int) -> str | None:
         (statement,) = ast.parse(textwrap.dedent(b"".join(source).decode()).strip()).body
     except (SyntaxError, ValueError):  # no source
         return None
-    match statement.value if isinstance(statement, ast.Expr) else statement:
-        case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)):
-            return name.strip("_") if name.startswith("__") else name
-        case ast.BinOp(op=operator) | ast.AugAssign(op=operator):
-            return type(operator).__name__.lower()
-        case ast.Subscript():
-            return "setitem" if dis.opname[code.co_code[instruction]].startswith("STORE_") else "getitem"
-    return None
+    return statement.value if isinstance(statement, ast.Expr) else statement
 
 
 def _displays(code: CodeType, instruction: int) -> bool:

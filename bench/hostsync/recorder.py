@@ -25,7 +25,6 @@ from loop_bench.source import adopt
 ALLOWED: Final[contextvars.ContextVar[str | None]] = contextvars.ContextVar("allowed host syncs", default=None)
 """Why reads are meant right now, as `guards.allow` sets it; None where they are not marked."""
 
-CALLS: Final = "the name of the call that reads, where C reads (asarray, mean, ...)"
 _told: Final[set[str]] = set()
 
 
@@ -116,9 +115,7 @@ def capabilities() -> dict[str, str]:
         The name of each route, and of each thing that is told of functions and traces. The value is "" where it is
         seen, and otherwise the reason.
     """
-    # Without columns a route that C takes is "unknown"; the read is recorded all the same.
-    why = "" if sys.version_info >= (3, 11) else "Python 3.10 does not keep where in a line its instructions are"
-    return {**_of_recordings(), CALLS: why, OPS_OF_XLA: lacks_ops_of_xla()}
+    return {**_of_recordings(), OPS_OF_XLA: lacks_ops_of_xla()}
 
 
 def _of_recordings() -> dict[str, str]:

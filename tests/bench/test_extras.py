@@ -39,7 +39,7 @@ def test_nothing_is_refused_for_being_newer():
     ]
     assert [str(each) for each in every if any(spec.operator not in (">=", "!=") for spec in each.specifier)] == []
     core = [Requirement(each).name for each in PROJECT["dependencies"]]
-    assert core == ["numpy", "rich", "typer", "typing_extensions"]
+    assert core == ["numpy", "rich", "typer", "typing_extensions", "executing"]
 
 
 @pytest.fixture

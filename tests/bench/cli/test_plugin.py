@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import alone
 
 from loop_bench.cli.plugin import BENCH, asks_for_bench
 
@@ -99,6 +100,6 @@ def test_another_clone_than_the_installed_one_is_no_empty_run(tmp_path):
     """Its harness would not have been woken, and pytest would say that there are no tests."""
     shutil.copytree(BENCH, tmp_path / "bench", ignore=lambda folder, names: [n for n in names if "." not in n])
     command = [sys.executable, "-m", "pytest", "bench/", "--benchmark-only"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=alone(), capture_output=True, text=True, check=False)
     assert done.returncode == pytest.ExitCode.INTERRUPTED
     assert f"{tmp_path / 'bench'} is not the loop_bench that is installed, {BENCH}: pip install -e" in done.stdout

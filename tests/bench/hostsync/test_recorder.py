@@ -1,4 +1,3 @@
-import sys
 import threading
 
 import numpy as np
@@ -267,8 +266,7 @@ def test_a_name_that_is_gone_is_named_and_nothing_else_is_lost(capability, gone,
 def test_everything_can_be_seen_here():
     assert recorder.unseen() == ()
     lost = {capability for capability, reason in hostsync.capabilities().items() if reason}
-    without_xla = {trace.OPS_OF_XLA} if tf.__version__.startswith("2.16.") else set()
-    assert lost == without_xla | ({recorder.CALLS} if sys.version_info < (3, 11) else set())
+    assert lost == ({trace.OPS_OF_XLA} if tf.__version__.startswith("2.16.") else set())
 
 
 def test_the_buffer_slot_is_among_what_can_be_seen(monkeypatch):
