@@ -6,6 +6,7 @@ from loop_bench.errors import UsageError
 from loop_bench.failure import located
 from loop_bench.hostsync.callsite import call_site
 from loop_bench.loops.caller import Caller
+from loop_bench.source import place
 
 
 def adapter():
@@ -34,6 +35,4 @@ def test_it_is_the_innermost_line_of_the_users_where_a_library_reads(monkeypatch
 def test_errors_say_which_call_it_is():
     error = adapter().error("no good")
     assert isinstance(error, UsageError)
-    assert (
-        located(error) == f"adapter at tests/bench/loops/test_caller.py:{adapter.__code__.co_firstlineno + 1}: no good"
-    )
+    assert located(error) == f"adapter at {place(__file__, adapter.__code__.co_firstlineno + 1)}: no good"
