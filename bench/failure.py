@@ -8,6 +8,8 @@ import re
 import traceback
 from collections.abc import Iterator
 
+from typing_extensions import Self
+
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.origin import origin
 
@@ -23,9 +25,20 @@ class LoopError(Exception):
         error: that it has raised.
     """
 
+    line: str
+    """What the loop has raised, as `error_line` has it."""
+
     def __init__(self, call: str, error: BaseException) -> None:
         super().__init__(f"{call} failed with {located(error)}")
         self.__cause__ = error
+        self.line = error_line(error)
+
+    @classmethod
+    def told(cls, message: str, line: str = "") -> Self:
+        """An error of a loop in another process, by its message there and what was raised there."""
+        error = cls.__new__(cls)
+        error.args, error.line = (message,), line or message
+        return error
 
 
 class FactoryError(LoopError, UsageError):
@@ -103,8 +116,8 @@ def error_line(error: BaseException) -> str:
     A UsageError names what failed itself, and is its own message; a loop's error is what the loop has raised. An error
     without a message gets the name of the function that raised it.
     """
-    if isinstance(error, LoopError) and error.__cause__ and not isinstance(error, UsageError):
-        return error_line(error.__cause__)
+    if isinstance(error, LoopError) and not isinstance(error, UsageError):
+        return error.line
     name, lines = type(error).__name__, _telling(str(error))
     if isinstance(error, UsageError) and lines:
         return lines[0]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from loop_bench.document import Frozen
+from loop_bench.home import Home
 
 ARMS = ("before", "after")
 
@@ -33,3 +34,5 @@ class Settings(Frozen):
     precision: Annotated[float, Field(gt=0)] = 0.03  # width of the ratio's 95% interval, as a share
     max_time: Annotated[float, Field(gt=0)] = 120.0  # seconds for the rounds
     options: dict[str, Any] = Field(default_factory=dict)
+    # By arm, where it lives; empty: both live in the process of the run.
+    homes: dict[str, Home] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ import pytest
 from loop_bench.baseline.loop import BaselineLoop
 from loop_bench.experiments.equivalence.check import equivalence
 from loop_bench.experiments.equivalence.record import BATCHES
+from loop_bench.experiments.equivalence.side import Side
 from loop_bench.seqgan.loop import OptimizedLoop
 
 
@@ -28,7 +29,8 @@ def same_algorithm(tiny):
 
 
 def compare(lines, before, **changes):
-    return equivalence(BaselineLoop(before, lines), OptimizedLoop(dataclasses.replace(before, **changes), lines), {})
+    after = OptimizedLoop(dataclasses.replace(before, **changes), lines)
+    return equivalence(Side(BaselineLoop(before, lines)), Side(after), {})
 
 
 SLOW = pytest.mark.slow
@@ -94,7 +96,7 @@ def test_and_so_are_rollouts_with_xla(same_algorithm, lines):
 def test_the_comparison_can_fail(same_algorithm, lines, other):
     """Another algorithm shows."""
     before = BaselineLoop(dataclasses.replace(same_algorithm, **other), lines)
-    found = equivalence(before, OptimizedLoop(same_algorithm, lines), {})
+    found = equivalence(Side(before), Side(OptimizedLoop(same_algorithm, lines)), {})
     assert not found.equal
     if "g_learning_rate" in other:
         assert found.reason.endswith("generator_adam/learning_rate")

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = ("errors", "extras", "statistics", "document", "source")
-LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "timing", "report", "hostsync")
+BASE = ("errors", "extras", "statistics", "document", "source", "home")
+LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "arms", "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
     **dict.fromkeys(BASE, ("errors",)),
+    "home": ("errors", "document"),
     "loops": ("errors", "source"),
     "origin": BASE,
     "failure": (*BASE, "origin"),
     "loop": (*BASE, "failure"),
     "machine": (*BASE, "failure", "loop"),
     **dict.fromkeys(("settings", "jobs"), (*BASE, "failure", "loop", "machine")),
+    "arms": (*BASE, "failure", "loop", "machine", "settings", "jobs"),
     **dict.fromkeys(("timing", "report"), (*BASE, "failure", "loop", "machine", "settings", "jobs")),
     "hostsync": ("errors", "source"),
     "hostsync.command": ("errors", "source", "hostsync", "machine", "report"),

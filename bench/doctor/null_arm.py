@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -111,7 +112,8 @@ def measure(seconds: float = SECONDS, tell: Callable[[float], None] = lambda sha
             shown = share
             tell(share)
 
-    interleaver = Interleaver(loops, batches)
+    timers = {name: functools.partial(clock.seconds_for, loop) for name, loop in loops.items()}
+    interleaver = Interleaver(timers, batches)
     interleaver.run(OutOfTime(seconds), show)
     rounds = interleaver.rounds
     ratio = samples.null(rounds)

@@ -163,8 +163,10 @@ def _called(node: ast.AST | None, code: CodeType, instruction: int) -> str | Non
 def _node(frame: FrameType) -> ast.AST | None:
     """What is running of a frame, in the syntax tree of its source; None where that cannot be told."""
     if sys.version_info < (3, 11):
-        import executing  # finds by the instructions themselves what code does not keep there
-
+        try:
+            import executing  # finds by the instructions themselves what code does not keep there
+        except ImportError:  # an arm's environment, in which nothing of ours is installed
+            return None
         return executing.Source.executing(frame).node
     return _node_at(frame.f_code, frame.f_lasti)
 

@@ -154,7 +154,7 @@ class _Running:
         if code is None:
             death = Death("timed out", f"took longer than {job.time_limit:g} s and was ended", seconds)
         else:
-            death = Death("crashed", _last_words(code, last), seconds)
+            death = Death("crashed", last_words(code, last), seconds)
         if not path.exists() and not self._stopped:
             write_whole(path, self._died(job, death))
         return job
@@ -181,7 +181,7 @@ def _printed(output: IO[bytes]) -> list[str]:
     return [line for line in output.read(_LAST).decode(errors="replace").splitlines() if line.strip()]
 
 
-def _last_words(code: int, last: str) -> str:
+def last_words(code: int, last: str) -> str:
     """What a process that has left no result died of, as far as its exit code and its last line say."""
     if code < 0:
         try:

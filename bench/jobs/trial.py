@@ -16,7 +16,7 @@ from loop_bench.document import Frozen, NotNegative
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.failure import LoopError, error_line, out_of_memory
 from loop_bench.loop import LoopSpec
-from loop_bench.machine.environment import KERAS_2, uses_keras_2
+from loop_bench.machine.software import KERAS_2, uses_keras_2
 
 Ending = Literal["whole", "crashed", "timed out"]
 """How a trial ended: with what it was to find, or without."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import subprocess
@@ -13,21 +12,13 @@ from typing import Any
 import psutil
 
 from loop_bench.machine import gpu, processor
-
-KERAS_2 = "tf_keras"
-
-
-def uses_keras_2() -> bool:
-    """Whether `tf.keras` is Keras 2 in this process and in those that it starts: as TensorFlow decides it."""
-    wanted = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")
-    return wanted and importlib.util.find_spec(KERAS_2) is not None
+from loop_bench.machine.software import KERAS_2, builds, versions
 
 
 def environment() -> dict[str, Any]:
     """Machine, devices, versions and commit, as plain values."""
     import tensorflow as tf  # here, so that what only reads records need not wait for it
 
-    build = tf.sysconfig.get_build_info()
     cpu = processor.processor()
     return {
         "cpu": cpu["name"],
@@ -36,14 +27,13 @@ def environment() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {"tensorflow": tf.__version__, **_versions()},  # by whatever name it is distributed
+        "versions": {**versions(), "pytest-benchmark": importlib.metadata.version("pytest-benchmark")},
         "gpus": [
             tf.config.experimental.get_device_details(device).get("device_name", device.name)
             for device in tf.config.list_physical_devices("GPU")
         ],
         "gpu_driver": gpu.driver(),
-        "cuda_build": build.get("cuda_version"),
-        "cudnn_build": build.get("cudnn_version"),
+        **builds(),
         # Set for a whole process, and it decides how a GPU's memory is handed out.
         "gpu_allow_growth": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"),
         **_commit(),
@@ -69,14 +59,9 @@ def machine(recorded: dict[str, Any]) -> str:
     hardware = f"{recorded['cores']} cores of {recorded['cpu']}{f' ({kind})' if kind else ''}"
     if recorded["gpus"]:
         hardware = f"{', '.join(recorded['gpus'])} (driver {recorded['gpu_driver']}), {hardware}"
-    versions = recorded["versions"]
-    keras = f"Keras {versions['keras']}" + (f", {KERAS_2} {versions[KERAS_2]}" if KERAS_2 in versions else "")
-    return f"{hardware}; TensorFlow {versions['tensorflow']}, {keras}, Python {recorded['python']}"
-
-
-def _versions() -> dict[str, str]:
-    packages = ["keras", *([KERAS_2] if uses_keras_2() else []), "numpy", "pytest-benchmark"]
-    return {package: importlib.metadata.version(package) for package in packages}
+    installed = recorded["versions"]
+    keras = f"Keras {installed['keras']}" + (f", {KERAS_2} {installed[KERAS_2]}" if KERAS_2 in installed else "")
+    return f"{hardware}; TensorFlow {installed['tensorflow']}, {keras}, Python {recorded['python']}"
 
 
 def _commit() -> dict[str, Any]:

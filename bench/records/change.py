@@ -14,7 +14,7 @@ from loop_bench.experiments.run.figures import Comparison
 from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.verdict import invalid
 from loop_bench.machine import processor
-from loop_bench.machine.environment import KERAS_2
+from loop_bench.machine.software import KERAS_2
 from loop_bench.settings import ARMS
 from loop_bench.statistics import Interval, unpaired_ratio_interval
 from loop_bench.timing import samples

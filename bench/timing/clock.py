@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from loop_bench.failure import blaming
 from loop_bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, name_of
-from loop_bench.timing.samples import Start
+
+if TYPE_CHECKING:  # it needs pydantic, which the process of an arm need not have
+    from loop_bench.timing.samples import Start
 
 
 def fence() -> None:
@@ -49,14 +52,25 @@ def warm_up(*builds: Callable[[], object]) -> None:
 
 
 def start(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> tuple[TrainingLoop, Start]:
-    """A loop that has trained its first batch, and how long that took; the arguments are those of `build`.
+    """A loop that has trained its first batch, and how long that took; see `first_batch`."""
+    from loop_bench.timing.samples import Start
+
+    loop, built, first = first_batch(name, factory, spec, role)
+    return loop, Start(build_seconds=built, first_batch_seconds=first)
+
+
+def first_batch(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> tuple[TrainingLoop, float, float]:
+    """A loop that has trained its first batch; the arguments are those of `build`.
 
     It is a phase of its own, never part of ms/batch: tracing and compilation are in the first batch, or in the
     factory if the loop prefers to do them there.
+
+    Returns:
+        The loop, the seconds of its factory, and those of its first batch.
     """
     fence()
     started = time.perf_counter()
     loop = build(name, factory, spec, role)
     fence()
     built = time.perf_counter() - started
-    return loop, Start(build_seconds=built, first_batch_seconds=seconds_for(loop, 1))
+    return loop, built, seconds_for(loop, 1)

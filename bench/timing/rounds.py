@@ -7,8 +7,6 @@ import random
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-from loop_bench.loop import TrainingLoop
-from loop_bench.timing import clock
 from loop_bench.timing.samples import Ended, Round
 from loop_bench.timing.stopping import StoppingRule
 
@@ -16,11 +14,15 @@ MOST_PERMUTED = 3
 """Loops whose permutations are few enough to be gone through many times in a run."""
 
 
+Timer = Callable[[int], float]
+"""Trains so many batches of a loop, wherever that lives; gives the seconds, as `clock.seconds_for` does."""
+
+
 class Interleaver:
     """Times a block of batches of each loop, again and again.
 
     Args:
-        loops: by name.
+        timers: of the loops, by name.
         batches: of a block.
         warm: names of those that have trained before; the others train a block first, outside of any round.
         failed: is told of a loop that raises while it trains, which takes no further part; the round is none. None: the
@@ -28,29 +30,27 @@ class Interleaver:
 
     Attributes:
         rounds: those that are complete.
-        loops: those that take part.
+        timers: of those that take part.
         batches: of a block.
         trained: batches that each loop has been asked for in here, the warm-up included.
-        training: name of the loop that trains right now; None between blocks and in the warm-up.
     """
 
     def __init__(
         self,
-        loops: Mapping[str, TrainingLoop],
+        timers: Mapping[str, Timer],
         batches: int,
         warm: Container[str] = (),
         failed: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.rounds: list[Round] = []
-        self.loops = dict(loops)
+        self.timers = dict(timers)
         self.batches = batches
-        self.trained = dict.fromkeys(loops, 0)
-        self.training: str | None = None
+        self.trained = dict.fromkeys(timers, 0)
         self._failed = failed
-        for name in loops:  # the warm-up: whatever a loop does only once should be done before the first round
+        for name in timers:  # the warm-up: whatever a loop does only once should be done before the first round
             if name not in warm:
                 self._try(name)
-        self._orders = balanced_orders([*self.loops])
+        self._orders = balanced_orders([*self.timers])
 
     def run(
         self, rule: StoppingRule, progress: Callable[[int, float], None] = lambda rounds, share: None
@@ -66,19 +66,17 @@ class Interleaver:
             done between the blocks.
         """
         ended, started = None, time.perf_counter()
-        while self.loops and (ended := rule(self.rounds)) is None:
+        while self.timers and (ended := rule(self.rounds)) is None:
             progress(len(self.rounds), rule.share(self.rounds))
             self.round()
         return ended, time.perf_counter() - started
 
     def round(self) -> None:
         """One round more. An interruption in the middle of it leaves the rounds before it, and nothing of this one."""
-        order = tuple(name for name in next(self._orders) if name in self.loops)
+        order = tuple(name for name in next(self._orders) if name in self.timers)
         seconds = {}
         for name in order:
-            self.training = name
             took = self._try(name)
-            self.training = None
             if took is None:
                 return
             seconds[name] = took
@@ -87,7 +85,7 @@ class Interleaver:
     def block(self, name: str) -> float:
         """Trains a block of one loop, outside of any round; returns its seconds."""
         self.trained[name] += self.batches
-        return clock.seconds_for(self.loops[name], self.batches)
+        return self.timers[name](self.batches)
 
     def _try(self, name: str) -> float | None:
         """The seconds of a block; None of a loop that failed in it and has left."""
@@ -96,7 +94,7 @@ class Interleaver:
         except Exception as error:
             if self._failed is None:
                 raise
-            del self.loops[name]
+            del self.timers[name]
             self._failed(name, error)
             return None
 

@@ -16,18 +16,15 @@ import numpy as np
 from loop_bench.experiments.equivalence.figures import problem, rounding
 from loop_bench.experiments.equivalence.lockstep import lockstep, unequal
 from loop_bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence, Flip
-from loop_bench.loop import LoopSpec, TrainingLoop, build, history, lines, load
+from loop_bench.experiments.equivalence.side import Side
 from loop_bench.machine.environment import environment
 from loop_bench.settings import ARMS, Settings
-from loop_bench.timing import work
 
 _BLOCK = 10
 """Batches, at most, between two looks at what the loops have drawn by themselves."""
 
 
-def equivalence(
-    before: TrainingLoop, after: TrainingLoop, options: Mapping[str, Any], batches: int = BATCHES
-) -> Equivalence:
+def equivalence(before: Side, after: Side, options: Mapping[str, Any], batches: int = BATCHES) -> Equivalence:
     """Trains two fresh loops, by themselves and then, if a bit differs, batch by batch from the same state.
 
     By themselves they are trained little further than to the first token that they draw differently.
@@ -46,7 +43,7 @@ def equivalence(
     if others := unequal(before, after):
         return found(False, f"they do not start from the same state: {', '.join(others)}")
     _train_until_a_flip(before, after, batches)
-    one, other = history(before), history(after)
+    one, other = before.history(), after.history()
     common = [name for name in one if name in other]
     if not common:
         return found(False, f"no metric is common to both: {', '.join(one)}; {', '.join(other)}")
@@ -64,7 +61,7 @@ def equivalence(
     return found(too_far is None, too_far or rounding(stepped, flip), flip=flip, lockstep=stepped)
 
 
-def _train_until_a_flip(before: TrainingLoop, after: TrainingLoop, batches: int) -> None:
+def _train_until_a_flip(before: Side, after: Side, batches: int) -> None:
     """Trains both by themselves; no further than a draw that differs, after which they have nothing in common."""
     done = 0
     while done < batches and _first_flip(before, after) is None:
@@ -80,21 +77,25 @@ def _stretches(batches: int) -> list[int]:
     return [*[1] * (batches - 2 * pairs), *[2] * pairs]
 
 
-def _same_weights(before: TrainingLoop, after: TrainingLoop) -> bool:
-    one, other = (list(work.weights(loop).values()) for loop in (before, after))
+def _same_weights(before: Side, after: Side) -> bool:
+    one, other = map(_weights, (before, after))
     return len(one) == len(other) and all(map(np.array_equal, one, other))
 
 
-def _drawn(before: TrainingLoop, after: TrainingLoop) -> tuple[np.ndarray, np.ndarray] | None:
+def _weights(side: Side) -> list[np.ndarray]:
+    return side.values([place for place, (*_, trained) in enumerate(side.variables()) if trained])
+
+
+def _drawn(before: Side, after: Side) -> tuple[np.ndarray, np.ndarray] | None:
     """What both have drawn, [batches, lines, tokens] each; None if that is not known, or cannot be compared."""
-    one, other = lines(before), lines(after)
+    one, other = before.lines(), after.lines()
     if one is None or other is None or one.shape != other.shape:
         return None
     shape = [len(one), one.shape[1] if one.ndim > 1 else 1, -1]
     return one.reshape(shape), other.reshape(shape)
 
 
-def _first_flip(before: TrainingLoop, after: TrainingLoop) -> Flip | None:
+def _first_flip(before: Side, after: Side) -> Flip | None:
     """The first drawn token that differs; None if there is none, or nothing is known of it."""
     drawn = _drawn(before, after)
     if drawn is None or np.array_equal(*drawn):
@@ -136,5 +137,5 @@ def agreement(
     )
 
 
-def _build(settings: Settings, factory: str, options: dict[str, Any], role: str) -> TrainingLoop:
-    return build(factory, load(factory), LoopSpec(settings.preset, settings.seed, options), role)
+def _build(settings: Settings, factory: str, options: dict[str, Any], role: str) -> Side:
+    return Side.made(factory, settings.preset, settings.seed, options, role)

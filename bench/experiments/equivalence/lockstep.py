@@ -8,19 +8,19 @@ meant for rounding holds to the end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from loop_bench.experiments.equivalence.record import Lockstep
-from loop_bench.loop import TrainingLoop, VariableReader, distance, history, lines, variable_name
+from loop_bench.experiments.equivalence.side import Side, Variable
+from loop_bench.loop import distance
 
 SCALE = 1e-2
 """Added to the size of a metric by which a difference is divided: a loss near zero is the logarithm of a probability
 near one, and known no better than that is."""
 
 
-def lockstep(first: TrainingLoop, second: TrainingLoop, stretches: Sequence[int]) -> Lockstep | None:
+def lockstep(first: Side, second: Side, stretches: Sequence[int]) -> Lockstep | None:
     """Trains both, and looks at what each stretch of batches has done.
 
     Args:
@@ -34,17 +34,15 @@ def lockstep(first: TrainingLoop, second: TrainingLoop, stretches: Sequence[int]
     pairs = _paired(first, second)
     if pairs is None:
         return None
-    own, others = zip(*pairs, strict=True)
-    own_values, others_values = VariableReader(), VariableReader()
-    sizes, apart, before = [], [], own_values(own)
+    own, others = (list(places) for places in zip(*pairs, strict=True))
+    sizes, apart, before = [], [], first.values(own)
     for length in stretches:
-        for value, variable in zip(before, others, strict=True):
-            variable.assign(value)
+        second.assign(others, before)
         first.run(length)
         second.run(length)
-        after = own_values(own)
+        after = first.values(own)
         sizes.append([distance(*values) for values in zip(before, after, strict=True)])
-        apart.append([_apart(*values) for values in zip(after, others_values(others), strict=True)])
+        apart.append([_apart(*values) for values in zip(after, second.values(others), strict=True)])
         before = after
     starts = np.cumsum([0, *stretches[:-1]])
     metrics, other = _metrics_apart(first, second, sum(stretches)), _other_lines(first, second, sum(stretches))
@@ -57,30 +55,39 @@ def lockstep(first: TrainingLoop, second: TrainingLoop, stretches: Sequence[int]
     )
 
 
-def unequal(first: TrainingLoop, second: TrainingLoop) -> list[str]:
+def unequal(first: Side, second: Side) -> list[str]:
     """Names of the first loop's variables that the second one has with another value."""
-    pairs = _paired(first, second) or []
-    return [
-        variable_name(own) for own, other in pairs if not np.array_equal(own.numpy(), other.numpy(), equal_nan=True)
-    ]
+    pairs = _paired(first, second)
+    if not pairs:
+        return []
+    own, others = (list(places) for places in zip(*pairs, strict=True))
+    names = [name for name, *_ in first.variables()]
+    values = zip(own, first.values(own), second.values(others), strict=True)
+    return [names[place] for place, one, other in values if not np.array_equal(one, other, equal_nan=True)]
 
 
-def _paired(first: TrainingLoop, second: TrainingLoop) -> list[tuple[Any, Any]] | None:
-    """Each variable of the first loop with its counterpart; None if one has none.
+def _paired(first: Side, second: Side) -> list[tuple[int, int]] | None:
+    """The places of each variable of the first loop and of its counterpart; None if one has none.
 
     By name, or by their order where names do not tell: Keras numbers the optimizers of a process, and plain variables
     may all be called the same.
     """
-    own, others = list(first.variables), list(second.variables)
-    named = {variable_name(variable): variable for variable in others}
-    found = [(variable, named.get(variable_name(variable))) for variable in own]
-    unclear = len(named) < len(others) or len({variable_name(variable) for variable in own}) < len(own)
-    if len(own) == len(others) and (unclear or any(other is None for _, other in found)):
-        found = list(zip(own, others, strict=True))
+    own, others = first.variables(), second.variables()
+    places = {name: place for place, (name, *_) in enumerate(others)}
+    counterparts = [places.get(name) for name, *_ in own]
+    unclear = len(places) < len(others) or len({name for name, *_ in own}) < len(own)
+    if len(own) == len(others) and (unclear or None in counterparts):
+        counterparts = [*range(len(others))]
     elif unclear:
         return None
-    fits = all(other is not None and (other.shape, other.dtype) == (mine.shape, mine.dtype) for mine, other in found)
+    found = [(mine, other) for mine, other in enumerate(counterparts) if other is not None]
+    fits = len(found) == len(own) and all(_kind(own[mine]) == _kind(others[other]) for mine, other in found)
     return found if fits else None
+
+
+def _kind(variable: Variable) -> tuple[list[int], str]:
+    _, shape, dtype, _ = variable
+    return [*shape], dtype
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
@@ -104,9 +111,9 @@ def _shares(apart: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(shares), shares, np.inf)
 
 
-def _metrics_apart(first: TrainingLoop, second: TrainingLoop, batches: int) -> np.ndarray:
+def _metrics_apart(first: Side, second: Side, batches: int) -> np.ndarray:
     """How far the metrics of each of the last batches differ, as a share of their size, the most of any: [batches]."""
-    one, other = ({name: values[-batches:] for name, values in history(loop).items()} for loop in (first, second))
+    one, other = ({name: values[-batches:] for name, values in side.history().items()} for side in (first, second))
     apart = [np.abs(one[name] - other[name]) / (np.abs(one[name]) + SCALE) for name in one if name in other]
     # Not a number in both is the same; in one of them it is as far apart as can be.
     both = [np.isnan(one[name]) & np.isnan(other[name]) for name in one if name in other]
@@ -115,9 +122,9 @@ def _metrics_apart(first: TrainingLoop, second: TrainingLoop, batches: int) -> n
     return most
 
 
-def _other_lines(first: TrainingLoop, second: TrainingLoop, batches: int) -> np.ndarray | None:
+def _other_lines(first: Side, second: Side, batches: int) -> np.ndarray | None:
     """Which lines of the last batches are others, [batches, lines] bool; None where a loop does not say."""
-    one, other = lines(first), lines(second)
+    one, other = first.lines(), second.lines()
     if one is None or other is None:
         return None
     count, width = len(one), one.shape[1] if one.ndim > 1 else 1

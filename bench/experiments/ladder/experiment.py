@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ from loop_bench.jobs.gather import Run, gather, in_processes
 from loop_bench.loop import LoopSpec, TrainingLoop, build, load
 from loop_bench.machine.environment import environment, state
 from loop_bench.settings import NULL, Settings
-from loop_bench.timing import stopping, work
-from loop_bench.timing.rounds import Interleaver
+from loop_bench.timing import clock, stopping, work
+from loop_bench.timing.rounds import Interleaver, Timer
 
 
 class Turns:
@@ -42,7 +43,7 @@ class Turns:
         progress: is told of each rung when its loop is built, or has failed.
 
     Attributes:
-        timed: the loops that take part.
+        timed: those that take part, in turns.
         stopped: why a rung takes no part any more, by its name.
     """
 
@@ -52,15 +53,15 @@ class Turns:
         self.stopped = dict(dead)
         self._ladder = ladder
         self._witnesses: dict[str, work.Witness] = {}
-        loops = {}
+        timers: dict[str, Timer] = {}
         for name, rung in {**{rung.name: rung for rung in ladder.rungs}, NULL: ladder.baseline}.items():
             if rung.name not in dead:
                 try:
-                    loops[name] = self._begin(name, rung)
+                    timers[name] = functools.partial(clock.seconds_for, self._begin(name, rung))
                 except Exception as error:  # as when the loops that are there already have left too little memory
                     self._stop(name, error)
             progress(name)
-        self.timed = Interleaver(loops, ladder.batches, failed=self._stop)  # warms them up
+        self.timed = Interleaver(timers, ladder.batches, failed=self._stop)  # warms them up
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -69,7 +70,7 @@ class Turns:
 
     def problems(self) -> dict[str, tuple[str, ...]]:
         """What speaks against rungs having done the work that they were timed for; nothing of those without."""
-        done = {name: self._witnesses[name].work(self.timed.trained[name]) for name in self.timed.loops}
+        done = {name: self._witnesses[name].work(self.timed.trained[name]) for name in self.timed.timers}
         baseline, found = self._ladder.baseline.name, {}
         for name, its in done.items():
             than = work.unequal(done[baseline], its, (baseline, name)) if baseline in done else []

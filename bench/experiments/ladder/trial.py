@@ -15,7 +15,7 @@ from loop_bench.experiments.ladder.plan import Ladder, Rung
 from loop_bench.experiments.ladder.record import Finding
 from loop_bench.experiments.syncs.record import BATCHES
 from loop_bench.jobs.trial import Result, Trial
-from loop_bench.loop import LoopSpec, TrainingLoop, build, load
+from loop_bench.loop import LoopSpec, build, load
 from loop_bench.machine import gpu
 from loop_bench.machine.memory import Gauge
 from loop_bench.timing.clock import start, warm_up
@@ -93,13 +93,15 @@ def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
 
 def _compared(rung: Rung, baseline: Rung, spec: LoopSpec) -> Equivalence | None:
     from loop_bench.experiments.equivalence.check import equivalence  # it starts TensorFlow
+    from loop_bench.experiments.equivalence.side import Side
 
     if rung == baseline or rung.equivalent_options is None:
         return None
     options = rung.equivalent_options
 
-    def made(one: Rung) -> TrainingLoop:
-        return build(one.factory, load(one.factory), _spec(one, spec, **options), one.name)
+    def made(one: Rung) -> Side:
+        of = _spec(one, spec, **options)
+        return Side.made(one.factory, of.preset, of.seed, of.options, one.name)
 
     return equivalence(made(baseline), made(rung), options)
 

@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import datetime
 import functools
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from loop_bench import hostsync
 from loop_bench.experiments.equivalence import check
 from loop_bench.experiments.equivalence.record import Equivalence
+from loop_bench.experiments.equivalence.side import Side
 from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.experiments.run.stages import Pace, Stage, StageClock
+from loop_bench.experiments.run.subject import Subject
 from loop_bench.experiments.survival.experiment import survive
 from loop_bench.experiments.survival.plan import SurvivalPlan
 from loop_bench.experiments.survival.record import SurvivalRecord
-from loop_bench.experiments.syncs import counting
 from loop_bench.experiments.syncs.record import HostSyncs
 from loop_bench.experiments.telemetry import trial as telemetry
 from loop_bench.experiments.telemetry.record import Telemetry
-from loop_bench.hostsync import HostOp, Trace
-from loop_bench.hostsync.tracing import watch_traces
 from loop_bench.jobs import pool
 from loop_bench.jobs.gather import Run, in_processes
-from loop_bench.loop import LoopSpec, TrainingLoop, build, load
+from loop_bench.loop import load
 from loop_bench.machine import environment, gpu
 from loop_bench.settings import ARMS, TIMED, Settings, arm_of
 from loop_bench.timing import samples, stopping, work
-from loop_bench.timing.clock import start, warm_up
+from loop_bench.timing.clock import warm_up
 from loop_bench.timing.rounds import Interleaver
-from loop_bench.timing.samples import Ended
+from loop_bench.timing.samples import Ended, Start
 from loop_bench.timing.stopping import StoppingRule
+
+if TYPE_CHECKING:
+    from loop_bench.arms.residences import Residences
+
+SUBJECT, SIDE = (f"{each.__module__}:{each.__qualname__}" for each in (Subject, Side.made))
+"""What is made in the process of an arm."""
 
 
 @dataclasses.dataclass
 class _Started:
     """A loop that has trained its first batch, and perhaps more."""
 
-    loop: TrainingLoop
-    witness: work.Witness  # of the loop after the first batch
-    host_ops: tuple[HostOp, ...]  # in the graphs that were traced for it
+    subject: Subject
     trained: int = 0  # batches since, outside of the rounds
 
 
@@ -56,6 +57,7 @@ class Measurement:
 
     Args:
         settings: which loops, how much work.
+        residences: where they live, entered; None: in this process.
 
     Attributes:
         settings: those.
@@ -67,13 +69,18 @@ class Measurement:
         UsageError: a factory that cannot be loaded.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, residences: Residences | None = None) -> None:
         self.settings = settings
+        self._residences = residences
         self._names = {"before": settings.before, "after": settings.after}
-        self._factories = {arm: load(name) for arm, name in self._names.items()}
-        self._spec = LoopSpec(settings.preset, settings.seed, settings.options)
         self._found = {arm: ArmRecord(factory=name) for arm, name in self._names.items()}
         self.stages, self.pace = StageClock(), Pace()
+        if residences is None:
+            for name in self._names.values():
+                load(name)  # or it would be said only when it is built
+        else:
+            with self.stages.of(Stage.START):
+                residences.begin((SUBJECT, SIDE))
         self._started: dict[str, _Started] = {}  # those that are to be timed, or are
         self._ended: Ended | None = None
         self._rounds_seconds = 0.0
@@ -81,19 +88,20 @@ class Measurement:
         self._equivalence: Equivalence | None = None
         self._survival_preset: str | None = None
         self._state: dict[str, Any] | None = None  # of the machine, after the last round
+        self._idle: dict[str, float] = {}
         self.samples_per_batch: dict[str, float] = {}
 
     @functools.cached_property
     def timed(self) -> Interleaver:
         """Both loops and the null arm, built, warm and ready to be timed in turns."""
-        loops = {name: self._started_loop(name).loop for name in TIMED}
+        subjects = {name: self._started_loop(name).subject for name in TIMED}
         counted = [name for name in TIMED if self._started[name].trained >= self.settings.batches]
         with self.stages.of(Stage.ROUNDS):
-            timed = Interleaver(loops, self.settings.batches, warm=counted)
+            timers = {name: subject.train for name, subject in subjects.items()}
+            timed = Interleaver(timers, self.settings.batches, warm=counted)
             for arm in ARMS:
-                witness = self._started[arm].witness
-                least = work.touch_seconds(loops[arm], witness.weights)
-                self._add(arm, described_first=witness.described, touch_seconds=least)
+                least = subjects[arm].touch_seconds()
+                self._add(arm, described_first=subjects[arm].described(), touch_seconds=least)
         return timed
 
     def time_rounds(
@@ -106,12 +114,16 @@ class Measurement:
             rule: in place of the settings'.
         """
         timed = self.timed
-        traces: dict[str | None, list[Trace]] = collections.defaultdict(list)
         with self.stages.of(Stage.ROUNDS):
-            with watch_traces(lambda trace: traces[timed.training].append(trace)):
-                self._ended, self._rounds_seconds = timed.run(rule or self.rule(), tell)
+            for name in TIMED:
+                self._started[name].subject.watch()
+            if self._residences:
+                self._residences.forget_idle()
+            self._ended, self._rounds_seconds = timed.run(rule or self.rule(), tell)
+            if self._residences:
+                self._idle = self._residences.idle()
             for arm in ARMS:
-                self._add(arm, traced=counting.traced_functions(traces[arm]))
+                self._add(arm, traced=self._started[arm].subject.traced())
                 self.pace.batch[arm] = float(np.median(samples.milliseconds(timed.rounds, arm))) / 1e3
             self._state = environment.state()  # while the device is still as warm as it was
 
@@ -125,9 +137,7 @@ class Measurement:
 
     def check_work(self) -> None:
         """Keeps the timed loops' histories, and what speaks against their having done their work."""
-        done = {
-            name: each.witness.work(each.trained + self.timed.trained[name]) for name, each in self._started.items()
-        }
+        done = {name: work.Work(**each.subject.work()) for name, each in self._started.items()}
         for arm in ARMS:
             metrics = {metric: tuple(values.tolist()) for metric, values in done[arm].metrics.items()}
             self._add(arm, history=metrics, described_last=done[arm].described)
@@ -142,9 +152,9 @@ class Measurement:
         Args:
             options: with which they should.
         """
-        spec = dataclasses.replace(self._spec, options={**self._spec.options, **options})
+        both = {**self.settings.options, **options}
         with self.stages.of(Stage.EQUIVALENCE):
-            before, after = (self._build(arm, spec) for arm in ARMS)
+            before, after = (self._side(arm, both) for arm in ARMS)
             self._equivalence = check.equivalence(before, after, dict(options))
         return self._equivalence
 
@@ -154,7 +164,7 @@ class Measurement:
             begun = self._start(arm)
         began = time.perf_counter()
         with self.stages.of(Stage.SYNCS):
-            found = counting.count_host_syncs(begun.loop, batches, begun.host_ops, trace=bool(gpu.states()))
+            found = HostSyncs.model_validate(begun.subject.count(batches, bool(gpu.states())))
         begun.trained = batches
         self.pace.batch[arm] = (time.perf_counter() - began) / batches
         self._add(arm, host_syncs=found)
@@ -220,29 +230,45 @@ class Measurement:
             equivalence=self._equivalence,
             survival_preset=self._survival_preset,
             problems=self._problems,
+            idle=self._idle,
             stages=dict(self.stages.seconds),
         )
 
     def _started_loop(self, name: str) -> _Started:
         """The loop of a name in TIMED that is to be timed, or is; built when it is first asked for."""
         if name not in self._started:
-            self._started[name] = self._start(arm_of(name))
+            self._started[name] = self._start(name)
         return self._started[name]
 
-    def _start(self, arm: str) -> _Started:
+    def _start(self, name: str) -> _Started:
         """A fresh loop, and how long it took to its first batch."""
+        arm = arm_of(name)
         with self.stages.of(Stage.BUILD):
-            if not any(found.starts for found in self._found.values()):
-                warm_up(*(functools.partial(self._build, each, self._spec) for each in ARMS))
-            with hostsync.record() as log:  # for what is traced; what is read now is not of the counted batches
-                loop, took = start(self._names[arm], self._factories[arm], self._spec, arm)
-            begun = _Started(loop, work.Witness(loop), tuple(log.host_ops))
+            subject = self._subject(name)
+            if self._residences:
+                if name not in self._started:
+                    subject.warm_up()
+            elif not any(found.starts for found in self._found.values()):
+                warm_up(*(self._subject(each).build for each in ARMS))
+            took = Start(**dict(zip(("build_seconds", "first_batch_seconds"), subject.start(), strict=True)))
         self._add(arm, starts=(*self._found[arm].starts, took))
         self.pace.first_batch[arm] = took.seconds
-        return begun
+        return _Started(subject)
 
-    def _build(self, arm: str, spec: LoopSpec) -> TrainingLoop:
-        return build(self._names[arm], self._factories[arm], spec, arm)
+    def _subject(self, name: str) -> Subject:
+        """A loop of a name in TIMED that is not built yet, in the process in which it lives."""
+        arm, settings = arm_of(name), self.settings
+        what = self._names[arm], settings.preset, settings.seed, settings.options, arm
+        if self._residences is None:
+            return Subject(*what)
+        return cast(Subject, self._residences.process(name).make(SUBJECT, *what))  # answers as one
+
+    def _side(self, arm: str, options: Mapping[str, Any]) -> Side:
+        """A fresh loop to be held against another one, in the process in which it lives."""
+        what = self._names[arm], self.settings.preset, self.settings.seed, options, arm
+        if self._residences is None:
+            return Side.made(*what)
+        return cast(Side, self._residences.process(arm).make(SIDE, *what))
 
     def _add(self, arm: str, **found: object) -> None:
         self._found[arm] = ArmRecord(**{**dict(self._found[arm]), **found})

@@ -53,6 +53,9 @@ class Record(Document):
     rounds_seconds: float = 0.0  # wall clock from the first round to the last, with all that is done between them
     equivalence: Equivalence | None = None  # None when it was not looked at
     survival_preset: str | None = None  # of the loops that had faults; None: that of the settings, or there were none
+    # Of timed loops that live in processes of their own: processor time that each used while it was another one's turn,
+    # as a share of that time; 1 is a core.
+    idle: dict[str, NotNegative] = Field(default_factory=dict)
     problems: tuple[str, ...] | None = None  # that the timed loops had with their work; None: not looked at
     stages: dict[Stage, NotNegative] = Field(default_factory=dict)  # seconds that each has taken
 

@@ -361,7 +361,7 @@ def test_ctrl_c_ends_the_jobs_too(tmp_path):
     assert results(folder).items() >= there.items()
 
 
-DIE = "from loop_bench.jobs.process import die_with_parent; die_with_parent()\n"
+DIE = "from loop_bench.jobs.parent import die_with_parent; die_with_parent()\n"
 
 
 def test_no_job_outlives_a_killed_run(tmp_path):
@@ -410,7 +410,7 @@ def test_a_run_waits_for_the_jobs_of_a_killed_one(tmp_path, monkeypatch):
 TINY = """
 import fcntl, os, sys, time
 from pathlib import Path
-from loop_bench.jobs.process import die_with_parent
+from loop_bench.jobs.parent import die_with_parent
 from loop_bench.document import write_whole
 
 desk, name, result = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[-1])

@@ -44,13 +44,6 @@ def test_a_result_that_cannot_be_written_is_not_the_loops_fault(tmp_path, capfd)
     assert last.startswith(f"error: folder {tmp_path / 'file'}: cannot be written")
 
 
-def test_dies_first_when_memory_runs_out(tmp_path):
-    score = tmp_path / "oom_score_adj"
-    process.die_first(score)
-    assert score.read_text() == "1000"
-    process.die_first(tmp_path / "nowhere" / "oom_score_adj")  # as on a system that has none
-
-
 def test_watches_its_parent_and_asks_to_die_first(tmp_path):
     """Both before anything slow: the work finds them done."""
     (tmp_path / "work.py").write_text(
@@ -72,7 +65,7 @@ def test_watches_its_parent_and_asks_to_die_first(tmp_path):
     assert read(path, Adding()).found.value == 1002
 
 
-DIE = "from loop_bench.jobs.process import die_with_parent; die_with_parent()\n"
+DIE = "from loop_bench.jobs.parent import die_with_parent; die_with_parent()\n"
 
 
 @pytest.mark.parametrize("work", ["import time; time.sleep(600)", "while True: pass"])

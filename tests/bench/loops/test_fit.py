@@ -6,6 +6,7 @@ from regressions import BATCHES, FEATURES, built, data, model, network, optimize
 from loop_bench import hostsync, loops
 from loop_bench.errors import UsageError
 from loop_bench.experiments.equivalence.check import equivalence
+from loop_bench.experiments.equivalence.side import Side
 from loop_bench.experiments.survival import Fault
 from loop_bench.experiments.survival.injection import GradientInjection
 from loop_bench.experiments.syncs.counting import count_host_syncs
@@ -97,11 +98,11 @@ def test_trains_exactly_as_many_batches_as_it_is_asked_for(compiled, monkeypatch
 
 def test_it_is_the_same_as_a_step_of_ones_own():
     """`loss` is the batch's own and no mean over what `run` was asked for."""
-    assert equivalence(fitting(), stepping(), {}, 12).bit_for_bit
+    assert equivalence(Side(fitting()), Side(stepping()), {}, 12).bit_for_bit
 
 
 def test_more_steps_in_an_execution_compute_the_same():
-    assert equivalence(fitting(), fitting(steps_per_execution=3), {}, 12).bit_for_bit
+    assert equivalence(Side(fitting()), Side(fitting(steps_per_execution=3)), {}, 12).bit_for_bit
 
 
 def test_computes_what_fit_computes():

@@ -26,13 +26,6 @@ def test_one_line_for_a_table(found):
     assert "driver" not in environment.machine({**found, "gpus": []})
 
 
-@pytest.mark.parametrize(("wanted", "installed", "right"), [("1", True, True), ("0", True, False), ("1", False, False)])
-def test_keras_2_is_what_tensorflow_takes_for_tf_keras(monkeypatch, wanted, installed, right):
-    monkeypatch.setenv("TF_USE_LEGACY_KERAS", wanted)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
-    assert environment.uses_keras_2() is right
-
-
 def test_the_line_tells_cpus_of_one_name_apart(found):
     older = {key: value for key, value in found.items() if key != "processor"}
     kind = {"family": 25, "model": 1, "vectors": ["avx2"], "virtual": True}

@@ -25,9 +25,14 @@ def log(monkeypatch):
     return []
 
 
+def interleaved(loops, **more):
+    timers = {name: lambda batches, loop=loop: clock.seconds_for(loop, batches) for name, loop in loops.items()}
+    return Interleaver(timers, 5, **more)
+
+
 @pytest.fixture
 def rounds(log):
-    return Interleaver({name: Loop(name, log) for name in TIMED}, batches=5)
+    return interleaved({name: Loop(name, log) for name in TIMED})
 
 
 def test_warms_all_up_before_any_round(rounds, log):
@@ -36,7 +41,7 @@ def test_warms_all_up_before_any_round(rounds, log):
 
 
 def test_those_that_are_warm_wait_for_the_first_round(log):
-    rounds = Interleaver({name: Loop(name, log) for name in TIMED}, 5, warm={"before", "after"})
+    rounds = interleaved({name: Loop(name, log) for name in TIMED}, warm={"before", "after"})
     assert log == [("null", 5)]
     assert rounds.trained == {"before": 0, "null": 5, "after": 0}
     rounds.round()
@@ -114,7 +119,7 @@ class Mortal(Loop):
 
 
 def mortals(log, blocks, **more):
-    return Interleaver({name: Mortal(name, log, left) for name, left in blocks.items()}, 5, **more)
+    return interleaved({name: Mortal(name, log, left) for name, left in blocks.items()}, **more)
 
 
 def test_an_error_goes_to_whoever_asks_for_the_round(log):
@@ -132,7 +137,7 @@ def test_a_loop_that_fails_leaves_the_others_and_its_round_is_none(log):
     assert failed == [("a", "a")]
     assert ended == "as many as asked for"
     assert [sorted(done.seconds) for done in rounds.rounds] == [["a", "b", "c"], ["b", "c"], ["b", "c"]]
-    assert sorted(rounds.loops) == ["b", "c"]
+    assert sorted(rounds.timers) == ["b", "c"]
 
 
 def test_without_a_loop_left_the_rounds_end_for_no_reason(log):

@@ -8,6 +8,7 @@ from loop_bench.experiments import registry
 from loop_bench.experiments.equivalence import check
 from loop_bench.experiments.equivalence.figures import METRIC_TOLERANCE, UPDATE_TOLERANCE
 from loop_bench.experiments.equivalence.record import BATCHES, AgreementRecord, Candidate, Equivalence
+from loop_bench.experiments.equivalence.side import Side
 from loop_bench.experiments.run.measurement import Measurement
 from loop_bench.report import files
 from loop_bench.settings import Settings
@@ -78,7 +79,7 @@ def forgetful(kind, share):
 
 
 def judge(after, before=None):
-    return check.equivalence(before or Descent(), after, {"a": 1})
+    return check.equivalence(Side(before or Descent()), Side(after), {"a": 1})
 
 
 def test_the_same_algorithm_is_the_same_to_the_bit():

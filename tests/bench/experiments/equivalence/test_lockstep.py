@@ -3,8 +3,17 @@ import pytest
 import tensorflow as tf
 import toys
 
-from loop_bench.experiments.equivalence.lockstep import lockstep, unequal
+from loop_bench.experiments.equivalence import lockstep as steps
+from loop_bench.experiments.equivalence.side import Side
 from loop_bench.loop import lines
+
+
+def lockstep(first, second, stretches):
+    return steps.lockstep(Side(first), Side(second), stretches)
+
+
+def unequal(first, second):
+    return steps.unequal(Side(first), Side(second))
 
 
 class Drifting(toys.Quadratic):

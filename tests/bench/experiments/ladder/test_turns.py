@@ -25,7 +25,9 @@ def test_all_rungs_and_the_null_arm_are_timed_in_each_round():
     assert len(turns.turns) == 8
     assert all(sorted(done.order) == sorted(told) for done in turns.turns)
     assert all(seconds > 0 for done in turns.turns for seconds in done.seconds.values())
-    assert {name: len(loop.losses) for name, loop in turns.timed.loops.items()} == dict.fromkeys(told, 1 + 2 + 8 * 2)
+    assert {name: len(timer.args[0].losses) for name, timer in turns.timed.timers.items()} == dict.fromkeys(
+        told, 1 + 2 + 8 * 2
+    )
     assert turns.problems() == {}
     assert turns.stopped == {}
 
@@ -41,7 +43,7 @@ def test_a_rung_that_would_end_the_process_is_not_tried(monkeypatch):
 def test_of_a_baseline_that_would_there_is_no_second_instance(monkeypatch):
     monkeypatch.setattr(toys, "plain", lambda spec: pytest.fail("was tried"))
     turns = Turns(of("plain", "reading"), {"plain": "crashed"})
-    assert [*turns.timed.loops] == ["reading"]
+    assert [*turns.timed.timers] == ["reading"]
     assert turns.problems() == {}
 
 
@@ -62,7 +64,7 @@ def test_a_loop_that_fails_when_it_is_built_is_stopped(monkeypatch):
     monkeypatch.setattr(toys, "reading", fail)
     turns = Turns(of("plain", "reading"), {})
     assert "MemoryError: too much" in turns.stopped["reading"]
-    assert sorted(turns.timed.loops) == [NULL, "plain"]
+    assert sorted(turns.timed.timers) == [NULL, "plain"]
 
 
 def test_a_loop_that_does_no_work_is_found_out():

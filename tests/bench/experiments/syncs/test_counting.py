@@ -8,7 +8,8 @@ import toys
 import tqdm
 
 from loop_bench.errors import UsageError
-from loop_bench.experiments.syncs.counting import count_host_syncs, in_graphs
+from loop_bench.experiments.syncs.counting import count_host_syncs
+from loop_bench.experiments.syncs.stretch import in_graphs
 from loop_bench.hostsync import HostOp
 from loop_bench.loop import LoopSpec, build
 
@@ -102,7 +103,11 @@ def test_what_was_traced_before_is_told_with_what_was_traced_now():
 
     again = op("print", 3, "print_1")  # of a function that was traced twice
     found = in_graphs([op("print", 3), again, again, op("text", 3), op("print", 4)])
-    assert [(each.kind, each.line, each.ops) for each in found] == [("print", 3, 2), ("text", 3, 1), ("print", 4, 1)]
+    assert [(each["kind"], each["line"], each["ops"]) for each in found] == [
+        ("print", 3, 2),
+        ("text", 3, 1),
+        ("print", 4, 1),
+    ]
     loop = toys.Quadratic()
     loop.run(1)
     assert [each.kind for each in count_host_syncs(loop, 1, [op("print", 3)]).in_graphs] == ["print"]

@@ -1,0 +1,247 @@
+"""The process of an arm from the run's side: it is started, asked, and ended with the run, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+from loop_bench import source
+from loop_bench.arms.channel import Channel
+from loop_bench.arms.launch import Launch
+from loop_bench.errors import UsageError, add_note
+from loop_bench.failure import FactoryError, LoopError
+from loop_bench.jobs.pool import last_words
+
+PATIENCE = 1800.0
+"""Seconds for one call: to draw data, build, trace and compile a loop, or to train a block of it. What takes longer
+hangs."""
+
+_ERRORS: dict[str, type[LoopError]] = {"factory": FactoryError, "loop": LoopError}
+
+_STACK = re.compile(r'File "([^"]+)", line (\d+) in')
+
+_LAST = 20_000
+"""Bytes at the end of what a process has printed that are looked at."""
+
+
+class ArmError(LoopError):
+    """The process of an arm has died, or hangs; one line that names the arm, what and where."""
+
+
+class Remote:
+    """An object in the process of an arm, whose methods are called there.
+
+    Arguments and results are plain values and arrays; a tuple arrives as a list.
+    """
+
+    def __init__(self, process: ArmProcess, number: int) -> None:
+        self._process = process
+        self._number = number
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*arguments: Any) -> Any:
+            what = {"number": self._number, "method": name, "arguments": arguments}
+            return self._process.ask("call", f"{name}{_shown(arguments)}", **what)
+
+        return call
+
+    def __del__(self) -> None:
+        self._process.forget(self._number)
+
+
+def _shown(arguments: Sequence[Any]) -> str:
+    plain = [str(each) for each in arguments if isinstance(each, str | int | float)]
+    return f"({', '.join(plain)})"
+
+
+class ArmProcess:
+    """A process in which the loops of an arm are built and trained, one call at a time.
+
+    Args:
+        name: of the arm, for messages.
+        launch: how it is started.
+        patience: seconds for one call.
+
+    Attributes:
+        idle_processor: seconds of processor time that it has used while nothing was asked of it.
+        idle: seconds in which nothing was asked.
+    """
+
+    def __init__(self, name: str, launch: Launch, patience: float = PATIENCE) -> None:
+        self.name = name
+        self.idle = self.idle_processor = 0.0
+        self._launch = launch
+        self._patience = patience
+        self._forgotten: list[int] = []
+        self._at_rest: tuple[float, float] | None = None  # the time, and its processor time, when it answered last
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        ours, theirs = socket.socketpair()
+        self._printed = tempfile.TemporaryFile()  # without a name: whoever ends this process leaves nothing behind
+        try:
+            self._process = subprocess.Popen(
+                self._launch.command("loop_bench.arms.worker", str(theirs.fileno())),
+                cwd=self._launch.folder,
+                env=dict(self._launch.environment),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.PIPE,  # it ends when this end of it is closed
+                stdout=self._printed,
+                stderr=self._printed,
+                start_new_session=True,  # Ctrl-C is for the run
+            )
+        except OSError as error:
+            ours.close()
+            raise UsageError(f"{self.name}: {self._launch.python} cannot be started ({error.strerror})") from None
+        finally:
+            theirs.close()
+        self._channel = Channel(ours.detach())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._process is None:
+            return
+        self._channel.close()
+        self._kill()
+        self._printed.close()
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._process is not None
+        return self._process.pid
+
+    def begin(self, makers: Sequence[str], factory: str) -> dict[str, Any]:
+        """Has it import what it needs and the factory's module.
+
+        Args:
+            makers: what `make` will be asked for, each as module:name.
+            factory: as module:factory.
+
+        Returns:
+            `module`: the file that the factory is in; `versions` of packages, by name; `python`.
+
+        Raises:
+            UsageError: the interpreter will not do, or the factory cannot be loaded there.
+        """
+        what = {"makers": makers, "factory": factory, "paths": self._launch.paths}
+        try:
+            found: dict[str, Any] = self.ask("begin", f"importing {factory}", **what)
+        except ArmError as error:
+            process = self._process
+            if process is not None and process.poll() is not None and process.returncode >= 0:
+                raise UsageError(f"{self.name}: {self._launch.python} {self._last_line()}") from error
+            raise
+        return found
+
+    def make(self, maker: str, *arguments: Any) -> Remote:
+        """An object that lives there."""
+        return Remote(self, self.ask("make", f"building for {self.name}", maker=maker, arguments=arguments))
+
+    def forget(self, number: int) -> None:
+        """Lets go of an object, with the next call: also when Python collects what stands for it."""
+        self._forgotten.append(number)
+
+    def ask(self, do: str, where: str, **what: Any) -> Any:
+        """The answer to a call.
+
+        Args:
+            do: the method of the server.
+            where: what is done, for the message of a process that dies in it.
+            what: arguments.
+
+        Raises:
+            UsageError: as there.
+            LoopError: a loop has failed there.
+            ArmError: the process has died or hangs.
+        """
+        while self._forgotten:
+            self._told("forget", where, {"number": self._forgotten.pop()})
+        answer = self._told(do, where, what)
+        error = answer.get("error")
+        if error is None:
+            return answer["value"]
+        raised: Exception
+        if error["kind"] == "usage":
+            raised = UsageError(f"{self.name}: {error['message']}")
+        else:
+            kind = _ERRORS.get(error["kind"], LoopError)
+            message = error["message"] if error["kind"] in _ERRORS else f"{self.name}: {error['message']}"
+            raised = kind.told(message, error["line"])
+        add_note(raised, f"in the process of {self.name}:\n{error['trace']}")
+        raise raised
+
+    def forget_idle(self) -> None:
+        """Counts idle time from now on."""
+        self.idle = self.idle_processor = 0.0
+        self._at_rest = None
+
+    def _told(self, do: str, where: str, what: dict[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
+        try:
+            self._channel.send({"do": do, "what": what})
+            answer: dict[str, Any] = self._channel.receive(self._patience)
+        except TimeoutError:
+            raise ArmError.told(self._hangs(where)) from None
+        except (EOFError, OSError):
+            raise ArmError.told(self._died(where)) from None
+        before, after = answer["processor"]
+        if self._at_rest is not None:
+            self.idle += began - self._at_rest[0]
+            self.idle_processor += before - self._at_rest[1]
+        self._at_rest = time.monotonic(), after
+        return answer
+
+    def _hangs(self, where: str) -> str:
+        """Asks it for the line that it is at, and ends it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+        waited_until, place = time.monotonic() + 5.0, ""
+        while not place and self._process.poll() is None and time.monotonic() < waited_until:
+            time.sleep(0.05)
+            stack = [(file, int(line)) for file, line in _STACK.findall("\n".join(self._lines()))]
+            theirs = [each for each in stack if not each[0].startswith(_OURS)]
+            place = next((source.place(*each) for each in theirs if not source.is_installed(each[0])), "")
+        self._kill()
+        at = f", at {place}" if place else ""
+        return f"{self.name}: hangs in {where}: no answer within {self._patience:g} s{at}; its process was ended"
+
+    def _died(self, where: str) -> str:
+        assert self._process is not None
+        code = self._process.wait()
+        return f"{self.name}: its process died in {where}: {last_words(code, self._last_line())}"
+
+    def _kill(self) -> None:
+        """Ends it and all that it has started."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def _lines(self) -> list[str]:
+        size = os.fstat(self._printed.fileno()).st_size
+        # Not by the file's position, at which the process writes.
+        return os.pread(self._printed.fileno(), _LAST, max(0, size - _LAST)).decode(errors="replace").splitlines()
+
+    def _last_line(self) -> str:
+        return next((line.strip() for line in reversed(self._lines()) if line.strip()), "")
+
+
+_OURS = str(Path(__file__).parents[1])

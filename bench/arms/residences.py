@@ -1,0 +1,180 @@
+"""Where the arms of a run live while it lasts: their worktrees, and a process for each timed loop."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from loop_bench.arms.worktree import Checkout, Worktrees
+from loop_bench.machine.revision import state
+from pydantic import Field
+from typing_extensions import Self
+
+from loop_bench.arms.launch import Launch, interpreter, launch
+from loop_bench.arms.process import PATIENCE, ArmProcess
+from loop_bench.document import Frozen
+from loop_bench.errors import UsageError
+from loop_bench.home import Home
+from loop_bench.jobs import pool
+from loop_bench.settings import ARMS, NULL, TIMED, arm_of
+
+_MAIN_THREADS = len(TIMED)
+
+
+class Residence(Frozen):
+    """Where an arm has lived, and on what."""
+
+    revision: str | None = None  # as it was asked for; None: the working tree
+    commit: str | None = None  # None: in no repository
+    dirty: bool | None = None  # whether the working tree differed from it
+    python: str  # version
+    interpreter: str | None = None  # None: that of the run
+    versions: dict[str, str]  # of packages
+    environment: dict[str, str] = Field(default_factory=dict)  # variables that were set for it
+    folder: str | None = None  # current folder, as it was asked for
+    notes: tuple[str, ...] = ()  # what it may lack, in words
+
+
+class Residences:
+    """Starts the processes of arms where they are asked to live; leaves nothing behind when it is left.
+
+    Args:
+        homes: where each arm is asked to live.
+        factories: of each, as module:factory.
+        links: paths that a revision has from the working tree: large data that git does not track.
+        patience: seconds for one call of a process.
+    """
+
+    def __init__(
+        self,
+        homes: Mapping[str, Home],
+        factories: Mapping[str, str],
+        links: Sequence[str] = (),
+        patience: float = PATIENCE,
+    ) -> None:
+        self._homes, self._factories, self._links, self._patience = homes, factories, links, patience
+        self._worktrees: Worktrees | None = None
+        self._checkouts: dict[str, Checkout] = {}
+        self._launches: dict[str, Launch] = {}
+        self._makers: Sequence[str] = ()
+        self._processes: dict[str, ArmProcess] = {}
+        self._begun: dict[str, dict[str, Any]] = {}
+        # Python orders sets by it: one and the same of all arms, or two processes of the same loop would differ.
+        self._shared = {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED") or str(secrets.randbelow(2**32))}
+
+    def __enter__(self) -> Self:
+        self._stack = contextlib.ExitStack()
+        with self._stack as stack:  # what fails in the middle leaves nothing either
+            if self._links and not any(home.revision for home in self._homes.values()):
+                raise UsageError(
+                    "--link: puts data beside another revision; there is no --against, nor --before-revision"
+                )
+            for arm in ARMS:
+                self._launches[arm] = self._launch(arm, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._stack.close()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user must know of where the arms live, in words."""
+        return [f"{arm}: {note}" for arm, checkout in self._checkouts.items() for note in checkout.notes]
+
+    def launch(self, arm: str) -> Launch:
+        """How processes of an arm are started."""
+        return self._launches[arm]
+
+    def begin(self, makers: Sequence[str]) -> None:
+        """Starts a process for each timed loop, all at a time; each has imported what it needs.
+
+        Args:
+            makers: what is to be made in them, each as module:name.
+
+        Raises:
+            UsageError: an interpreter will not do, or a factory cannot be loaded.
+        """
+        self._makers = makers
+        with concurrent.futures.ThreadPoolExecutor(_MAIN_THREADS) as threads:
+            started = {name: threads.submit(self._start, name) for name in TIMED}
+        for name, process in started.items():
+            self._begun[name] = process.result()
+
+    def process(self, name: str) -> ArmProcess:
+        """The process of a timed loop."""
+        return self._processes[name]
+
+    @contextlib.contextmanager
+    def another(self, arm: str) -> Iterator[ArmProcess]:
+        """A process of an arm that is used for nothing else; it ends on leaving."""
+        with ArmProcess(arm, self._launches[arm], self._patience) as process:
+            process.begin(self._makers, self._factories[arm])
+            yield process
+
+    def forget_idle(self) -> None:
+        """Counts from now on what processes do while nothing is asked of them."""
+        for process in self._processes.values():
+            process.forget_idle()
+
+    def idle(self) -> dict[str, float]:
+        """Processor time that each process has used while nothing was asked of it, as a share of that time."""
+        return {
+            name: max(0.0, process.idle_processor / process.idle)
+            for name, process in self._processes.items()
+            if process.idle > 0
+        }
+
+    def residence(self, arm: str) -> Residence:
+        """Where an arm lives, and on what."""
+        home, checkout, begun = self._homes[arm], self._checkouts.get(arm), self._begun[arm]
+        commit, dirty = (checkout.commit, False) if checkout else state(self._launches[arm].folder)
+        return Residence(
+            revision=home.revision,
+            commit=commit,
+            dirty=dirty,
+            python=begun["python"],
+            interpreter=home.python,
+            versions=begun["versions"],
+            environment=home.environment,
+            folder=home.folder,
+            notes=checkout.notes if checkout else (),
+        )
+
+    def _launch(self, arm: str, stack: contextlib.ExitStack) -> Launch:
+        home, here, moved = self._homes[arm], Path.cwd(), None
+        python = interpreter(f"--{arm}-python", home.python) if home.python else sys.executable
+        folder = here
+        if home.revision is not None:
+            if self._worktrees is None:
+                self._worktrees = stack.enter_context(Worktrees(here, self._links))
+            checkout = self._checkouts[arm] = self._worktrees.at(home.revision)
+            moved = self._worktrees.root, checkout.folder
+            folder = checkout.folder / here.resolve().relative_to(self._worktrees.root.resolve())
+        folder = folder / (home.folder or "")
+        if not folder.is_dir():
+            of = f" of {home.revision}" if home.revision else ""
+            raise UsageError(f"{arm}: there is no folder {home.folder or here.name}{of}")
+        variables = {**pool.loop_environment(), **self._shared, **home.environment}
+        return launch(folder, python, variables, moved)
+
+    def _start(self, name: str) -> dict[str, Any]:
+        arm = arm_of(name)
+        process = ArmProcess("the null arm" if name == NULL else name, self._launches[arm], self._patience)
+        self._processes[name] = self._stack.enter_context(process)
+        found = process.begin(self._makers, self._factories[arm])
+        if (checkout := self._checkouts.get(arm)) and found["module"]:
+            file = Path(found["module"]).resolve()
+            if not file.is_relative_to(checkout.folder.resolve()):
+                raise UsageError(
+                    f"{arm}: {self._factories[arm]} is imported from {file}, and not from {checkout.revision}: what is "
+                    "installed there comes first; install it in place (pip install -e), or not at all"
+                )
+        return found

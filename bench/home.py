@@ -1,0 +1,49 @@
+"""Where an arm is asked to live, as a value: revision, interpreter, environment variables, working folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from loop_bench.document import Frozen
+from loop_bench.errors import UsageError
+
+
+class Home(Frozen):
+    """Where an arm is asked to live; what is left out is as in the run itself."""
+
+    revision: str | None = None  # of the git repository around the current folder; None: the working tree as it is
+    python: str | None = None  # the interpreter
+    environment: dict[str, str] = Field(default_factory=dict)  # variables besides those of the run
+    folder: str | None = None  # current folder of its process
+
+    @property
+    def is_here(self) -> bool:
+        """Whether nothing is asked that the process of the run does not have itself."""
+        return self == Home()
+
+    @property
+    def text(self) -> str:
+        """What is asked, as options have it: `revision=main, TF_ENABLE_ONEDNN_OPTS=0`; empty if nothing is."""
+        named = {"revision": self.revision, "python": self.python, "folder": self.folder, **self.environment}
+        return ", ".join(f"{name}={value}" for name, value in named.items() if value is not None)
+
+
+def variables(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """Environment variables of texts such as `TF_ENABLE_ONEDNN_OPTS=0`; a later one of a name counts.
+
+    Args:
+        option: for messages.
+        texts: each a name, an equals sign and a value, which may be empty.
+
+    Raises:
+        UsageError: a text is not of that form.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals) or "\0" in text:
+            raise UsageError(f"{option} {text!r}: must be NAME=VALUE, such as TF_ENABLE_ONEDNN_OPTS=0")
+        found[name] = value
+    return found
