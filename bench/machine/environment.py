@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from loop_bench.machine import gpu, processor
+from loop_bench.machine import gpu, processor, repository
 from loop_bench.machine.software import KERAS_2, builds, versions
 
 
@@ -20,6 +19,7 @@ def environment() -> dict[str, Any]:
     import tensorflow as tf  # here, so that what only reads records need not wait for it
 
     cpu = processor.processor()
+    commit, dirty = repository.state(Path.cwd())  # where the loops under test come from
     return {
         "cpu": cpu["name"],
         "processor": cpu,
@@ -36,7 +36,8 @@ def environment() -> dict[str, Any]:
         **builds(),
         # Set for a whole process, and it decides how a GPU's memory is handed out.
         "gpu_allow_growth": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"),
-        **_commit(),
+        "commit": commit,
+        "dirty": dirty,
     }
 
 
@@ -62,19 +63,3 @@ def machine(recorded: dict[str, Any]) -> str:
     installed = recorded["versions"]
     keras = f"Keras {installed['keras']}" + (f", {KERAS_2} {installed[KERAS_2]}" if KERAS_2 in installed else "")
     return f"{hardware}; TensorFlow {installed['tensorflow']}, {keras}, Python {recorded['python']}"
-
-
-def _commit() -> dict[str, Any]:
-    """The commit of the current folder, where the loops under test come from, if it is in a repository."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", *arguments], cwd=Path.cwd(), capture_output=True, text=True, timeout=10, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    status = git("status", "--porcelain")
-    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}

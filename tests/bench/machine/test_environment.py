@@ -1,10 +1,10 @@
 import platform
-import subprocess
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
-from loop_bench.machine import environment
+from loop_bench.machine import environment, repository
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +33,8 @@ def test_the_line_tells_cpus_of_one_name_apart(found):
     assert f"{found['cpu']};" in environment.machine(older)
 
 
-def test_commit_is_that_of_the_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert environment._commit() == {"commit": None, "dirty": None}
-    for arguments in (
-        ["init", "-q"],
-        ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "x", "--allow-empty"],
-    ):
-        subprocess.run(["git", *arguments], check=True)
-    clean = environment._commit()
-    assert len(clean["commit"]) == 40
-    assert clean["dirty"] is False
-    (tmp_path / "new").touch()
-    assert environment._commit() == {**clean, "dirty": True}
+def test_the_commit_is_that_of_the_current_folder(found):
+    assert (found["commit"], found["dirty"]) == repository.state(Path.cwd())
 
 
 def test_the_state_of_a_machine():
