@@ -31,3 +31,8 @@ def repository(folder, **files):
         (folder / name.replace("__", ".")).write_text(text)
     commit(folder)
     return folder
+
+
+def is_clean(folder, temporary):
+    """Whether a repository has no worktrees, and a folder for temporary files is empty."""
+    return not [*temporary.iterdir()] and not (folder / ".git" / "worktrees").exists()

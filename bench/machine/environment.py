@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from loop_bench.machine import gpu, processor, repository
+from loop_bench.machine import gpu, processor, revision
 from loop_bench.machine.software import KERAS_2, builds, versions
 
 
@@ -19,7 +19,7 @@ def environment() -> dict[str, Any]:
     import tensorflow as tf  # here, so that what only reads records need not wait for it
 
     cpu = processor.processor()
-    commit, dirty = repository.state(Path.cwd())  # where the loops under test come from
+    commit, dirty = revision.state(Path.cwd())  # where the loops under test come from
     return {
         "cpu": cpu["name"],
         "processor": cpu,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from loop_bench.machine import environment, repository
+from loop_bench.machine import environment, revision
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_the_line_tells_cpus_of_one_name_apart(found):
 
 
 def test_the_commit_is_that_of_the_current_folder(found):
-    assert (found["commit"], found["dirty"]) == repository.state(Path.cwd())
+    assert (found["commit"], found["dirty"]) == revision.state(Path.cwd())
 
 
 def test_the_state_of_a_machine():

@@ -7,7 +7,7 @@ from repositories import git as plain_git
 from repositories import repository
 
 from loop_bench.errors import UsageError
-from loop_bench.machine.repository import GitError, git, state
+from loop_bench.machine.revision import GitError, git, state
 
 
 def test_the_commit_is_that_of_the_folder(tmp_path):

@@ -1,4 +1,4 @@
-"""The git repository around a folder: one way to ask git, which never fetches, and what commit the folder is at."""
+"""What git says of the folder that code is in: one way to ask it, which never fetches, and the commit there."""
 
 from __future__ import annotations
 
