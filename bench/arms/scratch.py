@@ -1,7 +1,9 @@
 """The temporary folder of a run's git worktrees, and how one run removes what another has left that was killed.
 
 Its owner holds a lock on a file in it for its life. Whoever can lock the file knows that the owner is gone, however it
-went, and is the owner from then on: at no moment can a folder that is in use be taken for one that was left.
+went, and is the owner from then on: at no moment can a folder that is in use be taken for one that was left. The git of
+an owner that was killed goes on, and would take the next worktree of the same name for its own when it fails; so it has
+a lock too, for which the next owner waits.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ PREFIX = "loop-bench-worktrees-"
 LOCK = "lock"
 """The file in them that is locked; it says in which repository their worktrees are registered."""
 
+BUSY = "busy"
+"""The file in them that is locked while git works there."""
+
 _INCOMPLETE = 60.0
 """Seconds after which a registration without a place is taken for that of a git that was killed; it takes none."""
 
@@ -33,7 +38,7 @@ _ELSEWHERE = 86400.0
 """Seconds after which a run counts as over whose folder is not here: it may share the repository from a container."""
 
 _PATIENCE = 10.0
-"""Seconds for which a folder is deleted again into which something still writes, such as the git of a killed run."""
+"""Seconds for the processes of a killed run to end: git, and those that still write into a folder that is deleted."""
 
 
 class Registration(NamedTuple):
@@ -94,6 +99,17 @@ def remove_left(repository: Path) -> None:
             _unregister(each)
 
 
+@contextlib.contextmanager
+def busy(folder: Path) -> Iterator[int]:
+    """Holds the lock of a git that works in a folder of this kind; git is to hold it too, and may do so for longer."""
+    lock = os.open(folder / BUSY, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield lock
+    finally:
+        os.close(lock)
+
+
 def registrations(repository: Path) -> list[Registration]:
     """The worktrees of a repository, but for the first one, also those that git has registered halfway."""
     known = []
@@ -140,6 +156,20 @@ def _take(folder: Path) -> int | None:
     return None
 
 
+def _has_ended(folder: Path) -> bool:
+    """Waits for the git that works in a folder; False if it takes too long."""
+    until = time.monotonic() + _PATIENCE
+    with busy(folder) as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    return False
+                time.sleep(0.02)
+
+
 def _is_own(folder: Path) -> bool:
     """Whether a folder is this user's: what others have put into a shared temporary folder is not to be believed."""
     try:
@@ -157,6 +187,8 @@ def _scratch_of(registration: Registration) -> Path | None:
 
 def _discard(folder: Path, repository: Path | None) -> None:
     """Removes a locked folder; its lock last, so that whatever ends this, the next run goes on with it."""
+    if not _has_ended(folder):
+        return
     try:
         with contextlib.ExitStack() as each_of_them:  # one that cannot be removed does not stop the others
             for registration in registrations(repository) if repository else []:
@@ -209,6 +241,7 @@ def delete(path: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or time.monotonic() > until:
                 raise
+            time.sleep(0.01)
 
 
 def _make_writable(path: Path) -> None:

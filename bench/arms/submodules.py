@@ -12,7 +12,9 @@ _SUBMODULE = "160000"
 """The mode of what in a commit is a commit of another repository (gitdatamodel(7))."""
 
 
-def fill(root: Path, checkout: Path, commit: str, revision: str, index: Path, within: Path = Path()) -> list[str]:
+def fill(
+    root: Path, checkout: Path, commit: str, revision: str, index: Path, held: int, within: Path = Path()
+) -> list[str]:
     """Puts into each submodule's folder, which git leaves empty, what the submodule's commit has; theirs as well.
 
     Args:
@@ -21,6 +23,7 @@ def fill(root: Path, checkout: Path, commit: str, revision: str, index: Path, wi
         commit: of which it is.
         revision: what the user has called it.
         index: a file that is not there, for git to write to.
+        held: an open file that git keeps open while it writes there.
         within: the submodule in which it is a commit, relative to the root; the repository itself without one.
 
     Returns:
@@ -46,9 +49,9 @@ def fill(root: Path, checkout: Path, commit: str, revision: str, index: Path, wi
             ) from None
         # As a checkout does it, filters and links included; the submodule's own index and HEAD stay as they are.
         place = f"--work-tree={checkout / name}"
-        git(there, place, "read-tree", "--reset", "-u", its, variables={"GIT_INDEX_FILE": str(index)})
+        git(there, place, "read-tree", "--reset", "-u", its, variables={"GIT_INDEX_FILE": str(index)}, held=held)
         index.unlink()
-        notes += fill(root, checkout, its, revision, index, name)
+        notes += fill(root, checkout, its, revision, index, held, name)
     return notes
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-from loop_bench.arms.scratch import remove_left, scratch
+from loop_bench.arms.scratch import busy, remove_left, scratch
 from loop_bench.arms.submodules import fill
 from loop_bench.arms.untracked import Untracked, untracked
 from loop_bench.errors import UsageError
@@ -111,8 +111,9 @@ class Worktrees:
         outer = Path(tempfile.mkdtemp(dir=self._scratch, prefix=f"{commit[:7]}-"))
         folder = outer / (self.root.name or "repository")
         try:
-            git(self.root, "worktree", "add", "--detach", "--quiet", str(folder), commit)
-            self._notes[commit] = fill(self.root, folder, commit, revision, outer / "index")
+            with busy(self._scratch) as held:
+                git(self.root, "worktree", "add", "--detach", "--quiet", str(folder), commit, held=held)
+                self._notes[commit] = fill(self.root, folder, commit, revision, outer / "index", held)
         except GitError as error:
             free = shutil.disk_usage(outer).free / 2**30
             raise UsageError(

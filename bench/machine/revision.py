@@ -48,13 +48,20 @@ class GitError(Exception):
     """Git has failed; the message is what it said, as one line."""
 
 
-def git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None, timeout: float | None = None) -> str:
+def git(
+    folder: Path,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    held: int | None = None,
+    timeout: float | None = None,
+) -> str:
     """What git prints, without hooks and without a network; if it is interrupted, so is all that git has started.
 
     Args:
         folder: in which it runs.
         arguments: command and arguments.
         variables: of its environment, besides those of this process that bind it to no repository.
+        held: an open file, such as a lock, that git and its processes keep open as long as they live.
         timeout: in seconds.
 
     Raises:
@@ -71,6 +78,7 @@ def git(folder: Path, *arguments: str, variables: Mapping[str, str] | None = Non
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**environment, **_QUIETLY, **(variables or {})},
+            pass_fds=() if held is None else (held,),
             start_new_session=True,  # git's own processes would go on without it
         )
     except OSError as error:

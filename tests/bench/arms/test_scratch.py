@@ -17,7 +17,7 @@ from pathlib import Path
 from loop_bench.arms import scratch
 from loop_bench.arms.worktree import Worktrees
 
-def end(*_):
+def end(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 {before}
