@@ -1,4 +1,4 @@
-"""Where an arm is asked to live, as a value: revision, interpreter, environment variables, working folder."""
+"""Where an arm is asked to live, and where it has lived, as values: revision, interpreter, environment, folder."""
 
 from __future__ import annotations
 
@@ -27,6 +27,33 @@ class Home(Frozen):
     def text(self) -> str:
         """What is asked, as options have it: `revision=main, TF_ENABLE_ONEDNN_OPTS=0`; empty if nothing is."""
         named = {"revision": self.revision, "python": self.python, "folder": self.folder, **self.environment}
+        return ", ".join(f"{name}={value}" for name, value in named.items() if value is not None)
+
+
+class Residence(Frozen):
+    """Where an arm has lived, and on what."""
+
+    revision: str | None = None  # as it was asked for; None: the working tree
+    commit: str | None = None  # None: in no repository
+    dirty: bool | None = None  # whether the working tree differed from it
+    python: str  # version
+    interpreter: str | None = None  # as it was asked for; None: that of the run
+    versions: dict[str, str]  # of packages
+    environment: dict[str, str] = Field(default_factory=dict)  # variables that were set for it
+    folder: str | None = None  # current folder, as it was asked for
+    notes: tuple[str, ...] = ()  # what it may lack, in words
+
+    @property
+    def code(self) -> str:
+        """The revision, or the state of the working tree: `main (1a2b3c4)`, `working tree (1a2b3c4, with changes)`."""
+        commit = self.commit[:7] if self.commit else "in no repository"
+        changes = ", with changes" if self.dirty else ""
+        return f"{self.revision or 'working tree'} ({commit}{changes})"
+
+    @property
+    def settings(self) -> str:
+        """What was set for it besides, as options have it; empty if nothing was."""
+        named = {"folder": self.folder, **self.environment}
         return ", ".join(f"{name}={value}" for name, value in named.items() if value is not None)
 
 

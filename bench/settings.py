@@ -36,3 +36,4 @@ class Settings(Frozen):
     options: dict[str, Any] = Field(default_factory=dict)
     # By arm, where it lives; empty: both live in the process of the run.
     homes: dict[str, Home] = Field(default_factory=dict)
+    processes: Annotated[int, Field(gt=0)] = 1  # of each arm, one after the other, where arms live elsewhere

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = ("errors", "extras", "statistics", "document", "source", "home")
+BASE = ("errors", "extras", "statistics", "clusters", "document", "source", "home")
 LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "arms", "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
     **dict.fromkeys(BASE, ("errors",)),
     "home": ("errors", "document"),
+    "clusters": ("statistics",),
     "loops": ("errors", "source"),
     "origin": BASE,
     "failure": (*BASE, "origin"),

@@ -12,34 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from loop_bench.arms.worktree import Checkout, Worktrees
-from loop_bench.machine.revision import state
-from pydantic import Field
 from typing_extensions import Self
 
 from loop_bench.arms.launch import Launch, interpreter, launch
 from loop_bench.arms.process import PATIENCE, ArmProcess
-from loop_bench.document import Frozen
+from loop_bench.arms.worktree import Checkout, Worktrees
 from loop_bench.errors import UsageError
-from loop_bench.home import Home
+from loop_bench.home import Home, Residence
 from loop_bench.jobs import pool
+from loop_bench.machine.revision import state
 from loop_bench.settings import ARMS, NULL, TIMED, arm_of
-
-_MAIN_THREADS = len(TIMED)
-
-
-class Residence(Frozen):
-    """Where an arm has lived, and on what."""
-
-    revision: str | None = None  # as it was asked for; None: the working tree
-    commit: str | None = None  # None: in no repository
-    dirty: bool | None = None  # whether the working tree differed from it
-    python: str  # version
-    interpreter: str | None = None  # None: that of the run
-    versions: dict[str, str]  # of packages
-    environment: dict[str, str] = Field(default_factory=dict)  # variables that were set for it
-    folder: str | None = None  # current folder, as it was asked for
-    notes: tuple[str, ...] = ()  # what it may lack, in words
 
 
 class Residences:
@@ -72,17 +54,22 @@ class Residences:
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
         with self._stack as stack:  # what fails in the middle leaves nothing either
-            if self._links and not any(home.revision for home in self._homes.values()):
-                raise UsageError(
-                    "--link: puts data beside another revision; there is no --against, nor --before-revision"
-                )
             for arm in ARMS:
                 self._launches[arm] = self._launch(arm, stack)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._stack.close()
+        try:
+            self._end()
+        finally:
+            self._stack.close()
+
+    def _end(self) -> None:
+        """Ends the processes."""
+        while self._processes:
+            _, process = self._processes.popitem()
+            process.__exit__(None, None, None)
 
     @property
     def notes(self) -> list[str]:
@@ -96,6 +83,8 @@ class Residences:
     def begin(self, makers: Sequence[str]) -> None:
         """Starts a process for each timed loop, all at a time; each has imported what it needs.
 
+        Those that there were are ended.
+
         Args:
             makers: what is to be made in them, each as module:name.
 
@@ -103,10 +92,17 @@ class Residences:
             UsageError: an interpreter will not do, or a factory cannot be loaded.
         """
         self._makers = makers
-        with concurrent.futures.ThreadPoolExecutor(_MAIN_THREADS) as threads:
+        self._end()
+        threads = concurrent.futures.ThreadPoolExecutor(len(TIMED))
+        try:
             started = {name: threads.submit(self._start, name) for name in TIMED}
-        for name, process in started.items():
-            self._begun[name] = process.result()
+            for name, process in started.items():
+                self._begun[name] = process.result()
+        except BaseException:  # Ctrl-C as well: threads wait for processes, which may take long
+            self._end()
+            raise
+        finally:
+            threads.shutdown()
 
     def process(self, name: str) -> ArmProcess:
         """The process of a timed loop."""
@@ -168,7 +164,8 @@ class Residences:
     def _start(self, name: str) -> dict[str, Any]:
         arm = arm_of(name)
         process = ArmProcess("the null arm" if name == NULL else name, self._launches[arm], self._patience)
-        self._processes[name] = self._stack.enter_context(process)
+        self._processes[name] = process
+        process.__enter__()
         found = process.begin(self._makers, self._factories[arm])
         if (checkout := self._checkouts.get(arm)) and found["module"]:
             file = Path(found["module"]).resolve()

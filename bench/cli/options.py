@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from loop_bench import builtin
+from loop_bench.cli import homes
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
 from loop_bench.experiments.experiment import (
@@ -78,6 +79,14 @@ COMMON = (
 )
 """Options of the run and of commands."""
 
+BEFORE_OF_RUN = Option(
+    "--before",
+    "module:factory of the loop before",
+    default_words=f"{builtin.BEFORE}; with --against that of --after",
+    command_metavar="MODULE:FACTORY",
+)
+"""Whether it is given makes a difference there."""
+
 OF_COMMANDS = (
     Option("--workers", "processes at a time", WholeNumber(1), default_words="one a core; on a GPU, one"),
     Option("--time-limit", "seconds for a run; one that takes longer is ended", RealNumber(least=1)),
@@ -141,7 +150,8 @@ _PAIR: pytest.StashKey[Pair] = pytest.StashKey()
 def of_run() -> tuple[Option, ...]:
     """The options of `pytest bench/`, in order, without the gate's."""
     switches = (each.switch.option for each in registry.experiments() if each.switch)
-    return (*COMMON, SURVIVAL, UTILISATION, *switches, REQUIRE_GPU, RESULTS)
+    common = (BEFORE_OF_RUN if option.name == BEFORE_OF_RUN.name else option for option in COMMON)
+    return (*common, *homes.OPTIONS, SURVIVAL, UTILISATION, *switches, REQUIRE_GPU, RESULTS)
 
 
 def of_command(experiment: Experiment) -> tuple[Option, ...]:
@@ -198,7 +208,9 @@ def asked(config: pytest.Config) -> Asked:
     Raises:
         UsageError: a text stands for none.
     """
-    return {option.key: option.read(config.getoption(option.key)) for option in (*of_run(), *GATE)}
+    found = {option.key: option.read(config.getoption(option.key)) for option in (*of_run(), *GATE)}
+    found["before"] = found["before"] or (found["after"] if found["against"] else builtin.BEFORE)
+    return found
 
 
 def asked_of(config: pytest.Config, experiment: Experiment) -> Asked | None:
@@ -224,10 +236,14 @@ def check(config: pytest.Config) -> None:
     gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
         raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
+    elsewhere = homes.homes(found)
     loops, options = pair(config), loop_options(found)
     loops.check(found["preset"], found["seed"], options)
     for experiment in registry.experiments():
         wanted = asked_of(config, experiment)
+        if wanted is not None and elsewhere and experiment.switch:
+            option = experiment.switch.option.name
+            raise UsageError(f"{option}: is for loops that share a process, and these have some of their own")
         if wanted is not None:
             experiment.check(loops, wanted, options)
             experiment.prepare(loops, settings_of(wanted, found["preset"] or "paper"), wanted)
@@ -239,7 +255,8 @@ def pair(config: pytest.Config) -> Pair:
     """Both loops, and what may be asked of them."""
     found = config.stash.get(_PAIR, None)
     if found is None:
-        found = config.stash[_PAIR] = builtin.find(config.getoption("before"), config.getoption("after"))
+        said = asked(config)
+        found = config.stash[_PAIR] = builtin.find(said["before"], said["after"])
     return found
 
 
@@ -371,5 +388,13 @@ def settings_of(found: Asked, preset: str) -> Settings:
         seed=found.get("seed", 0),
         batches=found.get("batches", 1),
         options=loop_options(found),
+        **_elsewhere(found),
         **{name: found[name] for name in names if found.get(name) is not None},
     )
+
+
+def _elsewhere(found: Asked) -> dict[str, Any]:
+    """The fields of settings that are of loops in processes of their own; none of others."""
+    if "against" not in found or not (lives := homes.homes(found)):
+        return {}
+    return {"homes": lives, "processes": found["processes"] or homes.PROCESSES}

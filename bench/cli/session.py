@@ -24,10 +24,11 @@ from loop_bench.experiments.run.stages import Stage
 from loop_bench.failure import LoopError, exit_code
 from loop_bench.jobs.gather import Processes
 from loop_bench.machine import gpu
+from loop_bench.settings import ARMS
 from loop_bench.statistics import FEWEST_PAIRS
-from loop_bench.timing.stopping import AtLeast
 
 if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
+    from loop_bench.arms.residences import Residences
     from loop_bench.cli.closing import Closing
     from loop_bench.experiments.run.measurement import Measurement
     from loop_bench.timing.samples import Round
@@ -195,13 +196,34 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture(scope="session")
-def measurement(request: pytest.FixtureRequest, pytestconfig: pytest.Config, progress: ProgressDisplay) -> Measurement:
+def residences(pytestconfig: pytest.Config) -> Iterator[Residences | None]:
+    """Where the arms live, with their worktrees; None where both live in this process."""
+    settings = options.settings(pytestconfig)
+    if not settings.homes:
+        yield None
+        return
+    from loop_bench.arms.residences import Residences
+
+    factories = dict(zip(ARMS, (settings.before, settings.after), strict=True))
+    with Residences(settings.homes, factories, options.asked(pytestconfig)["link"] or ()) as entered:
+        yield entered
+
+
+@pytest.fixture(scope="session")
+def measurement(
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    progress: ProgressDisplay,
+    residences: Residences | None,
+) -> Measurement:
     """Gathers what all the tests find."""
     progress.stage("starting TensorFlow, loading the loops")
-    return begin(pytestconfig, lambda: request.getfixturevalue("processes"))
+    return begin(pytestconfig, lambda: request.getfixturevalue("processes"), residences)
 
 
-def begin(config: pytest.Config, processes: Callable[[], Processes]) -> Measurement:
+def begin(
+    config: pytest.Config, processes: Callable[[], Processes], residences: Residences | None = None
+) -> Measurement:
     """Starts TensorFlow and loads the loops; has begun the processes, if any are wanted, and waited for them.
 
     What the loops' modules put into the environment, those processes see only when they load the loops themselves.
@@ -209,6 +231,7 @@ def begin(config: pytest.Config, processes: Callable[[], Processes]) -> Measurem
     Args:
         config: of the run.
         processes: begins them.
+        residences: where the loops live; None: in this process.
     """
     before, began = config.stash[_BEFORE_TESTS], time.monotonic()
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
@@ -218,7 +241,7 @@ def begin(config: pytest.Config, processes: Callable[[], Processes]) -> Measurem
     with builtin.importing_tensorflow():
         from loop_bench.experiments.run.measurement import Measurement
 
-    made = config.stash[_MEASUREMENT] = Measurement(options.settings(config))
+    made = config.stash[_MEASUREMENT] = Measurement(options.settings(config), residences)
     made.pace.start = before + time.monotonic() - began
     if others:
         others.wait_until_ready()  # or they would disturb what is timed
@@ -262,10 +285,9 @@ def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: py
     _ = measurement.timed
     outlook = pytestconfig.stash[_OUTLOOK]
     measurement.limit_rounds(outlook.limit_rounds())
-    rule = measurement.rule()
-    measurement.time_rounds(tell, rule if outlook.is_limited_by_user else AtLeast(FEWEST_PAIRS, rule))
+    measurement.time_rounds(tell, None if outlook.is_limited_by_user else FEWEST_PAIRS)
     measurement.check_work()
-    return measurement.timed.rounds
+    return measurement.rounds
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

@@ -184,7 +184,8 @@ def _in_total(record: Record, limit: float, reference: Record | None, noise: flo
         there = tuple(samples.milliseconds(reference.rounds, name) for name in ("after", "before"))
 
     def interval(confidence: float) -> Interval:
-        return _widened(total_ratio_interval(after, before, there, confidence), noise)
+        processes = samples.between_processes(record.rounds, confidence) if reference is None else 1.0
+        return _widened(_widened(total_ratio_interval(after, before, there, confidence), noise), processes)
 
     factor = interval(CONFIDENCE)
     text = f"in total time after takes {factor.estimate - 1:+.1%} {_numbers(factor, limit)}"

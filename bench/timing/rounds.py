@@ -25,6 +25,7 @@ class Interleaver:
         timers: of the loops, by name.
         batches: of a block.
         warm: names of those that have trained before; the others train a block first, outside of any round.
+        group: that its rounds are of.
         failed: is told of a loop that raises while it trains, which takes no further part; the round is none. None: the
             error goes to whoever asked for the round.
 
@@ -40,6 +41,7 @@ class Interleaver:
         timers: Mapping[str, Timer],
         batches: int,
         warm: Container[str] = (),
+        group: int = 0,
         failed: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.rounds: list[Round] = []
@@ -47,6 +49,7 @@ class Interleaver:
         self.batches = batches
         self.trained = dict.fromkeys(timers, 0)
         self._failed = failed
+        self._group = group
         for name in timers:  # the warm-up: whatever a loop does only once should be done before the first round
             if name not in warm:
                 self._try(name)
@@ -80,7 +83,7 @@ class Interleaver:
             if took is None:
                 return
             seconds[name] = took
-        self.rounds.append(Round(batches=self.batches, order=order, seconds=seconds))
+        self.rounds.append(Round(batches=self.batches, order=order, seconds=seconds, group=self._group))
 
     def block(self, name: str) -> float:
         """Trains a block of one loop, outside of any round; returns its seconds."""

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from loop_bench.document import Frozen, Seconds
+from loop_bench import clusters
+from loop_bench.document import Count, Frozen, Seconds
 from loop_bench.settings import NULL
 from loop_bench.statistics import Interval, ratio_interval
 
@@ -35,6 +36,7 @@ class Round(Frozen):
     batches: Annotated[int, Field(gt=0)]  # of each
     order: tuple[str, ...]
     seconds: dict[str, Seconds]  # for all the batches, by loop
+    group: Count = 0  # of rounds with the same processes, where loops live in processes of their own
 
     @model_validator(mode="after")
     def _is_of_all(self) -> Self:
@@ -61,12 +63,40 @@ def seconds(rounds: Sequence[Round]) -> float:
 
 def speed_up(rounds: Sequence[Round], confidence: float = 0.95) -> Interval:
     """Time before / time after."""
-    return ratio_interval(milliseconds(rounds, "before"), milliseconds(rounds, "after"), confidence)
+    return _ratio(rounds, "after", confidence)
 
 
 def null(rounds: Sequence[Round], confidence: float = 0.95) -> Interval:
     """Time before / time of its second instance: 1, but for what the run itself adds."""
-    return ratio_interval(milliseconds(rounds, "before"), milliseconds(rounds, NULL), confidence)
+    return _ratio(rounds, NULL, confidence)
+
+
+def _ratio(rounds: Sequence[Round], to: str, confidence: float) -> Interval:
+    paired = ratio_interval(milliseconds(rounds, "before"), milliseconds(rounds, to), confidence)
+    return clusters.clustered(paired, _logs(rounds, to), groups(rounds), confidence)
+
+
+def _logs(rounds: Sequence[Round], first: str) -> np.ndarray:
+    """Logarithms of time before / time of each other loop, [loops, rounds], the named one first."""
+    others = [first, *(name for name in rounds[0].seconds if name not in ("before", first))]
+    return np.log([ratios(rounds, name) for name in others])
+
+
+def groups(rounds: Sequence[Round]) -> list[int]:
+    """The group of each round."""
+    return [done.group for done in rounds]
+
+
+def between_processes(rounds: Sequence[Round], confidence: float) -> float:
+    """The factor by which processes of the same loops may differ; 1 where all rounds are of the same processes."""
+    found = clusters.between(_logs(rounds, "after"), groups(rounds), confidence)
+    return 1.0 if found is None else float(np.exp(found.reach))
+
+
+def steady(rounds: Sequence[Round]) -> np.ndarray:
+    """Time before / time after in each round, without what tells groups of rounds from each other, [rounds]."""
+    found: np.ndarray = np.exp(clusters.within(np.log(ratios(rounds)), groups(rounds)))
+    return found
 
 
 def speed_up_of_totals(rounds: Sequence[Round]) -> float:

@@ -121,7 +121,7 @@ def traced_when_warm(arm: ArmRecord) -> tuple[TracedFunction, ...] | None:
 
 
 def _timing(record: Record) -> Timing:
-    ratios = samples.ratios(record.rounds)
+    ratios = samples.steady(record.rounds)
     return Timing(
         speed_up=samples.speed_up(record.rounds),
         null=samples.null(record.rounds),

@@ -32,13 +32,14 @@ from loop_bench.settings import ARMS, TIMED, Settings, arm_of
 from loop_bench.timing import samples, stopping, work
 from loop_bench.timing.clock import warm_up
 from loop_bench.timing.rounds import Interleaver
-from loop_bench.timing.samples import Ended, Start
+from loop_bench.timing.samples import Ended, Round, Start
 from loop_bench.timing.stopping import StoppingRule
 
 if TYPE_CHECKING:
     from loop_bench.arms.residences import Residences
 
 SUBJECT, SIDE = (f"{each.__module__}:{each.__qualname__}" for each in (Subject, Side.made))
+MADE = (SUBJECT, SIDE)
 """What is made in the process of an arm."""
 
 
@@ -80,8 +81,13 @@ class Measurement:
                 load(name)  # or it would be said only when it is built
         else:
             with self.stages.of(Stage.START):
-                residences.begin((SUBJECT, SIDE))
+                residences.begin(MADE)
+            for arm in ARMS:
+                self._add(arm, residence=residences.residence(arm))
         self._started: dict[str, _Started] = {}  # those that are to be timed, or are
+        self._rounds: list[Round] = []  # of groups of processes that are over
+        self._group = 0
+        self._problems_before: list[str] = []  # of their loops
         self._ended: Ended | None = None
         self._rounds_seconds = 0.0
         self._problems: tuple[str, ...] | None = None  # of the timed loops; None until it is looked at
@@ -98,53 +104,96 @@ class Measurement:
         counted = [name for name in TIMED if self._started[name].trained >= self.settings.batches]
         with self.stages.of(Stage.ROUNDS):
             timers = {name: subject.train for name, subject in subjects.items()}
-            timed = Interleaver(timers, self.settings.batches, warm=counted)
+            timed = Interleaver(timers, self.settings.batches, counted, self._group)
             for arm in ARMS:
                 least = subjects[arm].touch_seconds()
                 self._add(arm, described_first=subjects[arm].described(), touch_seconds=least)
         return timed
 
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """Those that are complete."""
+        timed = self.__dict__.get("timed")  # asking for it would build the loops
+        return (*self._rounds, *(timed.rounds if timed else ()))
+
     def time_rounds(
-        self, tell: Callable[[int, float], None] = lambda rounds, share: None, rule: StoppingRule | None = None
+        self, tell: Callable[[int, float], None] = lambda rounds, share: None, fewest: int | None = None
     ) -> None:
-        """Times rounds until a stopping rule says that there are enough.
+        """Times rounds until the settings' stopping rule says that there are enough.
+
+        Loops that live elsewhere are timed in one group of processes after the other, each with its share of the rounds
+        or of their time: how much one process differs from the next of the same loop shows only so.
 
         Args:
             tell: is given the number of rounds and the share of the work that is done, before each.
-            rule: in place of the settings'.
+            fewest: rounds, however long they take; None: as few as the rule wants.
         """
+        groups = self.settings.processes
+        for group in range(groups):
+            if group:
+                self._begin_group(group)
+
+            def tell_of(number: int, share: float, group: int = group) -> None:
+                tell(len(self._rounds) + number, (group + share) / groups)
+
+            rule = self._rule(groups)
+            self._time_group(stopping.AtLeast(-(-fewest // groups), rule) if fewest else rule, tell_of)
+        with self.stages.of(Stage.ROUNDS):
+            for arm in ARMS:
+                self.pace.batch[arm] = float(np.median(samples.milliseconds(self.rounds, arm))) / 1e3
+            self._state = environment.state()  # while the device is still as warm as it was
+
+    def _rule(self, groups: int) -> StoppingRule:
+        """The stopping rule of the rounds of one of so many groups of processes."""
+        rounds, seconds = self.settings.rounds, self.settings.max_time
+        return stopping.rule(rounds and -(-rounds // groups), seconds / groups, self.settings.precision)
+
+    def _begin_group(self, group: int) -> None:
+        """Looks at what the processes until now have done, and begins others in their place."""
+        assert self._residences is not None
+        self._problems_before += [each for each in self._look_at_work() if each not in self._problems_before]
+        self._rounds, self._group = [*self.rounds], group
+        del self.timed
+        self._started.clear()
+        with self.stages.of(Stage.BUILD):
+            self._residences.begin(MADE)
+
+    def _time_group(self, rule: StoppingRule, tell: Callable[[int, float], None]) -> None:
         timed = self.timed
         with self.stages.of(Stage.ROUNDS):
             for name in TIMED:
                 self._started[name].subject.watch()
             if self._residences:
                 self._residences.forget_idle()
-            self._ended, self._rounds_seconds = timed.run(rule or self.rule(), tell)
+            ended, seconds = timed.run(rule, tell)
+            self._rounds_seconds += seconds
+            self._ended = ended if self._ended in (None, ended) else "out of time"
             if self._residences:
-                self._idle = self._residences.idle()
+                self._idle = {
+                    name: max(share, self._idle.get(name, 0)) for name, share in self._residences.idle().items()
+                }
             for arm in ARMS:
-                self._add(arm, traced=self._started[arm].subject.traced())
-                self.pace.batch[arm] = float(np.median(samples.milliseconds(timed.rounds, arm))) / 1e3
-            self._state = environment.state()  # while the device is still as warm as it was
+                traced = (*(self._found[arm].traced or ()), *self._started[arm].subject.traced())
+                self._add(arm, traced=traced)
 
     def limit_rounds(self, seconds: float) -> None:
         """Gives the rounds so many seconds, whatever the settings were made with."""
         self.settings = self.settings.model_copy(update={"max_time": seconds})
 
-    def rule(self) -> StoppingRule:
-        """The stopping rule of the settings."""
-        return stopping.rule(self.settings.rounds, self.settings.max_time, self.settings.precision)
-
     def check_work(self) -> None:
         """Keeps the timed loops' histories, and what speaks against their having done their work."""
+        self._problems = tuple(dict.fromkeys([*self._problems_before, *self._look_at_work()]))
+
+    def _look_at_work(self) -> list[str]:
+        """What speaks against the work of the loops that are there."""
         done = {name: work.Work(**each.subject.work()) for name, each in self._started.items()}
         for arm in ARMS:
             metrics = {metric: tuple(values.tolist()) for metric, values in done[arm].metrics.items()}
             self._add(arm, history=metrics, described_last=done[arm].described)
-        found = [f"{name}: {problem}" for name in TIMED for problem in done[name].problems()]
-        self._problems = (*found, *work.unequal(done["before"], done["after"], ARMS))
         said = {arm: done[arm].samples_per_batch for arm in ARMS}
         self.samples_per_batch = {arm: samples for arm, samples in said.items() if samples is not None}
+        found = [f"{name}: {problem}" for name in TIMED for problem in done[name].problems()]
+        return [*found, *work.unequal(done["before"], done["after"], ARMS)]
 
     def check_equivalence(self, options: Mapping[str, Any]) -> Equivalence:
         """Whether both loops compute the same thing.
@@ -218,13 +267,12 @@ class Measurement:
 
     def record(self) -> Record:
         """What was found."""
-        timed = self.__dict__.get("timed")  # asking for it would build the loops
         return Record(
             created=datetime.datetime.now(datetime.timezone.utc),
             settings=self.settings,
             environment={**environment.environment(), "state": self._state or environment.state()},
             arms=self._found,
-            rounds=tuple(timed.rounds) if timed else (),
+            rounds=self.rounds,
             rounds_ended=self._ended,
             rounds_seconds=self._rounds_seconds,
             equivalence=self._equivalence,

@@ -16,6 +16,7 @@ from loop_bench.experiments.run.stages import Stage
 from loop_bench.experiments.survival.record import Survival
 from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
 from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.home import Residence
 from loop_bench.settings import ARMS, TIMED, Settings
 from loop_bench.timing.samples import Ended, Round, Start
 
@@ -26,6 +27,7 @@ class ArmRecord(Frozen):
     """One of the loops and what was found out about it."""
 
     factory: str
+    residence: Residence | None = None  # None: it lived in the process of the run
     described_first: dict[str, Any] = Field(default_factory=dict)  # what the loop said of itself before it was timed
     described_last: dict[str, Any] = Field(default_factory=dict)  # and afterwards
     starts: tuple[Start, ...] = ()

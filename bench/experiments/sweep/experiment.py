@@ -62,16 +62,12 @@ def forget(folder: Path) -> None:
 def measure_trial(trial: PointTrial) -> TimedPoint:
     """Times both loops and the null arm in turns, in this process."""
     from loop_bench.experiments.run.measurement import Measurement  # it starts TensorFlow
-    from loop_bench.timing import stopping
 
     seconds = min(trial.settings.max_time, SHARE_OF_ROUNDS * trial.time_limit)
     settings = trial.settings.model_copy(update={"max_time": seconds})
     measurement = Measurement(settings)
-    rule = measurement.rule()
-    if settings.rounds is None:
-        rule = stopping.AtLeast(LEAST_ROUNDS, rule)
     try:
-        measurement.time_rounds(rule=rule)
+        measurement.time_rounds(fewest=LEAST_ROUNDS if settings.rounds is None else None)
         measurement.check_work()
     except UsageError as error:  # the loops exist, and cannot be built at this size: a result
         raise CrashError(str(error)) from error
