@@ -76,6 +76,12 @@ COMMANDS = {
     for each in (
         Command("run", "Compare two training loops: speed, host syncs, survival.", _at("run:COMMAND"), _LOOPS),
         Command(
+            "against",
+            "Compare a loop with itself at another git revision: is this branch slower than main?",
+            _at("run:AGAINST"),
+            _LOOPS,
+        ),
+        Command(
             "syncs",
             "Run a program unchanged, and show every line at which it reads a tensor to the host, and what it traces "
             "again.",

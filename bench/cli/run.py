@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, NoReturn
 
 import pytest
 import typer
 
-from loop_bench.cli import options
+from loop_bench.cli import homes, options
 from loop_bench.experiments.experiment import Flag, Option
 
 _ALONE = ("-c", os.devnull, "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "--no-header")
@@ -42,6 +43,14 @@ def _options() -> tuple[Option, ...]:
     return (*options.of_run(), *options.GATE, options.FULL_TRACE)
 
 
+def _pytest(given: Mapping[str, Any]) -> NoReturn:
+    # In this process: nothing is imported yet that pytest would have to import first, Ctrl-C and the exit code are
+    # pytest's own, and Python need not start again, as it would by exec.
+    with tempfile.TemporaryDirectory() as storage:
+        code = pytest.main(arguments(given, storage))
+    raise typer.Exit(int(code))
+
+
 def _command() -> Callable[..., None]:
     def run(**given: Any) -> None:
         """Compare two training loops: speed, host syncs, survival.
@@ -61,14 +70,36 @@ def _command() -> Callable[..., None]:
 
         loop-bench run --preset tiny --max-syncs 0.5 --min-speedup 1.2
         """
-        # In this process: nothing is imported yet that pytest would have to import first, Ctrl-C and the exit code are
-        # pytest's own, and Python need not start again, as it would by exec.
-        with tempfile.TemporaryDirectory() as storage:
-            code = pytest.main(arguments(given, storage))
-        raise typer.Exit(int(code))
+        _pytest(given)
 
     run.__signature__ = options.signature(_options())  # type: ignore[attr-defined]
     return run
 
 
+def _against() -> Callable[..., None]:
+    def against(revision: str, **given: Any) -> None:
+        """Compare a loop with itself at another git revision: is this branch slower than main?
+
+        Before is the factory of --after at the revision, checked out beside the working tree in a temporary folder that
+        is gone afterwards; after is the working tree as it is, uncommitted changes included. Each lives in processes of
+        its own, which take turns, and a second one of before shows the noise. Everything else is as `loop-bench run`
+        does it, and so are the options and the exit codes.
+
+        What git does not track, the revision has not: --link PATH puts it there. Where the factory has another name at
+        the revision: --before MODULE:FACTORY.
+
+        Examples: loop-bench against main --after my_package.train:make_loop
+
+        loop-bench against HEAD~1 --after my_package.train:make_loop --max-slowdown 3% --link data
+        """
+        _pytest({**given, homes.AGAINST.key: revision})
+
+    others = options.signature(option for option in _options() if option.name != homes.AGAINST.name)
+    which = typer.Argument(help="A name of a commit: main, origin/main, HEAD~1, v1.2.", show_default=False)
+    first = inspect.Parameter("revision", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, which])
+    against.__signature__ = others.replace(parameters=[first, *others.parameters.values()])  # type: ignore[attr-defined]
+    return against
+
+
 COMMAND = _command()
+AGAINST = _against()

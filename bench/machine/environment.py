@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import psutil
 
 from loop_bench.machine import gpu, processor, revision
 from loop_bench.machine.software import KERAS_2, builds, versions
+
+TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", KERAS_2: KERAS_2}
+"""Packages that decide how a loop runs. (Not NumPy: nothing of it runs in a batch whose length matters.)"""
 
 
 def environment() -> dict[str, Any]:
@@ -56,10 +60,19 @@ def state() -> dict[str, Any]:
 
 def machine(recorded: dict[str, Any]) -> str:
     """One line that names the machine and what runs on it, from what `environment` gave."""
+    return f"{hardware(recorded)}; {software(recorded['versions'], recorded['python'])}"
+
+
+def hardware(recorded: dict[str, Any]) -> str:
+    """The machine alone."""
     kind = processor.words(recorded.get("processor", {}))  # older records have none
-    hardware = f"{recorded['cores']} cores of {recorded['cpu']}{f' ({kind})' if kind else ''}"
-    if recorded["gpus"]:
-        hardware = f"{', '.join(recorded['gpus'])} (driver {recorded['gpu_driver']}), {hardware}"
-    installed = recorded["versions"]
-    keras = f"Keras {installed['keras']}" + (f", {KERAS_2} {installed[KERAS_2]}" if KERAS_2 in installed else "")
-    return f"{hardware}; TensorFlow {installed['tensorflow']}, {keras}, Python {recorded['python']}"
+    cpu = f"{recorded['cores']} cores of {recorded['cpu']}{f' ({kind})' if kind else ''}"
+    if not recorded["gpus"]:
+        return cpu
+    return f"{', '.join(recorded['gpus'])} (driver {recorded['gpu_driver']}), {cpu}"
+
+
+def software(versions: Mapping[str, str], python: str) -> str:
+    """The versions of what decides how a loop runs, in one line."""
+    found = {title: versions[name] for name, title in TITLES.items() if name in versions}
+    return ", ".join(f"{title} {version}" for title, version in {**found, "Python": python}.items())

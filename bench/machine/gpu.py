@@ -11,6 +11,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -117,6 +118,22 @@ def _state(handle: Any) -> dict[str, Any]:
         # Less this one: by their numbers it cannot be told, for in a container they are those of the host.
         "other_processes": None if processes is None else max(0, len(processes) - 1),
     }
+
+
+def busy_now(seconds: float = 1.2) -> float | None:
+    """The share of the time from now on in which the busiest GPU has a kernel running; None without a driver.
+
+    NVML's own window is up to a second (its documentation of nvmlUtilization_t). **Not tried on a GPU.**
+
+    Args:
+        seconds: that are waited for where there is a GPU.
+    """
+    with handles() as found:
+        if not found:
+            return None
+        time.sleep(seconds)
+        rates = [asking(handle)("nvmlDeviceGetUtilizationRates") for handle in found]
+    return max((rate.gpu / 100 for rate in rates if rate is not None), default=None)
 
 
 @dataclasses.dataclass(frozen=True)

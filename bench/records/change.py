@@ -14,6 +14,7 @@ from loop_bench.experiments.run.figures import Comparison
 from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.verdict import invalid
 from loop_bench.machine import processor
+from loop_bench.machine.environment import TITLES
 from loop_bench.machine.software import KERAS_2
 from loop_bench.settings import ARMS
 from loop_bench.statistics import Interval, unpaired_ratio_interval
@@ -29,9 +30,6 @@ MACHINE = {
 }
 """Fields of the environment that describe the machine and decide how long a batch takes, with their titles; beside them
 counts what kind of CPU it is."""
-
-SOFTWARE = {"tensorflow": "TensorFlow", "keras": "Keras", KERAS_2: KERAS_2}
-"""Packages that decide it too. (Not NumPy: nothing of it runs in a batch whose length matters.)"""
 
 WORK = {"preset": "preset", "batches": "batches in a block", "options": "options"}
 """Settings that decide what a batch is."""
@@ -74,7 +72,7 @@ def differences(one: Record, other: Record) -> list[str]:
     for title, value in machine.items():
         found += _difference(title, value, other_machine[title])
     here, there = one.environment.get("versions", {}), other.environment.get("versions", {})
-    for key, title in SOFTWARE.items():
+    for key, title in TITLES.items():
         absent = "none" if key == KERAS_2 else None
         found += _difference(title, here.get(key, absent), there.get(key, absent))
     found += _difference("Python", *(_minor(record.environment.get("python")) for record in (one, other)))

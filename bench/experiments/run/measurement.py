@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import datetime
 import functools
@@ -95,6 +96,7 @@ class Measurement:
         self._survival_preset: str | None = None
         self._state: dict[str, Any] | None = None  # of the machine, after the last round
         self._idle: dict[str, float] = {}
+        self._idle_gpu: float | None = None
         self.samples_per_batch: dict[str, float] = {}
 
     @functools.cached_property
@@ -149,14 +151,17 @@ class Measurement:
         return stopping.rule(rounds and -(-rounds // groups), seconds / groups, self.settings.precision)
 
     def _begin_group(self, group: int) -> None:
-        """Looks at what the processes until now have done, and begins others in their place."""
+        """Looks at what the processes until now have done, and begins others in their place, all at a time."""
         assert self._residences is not None
         self._problems_before += [each for each in self._look_at_work() if each not in self._problems_before]
         self._rounds, self._group = [*self.rounds], group
         del self.timed
-        self._started.clear()
         with self.stages.of(Stage.BUILD):
             self._residences.begin(MADE)
+            with concurrent.futures.ThreadPoolExecutor(len(TIMED)) as threads:
+                subjects = {name: self._subject(name) for name in TIMED}
+                list(threads.map(lambda subject: subject.start(), subjects.values()))  # not to be timed
+            self._started = {name: _Started(subject) for name, subject in subjects.items()}
 
     def _time_group(self, rule: StoppingRule, tell: Callable[[int, float], None]) -> None:
         timed = self.timed
@@ -164,6 +169,7 @@ class Measurement:
             for name in TIMED:
                 self._started[name].subject.watch()
             if self._residences:
+                self._idle_gpu = gpu.busy_now() if self._idle_gpu is None else self._idle_gpu
                 self._residences.forget_idle()
             ended, seconds = timed.run(rule, tell)
             self._rounds_seconds += seconds
@@ -279,6 +285,7 @@ class Measurement:
             survival_preset=self._survival_preset,
             problems=self._problems,
             idle=self._idle,
+            idle_gpu=self._idle_gpu,
             stages=dict(self.stages.seconds),
         )
 

@@ -58,6 +58,7 @@ class Record(Document):
     # Of timed loops that live in processes of their own: processor time that each used while it was another one's turn,
     # as a share of that time; 1 is a core.
     idle: dict[str, NotNegative] = Field(default_factory=dict)
+    idle_gpu: NotNegative | None = None  # share of the time in which the GPU was busy while nothing was asked of any
     problems: tuple[str, ...] | None = None  # that the timed loops had with their work; None: not looked at
     stages: dict[Stage, NotNegative] = Field(default_factory=dict)  # seconds that each has taken
 

@@ -19,6 +19,7 @@ from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.figures import Rate, outcome
 from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
 from loop_bench.experiments.telemetry import report as telemetry
+from loop_bench.home import Residence
 from loop_bench.machine import environment
 from loop_bench.report import rows
 from loop_bench.report.report import Number, Report
@@ -57,15 +58,53 @@ def footer(record: Record, found: Comparison, verdict: Verdict) -> list[str]:
         f"verdict: {verdict.kind}: {verdict.reason}",
         *(f"suspicious: {why}" for why in [verdict.suspicious] if why),
         *(f"doubt: {doubt}" for doubt in verdict.doubts),
-        f"before: {settings.before}, after: {settings.after}",
+        *_loops(record),
         f"preset {settings.preset}, seed {settings.seed}{options}; {_length(record, found.timing)}",
         *(f"equivalence: {each.reason} ({_options(each.options)})" for each in [record.equivalence] if each),
-        environment.machine(record.environment),
+        *_machine(record),
         *(f"took {_took(stages)}" for stages in [record.stages] if stages),
     ]
     if not record.environment["gpus"]:
         lines.append("Without a GPU a host sync costs hardly anything: it does not have to wait for queued work.")
     return lines
+
+
+def _loops(record: Record) -> list[str]:
+    """Which loops were compared; of those with processes of their own, where each has lived, and on what."""
+    if not record.settings.homes:
+        return [f"before: {record.settings.before}, after: {record.settings.after}"]
+    residences = {arm: record.arms[arm].residence for arm in ARMS}
+    lines = []
+    for arm, home in residences.items():
+        if home is not None:
+            on = environment.software(home.versions, home.python)
+            set_for = f"; {home.settings}" if home.settings else ""
+            lines.append(f"{arm}: {record.arms[arm].factory} of {home.code}, {on}{set_for}")
+            lines += [f"{arm}: {note}" for note in home.notes]
+    before, after = residences.values()
+    if before and after and (changes := _changes(before, after)):
+        lines.append(f"before → after: {', '.join(changes)}")
+    return lines
+
+
+def _changes(before: Residence, after: Residence) -> list[str]:
+    """Versions and variables in which two residences differ, as `TensorFlow 2.20.0 → 2.21.0`."""
+
+    def named(home: Residence) -> dict[str, str]:
+        return {**home.versions, "Python": home.python, **home.environment}
+
+    one, other = named(before), named(after)
+    return [
+        f"{environment.TITLES.get(name, name)} {one.get(name, 'none')} → {other.get(name, 'none')}"
+        for name in dict.fromkeys([*one, *other])
+        if one.get(name) != other.get(name)
+    ]
+
+
+def _machine(record: Record) -> list[str]:
+    if record.settings.homes:
+        return [environment.hardware(record.environment)]
+    return [environment.machine(record.environment)]
 
 
 def _options(options: dict[str, Any]) -> str:
@@ -76,13 +115,16 @@ def _length(record: Record, timing: Timing | None) -> str:
     settings, ended = record.settings, record.rounds_ended
     if ended is None or timing is None:
         return "nothing was timed"
+    of = "the ratio in each process" if settings.homes else "the ratio"
     why = {
-        "precise": f"until the interval of the ratio was narrower than {settings.precision:.1%}",
+        "precise": f"until the interval of {of} was narrower than {settings.precision:.1%}",
         "out of time": f"the time of {settings.max_time:g} s was over",
         "as many as asked for": "as many as were asked for",
     }[ended]
+    groups = len({done.group for done in record.rounds})
+    processes = f" in {groups} processes of each, one after the other" if settings.homes else ""
     return (
-        f"{len(record.rounds)} interleaved rounds of {settings.batches} batches a loop, {why}; "
+        f"{len(record.rounds)} interleaved rounds of {settings.batches} batches a loop{processes}, {why}; "
         f"time between blocks: {timing.overhead:.1%} of measured time"
     )
 

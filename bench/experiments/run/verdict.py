@@ -10,9 +10,14 @@ import numpy as np
 
 from loop_bench.experiments.run.figures import Comparison, Timing
 from loop_bench.experiments.run.record import Record
-from loop_bench.settings import ARMS
+from loop_bench.report.rows import NULL_ARM
+from loop_bench.settings import ARMS, NULL
 from loop_bench.statistics import FEWEST_PAIRS, Interval
 from loop_bench.timing import samples
+
+IDLE = 0.05
+"""Processor time of a process, as a share of the time in which others are timed, from which it disturbs them; of a GPU
+the share of time in which it computes for nobody."""
 
 RARE_COSTS = 0.05
 """Difference of total times and robust means, as a share, from which rare slow batches are worth a word."""
@@ -52,7 +57,8 @@ class Verdict:
         if why_not or found.timing is None:
             return cls(Kind.INVALID, "; ".join(why_not))
         kind, reason = _judge(found.timing, record.settings.precision)
-        doubts = (*_doubts(found.timing), *_retracing(found), *_disturbances(record.environment))
+        others = (*_retracing(found), *_processes(record), *_disturbances(record.environment))
+        doubts = (*_doubts(found.timing), *others)
         return cls(kind, reason, doubts, suspicion(record))
 
 
@@ -131,6 +137,21 @@ def _retracing(found: Comparison) -> list[str]:
                 f"{most.function}, {most.file}:{most.line}{why}): its times are those of tracing as well"
             )
     return doubts
+
+
+def _processes(record: Record) -> list[str]:
+    """What makes the times of loops doubtful that live in processes of their own."""
+    found = [
+        f"{NULL_ARM if name == NULL else name} uses {share:.0%} of a core while others are timed: what goes on in its "
+        "process when nothing is asked of it slows them down"
+        for name, share in record.idle.items()
+        if share > IDLE
+    ]
+    if record.idle_gpu is not None and record.idle_gpu > IDLE:
+        found.append(f"the GPU was busy {record.idle_gpu:.0%} of the time while nothing was asked of either loop")
+    if record.settings.homes and len({done.group for done in record.rounds}) < 2:
+        found.append("one process of each loop: by how much one differs from the next is not known (--processes)")
+    return found
 
 
 def _disturbances(environment: dict[str, Any]) -> list[str]:
