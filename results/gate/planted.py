@@ -45,11 +45,15 @@ class Planted:
         loop: the other one.
         share: of a block's time: 0.05 makes a loop that is 5% slower.
         steps: multiplications that take as long as a block.
+        beginning: see BEGINNING; in a block of ten batches, and a process that was idle, it is nothing.
     """
 
-    def __init__(self, loop: Any, share: float, steps: float) -> None:
+    def __init__(self, loop: Any, share: float, steps: float, beginning: float = BEGINNING) -> None:
         self._loop = loop
-        self._steps = round((share - BEGINNING) * steps)
+        self._steps = round((share - beginning) * steps)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
 
     def run(self, batches: int) -> None:
         """Works, and trains."""

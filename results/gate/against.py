@@ -1,0 +1,387 @@
+"""How often a gate of `--against` is wrong: identical code, and 5% and 10% of real extra work in the working tree.
+
+    python results/gate/against.py run quiet    # 100 runs
+    python results/gate/against.py run busy     # 100 records of identical code, while another process keeps a core busy
+    python results/gate/against.py noise        # a loop and itself in two processes, and in one: 20 runs each
+    python results/gate/against.py outcome      # has the gate judge all runs: against.md
+
+Ctrl-C at any time: `run` and `noise` go on where they were.
+
+Each run makes a git repository of its own. Its commit has the baseline loop at preset tiny; its working tree has the
+same loop again, and with more work. Before and the null arm live at HEAD, after in the working tree, each in processes
+of its own that take turns, five of them one after the other. Worktree, processes, blocks, orders, stopping rule, gate
+are those of `--against` with its default options. In the process of after are three loops: the same code, and with 5%
+and 10% more work; so one run gives three records. Busy, all three are of the same code. Of a whole run it lacks what
+comes after the rounds; where that counts host syncs before them, this one trains as many batches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.progress import track
+from scipy import stats
+
+from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.experiments.syncs.record import BATCHES
+from loop_bench.home import Home
+from loop_bench.machine.environment import environment
+from loop_bench.records import gate
+from loop_bench.records.change import MACHINE
+from loop_bench.report import markdown
+from loop_bench.report.texts import Texts
+from loop_bench.settings import ARMS, NULL, Settings
+from loop_bench.statistics import TRIMMED, spread, wilson_interval
+from loop_bench.timing import samples as ratios
+from loop_bench.timing.rounds import Interleaver
+from loop_bench.timing.samples import Round
+from loop_bench.timing.stopping import UntilPrecise
+
+HERE = Path(__file__).parent
+THIS_MACHINE = HERE / "epyc-9004-2-cores"
+FACTORY = "extra_work:make_loop"
+SETTINGS = Settings(
+    before=FACTORY,
+    after=FACTORY,
+    preset="tiny",
+    seed=0,
+    batches=10,
+    homes={ARMS[0]: Home(revision="HEAD"), ARMS[1]: Home()},
+    processes=5,
+)
+
+LOOPS = {
+    "quiet": {"same": 0.0, "slow_5": 0.05, "slow_10": 0.10},
+    "busy": {"same": 0.0, "same_2": 0.0, "same_3": 0.0},
+}
+"""Loops in the process of after, each with the share of extra work, by condition."""
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+console = Console(stderr=True)
+
+Condition = Annotated[str, typer.Argument(help="quiet, or busy: a process keeps another core at work.")]
+Folder = Annotated[Path, typer.Option(help="Where the samples are kept, a line of JSON for each run.")]
+
+
+@app.command()
+def run(condition: Condition, runs: int = 100, folder: Folder = THIS_MACHINE) -> None:
+    """Adds to the samples until there are so many records of identical code."""
+    if condition not in LOOPS:
+        raise typer.BadParameter(f"{condition!r}: must be one of {', '.join(LOOPS)}")
+    same = sum(not share for share in LOOPS[condition].values())
+    with _at_work() if condition == "busy" else contextlib.nullcontext():
+        _add(folder / f"against-{condition}.jsonl", -(-runs // same), ["one", condition])
+
+
+@app.command()
+def noise(runs: int = 20, folder: Folder = THIS_MACHINE) -> None:
+    """Adds runs of two loops of the same code, in processes of their own and, in turn, in one process."""
+    for number in range(1, runs + 1):
+        for where in ("apart", "together"):
+            _add(folder / f"noise-{where}.jsonl", number, ["null", where])
+
+
+def _add(path: Path, lines: int, arguments: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    there = len(path.read_text().splitlines()) if path.exists() else 0
+    for _ in track(range(there, lines), f"{path.stem}: {there} of {lines} are there", console=console):
+        done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, check=True)
+        with path.open("ab") as file:
+            file.write(done.stdout)
+
+
+@contextlib.contextmanager
+def _at_work() -> Iterator[None]:
+    """A process that keeps a core busy all the time."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@app.command(hidden=True)
+def one(condition: Condition) -> None:
+    """One run: its samples, as a line of JSON."""
+    loops = {name: f"extra_work:{name if share else 'same'}" for name, share in LOOPS[condition].items()}
+    print(json.dumps(_run(loops)))
+
+
+@app.command(name="null", hidden=True)
+def null_arm(where: str) -> None:
+    """One run of a loop against itself, in processes of its own or in this one: its samples, as a line of JSON."""
+    print(json.dumps(_run({}) if where == "apart" else _together()))
+
+
+def _run(loops: dict[str, str]) -> dict[str, Any]:
+    """The samples of a run with these loops in the process of after."""
+    from loop_bench.arms.residences import Residences
+    from loop_bench.experiments.run.measurement import SUBJECT
+
+    began, groups = time.monotonic(), []
+    with tempfile.TemporaryDirectory() as folder, _inside(folder):
+        _repository(Path(folder))
+        with Residences(SETTINGS.homes, dict.fromkeys(ARMS, FACTORY)) as residences:
+            for group in range(SETTINGS.processes):
+                residences.begin([SUBJECT])
+                factories = {ARMS[0]: FACTORY, NULL: FACTORY, **loops}
+                subjects = {}
+                for name, factory in factories.items():
+                    process = residences.process(name if name in (ARMS[0], NULL) else ARMS[1])
+                    subjects[name] = process.make(SUBJECT, factory, SETTINGS.preset, SETTINGS.seed, {}, name)
+                    subjects[name].start()
+                groups.append(_rounds({name: subject.train for name, subject in subjects.items()}, group))
+    return _line(groups, began)
+
+
+@contextlib.contextmanager
+def _inside(folder: str) -> Iterator[None]:
+    """The current folder, and the first one in which modules are looked for."""
+    left = Path.cwd()
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        os.chdir(left)
+
+
+def _together() -> dict[str, Any]:
+    """The samples of a run with both loops in this process, as a run has them by default."""
+    from loop_bench.experiments.run.subject import Subject
+
+    began, baseline = time.monotonic(), "loop_bench.baseline:make_loop"
+    subjects = {name: Subject(baseline, SETTINGS.preset, SETTINGS.seed, {}) for name in (ARMS[0], NULL)}
+    subjects[NULL].warm_up()
+    for subject in subjects.values():
+        subject.start()
+    return _line([_rounds({name: subject.train for name, subject in subjects.items()}, 0)], began)
+
+
+def _rounds(timers: dict[str, Any], group: int) -> dict[str, list[int]]:
+    """Times rounds until the harness's own rule would end them for every pair; microseconds of each block."""
+    for _ in range(BATCHES // SETTINGS.batches):
+        for timer in timers.values():
+            timer(SETTINGS.batches)
+    timed, others = Interleaver(timers, SETTINGS.batches, [*timers], group), [*timers][1:]
+    started, look = time.monotonic(), 10
+    while time.monotonic() - started < SETTINGS.max_time / SETTINGS.processes * len(timers) / 3:
+        timed.round()
+        if len(timed.rounds) >= look:
+            found = _columns(timed.rounds)
+            if all(_as_long_as_the_harness(found, name, group)[1] for name in others):
+                break
+            look = int(look * 1.15) + 1
+    return {name: [round(1e6 * each) for each in column] for name, column in _columns(timed.rounds).items()}
+
+
+def _line(groups: list[dict[str, list[int]]], began: float) -> dict[str, Any]:
+    found = environment()
+    return {
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        "environment": {key: found[key] for key in (*MACHINE, "python", "versions")},
+        "load": os.getloadavg(),
+        "seconds": round(time.monotonic() - began, 1),
+        "groups": groups,
+    }
+
+
+def _repository(folder: Path) -> None:
+    """A package whose commit has the baseline, and whose working tree has it with more work besides."""
+    file = folder / "extra_work.py"
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=folder, check=True)
+
+    git("init", "--quiet")
+    file.write_text("from loop_bench.baseline import make_loop\n", encoding="utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "The loop as it is")
+    work = (HERE / "planted.py").read_text(encoding="utf-8")
+    (folder / "planted.py").write_text(work, encoding="utf-8")
+    file.write_text(_WORKING_TREE, encoding="utf-8")
+
+
+_WORKING_TREE = '''
+"""The loop as it is, and with more work in each block of ten batches."""
+
+from planted import Planted, steps_in_a_block
+
+from loop_bench.baseline import make_loop
+
+same = make_loop
+
+
+def slow(spec, share):
+    loop = make_loop(spec)
+    loop.run(50)
+    return Planted(loop, share, steps_in_a_block([loop], 10), beginning=0.0)
+
+
+def slow_5(spec):
+    return slow(spec, 0.05)
+
+
+def slow_10(spec):
+    return slow(spec, 0.10)
+'''
+
+
+def _columns(rounds: list[Round]) -> dict[str, list[float]]:
+    return {name: [done.seconds[name] for done in rounds] for name in rounds[0].seconds}
+
+
+def _as_long_as_the_harness(columns: dict[str, list[float]], after: str, group: int) -> tuple[list[Round], str]:
+    """The rounds of a group with this loop after, and why they end there; "" when they would go on."""
+    made = [
+        Round(
+            batches=SETTINGS.batches,
+            order=(*ARMS, NULL),
+            seconds={ARMS[0]: before, NULL: null, ARMS[1]: taken},
+            group=group,
+        )
+        for before, null, taken in zip(columns[ARMS[0]], columns[NULL], columns[after], strict=True)
+    ]
+    elapsed = [0.0, *itertools.accumulate(sum(done.seconds.values()) for done in made)]
+    length = 0
+    rule = UntilPrecise(SETTINGS.precision, SETTINGS.max_time / SETTINGS.processes, clock=lambda: elapsed[length])
+    for length in range(len(made) + 1):  # the clock reads it
+        if ended := rule(made[:length]):
+            return made[:length], ended
+    return made, ""
+
+
+def _record(line: dict[str, Any], after: str) -> Record:
+    made: list[Round] = []
+    for number, group in enumerate(line["groups"]):
+        columns = {name: [value / 1e6 for value in values] for name, values in group.items()}
+        made += _as_long_as_the_harness(columns, after, number)[0]
+    return Record(
+        created=line["created"],
+        settings=SETTINGS,
+        environment=line["environment"],
+        arms={arm: ArmRecord(factory=FACTORY) for arm in ARMS},
+        rounds=tuple(made),
+        rounds_ended="precise",
+        rounds_seconds=ratios.seconds(made),
+        problems=(),
+    )
+
+
+@app.command()
+def outcome(folder: Folder = THIS_MACHINE) -> None:
+    """Has the gate judge all runs, and counts its answers into against.md."""
+    text = ""
+    for condition, shares in LOOPS.items():
+        if lines := _lines(folder / f"against-{condition}.jsonl"):
+            text += f"## {condition}, {len(lines)} runs\n\n{_judged(lines, shares)}\n"
+    apart, together = (_lines(folder / f"noise-{where}.jsonl") for where in ("apart", "together"))
+    if apart and together:
+        text += f"## Null arms\n\n{_null_arms(apart, together)}\n"
+    print(text)
+    (folder / "against.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _judged(lines: list[dict[str, Any]], shares: dict[str, float]) -> str:
+    records: dict[float, list[Record]] = {}
+    for line in track(lines, "making the records", console=console):
+        for name, share in shares.items():
+            records.setdefault(share, []).append(_record(line, name))
+    step = len(records[0.0]) // len(lines)  # a reference is another run
+    judged, measured = [], []
+    for share, of_share in records.items():
+        references = [None] * step + records[0.0][:-step]
+        judged.append(_count(share, "by itself", of_share, [None] * len(of_share)))
+        judged.append(_count(share, "against the run before as reference", of_share[step:], references[step:]))
+        measured.append(_measured(share, of_share))
+    took = spread(np.array([line["seconds"] for line in lines]))
+    load = spread(np.array([line["load"][0] for line in lines]))
+    level = np.array([np.median(ratios.milliseconds(record.rounds, ARMS[0])) for record in records[0.0]])
+    return (
+        f"{markdown.render(Texts.of(pd.DataFrame(judged)))}\n\n{markdown.render(Texts.of(pd.DataFrame(measured)))}\n\n"
+        f"A run took {took.median:.0f} s ({took.low:.0f} to {took.high:.0f}), at a load of {load.median:.1f} "
+        f"({load.low:.1f} to {load.high:.1f}) over its last minute. The baseline's own ms/batch was "
+        f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
+    )
+
+
+def _count(share: float, how: str, records: list[Record], references: list[Record | None]) -> dict[str, Any]:
+    pairs = track(list(zip(records, references, strict=True)), f"{share:.0%}, {how}", console=console)
+    found = [gate.judge(record, gate.Limits(), reference).outcome for record, reference in pairs]
+    failed = wilson_interval(found.count(gate.Outcome.FAILED), len(found))
+    return {
+        "planted": f"{share:.0%}",
+        "judged": how,
+        **{outcome.name.lower(): found.count(outcome) for outcome in gate.Outcome},
+        "share failed (95% Wilson)": f"{failed.estimate:.1%} ({failed.low:.1%} to {failed.high:.1%})",
+    }
+
+
+def _measured(share: float, records: list[Record]) -> dict[str, Any]:
+    slower = np.array([ratios.speed_up(record.rounds).reciprocal.estimate - 1 for record in records])
+    widths = spread(np.array([ratios.speed_up(record.rounds).width for record in records]))
+    count = spread(np.array([len(record.rounds) for record in records]))
+    length = spread(np.array([record.rounds_seconds for record in records]))
+    return {
+        "planted": f"{share:.0%}",
+        "measured, mean (SD over runs)": f"{slower.mean():+.2%} ({slower.std(ddof=1):.2%})",
+        "width of the 95% interval, median (quartiles)": f"{widths.median:.1%} ({widths.low:.1%} to {widths.high:.1%})",
+        "rounds": f"{count.median:.0f} ({count.low:.0f} to {count.high:.0f})",
+        "s in them": f"{length.median:.1f} ({length.low:.1f} to {length.high:.1f})",
+    }
+
+
+def _null_arms(apart: list[dict[str, Any]], together: list[dict[str, Any]]) -> str:
+    """How far a loop is from itself: in one process, in two, and in five pairs of processes, the mean of them."""
+    single = [_estimate(line["groups"][:1]) for line in apart]
+    pairs = [_estimate([group]) for line in apart for group in line["groups"]]
+    five, one = [_estimate(line["groups"]) for line in apart], [_estimate(line["groups"]) for line in together]
+    rows = [
+        _far("in one process", one),
+        _far("in two processes", single),
+        _far("in two processes, each of the five pairs of a run by itself", pairs),
+        _far("in five pairs of processes, their mean", five),
+    ]
+    return markdown.render(Texts.of(pd.DataFrame(rows)))
+
+
+def _estimate(groups: list[dict[str, list[int]]]) -> float:
+    """The logarithm of time before / time of the null arm: the mean over groups of trimmed means over rounds."""
+    logs = [np.log(np.array(group[ARMS[0]]) / np.array(group[NULL])) for group in groups]
+    return float(np.mean([stats.trim_mean(each, TRIMMED) for each in logs]))
+
+
+def _far(where: str, logs: list[float]) -> dict[str, Any]:
+    found, freedom = np.array(logs), len(logs)
+    root = float(np.sqrt(np.mean(found**2)))  # about 0, which is known
+    low, high = (root * np.sqrt(freedom / stats.chi2.ppf(tail, freedom)) for tail in (0.975, 0.025))
+    return {
+        "the loop and itself": where,
+        "pairs": freedom,
+        "difference, root mean square (95%)": f"{root:.2%} ({low:.2%} to {high:.2%})",
+        "largest": f"{np.max(np.abs(found)):.2%}",
+    }
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app()
