@@ -85,9 +85,8 @@ class Worktrees:
         return Checkout(folder, revision, commit, self._notes_on(folder, revision, commit))
 
     def _commit(self, revision: str) -> str:
-        if revision and not revision.startswith("-"):
-            with contextlib.suppress(GitError):
-                return git(self.root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        with contextlib.suppress(GitError):
+            return git(self.root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
         raise UsageError(f"revision {revision!r}: is not in the repository {self.root}; {self._advice(revision)}")
 
     def _advice(self, revision: str) -> str:

@@ -99,6 +99,23 @@ def test_what_is_left_in_another_folder_for_temporary_ones(project, temporary, t
     assert is_clean(project, temporary)
 
 
+def test_a_git_that_outlives_its_run_is_waited_for(project, temporary, monkeypatch):
+    """As it fails it removes the worktree that has its name, be it the next run's."""
+    monkeypatch.setattr(scratch, "_PATIENCE", 0)
+    folder = temporary / f"{scratch.PREFIX}abc"
+    folder.mkdir()
+    (folder / "lock").write_text(str(project / ".git"))
+    files = register(project, "project", folder / "1a2b3c4-x" / "project")
+    with scratch.busy(folder) as held:
+        its = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[held])
+    with its:
+        scratch.remove_left(project / ".git")
+        assert files.exists()
+        its.stdin.close()
+    scratch.remove_left(project / ".git")
+    assert is_clean(project, temporary)
+
+
 @pytest.mark.parametrize(("age", "stays"), [(3600, True), (100000, False)])
 def test_a_folder_that_is_not_here_may_be_that_of_a_run_in_a_container(project, tmp_path, temporary, age, stays):
     files = register(project, "project", tmp_path / "elsewhere" / f"{scratch.PREFIX}abc" / "1a2b3c4-x" / "project", age)
@@ -122,15 +139,17 @@ def test_the_users_own_worktrees_stay(project, temporary, tmp_path):
 
 
 def test_what_others_have_put_there_stays(project, temporary, tmp_path, monkeypatch):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "kept").touch()
+    (temporary / f"{scratch.PREFIX}link").symlink_to(tmp_path / "target")
+    scratch.remove_left(project / ".git")
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["kept"]
     theirs = temporary / f"{scratch.PREFIX}abc"
     theirs.mkdir()
-    (tmp_path / "target").mkdir()
-    (temporary / f"{scratch.PREFIX}link").symlink_to(tmp_path / "target")
     monkeypatch.setattr(os, "geteuid", lambda: theirs.stat().st_uid + 1)
     scratch.remove_left(project / ".git")
     monkeypatch.undo()
     assert theirs.exists()
-    assert [*(tmp_path / "target").iterdir()] == []
 
 
 def test_a_folder_that_another_run_takes_for_one_that_was_left(project, temporary, monkeypatch):
@@ -184,6 +203,13 @@ def test_permissions_do_not_stop_a_deletion(nobody):
     assert not (nobody / "folder").exists()
     assert (data / "kept").exists()
     assert data.stat().st_mode & 0o777 == 0o555
+
+
+def test_a_link_is_deleted_and_not_what_it_points_to(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    scratch.delete(tmp_path / "link")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_what_still_writes_there_does_not_stop_a_deletion(tmp_path, monkeypatch):

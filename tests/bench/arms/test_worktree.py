@@ -168,6 +168,7 @@ def test_what_git_does_not_track_is_noted(project):
         "cache/x",
         "train_2.py",
         "package/__pycache__/train.cpython-311.pyc",
+        "old/.ipynb_checkpoints/train.ipynb",
         "build/lib.py",
         "project.egg-info/PKG-INFO",
         "env/pyvenv.cfg",
