@@ -38,10 +38,14 @@ def publish(decision: Decision, log: TextIO, environment: Mapping[str, str] = os
         return
     if level := _LEVELS.get(decision.outcome):
         print(f"::{level} title=loop-bench gate::{_escape(decision.line)}", file=log, flush=True)
-    if summary := environment.get("GITHUB_STEP_SUMMARY"):
-        text = (
-            f"{markdown.render(Texts.of(report.checks(decision)))}\nloop-bench gate: {decision.outcome.name.lower()}\n"
-        )
+    checks = markdown.render(Texts.of(report.checks(decision)))
+    summarise(f"{checks}\nloop-bench gate: {decision.outcome.name.lower()}\n", environment)
+
+
+def summarise(text: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Adds Markdown to the summary of a job; does nothing outside of GitHub Actions."""
+    summary = environment.get("GITHUB_STEP_SUMMARY")
+    if summary and environment.get("GITHUB_ACTIONS") == "true":
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
 
@@ -73,11 +77,12 @@ class Closing:
             return cls(record, Output(registry.report(record), nothing), flaws, failed=True)
 
     def judge(self, limits: tuple[Limits, Path | None] | None) -> int:
-        """The exit code of the run; tells GitHub Actions of what the gate decides.
+        """The exit code of the run; tells GitHub Actions of what was found, and what the gate decides.
 
         Args:
             limits: for the run, and where what it is held against lies; None for no gate.
         """
+        summarise(markdown.page(self.output.report))
         if limits:
             self.decision = self._decide(*limits)
             publish(self.decision, sys.stderr)

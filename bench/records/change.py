@@ -13,6 +13,7 @@ from loop_bench.errors import InvalidRecordError
 from loop_bench.experiments.run.figures import Comparison
 from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.verdict import invalid
+from loop_bench.home import Residence
 from loop_bench.machine import processor
 from loop_bench.machine.environment import TITLES
 from loop_bench.machine.software import KERAS_2
@@ -76,7 +77,25 @@ def differences(one: Record, other: Record) -> list[str]:
         absent = "none" if key == KERAS_2 else None
         found += _difference(title, here.get(key, absent), there.get(key, absent))
     found += _difference("Python", *(_minor(record.environment.get("python")) for record in (one, other)))
-    return found + differing_work(one, other)
+    return found + _differing_homes(one, other) + differing_work(one, other)
+
+
+def _differing_homes(one: Record, other: Record) -> list[str]:
+    """In what arms lived otherwise; not their revisions, which are what changes from one record to the next."""
+    found = []
+    for arm in ARMS:
+        here, there = (_lived(record.arms[arm].residence) for record in (one, other))
+        for title in dict.fromkeys([*here, *there]):
+            found += _difference(f"{title} of {arm}", here.get(title), there.get(title))
+    return found
+
+
+def _lived(residence: Residence | None) -> dict[str, Any]:
+    """What decides about the times of an arm, by title."""
+    if residence is None:
+        return {"process": "the run's"}
+    versions = {title: residence.versions.get(name) for name, title in TITLES.items()}
+    return {"process": "its own", "Python": _minor(residence.python), **versions, **residence.environment}
 
 
 def differing_work(one: Record, other: Record) -> list[str]:

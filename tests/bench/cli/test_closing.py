@@ -130,6 +130,16 @@ def test_the_summary_is_added_to(tmp_path):
     assert "loop-bench gate: passed" in path.read_text()
 
 
+def test_the_summary_has_verdict_table_interval_and_null_arm(tmp_path, monkeypatch):
+    path = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    Closing.of(record(), tmp_path).judge(None)
+    text = path.read_text()
+    for wanted in ("| ms/batch, median (quartiles)", "(null arm)", "(95%", "verdict: "):
+        assert wanted in text
+
+
 def test_nothing_elsewhere(tmp_path):
     path = tmp_path / "summary.md"
     assert publish(Outcome.FAILED, {"GITHUB_STEP_SUMMARY": str(path)}) == ""
