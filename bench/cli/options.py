@@ -387,8 +387,7 @@ def settings_of(found: Asked, preset: str) -> Settings:
         preset=preset,
         seed=found.get("seed", 0),
         batches=found.get("batches", 1),
-        options=loop_options(found),
-        **_elsewhere(found),
+        **{"options": loop_options(found), **_elsewhere(found)},
         **{name: found[name] for name in names if found.get(name) is not None},
     )
 
@@ -397,4 +396,12 @@ def _elsewhere(found: Asked) -> dict[str, Any]:
     """The fields of settings that are of loops in processes of their own; none of others."""
     if "against" not in found or not (lives := homes.homes(found)):
         return {}
-    return {"homes": lives, "processes": found["processes"] or homes.PROCESSES}
+    written = loop_options(found)
+    if "script" in written:  # the same data for both, wherever they live
+        written["script"] = str(Path(written["script"]).absolute())
+    return {"homes": lives, "processes": found["processes"] or homes.PROCESSES, "options": written}
+
+
+def groups(found: Asked) -> int:
+    """Groups of processes in which loops are timed, one after the other."""
+    return int(_elsewhere(found).get("processes", 1))

@@ -55,6 +55,7 @@ class Outlook:
             for each in registry.experiments()
             if (asked := options.asked_of(config, each)) is not None
         }
+        self._groups = options.groups(self._asked)
         self._limit: float | None = self._asked["max_time"]
         self.is_limited_by_user = self._limit is not None or self._asked["rounds"] is not None
         if self._limit is None and options.is_gated(config):
@@ -113,17 +114,19 @@ class Outlook:
         if self._limit is not None:
             return self._limit
         others = [item for item in self._left if stage_of(item) is not Stage.ROUNDS]
-        return stages.for_rounds(age(), sum(map(self.seconds, others)) + self.closing())
+        expected = sum(map(self.seconds, others)) + self.pace.restarting(self._groups) + self.closing()
+        return stages.for_rounds(age(), expected)
 
     def _unbuilt(self, *names: str) -> float:
         return self.pace.building(*(name for name in names if name not in self.pace.first_batch))
 
     def _rounds(self) -> float:
         rounds, pace = self._asked["rounds"], self.pace
+        building = self._unbuilt(*ARMS, NULL) + pace.restarting(self._groups)
         if rounds is not None:
-            batches: int = (rounds + 1) * self._asked["batches"]
-            return self._unbuilt(*ARMS, NULL) + pace.training(batches, *ARMS, NULL)
-        return self._unbuilt(*ARMS, NULL) + self._for_rounds()
+            batches: int = (rounds + self._groups) * self._asked["batches"]
+            return building + pace.training(batches, *ARMS, NULL)
+        return building + self._for_rounds()
 
     def _survival(self) -> float:
         wanted = self._asked["survival"]

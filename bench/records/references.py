@@ -28,9 +28,8 @@ def path(record: Record, results: Path) -> Path:
     """Where the reference of such a record lies in a folder of results."""
     settings, machine = record.settings, [record.environment.get(key) for key in ("gpus", "cpu", "cores")]
     kind = [settings.before, settings.after, settings.batches, settings.options, machine, change.cpu(record)]
-    kind += [{arm: home.model_dump(exclude={"revision"}) for arm, home in settings.homes.items()}] * bool(
-        settings.homes
-    )
+    if settings.homes:
+        kind.append({arm: home.model_dump(exclude={"revision"}) for arm, home in settings.homes.items()})
     digest = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:6]
     return results / machine_name(record) / f"reference-{settings.preset}-{digest}.json"
 

@@ -8,7 +8,7 @@ import enum
 import time
 from collections.abc import Callable, Iterator
 
-from loop_bench.settings import ARMS, arm_of
+from loop_bench.settings import ARMS, TIMED, arm_of
 
 TOTAL = 170.0
 """Seconds that a run with default options is to take: the rounds have what the other stages leave of it. It is promised
@@ -107,6 +107,11 @@ class Pace:
     def training(self, batches: float, *arms: str) -> float:
         """Seconds for so many batches of each."""
         return batches * sum(self.batch.get(arm) or self._factor() * _BATCH[arm] for arm in map(arm_of, arms))
+
+    def restarting(self, groups: int) -> float:
+        """Seconds to begin all but the first of so many groups of processes and to build their loops, two at a time."""
+        started = self.start or self.scaled(_START)
+        return (groups - 1) * (started + self.building(*TIMED) / 2)
 
     def comparing(self, batches: int) -> float:
         """Seconds for an equivalence check with so many batches from the same state."""
