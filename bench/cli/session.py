@@ -58,6 +58,9 @@ _FAILED: pytest.StashKey[Exception] = pytest.StashKey()
 _FLAWS: pytest.StashKey[list[str]] = pytest.StashKey()
 """Of stages and experiments that came to nothing, in one line each; the rest of the run has a record nevertheless."""
 
+_LACKING: pytest.StashKey[list[str]] = pytest.StashKey()
+"""What arms may lack where they live, in words: a record has it, and what fails may be for the want of it."""
+
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
 
@@ -206,6 +209,7 @@ def residences(pytestconfig: pytest.Config) -> Iterator[Residences | None]:
 
     factories = dict(zip(ARMS, (settings.before, settings.after), strict=True))
     with Residences(settings.homes, factories, options.asked(pytestconfig)["link"] or ()) as entered:
+        pytestconfig.stash[_LACKING] = entered.notes
         yield entered
 
 
@@ -331,6 +335,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         _write(terminalreporter, show)
     closing = config.stash.get(_CLOSING, None)
     if closing is None:
+        for note in config.stash.get(_LACKING, []):
+            terminalreporter.write_line(note)
         if _MEASUREMENT in config.stash:
             terminalreporter.write_line("no record and no table: the run was not completed, or a test failed")
         if config.stash.get(_NOTHING_TO_JUDGE, False):
