@@ -11,10 +11,12 @@ pytest_plugins = ["pytester"]
 FILES = (
     ".ci/run",
     ".ci/gpu",
+    ".ci/against",
     ".github/workflows/cpu.yml",
     "CONTRIBUTING.md",
     "README.md",
     "RUNNERS.md",
+    "docs/against.md",
     "results/README.md",
 )
 LINES = sorted({(file, *line) for file in FILES for line in command_lines.found(command_lines.ROOT / file)})

@@ -109,6 +109,18 @@ def test_every_change_is_looked_at_as_ci_does_it():
     assert [step["run"] for step in found["jobs"]["whole"]["steps"] if "run" in step] == [".ci/run"]
 
 
+def test_a_pull_request_is_held_against_the_branch_that_it_is_for():
+    job = workflow("cpu")["jobs"]["against"]
+    assert job["if"] == "github.event_name == 'pull_request'"  # nothing else has a base
+    checkout, *_, measure, upload = job["steps"]
+    assert checkout["with"]["fetch-depth"] == 0
+    assert measure["run"] == '.ci/against "origin/$GITHUB_BASE_REF" "$RUNNER_TEMP/results"'
+    assert upload["if"] == "always()"
+    assert upload["with"]["path"] == "${{ runner.temp }}/results"
+    # Installed as a copy, both revisions would be that copy.
+    assert any("pip install" in step.get("run", "") and "--editable" in step["run"] for step in job["steps"])
+
+
 def test_the_tests_that_it_names_are_there():
     (named,) = [step["run"] for step in workflow("cpu")["jobs"]["versions"]["steps"] if "tests/" in step.get("run", "")]
     named += (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -126,7 +138,7 @@ def test_the_default_main_job_runs_on_each_python():
 
 
 def test_the_shell_is_sound():
-    scripts = [(ROOT / ".ci" / "gpu").read_text()]
+    scripts = [(ROOT / ".ci" / name).read_text() for name in ("gpu", "against")]
     scripts += [step["run"] for name in ("cpu", "gpu") for step in steps(workflow(name)) if "run" in step]
     for script in scripts:
         command = [INSTALLED / "shellcheck", "--shell=bash", "-"]

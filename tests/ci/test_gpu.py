@@ -1,6 +1,6 @@
-"""`.ci/gpu`, with stand-ins for pytest and python that say what they were called with."""
+"""`.ci/gpu`, with stand-ins for what it calls."""
 
-import os
+import functools
 import subprocess
 from pathlib import Path
 
@@ -10,30 +10,9 @@ SCRIPT = Path(__file__).parents[2] / ".ci" / "gpu"
 
 
 @pytest.fixture
-def job(tmp_path):
-    """Runs the script; gives its exit code, what was called, and the summary.
-
-    Its keyword arguments are the exit codes of the run and of the report, and how many records the run leaves.
-    """
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    calls, summary = tmp_path / "calls", tmp_path / "summary.md"
-
-    def program(name, body):
-        path = programs / name
-        path.write_text(f'#!/usr/bin/env bash\necho "{name} $*" >> "{calls}"\n{body}\n')
-        path.chmod(0o755)
-
-    def run(*options, gate=0, report=0, records=1):
-        leave = 'while [[ $1 != --results ]]; do shift; done; touch "$2/a.json"; ' if records else ""
-        program("pytest", f"{leave}exit {gate}")
-        program("loop-bench", f"exit {report}")
-        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(summary)}
-        arguments = [SCRIPT, tmp_path / "results", *options]
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, calls.read_text(), summary.read_text() if summary.exists() else ""
-
-    return run
+def job(ci, tmp_path):
+    """Runs the script, with options."""
+    return functools.partial(ci, SCRIPT, tmp_path / "results")
 
 
 def test_a_run_that_passes(job, tmp_path):
