@@ -16,6 +16,9 @@ import numpy as np
 _ARRAY = "\0array"
 """The key of what stands for an array; no name of a metric or of a variable has a zero byte."""
 
+_NUMBERS = "biufcV"
+"""Kinds of arrays that can be sent; bfloat16 and its like have that of raw bytes."""
+
 
 class Channel:
     """One end of a connection to another process.
@@ -32,7 +35,7 @@ class Channel:
 
         Raises:
             OSError: nobody is at the other end.
-            TypeError: the value has something else in it.
+            TypeError: the value has something else in it; nothing is sent.
         """
         arrays: list[np.ndarray] = []
         plain = _plain(value, arrays)
@@ -40,6 +43,10 @@ class Channel:
         self._connection.send_bytes(json.dumps([plain, kinds]).encode())
         for each in arrays:
             self._connection.send_bytes(np.ascontiguousarray(each).reshape(-1).view(np.uint8).data)
+
+    def wait(self) -> None:
+        """Returns when something has come, or nobody is at the other end any more."""
+        self._connection.poll(None)
 
     def receive(self, timeout: float | None = None) -> Any:
         """The next value from the other end.
@@ -56,7 +63,7 @@ class Channel:
         try:
             plain, kinds = json.loads(self._connection.recv_bytes())
             arrays = [_array(self._connection.recv_bytes(), name, shape) for name, shape in kinds]
-        except ConnectionError as error:
+        except OSError as error:  # also of a message that breaks off
             raise EOFError from error
         return _with_arrays(plain, arrays)
 
@@ -68,9 +75,9 @@ class Channel:
 def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
     """A value as JSON has it, its arrays put aside."""
     if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
+        if value.dtype.kind not in _NUMBERS or value.dtype.type is np.void:
             raise TypeError(f"an array of {value.dtype} cannot be sent")
-        arrays.append(value)
+        arrays.append(value.astype(value.dtype.newbyteorder("="), copy=False))  # its name says no order of bytes
         return {_ARRAY: len(arrays) - 1}
     if isinstance(value, np.generic):
         return value.item()

@@ -18,13 +18,16 @@ from loop_bench.errors import UsageError
 PACKAGE = str(Path(__file__).resolve().parents[1])
 """Our package's folder."""
 
+SAYS = "error: "
+"""How the last line of a process begins that says itself why it cannot serve."""
+
 _OLDEST = (3, 10)
 
 _BOOT = """\
 import sys
-package, module, sys.path[:1] = sys.argv[1], sys.argv[2], []
+package, module, sys.path[:] = sys.argv[1], sys.argv[2], [entry for entry in sys.path if entry]
 if sys.version_info < {oldest}:
-    sys.exit("is Python %d.%d, and {words} is the oldest that will do" % sys.version_info[:2])
+    sys.exit("{says}is Python %d.%d, and {words} is the oldest that will do" % sys.version_info[:2])
 import importlib.util, runpy
 name = {name!r}
 spec = importlib.util.spec_from_file_location(name, package + "/__init__.py", submodule_search_locations=[package])
@@ -32,7 +35,7 @@ sys.modules[name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[name])
 del sys.argv[1:3]
 runpy.run_module(module, run_name="__main__", alter_sys=True)
-""".format(oldest=_OLDEST, words=".".join(map(str, _OLDEST)), name=__name__.partition(".")[0])
+""".format(oldest=_OLDEST, words=".".join(map(str, _OLDEST)), says=SAYS, name=__name__.partition(".")[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +63,15 @@ def launch(
     Args:
         folder: their current folder.
         python: their interpreter; None: that of this process.
-        variables: environment variables besides those of this process.
+        variables: environment variables besides those of this process; what is in a PYTHONPATH of theirs comes first.
         moved: two folders; what this process finds in the first is looked for in the second.
     """
-    paths = tuple(_moved(path, moved) for path in own_paths())
+    wanted = dict(variables or {})
+    paths = [str(folder / path) for path in wanted.pop("PYTHONPATH", "").split(os.pathsep) if path]
+    paths += [_moved(path, moved) for path in own_paths()]
     environment = {name: value for name, value in os.environ.items() if name not in _OF_INTERPRETER}
-    environment |= {**(variables or {}), "PYTHONPATH": os.pathsep.join(paths)}
-    return Launch(python or sys.executable, folder, environment, paths)
+    environment |= {**wanted, "PYTHONPATH": os.pathsep.join(paths)}
+    return Launch(python or sys.executable, folder, environment, tuple(paths))
 
 
 _OF_INTERPRETER = ("PYTHONPATH", "PYTHONHOME")
@@ -112,7 +117,7 @@ def interpreter(option: str, name: str) -> str:
     given = Path(name).expanduser()
     inside: Sequence[Path] = (given, given / "bin" / "python")
     for path in inside:
-        if path.is_file() and os.access(path, os.X_OK) and (path.parent != Path() or path.exists()):
+        if path.is_file() and os.access(path, os.X_OK):
             return str(path.absolute())
     import shutil
 

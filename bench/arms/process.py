@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +18,7 @@ from typing_extensions import Self
 
 from loop_bench import source
 from loop_bench.arms.channel import Channel
-from loop_bench.arms.launch import Launch
+from loop_bench.arms.launch import SAYS, Launch
 from loop_bench.errors import UsageError, add_note
 from loop_bench.failure import FactoryError, LoopError
 from loop_bench.jobs.pool import last_words
@@ -30,7 +29,16 @@ hangs."""
 
 _ERRORS: dict[str, type[LoopError]] = {"factory": FactoryError, "loop": LoopError}
 
+_STARTING = 120.0
+"""Seconds for an interpreter to start, and to import NumPy."""
+
+_DUMPING = 5.0
+"""Seconds for a process to print where it is, or to end once it has closed its end of the connection."""
+
 _STACK = re.compile(r'File "([^"]+)", line (\d+) in')
+
+_STANDARD = re.compile(r"/lib/python3\.\d+/")
+"""In paths of the standard library of any interpreter."""
 
 _LAST = 20_000
 """Bytes at the end of what a process has printed that are looked at."""
@@ -38,6 +46,10 @@ _LAST = 20_000
 
 class ArmError(LoopError):
     """The process of an arm has died, or hangs; one line that names the arm, what and where."""
+
+
+class NotLoadedError(UsageError):
+    """A factory cannot be loaded where an arm lives."""
 
 
 class Remote:
@@ -88,12 +100,12 @@ class ArmProcess:
         self._launch = launch
         self._patience = patience
         self._forgotten: list[int] = []
-        self._at_rest: tuple[float, float] | None = None  # the time, and its processor time, when it answered last
+        self._at_rest: float | None = None  # the time at which it answered last
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        ours, theirs = socket.socketpair()
         self._printed = tempfile.TemporaryFile()  # without a name: whoever ends this process leaves nothing behind
+        ours, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
                 self._launch.command("loop_bench.arms.worker", str(theirs.fileno())),
@@ -107,6 +119,7 @@ class ArmProcess:
             )
         except OSError as error:
             ours.close()
+            self._printed.close()
             raise UsageError(f"{self.name}: {self._launch.python} cannot be started ({error.strerror})") from None
         finally:
             theirs.close()
@@ -137,17 +150,32 @@ class ArmProcess:
             `module`: the file that the factory is in; `versions` of packages, by name; `python`.
 
         Raises:
-            UsageError: the interpreter will not do, or the factory cannot be loaded there.
+            NotLoadedError: the factory cannot be loaded there.
+            UsageError: the interpreter will not do.
         """
+        self._ready()
         what = {"makers": makers, "factory": factory, "paths": self._launch.paths}
         try:
             found: dict[str, Any] = self.ask("begin", f"importing {factory}", **what)
-        except ArmError as error:
-            process = self._process
-            if process is not None and process.poll() is not None and process.returncode >= 0:
-                raise UsageError(f"{self.name}: {self._launch.python} {self._last_line()}") from error
-            raise
+        except UsageError as error:
+            raise NotLoadedError(str(error)) from error
         return found
+
+    def _ready(self) -> None:
+        """Waits until it answers, which needs nothing of the user's but the interpreter.
+
+        Raises:
+            UsageError: the interpreter will not do.
+        """
+        patience = min(self._patience, _STARTING)
+        try:
+            self._told("ready", "starting", {}, patience)
+        except ArmError as error:
+            last = self._last_line()
+            why = last.removeprefix(SAYS)
+            if not last.startswith(SAYS):
+                why = f"is no Python in which loops can live: {error.line}"
+            raise UsageError(f"{self.name}: {self._launch.python} {why}") from error
 
     def make(self, maker: str, *arguments: Any) -> Remote:
         """An object that lives there."""
@@ -191,40 +219,50 @@ class ArmProcess:
         self.idle = self.idle_processor = 0.0
         self._at_rest = None
 
-    def _told(self, do: str, where: str, what: dict[str, Any]) -> dict[str, Any]:
-        began = time.monotonic()
+    def _told(self, do: str, where: str, what: dict[str, Any], patience: float | None = None) -> dict[str, Any]:
+        began, patience = time.monotonic(), patience or self._patience
         try:
             self._channel.send({"do": do, "what": what})
-            answer: dict[str, Any] = self._channel.receive(self._patience)
+            answer: dict[str, Any] = self._channel.receive(patience)
         except TimeoutError:
-            raise ArmError.told(self._hangs(where)) from None
+            why = f"no answer within {patience:g} s{self._hangs()}; its process was ended"
+            raise ArmError.told(f"{self.name}: hangs in {where}: {why}", why) from None
         except (EOFError, OSError):
-            raise ArmError.told(self._died(where)) from None
-        before, after = answer["processor"]
+            why = self._died()
+            raise ArmError.told(f"{self.name}: its process died in {where}: {why}", why) from None
         if self._at_rest is not None:
-            self.idle += began - self._at_rest[0]
-            self.idle_processor += before - self._at_rest[1]
-        self._at_rest = time.monotonic(), after
+            self.idle += began - self._at_rest
+            self.idle_processor += answer["idle_processor"]
+        self._at_rest = time.monotonic()
         return answer
 
-    def _hangs(self, where: str) -> str:
+    def _hangs(self) -> str:
         """Asks it for the line that it is at, and ends it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR1)
-        waited_until, place = time.monotonic() + 5.0, ""
-        while not place and self._process.poll() is None and time.monotonic() < waited_until:
+        waited_until, at = time.monotonic() + _DUMPING, ""
+        while not at and self._process.poll() is None and time.monotonic() < waited_until:
             time.sleep(0.05)
-            stack = [(file, int(line)) for file, line in _STACK.findall("\n".join(self._lines()))]
-            theirs = [each for each in stack if not each[0].startswith(_OURS)]
-            place = next((source.place(*each) for each in theirs if not source.is_installed(each[0])), "")
+            at = self._at()
         self._kill()
-        at = f", at {place}" if place else ""
-        return f"{self.name}: hangs in {where}: no answer within {self._patience:g} s{at}; its process was ended"
+        return at
 
-    def _died(self, where: str) -> str:
+    def _died(self) -> str:
         assert self._process is not None
-        code = self._process.wait()
-        return f"{self.name}: its process died in {where}: {last_words(code, self._last_line())}"
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it has closed its end, and lives on
+            self._process.wait(_DUMPING)
+        self._kill()
+        code = self._process.returncode
+        if code < 0:
+            return f"{last_words(code, '')}{self._at()}"
+        last = self._last_line()
+        return f"ended with code {code}{f'; it printed last: {last}' if last else ''}"
+
+    def _at(self) -> str:
+        """The user's line that it was at, by what faulthandler has printed, as `, at train.py:7`; empty if unknown."""
+        stack = [(file, int(line)) for file, line in _STACK.findall("\n".join(self._lines()))]
+        theirs = [each for each in stack if source.is_users(each[0]) and not _STANDARD.search(each[0])]
+        return f", at {source.place(*theirs[0])}" if theirs else ""
 
     def _kill(self) -> None:
         """Ends it and all that it has started."""
@@ -242,6 +280,3 @@ class ArmProcess:
 
     def _last_line(self) -> str:
         return next((line.strip() for line in reversed(self._lines()) if line.strip()), "")
-
-
-_OURS = str(Path(__file__).parents[1])

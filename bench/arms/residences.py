@@ -15,7 +15,7 @@ from typing import Any
 from typing_extensions import Self
 
 from loop_bench.arms.launch import Launch, interpreter, launch
-from loop_bench.arms.process import PATIENCE, ArmProcess
+from loop_bench.arms.process import PATIENCE, ArmProcess, NotLoadedError
 from loop_bench.arms.worktree import Checkout, Worktrees
 from loop_bench.errors import UsageError
 from loop_bench.home import Home, Residence
@@ -94,11 +94,16 @@ class Residences:
         self._makers = makers
         self._end()
         threads = concurrent.futures.ThreadPoolExecutor(len(TIMED))
+        started: dict[str, concurrent.futures.Future[dict[str, Any]]] = {}
         try:
-            started = {name: threads.submit(self._start, name) for name in TIMED}
+            for name in TIMED:
+                started[name] = threads.submit(self._start, name)
             for name, process in started.items():
                 self._begun[name] = process.result()
         except BaseException:  # Ctrl-C as well: threads wait for processes, which may take long
+            threads.shutdown(wait=False, cancel_futures=True)
+            while concurrent.futures.wait(started.values(), 0.05).not_done:  # one may just have started its process
+                self._end()
             self._end()
             raise
         finally:
@@ -156,18 +161,26 @@ class Residences:
             folder = checkout.folder / here.resolve().relative_to(self._worktrees.root.resolve())
         folder = folder / (home.folder or "")
         if not folder.is_dir():
-            of = f" of {home.revision}" if home.revision else ""
-            raise UsageError(f"{arm}: there is no folder {home.folder or here.name}{of}")
-        variables = {**pool.loop_environment(), **self._shared, **home.environment}
+            named = f"--{arm}-folder {home.folder!r}" if home.folder else f"{arm}, current folder {here.name}"
+            raise UsageError(f"{named}: there is no such folder{f' at {home.revision}' if home.revision else ''}")
+        ours = pool.loop_environment()
+        del ours["PYTHONPATH"]  # with all that this interpreter has installed
+        variables = {**ours, **self._shared, **home.environment}
         return launch(folder, python, variables, moved)
 
     def _start(self, name: str) -> dict[str, Any]:
         arm = arm_of(name)
         process = ArmProcess("the null arm" if name == NULL else name, self._launches[arm], self._patience)
-        self._processes[name] = process
-        process.__enter__()
-        found = process.begin(self._makers, self._factories[arm])
-        if (checkout := self._checkouts.get(arm)) and found["module"]:
+        self._processes[name] = process.__enter__()
+        checkout = self._checkouts.get(arm)
+        try:
+            found = process.begin(self._makers, self._factories[arm])
+        except NotLoadedError as error:
+            if checkout is None:
+                raise
+            advice = f"if it has another name at {checkout.revision}: --{arm} module:factory"
+            raise UsageError(f"{error}; {advice}") from error
+        if checkout and found["module"]:
             file = Path(found["module"]).resolve()
             if not file.is_relative_to(checkout.folder.resolve()):
                 raise UsageError(

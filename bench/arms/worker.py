@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from loop_bench.arms.launch import SAYS
 from loop_bench.jobs.parent import die_first, die_with_parent
 
 if TYPE_CHECKING:  # it imports NumPy, which an environment may lack: then that is said
@@ -50,29 +51,28 @@ class Server:
     def serve(self) -> None:
         """Takes a call, answers it, and so on."""
         while True:
+            at_rest = time.process_time()
+            self._channel.wait()
+            # What was used of the processor while nothing was asked; reading and writing of messages is no part of it.
+            idle_processor = time.process_time() - at_rest
             try:
                 asked = self._channel.receive()
             except EOFError:
                 return
-            began, answer = time.process_time(), self._answer(asked)
-            # How much of the processor was used in the call, and until then: what came between was not asked for.
-            self._channel.send({**answer, "processor": [began, time.process_time()]})
+            answer = self._answer(asked)
+            try:
+                self._channel.send({**answer, "idle_processor": idle_processor})
+            except TypeError as error:  # a value that no message can hold
+                self._channel.send({**_failed(error), "idle_processor": idle_processor})
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        from loop_bench import failure
-        from loop_bench.errors import UsageError
-
         try:
             return {"value": getattr(self, asked["do"])(**asked["what"])}
         except (Exception, SystemExit) as error:
-            kind = "other"
-            if isinstance(error, failure.LoopError):
-                kind = "factory" if isinstance(error, UsageError) else "loop"
-            elif isinstance(error, UsageError):
-                kind = "usage"
-            trace = "".join(traceback.format_exception(error))
-            message = str(error) if kind != "other" else failure.located(error)
-            return {"error": {"kind": kind, "message": message, "line": failure.error_line(error), "trace": trace}}
+            return _failed(error)
+
+    def ready(self) -> None:
+        """Whether it answers: an interpreter that can do nothing else for us has come this far."""
 
     def begin(self, makers: Sequence[str], factory: str, paths: Sequence[str]) -> dict[str, Any]:
         """Imports our core, and finds out where the factory's module is.
@@ -119,13 +119,29 @@ class Server:
         return getattr(self._made[number], method)(*arguments)
 
 
+def _failed(error: BaseException) -> dict[str, Any]:
+    """The answer to a call that has raised."""
+    from loop_bench import failure
+    from loop_bench.errors import UsageError
+
+    kind = "other"
+    if isinstance(error, failure.LoopError):
+        kind = "factory" if isinstance(error, UsageError) else "loop"
+    elif isinstance(error, UsageError):
+        kind = "usage"
+    trace = "".join(traceback.format_exception(error))
+    message = str(error) if kind != "other" else failure.located(error)
+    return {"error": {"kind": kind, "message": message, "line": failure.error_line(error), "trace": trace}}
+
+
 def main(descriptor: int) -> int:
     """Serves; gives the exit code."""
     die_with_parent()
     die_first()
+    faulthandler.enable(all_threads=False)  # where it crashes
     faulthandler.register(signal.SIGUSR1, all_threads=False)  # where it hangs
     if lacking := missing():
-        print(f"has no {' and no '.join(lacking)}", file=sys.stderr)
+        print(f"{SAYS}has no {' and no '.join(lacking)}", file=sys.stderr)
         return 2
     from loop_bench.arms.channel import Channel
 

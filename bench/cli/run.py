@@ -95,7 +95,9 @@ def _against() -> Callable[..., None]:
         _pytest({**given, homes.AGAINST.key: revision})
 
     others = options.signature(option for option in _options() if option.name != homes.AGAINST.name)
-    which = typer.Argument(help="A name of a commit: main, origin/main, HEAD~1, v1.2.", show_default=False)
+    which = typer.Argument(
+        metavar=homes.AGAINST.metavar, help="A name of a commit: main, origin/main, HEAD~1, v1.2.", show_default=False
+    )
     first = inspect.Parameter("revision", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, which])
     against.__signature__ = others.replace(parameters=[first, *others.parameters.values()])  # type: ignore[attr-defined]
     return against

@@ -11,11 +11,17 @@ IGNORED = ("-W", "ignore:Module already imported so cannot be rewritten")
 GIVEN = {
     "--preset": "tiny", "--batches": "3", "--precision": "5%", "--max-time": "60", "--rounds": "12", "--seed": "2",
     "--script": __file__, "--columns": "text=Line", "--delimiter": ";", "--encoding": "latin-1", "--before": "a:b",
-    "--after": "c:d", "--survival": "none", "--utilisation": "0", "--ladder": None, "--sweep": "batch=8,16",
+    "--after": "c:d", "--against": "main", "--before-revision": "v1", "--before-python": ".venv/bin/python",
+    "--before-env": "A=1", "--before-folder": "old", "--after-revision": "v2", "--after-python": "python3",
+    "--after-env": "B=2", "--after-folder": "new", "--isolate": None, "--processes": "3", "--link": "data",
+    "--survival": "none", "--utilisation": "0", "--ladder": None, "--sweep": "batch=8,16",
     "--profile": None, "--convergence": "3", "--require-gpu": None, "--results": "runs", "--reference": "results",
     "--max-slowdown": "7%", "--max-syncs": "0.5", "--min-speedup": "1.2", "--max-retraces": "0", "--full-trace": None,
 }  # fmt: skip
 """Each option of the run, with a value that is not its default; None: a flag."""
+
+BY_AGAINST = {"against": "main", "before": "loop_bench.seqgan:make_loop"}
+"""What a revision to compare with changes by itself: before is the factory of after."""
 
 pytest_plugins = ["pytester"]
 
@@ -24,10 +30,10 @@ pytest_plugins = ["pytester"]
 def line(monkeypatch, run):
     """The command line that pytest is given for a command line of ours, without the folder for pytest-benchmark."""
 
-    def line(*arguments):
+    def line(*arguments, command="run"):
         lines = []
         monkeypatch.setattr(pytest, "main", lambda given: lines.append(given) or pytest.ExitCode.OK)
-        code, out, err = run("run", *arguments)
+        code, out, err = run(command, *arguments)
         assert (code, out, err) == (0, "", "")
         (found,) = lines
         return [each for each in found if not each.startswith("--benchmark-storage=file://")]
@@ -51,8 +57,20 @@ def test_every_option_means_the_same(line, pytester):
 
 
 def test_an_option_may_be_repeated(line, pytester):
-    asked = values(pytester, line("--sweep", "batch=8,16", "--sweep", "tokens=10,20"))
-    assert asked["sweep"] == ("batch=8,16", "tokens=10,20")
+    asked = values(pytester, line("--sweep", "batch=8,16", "--sweep", "tokens=10,20", "--before-env", "A=1"))
+    assert (asked["sweep"], asked["before_env"]) == (("batch=8,16", "tokens=10,20"), ("A=1",))
+
+
+def test_against_is_a_run_with_its_revision(line, pytester):
+    asked = values(pytester, line("main", "--link", "a", "--link", "b", "--max-syncs", "1", command="against"))
+    assert asked == {**values(pytester, line()), **BY_AGAINST, "link": ("a", "b"), "max_syncs": 1.0}
+    assert asked == values(pytester, line("--against", "main", "--link", "a", "--link", "b", "--max-syncs", "1"))
+
+
+def test_against_without_a_revision_is_refused(run):
+    code, _, err = run("against")
+    assert code == 2
+    assert "Missing argument 'REVISION'" in err
 
 
 @pytest.mark.parametrize("arguments", [["--no-such"], ["--benchmark-json=x"], ["-k", "speed"], ["bench/"]])
@@ -69,6 +87,15 @@ def test_help_teaches(run):
     shown = " ".join(out.split())
     for text in ("3 a limit was given, and the run cannot tell", "Examples", "--max-syncs", "module:factory"):
         assert text.lower() in shown.lower()
+    assert [name for name in runs.declared() if name not in out] == []
+
+
+def test_help_of_against_teaches(run):
+    code, out, _ = run("against", "--help")
+    assert code == 0
+    shown = " ".join(out.split())
+    for text in ("REVISION", "uncommitted changes included", "--link PATH puts it there", "--before MODULE:FACTORY"):
+        assert text in shown
     assert [name for name in runs.declared() if name not in out] == []
 
 

@@ -276,7 +276,7 @@ def test_processes_are_begun_before_tensorflow_and_waited_for_before_anything_is
     config.stash[session._OUTLOOK] = types.SimpleNamespace(expects=lambda *stages: wanted)
     genuine, leaving = measurement.Measurement, []
     monkeypatch.setattr(atexit, "register", leaving.append)
-    monkeypatch.setattr(measurement, "Measurement", lambda settings: order.append("loaded") or genuine(settings))
+    monkeypatch.setattr(measurement, "Measurement", lambda *what: order.append("loaded") or genuine(*what))
 
     def processes():
         order.append("begun")
@@ -411,7 +411,7 @@ def test_help_does_not_wait_for_tensorflow():
     done, imported = programs.imports_of(*RUN, "--help")
     assert done.returncode == 0, done.stderr
     assert "--before=BEFORE" in done.stdout
-    assert "module:factory of the loop before (default: loop_bench.baseline:make_loop)" in " ".join(done.stdout.split())
+    assert "module:factory of the loop before (default: loop_bench.baseline:make_loop;" in " ".join(done.stdout.split())
     assert "loop_bench.experiments.registry" in imported
     assert "tensorflow" not in imported
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from records import rounds as make
 
@@ -28,3 +29,50 @@ def test_each_round_has_its_ratio_and_all_have_their_time():
     assert samples.ratios(done) == pytest.approx([2.0] * 4)
     assert samples.ratios(done, "null") == pytest.approx([1.0] * 4)
     assert samples.seconds(done) == pytest.approx(4 * 10 * (0.06 + 0.06 + 0.03))
+
+
+def in_groups(effects, noise=0.001, count=8):
+    """Rounds of groups of processes; each group has its after slower by its effect."""
+    return [
+        done.model_copy(update={"group": group})
+        for group, effect in enumerate(effects)
+        for done in make(before=0.06, after=0.03 * (1 + effect), noise=noise, count=count, seed=group)
+    ]
+
+
+def test_rounds_have_a_group():
+    assert samples.groups(make(count=3)) == [0, 0, 0]
+    assert samples.groups(in_groups([0, 0], count=2)) == [0, 0, 1, 1]
+
+
+def test_what_processes_differ_by_is_in_the_interval():
+    apart, alike = in_groups([0.03, -0.03, 0.02, -0.02, 0.0]), in_groups([0.0] * 5)
+    assert samples.speed_up(apart).estimate == pytest.approx(2.0, rel=0.01)
+    assert samples.speed_up(apart).width > 0.02
+    assert samples.speed_up(alike).width < 0.004
+    together = [done.model_copy(update={"group": 0}) for done in apart]
+    assert samples.speed_up(together).width < samples.speed_up(apart).width
+    assert samples.null(apart, 0.99).width > samples.null(apart, 0.95).width
+
+
+def test_the_factor_between_processes_is_none_of_the_same_ones():
+    apart = in_groups([0.03, -0.03, 0.02, -0.02, 0.0])
+    factor = samples.between_processes(apart, 0.95)
+    assert 1.01 < factor < 1.1
+    assert samples.between_processes(apart, 0.999) > factor
+    assert samples.between_processes([done.model_copy(update={"group": 7}) for done in apart], 0.95) == 1.0
+
+
+def test_steady_is_without_steps_from_group_to_group():
+    apart = in_groups([0.05, -0.05], noise=0.001, count=20)
+    assert np.ptp(samples.ratios(apart)) > 0.15
+    assert np.ptp(samples.steady(apart)) < 0.02
+    assert np.mean(np.log(samples.steady(apart))) == pytest.approx(np.mean(np.log(samples.ratios(apart))))
+
+
+def test_two_loops_without_a_null_arm_have_their_interval_too():
+    apart = [
+        done.model_copy(update={"seconds": {name: done.seconds[name] for name in ("before", "after")}})
+        for done in in_groups([0.03, -0.03, 0.0])
+    ]
+    assert samples.speed_up(apart).width > samples.speed_up(in_groups([0.0] * 3)).width
