@@ -7,6 +7,7 @@ Bytes go through a socket and not through files, so that a process that is kille
 from __future__ import annotations
 
 import json
+import select
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
@@ -46,7 +47,7 @@ class Channel:
 
     def wait(self) -> None:
         """Returns when something has come, or nobody is at the other end any more."""
-        self._connection.poll(None)
+        select.select([self._connection.fileno()], [], [])  # at once: Connection.poll takes 0.1 ms of the processor
 
     def receive(self, timeout: float | None = None) -> Any:
         """The next value from the other end.

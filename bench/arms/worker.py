@@ -10,7 +10,6 @@ from __future__ import annotations
 import faulthandler
 import importlib.machinery
 import importlib.util
-import os
 import pkgutil
 import platform
 import signal
@@ -18,10 +17,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from loop_bench.arms.launch import SAYS
-from loop_bench.jobs.parent import die_first, die_with_parent
+from loop_bench.jobs.parent import die, die_first, die_with_parent
 
 if TYPE_CHECKING:  # it imports NumPy, which an environment may lack: then that is said
     from loop_bench.arms.channel import Channel
@@ -134,23 +133,19 @@ def _failed(error: BaseException) -> dict[str, Any]:
     return {"error": {"kind": kind, "message": message, "line": failure.error_line(error), "trace": trace}}
 
 
-def main(descriptor: int) -> int:
-    """Serves; gives the exit code."""
+def main(descriptor: int) -> NoReturn:
+    """Serves, and ends this process."""
     die_with_parent()
     die_first()
     faulthandler.enable(all_threads=False)  # where it crashes
     faulthandler.register(signal.SIGUSR1, all_threads=False)  # where it hangs
     if lacking := missing():
-        print(f"{SAYS}has no {' and no '.join(lacking)}", file=sys.stderr)
-        return 2
+        sys.exit(f"{SAYS}has no {' and no '.join(lacking)}")
     from loop_bench.arms.channel import Channel
 
     Server(Channel(descriptor)).serve()
-    return 0
+    die()  # what the loop has started must not go on; and what TensorFlow does when Python ends can only spoil it
 
 
 if __name__ == "__main__":
-    code = main(int(sys.argv[1]))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # what TensorFlow does when Python ends can only spoil it
+    main(int(sys.argv[1]))

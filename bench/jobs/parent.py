@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 
 def die_with_parent() -> None:
@@ -18,11 +19,16 @@ def die_with_parent() -> None:
     def watch() -> None:
         while os.read(0, 1):  # not sys.stdin, whose lock would be held when Python ends
             pass
-        if os.getpgrp() == os.getpid():  # begun by the pool, in a group of its own: with all that it has started
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
+        die()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def die() -> NoReturn:
+    """Ends this process; where it has been begun in a group of its own, with all that it has started."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def die_first(score: Path = Path("/proc/self/oom_score_adj")) -> None:

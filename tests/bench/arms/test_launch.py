@@ -124,7 +124,8 @@ def test_the_users_folders_are_those_that_nothing_is_installed_in(tmp_path, monk
     entries = [
         "", "src", str(tmp_path / "src"), str(inside / "site-packages"), str(inside / "site-packages" / "pkg"),
         str(inside / "dist-packages"), str(tmp_path / "archive.zip"), str(tmp_path / "gone"),
-        os.path.dirname(os.__file__), str(Path(sys.executable).parent), *(each for each in sys.path if "lib-dyn" in each),
+        str(Path(os.__file__).parent), str(Path(sys.executable).parent),
+        *(each for each in sys.path if each.endswith("lib-dynload")),
     ]  # fmt: skip
     assert own_paths(entries) == [str(tmp_path), str(tmp_path / "src")]
 

@@ -1,0 +1,341 @@
+import contextlib
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import lethal
+import numpy as np
+import programs
+import psutil
+import pytest
+import toys
+
+from loop_bench.arms.launch import launch
+from loop_bench.arms.process import ArmError, ArmProcess, NotLoadedError
+from loop_bench.errors import UsageError
+from loop_bench.experiments.run.measurement import MADE, SIDE, SUBJECT
+from loop_bench.failure import FactoryError, LoopError
+
+ARM = "lethal:Arm"
+
+
+@pytest.fixture(scope="module")
+def real():
+    """A process with TensorFlow, for toy loops."""
+    with ArmProcess("after", launch(Path.cwd())) as process:
+        process.found = process.begin(MADE, "toys:plain")
+        yield process
+
+
+def subject(process, factory):
+    return process.make(SUBJECT, factory, "any", 0, {}, "after")
+
+
+def test_it_says_where_the_factory_is_and_on_what_it_runs(real):
+    assert Path(real.found["module"]).samefile(toys.__file__)
+    assert real.found["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert real.found["versions"]["tensorflow"] == toys.tf.__version__
+
+
+def test_a_loop_lives_there_and_says_plain_values(real):
+    loop = subject(real, "toys:plain")
+    built, first = loop.start()
+    assert min(built, first) > 0
+    assert 0 < loop.train(3) < 10
+    work = loop.work()
+    assert (work["batches"], len(work["metrics"]["loss"])) == (4, 4)
+
+
+def test_it_computes_there_what_it_computes_here(real):
+    there = real.make(SIDE, "toys:plain", "any", 3, {}, "after")
+    here = toys.Quadratic(3)
+    there.run(4)
+    here.run(4)
+    assert there.history()["loss"].tolist() == here.history()["loss"].tolist()
+    (weight,) = there.values([0])
+    assert weight.dtype == np.float32
+    assert weight.tolist() == here.weight.numpy().tolist()
+    there.assign([0], [np.full(4, 7.0, np.float32)])
+    assert there.values([0])[0].tolist() == [7.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("factory", "kind", "says"),
+    [
+        ("toys:broken", FactoryError, "factory 'toys:broken' (after): failed with KeyError: 'licence', at tests/toys"),
+        ("toys:doomed", LoopError, "loop 'toys:doomed' (after): run() failed with RuntimeError: out of something, at "),
+        ("toys:no_variables", UsageError, "after: factory 'toys:no_variables' (after): variables of its NoVariables"),
+        ("toys:nothing", UsageError, "after: factory 'toys:nothing': toys has no nothing"),
+    ],
+)  # fmt: skip
+def test_what_fails_there_fails_here_with_its_line(real, factory, kind, says):
+    with pytest.raises(kind) as caught:
+        subject(real, factory).start()
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)
+    (note,) = caught.value.__notes__
+    assert note.startswith("in the process of after:\nTraceback (most recent call last):\n")
+
+
+def test_what_a_loop_has_raised_is_kept_for_records(real):
+    with pytest.raises(LoopError) as caught:
+        subject(real, "toys:doomed").start()
+    assert caught.value.line == "RuntimeError: out of something"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """How processes are started that find something else for TensorFlow: it takes seconds to import."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "tensorflow.py").write_text("__version__ = '2.0'\n")
+    return launch(Path.cwd(), variables={"PYTHONPATH": str(folder)})
+
+
+@contextlib.contextmanager
+def begun(place, name="before", **changes):
+    with ArmProcess(name, place, **changes) as process:
+        process.begin([ARM], "lethal:make_loop")
+        yield process
+
+
+@pytest.fixture(scope="module")
+def light(place):
+    """A process without TensorFlow, that nothing kills."""
+    with begun(place) as process:
+        yield process
+
+
+def test_values_go_there_and_come_back(light):
+    arm = light.make(ARM)
+    assert arm.echo({"a": [1, None, "b"], "c": (1.5, float("inf"))}) == {"a": [1, None, "b"], "c": [1.5, float("inf")]}
+    sent = np.arange(6.0).reshape(2, 3)
+    assert arm.echo([sent])[0].tolist() == sent.tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("value", "before: ValueError: out of range, at tests/lethal.py:"),
+        ("exit", "before: SystemExit: 3, at tests/le"),
+    ],
+)
+def test_what_else_fails_there_names_the_arm_and_the_line(light, kind, says):
+    with pytest.raises(LoopError) as caught:
+        light.make(ARM).fail(kind)
+    assert str(caught.value).startswith(says)
+    assert light.make(ARM).echo(1) == 1  # and it goes on
+
+
+def test_an_answer_that_cannot_be_sent_is_an_error_and_it_goes_on(light):
+    with pytest.raises(LoopError, match="before: TypeError: Object of type set is not JSON serializable"):
+        light.make(ARM).unspeakable()
+    assert light.make(ARM).echo(1) == 1
+
+
+def test_what_is_forgotten_here_is_forgotten_there(light, monkeypatch):
+    asked = []
+    told = light._told
+    monkeypatch.setattr(light, "_told", lambda *what: asked.append((what[0], what[2].get("number"))) or told(*what))
+    arm = light.make(ARM)
+    number = arm._number
+    asked.clear()
+    del arm
+    gc.collect()
+    assert asked == []  # not before the next call
+    other = light.make(ARM)
+    assert ("forget", number) in asked
+    assert asked[-1] == ("make", None)
+    with pytest.raises(LoopError, match="NoneType"):
+        light.ask("call", "echo", number=number, method="echo", arguments=[1])
+    assert other.echo(2) == 2
+
+
+def test_a_factory_that_is_not_there_is_one_line(light):
+    with pytest.raises(NotLoadedError) as caught:
+        light.begin([ARM], "lethal:nothing")
+    assert str(caught.value) == "before: factory 'lethal:nothing': lethal has no nothing"
+
+
+def test_idle_is_what_it_computes_while_nothing_is_asked(light):
+    arm = light.make(ARM)
+    light.forget_idle()
+    for _ in range(200):
+        arm.echo(1)
+    time.sleep(0.1)
+    arm.echo(1)
+    assert light.idle >= 0.1
+    assert light.idle_processor < 0.05
+    assert light.idle_processor / light.idle < 0.2  # messages themselves are no part of it
+    arm.spin(0.3)
+    light.forget_idle()
+    arm.echo(1)  # from here on
+    time.sleep(0.2)
+    arm.echo(1)
+    busy = light.idle_processor / light.idle
+    time.sleep(0.2)  # until it has ended
+    light.forget_idle()
+    assert (light.idle, light.idle_processor) == (0, 0)
+    assert busy > 0.3
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (("leave", 0), "before: its process died in leave(0): ended with code 0"),
+        (("print_and_leave", 3), "in print_and_leave(3): ended with code 3; it printed last: one more thing"),
+        (("signal", 9), "in signal(9): killed by SIGKILL, as the system does when memory runs out"),
+        (("signal", 11), "in signal(11): killed by SIGSEGV, at tests/lethal.py:"),
+    ],
+    ids=str,
+)
+def test_a_process_that_dies_is_one_line_that_names_arm_and_call(place, call, says):
+    with begun(place) as process:
+        arm, (method, argument) = process.make(ARM), call
+        with pytest.raises(ArmError) as caught:
+            getattr(arm, method)(argument)
+        assert says in str(caught.value)
+        assert str(caught.value).startswith("before: its process died in ")
+        assert "\n" not in str(caught.value)
+        with pytest.raises(ArmError, match="before: its process died in echo"):  # and stays dead
+            arm.echo(1)
+
+
+def test_a_process_that_hangs_is_ended_and_its_line_said(place):
+    with begun(place) as process:
+        arm = process.make(ARM)
+        process._patience = 0.3
+        began = time.monotonic()
+        with pytest.raises(ArmError) as caught:
+            arm.hang()
+        line = next(n for n, text in enumerate(Path(lethal.__file__).read_text().splitlines(), 1) if "Event()" in text)
+        assert str(caught.value) == (
+            f"before: hangs in hang(): no answer within 0.3 s, at tests/lethal.py:{line}; its process was ended"
+        )
+        assert time.monotonic() - began < 5
+        assert not psutil.pid_exists(process.pid)
+
+
+def test_a_process_that_nobody_can_reach_any_more_is_ended(place, monkeypatch):
+    monkeypatch.setattr("loop_bench.arms.process._DUMPING", 0.2)
+    with begun(place) as process:
+        with pytest.raises(ArmError, match=r"before: its process died in close_all\(\): killed by SIGKILL"):
+            process.make(ARM).close_all()
+        assert not psutil.pid_exists(process.pid)
+
+
+def test_leaving_ends_it_and_what_it_has_started(place):
+    with begun(place) as process:
+        child, pid = process.make(ARM).child(), process.pid
+        assert psutil.pid_exists(child)
+    assert gone(pid)
+    assert gone(child)
+
+
+def gone(pid, within=5.0):
+    """Whether a process has ended; what is left of it may wait for its parent."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+                continue
+        return True
+    return False
+
+
+def test_it_is_not_interrupted_by_ctrl_c_in_the_terminal(light):
+    assert os.getpgid(light.pid) == light.pid != os.getpgrp()
+
+
+STARTS = """
+    import sys, time
+    from pathlib import Path
+    from loop_bench.arms.launch import launch
+    from loop_bench.arms.process import ArmProcess
+    folder = Path(sys.argv[1])
+    with ArmProcess("before", launch(folder, variables={"PYTHONPATH": str(folder)})) as process:
+        process.begin(["lethal:Arm"], "lethal:make_loop")
+        print(process.pid, process.make("lethal:Arm").child(), flush=True)
+        time.sleep(100)
+"""
+
+
+def test_nothing_is_left_of_it_when_the_run_is_killed(place):
+    path = os.pathsep.join([*place.paths, *filter(None, [programs.alone().get("PYTHONPATH")])])
+    command = [sys.executable, "-c", textwrap.dedent(STARTS), place.paths[0]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**programs.alone(), "PYTHONPATH": path}) as run:
+        pids = [int(each) for each in run.stdout.readline().split()]
+        assert len(pids) == 2
+        run.send_signal(signal.SIGKILL)
+    assert [pid for pid in pids if not gone(pid)] == []
+
+
+NONE = "is no Python in which loops can live"
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("exit 0", f"{NONE}: ended with code 0"),
+        ("echo hello; exit 3", f"{NONE}: ended with code 3; it printed last: hello"),
+        (f'exec {sys.executable} -S "$@"', "has no numpy and no tensorflow"),
+        ("kill -9 $$", f"{NONE}: killed by SIGKILL, as the system does when memory runs out"),
+    ],
+)  # fmt: skip
+def test_an_interpreter_that_will_not_do_is_one_line(tmp_path, script, says):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    with ArmProcess("before", launch(tmp_path, str(python))) as process, pytest.raises(UsageError) as caught:
+        process.begin([ARM], "lethal:make_loop")
+    assert type(caught.value) is UsageError
+    assert str(caught.value) == f"before: {python} {says}"
+
+
+def test_an_interpreter_that_does_not_answer_is_waited_for_less_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("loop_bench.arms.process._STARTING", 0.2)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 100\n")
+    python.chmod(0o755)
+    with ArmProcess("before", launch(tmp_path, str(python))) as process:
+        with pytest.raises(UsageError, match=rf"{NONE}: no answer within 0\.2 s"):
+            process.begin([ARM], "lethal:make_loop")
+        assert gone(process.pid)
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file or directory"), ("", "Permission denied")])
+def test_what_cannot_be_started_is_one_line(tmp_path, content, why):
+    python = tmp_path / "python"
+    if content is not None:
+        python.write_text(content)
+    with pytest.raises(UsageError) as caught, ArmProcess("before", launch(tmp_path, str(python))):
+        pass
+    assert str(caught.value) == f"before: {python} cannot be started ({why})"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "says"),
+    [
+        ("import os; os._exit(3)", ArmError, "its process died in importing bad:x: ended with code 3"),
+        ("import os; os.abort()", ArmError, "its process died in importing bad:x: killed by SIGABRT, at "),
+        ("raise SystemExit('no GPU')", LoopError, "SystemExit: no GPU"),
+        ("import nowhere", NotLoadedError, "factory 'bad:x': importing bad failed (ModuleNotFoundError: No module"),
+    ],
+)  # fmt: skip
+def test_a_module_that_cannot_be_imported_is_no_wrong_interpreter(place, tmp_path, line, kind, says):
+    (tmp_path / "bad.py").write_text(f"{line}\n")
+    paths = os.pathsep.join([str(tmp_path), place.paths[0]])
+    with (
+        ArmProcess("before", launch(tmp_path, variables={"PYTHONPATH": paths})) as process,
+        pytest.raises((LoopError, UsageError)) as caught,
+    ):
+        process.begin([ARM], "bad:x")
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith("before: ")
+    assert says in str(caught.value)

@@ -1,0 +1,68 @@
+"""What a process of an arm can meet, in a module that needs no TensorFlow."""
+
+import importlib
+import math
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+
+def make_loop(spec):
+    """A factory that is only to be found."""
+
+
+class Arm:
+    """Stands for a loop that is asked in another process."""
+
+    def imports(self, module):
+        """What the module of a loop says of itself here."""
+        found = importlib.import_module(module)
+        return [found.RATE, str(Path.cwd()), found.__file__, os.environ.get("PYTHONHASHSEED"), os.environ.get("KIND")]
+
+    def echo(self, value):
+        return value
+
+    def fail(self, kind):
+        raise {"value": ValueError("out of range"), "exit": SystemExit(3)}[kind]
+
+    def print_and_leave(self, code):
+        print("one more thing")
+        os._exit(code)
+
+    def leave(self, code):
+        os._exit(code)
+
+    def signal(self, number):
+        os.kill(os.getpid(), number)
+        time.sleep(100)
+
+    def hang(self):
+        threading.Event().wait(100)
+
+    def spin(self, seconds):
+        """Goes on computing, after it has returned."""
+
+        def compute():
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                math.sqrt(2.0)
+
+        threading.Thread(target=compute, daemon=True).start()
+
+    def unspeakable(self):
+        return {1, 2}
+
+    def close_all(self):
+        os.closerange(0, 100)
+        time.sleep(100)
+
+    def child(self):
+        """Starts a process that does not end by itself; gives its number."""
+        import subprocess
+
+        return subprocess.Popen(["sleep", "1000"]).pid
+
+    def stop(self):
+        os.kill(os.getpid(), signal.SIGSTOP)
