@@ -161,7 +161,8 @@ def _inside(root: Path, path: Path) -> Path:
     """
     found = next((each for each in (Path.cwd() / path, root / path) if os.path.lexists(each)), None)
     if found is None:
-        raise UsageError(f"link {path}: is neither in {Path.cwd()} nor in {root}")
+        folders = " nor in ".join(map(str, dict.fromkeys((Path.cwd(), root))))
+        raise UsageError(f"link {path}: is not in {folders}")
     # Data may be a link itself, and the current folder too: `..` and links in what is above it alone are followed.
     for each in (Path(os.path.normpath(found)), found.parent.resolve() / found.name):
         if each.is_relative_to(root) and each != root and {".git", ".."}.isdisjoint(each.relative_to(root).parts):

@@ -72,6 +72,11 @@ def homes(asked: Asked) -> dict[str, Home]:
     return {}
 
 
+def differ(asked: Asked) -> bool:
+    """Whether the arms are asked to live in different places: then the question is about those, and not about loops."""
+    return _home(asked, ARMS[0]) != _home(asked, ARMS[1])
+
+
 def _home(asked: Asked, arm: str) -> Home:
     revision = asked[f"{arm}_revision"]
     if arm == ARMS[0] and asked["against"]:

@@ -82,7 +82,7 @@ COMMON = (
 BEFORE_OF_RUN = Option(
     "--before",
     "module:factory of the loop before",
-    default_words=f"{builtin.BEFORE}; with --against that of --after",
+    default_words=f"{builtin.BEFORE}; where arms live in different places, the factory of --after",
     command_metavar="MODULE:FACTORY",
 )
 """Whether it is given makes a difference there."""
@@ -209,7 +209,7 @@ def asked(config: pytest.Config) -> Asked:
         UsageError: a text stands for none.
     """
     found = {option.key: option.read(config.getoption(option.key)) for option in (*of_run(), *GATE)}
-    found["before"] = found["before"] or (found["after"] if found["against"] else builtin.BEFORE)
+    found["before"] = found["before"] or (found["after"] if homes.differ(found) else builtin.BEFORE)
     return found
 
 

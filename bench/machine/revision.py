@@ -104,7 +104,9 @@ def state(folder: Path) -> tuple[str | None, bool | None]:
         Forty or more hexadecimal digits, and whether it is dirty; None for what is not known: no git, no repository.
     """
     status = _asked(folder, "status", "--porcelain")
-    return _asked(folder, "rev-parse", "--verify", "HEAD"), None if status is None else bool(status)
+    # A run itself writes bytecode, which a project need not have told git to ignore.
+    changed = None if status is None else [line for line in status.splitlines() if not line.endswith("__pycache__/")]
+    return _asked(folder, "rev-parse", "--verify", "HEAD"), None if changed is None else bool(changed)
 
 
 def _asked(folder: Path, *arguments: str) -> str | None:

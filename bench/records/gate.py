@@ -168,7 +168,8 @@ def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Ch
     if factor.low > 1 and factor.high >= 1 + limit:
         return [Check("slowdown", Outcome.FAILED, text, _less_one(factor), limit)]
     if factor.high >= 1 + limit:
-        text += f"; {advice if noise != 1 else 'more rounds would tell: --precision, --max-time'}"
+        more = "more processes would tell: --processes" if record.settings.homes else None
+        text += f"; {advice if noise != 1 else more or 'more rounds would tell: --precision, --max-time'}"
         return [Check("slowdown", Outcome.INCONCLUSIVE, text, _less_one(factor), limit)]
     return [
         Check("slowdown", Outcome.PASSED, text, _less_one(factor), limit),

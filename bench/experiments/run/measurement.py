@@ -160,7 +160,7 @@ class Measurement:
             self._residences.begin(MADE)
             with concurrent.futures.ThreadPoolExecutor(len(TIMED)) as threads:
                 subjects = {name: self._subject(name) for name in TIMED}
-                list(threads.map(lambda subject: subject.start(), subjects.values()))  # not to be timed
+                list(threads.map(lambda subject: subject.begin(), subjects.values()))
             self._started = {name: _Started(subject) for name, subject in subjects.items()}
 
     def _time_group(self, rule: StoppingRule, tell: Callable[[int, float], None]) -> None:

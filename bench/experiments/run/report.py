@@ -122,7 +122,8 @@ def _length(record: Record, timing: Timing | None) -> str:
         "as many as asked for": "as many as were asked for",
     }[ended]
     groups = len({done.group for done in record.rounds})
-    processes = f" in {groups} processes of each, one after the other" if settings.homes else ""
+    turns = f"{groups} processes of each, one after the other" if groups > 1 else "a process of each"
+    processes = f" in {turns}" if settings.homes else ""
     return (
         f"{len(record.rounds)} interleaved rounds of {settings.batches} batches a loop{processes}, {why}; "
         f"time between blocks: {timing.overhead:.1%} of measured time"
