@@ -10,13 +10,14 @@ Ctrl-C at any time: `run` and `noise` go on where they were.
 Each run makes a git repository of its own. Its commit has the baseline loop at preset tiny; its working tree has the
 same loop again, and with more work. Before and the null arm live at HEAD, after in the working tree, each in processes
 of its own that take turns, five of them one after the other. Worktree, processes, blocks, orders, stopping rule, gate
-are those of `--against` with its default options. In the process of after are three loops: the same code, and with 5%
-and 10% more work; so one run gives three records. Busy, all three are of the same code. Of a whole run it lacks what
-comes after the rounds; where that counts host syncs before them, this one trains as many batches.
+are those of `--against` with its default options. There are three loops after, of the same code, and with 5% and 10%
+more work, each in processes of its own; so one run gives three records. Busy, all three are of the same code. What
+comes after the rounds of a run is left out; where that counts host syncs before them, this one trains as many batches.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import datetime
 import itertools
@@ -37,6 +38,9 @@ from rich.console import Console
 from rich.progress import track
 from scipy import stats
 
+from loop_bench.arms.process import ArmProcess
+from loop_bench.arms.residences import Residences
+from loop_bench.experiments.run.measurement import MADE, SUBJECT
 from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.experiments.syncs.record import BATCHES
 from loop_bench.home import Home
@@ -69,7 +73,7 @@ LOOPS = {
     "quiet": {"same": 0.0, "slow_5": 0.05, "slow_10": 0.10},
     "busy": {"same": 0.0, "same_2": 0.0, "same_3": 0.0},
 }
-"""Loops in the process of after, each with the share of extra work, by condition."""
+"""Loops after, each with the share of extra work, by condition."""
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 console = Console(stderr=True)
@@ -129,24 +133,31 @@ def null_arm(where: str) -> None:
 
 
 def _run(loops: dict[str, str]) -> dict[str, Any]:
-    """The samples of a run with these loops in the process of after."""
-    from loop_bench.arms.residences import Residences
-    from loop_bench.experiments.run.measurement import SUBJECT
-
+    """The samples of a run with these loops after."""
     began, groups = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder, _inside(folder):
         _repository(Path(folder))
         with Residences(SETTINGS.homes, dict.fromkeys(ARMS, FACTORY)) as residences:
             for group in range(SETTINGS.processes):
-                residences.begin([SUBJECT])
-                factories = {ARMS[0]: FACTORY, NULL: FACTORY, **loops}
-                subjects = {}
-                for name, factory in factories.items():
-                    process = residences.process(name if name in (ARMS[0], NULL) else ARMS[1])
-                    subjects[name] = process.make(SUBJECT, factory, SETTINGS.preset, SETTINGS.seed, {}, name)
-                    subjects[name].start()
-                groups.append(_rounds({name: subject.train for name, subject in subjects.items()}, group))
+                groups.append(_group(residences, loops, group))
     return _line(groups, began)
+
+
+def _group(residences: Residences, loops: dict[str, str], group: int) -> dict[str, list[int]]:
+    """Microseconds of each block of each loop, in a process for each that ends with the group."""
+    arms = {ARMS[0]: ARMS[0], NULL: ARMS[0], **dict.fromkeys(loops, ARMS[1])}
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor() as threads:
+        processes = [stack.enter_context(ArmProcess(name, residences.launch(arm))) for name, arm in arms.items()]
+        subjects = threads.map(lambda process: _begun(process, loops.get(process.name, FACTORY)), processes)
+        return _rounds({name: subject.train for name, subject in zip(arms, subjects, strict=True)}, group)
+
+
+def _begun(process: ArmProcess, factory: str) -> Any:
+    """A loop in a process of its own, after its first batch."""
+    process.begin(MADE, factory)
+    subject = process.make(SUBJECT, factory, SETTINGS.preset, SETTINGS.seed, {}, process.name)
+    subject.begin()
+    return subject
 
 
 @contextlib.contextmanager
@@ -230,7 +241,7 @@ same = make_loop
 def slow(spec, share):
     loop = make_loop(spec)
     loop.run(50)
-    return Planted(loop, share, steps_in_a_block([loop], 10), beginning=0.0)
+    return Planted(loop, share, steps_in_a_block([loop], 10))
 
 
 def slow_5(spec):

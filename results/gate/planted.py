@@ -45,12 +45,11 @@ class Planted:
         loop: the other one.
         share: of a block's time: 0.05 makes a loop that is 5% slower.
         steps: multiplications that take as long as a block.
-        beginning: see BEGINNING; in a block of ten batches, and a process that was idle, it is nothing.
     """
 
-    def __init__(self, loop: Any, share: float, steps: float, beginning: float = BEGINNING) -> None:
+    def __init__(self, loop: Any, share: float, steps: float) -> None:
         self._loop = loop
-        self._steps = round((share - beginning) * steps)
+        self._steps = round((share - BEGINNING) * steps)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)
