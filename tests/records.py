@@ -7,6 +7,7 @@ import numpy as np
 from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.experiments.survival.record import Survival
 from loop_bench.experiments.syncs.record import HostSyncs, ReadSite, TracedFunction
+from loop_bench.home import Home, Residence
 from loop_bench.settings import Settings
 from loop_bench.timing.samples import Round
 
@@ -15,6 +16,9 @@ ENVIRONMENT = {
     "python": "3.11.7", "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"}, "commit": "abcdef0123456",
     "dirty": False,
 }  # fmt: skip
+
+RUNS_ON = {"python": "3.11.7", "versions": {"tensorflow": "2.21.0", "keras": "3.15.1", "numpy": "2.4.1"}}
+"""On what an arm runs that lives elsewhere."""
 
 
 def arm(factory, reads=44, **changes):
@@ -70,3 +74,18 @@ def record(environment=None, settings=None, arms=None, minutes=0, **changes):
         "problems": (),
     }
     return Record(**{**values, **changes})
+
+
+def elsewhere(homes=None, residences=None, groups=2, **changes):
+    """A record of loops in processes of their own, in groups one after the other."""
+    homes = homes or {"before": Home(revision="main"), "after": Home()}
+    lived = {
+        "before": Residence(revision="main", commit="1a2b3c4d5e", dirty=False, **RUNS_ON),
+        "after": Residence(commit="abcdef0123", dirty=True, **RUNS_ON),
+        **(residences or {}),
+    }
+    arms = {"before": arm("a:b", residence=lived["before"]), "after": arm("c:d", reads=1, residence=lived["after"])}
+    found = record(settings={"homes": homes, "processes": groups}, arms=arms, **changes)
+    each = -(-len(found.rounds) // groups)
+    of_groups = tuple(done.model_copy(update={"group": place // each}) for place, done in enumerate(found.rounds))
+    return found.model_copy(update={"rounds": of_groups})

@@ -65,7 +65,7 @@ def homes(asked: Asked) -> dict[str, Home]:
             interpreter(f"--{arm}-python", home.python)
     if asked["link"] and not any(home.revision for home in found.values()):
         raise UsageError("--link: puts data beside another revision; there is no --against, nor --before-revision")
-    if asked["isolate"] or any(home != Home() for home in found.values()):
+    if asked["isolate"] or not all(home.is_here for home in found.values()):
         return found
     if asked["processes"]:
         raise UsageError("--processes: is of arms in processes of their own; --isolate puts them there")

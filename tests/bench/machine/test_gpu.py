@@ -70,6 +70,28 @@ def test_what_it_refuses_is_unknown_and_the_rest_is_kept(hot, monkeypatch):
     assert (found["throttled_by"], found["other_processes"], found["sm_mhz"]) == (None, None, 1200)
 
 
+@pytest.mark.parametrize(
+    ("rates", "found"), [([0, 37], 0.37), ([100], 1.0), ([None, 12], 0.12), ([None], None), ([0], 0.0)]
+)
+def test_how_busy_the_busiest_gpu_is_from_now_on(hot, monkeypatch, rates, found):
+    waited = []
+    monkeypatch.setattr(gpu.time, "sleep", waited.append)
+
+    def rate(handle):
+        assert waited == [1.2]  # NVML tells of the second that is over
+        return types.SimpleNamespace(gpu=rates[handle], memory=99) if rates[handle] is not None else refuse()
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(rates))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", rate)
+    assert gpu.busy_now() == found
+
+
+def test_without_a_driver_nothing_is_waited_for(hot, monkeypatch):
+    monkeypatch.setattr(pynvml, "nvmlInit", refuse)
+    monkeypatch.setattr(gpu.time, "sleep", lambda seconds: pytest.fail("it waits"))
+    assert gpu.busy_now() is None
+
+
 def test_a_gpu_is_shared_unless_someone_says_otherwise(monkeypatch):
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")

@@ -3,7 +3,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import arm, record, traced
+from records import arm, elsewhere, record, traced
 
 from loop_bench.records import gate
 from loop_bench.records.gate import Check, Decision, Limits, Outcome
@@ -234,3 +234,30 @@ def test_a_few_slow_rounds_are_no_pass(rare):
         for i, done in enumerate(same.rounds)
     )
     assert outcome(same.model_copy(update={"rounds": rounds})) in (Outcome.INCONCLUSIVE, Outcome.FAILED)
+
+
+def test_what_processes_differ_by_is_in_the_interval_of_the_total_too():
+    """A group of processes that has its after 12% slower throughout, of four: too much, were it not by chance."""
+
+    def with_slow_processes(factor, groups):
+        made = elsewhere(after=0.060, noise=0.001, groups=4)
+        rounds = tuple(
+            done.model_copy(
+                update={
+                    "seconds": {**done.seconds, "after": done.seconds["after"] * (factor if done.group == 1 else 1)},
+                    "group": done.group if groups else 0,
+                }
+            )
+            for done in made.rounds
+        )
+        return made.model_copy(update={"rounds": rounds})
+
+    def total(judged):
+        return gate._in_total(judged, 0.02, None, 1.0)
+
+    apart, together = total(with_slow_processes(1.12, True)), total(with_slow_processes(1.12, False))
+    assert apart.interval.low < together.interval.low
+    assert apart.interval.high > together.interval.high
+    assert apart.interval.estimate == together.interval.estimate
+    assert outcome(with_slow_processes(1.12, True)) == Outcome.INCONCLUSIVE
+    assert outcome(with_slow_processes(1.0, True)) == Outcome.PASSED

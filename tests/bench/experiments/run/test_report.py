@@ -1,6 +1,6 @@
 import pytest
 from everykind import run_record
-from records import ENVIRONMENT, arm, record, survival, traced
+from records import ENVIRONMENT, RUNS_ON, arm, elsewhere, record, survival, traced
 from telemetries import on_cpu
 
 from loop_bench.experiments.equivalence.record import Equivalence
@@ -9,6 +9,7 @@ from loop_bench.experiments.run.figures import Comparison
 from loop_bench.experiments.run.record import ArmRecord
 from loop_bench.experiments.run.verdict import Verdict
 from loop_bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
+from loop_bench.home import Home, Residence
 from loop_bench.timing.samples import Start
 
 
@@ -185,3 +186,48 @@ def test_what_was_not_measured_is_no_number():
     started = {**without, "after": arm("c:d", host_syncs=None, starts=(Start(build_seconds=1, first_batch_seconds=2),))}
     ((figure, loop, unit),) = by_name(report.report(record(arms=started, rounds=(), rounds_ended=None))).index
     assert (figure, loop, unit) == ("time to first batch", "after", "s")
+
+
+def said(found):
+    """What stands below the table."""
+    comparison = Comparison.of(found)
+    return report.footer(found, comparison, Verdict.of(found, comparison))
+
+
+def test_the_footer_names_where_each_arm_has_lived_and_on_what():
+    lines = said(elsewhere())
+    assert "before: a:b of main (1a2b3c4), TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7" in lines
+    assert "after: c:d of working tree (abcdef0, with changes), TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7" in lines
+    assert not [line for line in lines if line.startswith("before → after:")]
+    assert "before: a:b, after: c:d" not in lines
+    assert "2 cores of a CPU" in lines  # and no versions, which each arm has by itself
+
+
+def test_versions_and_variables_in_which_they_differ_have_a_line():
+    older = {**RUNS_ON, "python": "3.13.1", "versions": {**RUNS_ON["versions"], "tensorflow": "2.20.0"}}
+    lived = {
+        "before": Residence(**older, environment={"A": "0", "B": "1"}, folder="old"),
+        "after": Residence(**RUNS_ON, environment={"A": "1", "B": "1"}, notes=("lacks data.npy",)),
+    }
+    homes = {"before": Home(environment={"A": "0", "B": "1"}, folder="old"), "after": Home()}
+    lines = said(elsewhere(homes, lived))
+    assert "before → after: TensorFlow 2.20.0 → 2.21.0, Python 3.13.1 → 3.11.7, A 0 → 1" in lines
+    where = "before: a:b of working tree (in no repository), TensorFlow 2.20.0, Keras 3.15.1, Python 3.13.1"
+    assert f"{where}; folder=old, A=0, B=1" in lines
+    assert lines[lines.index("after: lacks data.npy") - 1].startswith("after: c:d of working tree")
+
+
+def test_what_only_one_of_them_has_is_none_of_the_other():
+    lived = {"after": Residence(**{**RUNS_ON, "versions": {"tensorflow": "2.21.0"}}, environment={"A": "1"})}
+    (line,) = [line for line in said(elsewhere(residences=lived)) if line.startswith("before → after:")]
+    assert line == "before → after: Keras 3.15.1 → none, numpy 2.4.1 → none, A none → 1"
+
+
+def test_the_footer_says_in_how_many_processes():
+    (line,) = [line for line in said(elsewhere(groups=4, count=40)) if "interleaved rounds" in line]
+    assert (
+        "; 40 interleaved rounds of 10 batches a loop in 4 processes of each, one after the other, until the " in line
+    )
+    assert "until the interval of the ratio in each process was narrower than 3.0%" in line
+    (line,) = [line for line in said(record(count=40)) if "interleaved rounds" in line]
+    assert "40 interleaved rounds of 10 batches a loop, until the interval of the ratio was narrower than" in line

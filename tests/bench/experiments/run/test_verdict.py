@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import arm, record, traced
+from records import arm, elsewhere, record, traced
 
 from loop_bench.experiments.equivalence.record import Equivalence
 from loop_bench.experiments.run.verdict import Kind, Verdict, invalid
@@ -133,3 +133,46 @@ def test_a_loop_that_still_traces_is_a_doubt():
     assert "Python value of n: 1 → 2" in doubt
     quiet = Verdict.of(record(arms={"after": arm("c:d", traced=())}))
     assert not [each for each in quiet.doubts if "traces functions" in each]
+
+
+def test_loops_in_several_processes_each_raise_no_doubt_by_themselves():
+    idle = {"before": 0.01, "null": 0.0, "after": 0.05}
+    assert Verdict.of(elsewhere(idle=idle, idle_gpu=0.05)).doubts == ()
+    assert Verdict.of(elsewhere(idle_gpu=None)).doubts == ()
+
+
+def test_a_process_that_is_busy_while_others_are_timed_is_a_doubt():
+    found = Verdict.of(elsewhere(idle={"before": 0.01, "null": 0.4, "after": 1.2}))
+    assert found.kind == Kind.FASTER
+    assert found.doubts == (
+        "null arm uses 40% of a core while others are timed: what goes on in its process when nothing is asked of it "
+        "slows them down",
+        "after uses 120% of a core while others are timed: what goes on in its process when nothing is asked of it "
+        "slows them down",
+    )
+
+
+def test_a_gpu_that_is_busy_for_nobody_is_a_doubt():
+    assert Verdict.of(elsewhere(idle_gpu=0.3)).doubts == (
+        "the GPU was busy 30% of the time while nothing was asked of either loop",
+    )
+
+
+def test_a_single_process_of_each_is_a_doubt():
+    (doubt,) = Verdict.of(elsewhere(groups=1)).doubts
+    assert doubt == "one process of each loop: by how much one differs from the next is not known (--processes)"
+
+
+def test_what_processes_differ_by_is_no_difference_of_loops():
+    """Rounds of two processes that each are sure of another ratio: 4% slower, and 4% faster."""
+    apart = elsewhere(after=0.06, noise=0.001)
+    rounds = tuple(
+        done.model_copy(update={"seconds": {**done.seconds, "after": done.seconds["after"] * (0.96, 1.04)[done.group]}})
+        for done in apart.rounds
+    )
+    found = Verdict.of(apart.model_copy(update={"rounds": rounds}))
+    assert found.kind == Kind.INCONCLUSIVE
+    assert not [doubt for doubt in found.doubts if "drifted" in doubt or "resemble" in doubt]
+    # As if all were of the same processes, the rounds would be a step in time.
+    together = tuple(done.model_copy(update={"group": 0}) for done in rounds)
+    assert "drifted" in Verdict.of(apart.model_copy(update={"rounds": together})).doubts[0]
