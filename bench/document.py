@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import Self
 
 from loop_bench.errors import InvalidRecordError, UsageError
+from loop_bench.writing import write_whole
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -75,25 +75,3 @@ class Document(Frozen):
             return f"is of schema {given['schema_version']!r}, and this version reads {schema}; run again for a new one"
         where = ".".join(map(str, errors[0]["loc"])) or "the file"
         return f"no whole {cls.title} ({where}: {errors[0]['msg']})"
-
-
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Writes a file, text as UTF-8, such that no reader, and no crash, ever meets half of it; gives its path.
-
-    Raises:
-        UsageError: the folder cannot be made or written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"folder {path.parent}: cannot be written ({error.strerror})") from None
-    return path

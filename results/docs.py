@@ -16,12 +16,13 @@ from typing import Annotated
 import typer
 
 from loop_bench import builtin
-from loop_bench.document import Document, write_whole
+from loop_bench.document import Document
 from loop_bench.experiments import registry
 from loop_bench.records.claims import report as claims
 from loop_bench.records.claims.evidence import Evidence
 from loop_bench.report import files, markdown, plots
 from loop_bench.report.report import Report
+from loop_bench.writing import write_whole
 
 RESULTS = Path(__file__).parent
 README = RESULTS.parent / "README.md"

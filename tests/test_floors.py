@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = ("errors", "extras", "statistics", "clusters", "document", "source", "home")
+BASE = ("errors", "extras", "statistics", "clusters", "writing", "document", "source", "home")
 LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "arms", "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
     **dict.fromkeys(BASE, ("errors",)),
+    "document": ("errors", "writing"),
     "home": ("errors", "document"),
     "clusters": ("statistics",),
     "loops": ("errors", "source"),

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from loop_bench.document import write_whole
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
 from loop_bench.report import markdown, terminal
 from loop_bench.report.files import FORMATS, SUFFIXES
 from loop_bench.report.report import Report
+from loop_bench.writing import write_whole
 
 
 class Format(str, enum.Enum):

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from loop_bench.document import write_whole
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.loop import look_in_current_folder
+from loop_bench.writing import write_whole
 
 LOCK, CONDITIONS = ".lock", "environment.json"
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from typing_extensions import Self
 
-from loop_bench.document import write_whole
 from loop_bench.jobs import folder as folders
 from loop_bench.jobs import pool
 from loop_bench.jobs.folder import LockedFolder
 from loop_bench.jobs.forkserver import ForkServer
 from loop_bench.jobs.pool import Death, Job
 from loop_bench.jobs.trial import Found, Result, Trial, attempt, read, result_class
+from loop_bench.writing import write_whole
 
 Done = Callable[[Any], None]
 """Is told of each trial that has come to its end."""

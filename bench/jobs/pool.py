@@ -16,11 +16,11 @@ from typing import IO, Literal
 
 import psutil
 
-from loop_bench.document import write_whole
 from loop_bench.errors import UsageError, add_note
 from loop_bench.jobs.folder import LockedFolder
 from loop_bench.jobs.forkserver import Forked, ForkServer
 from loop_bench.machine import environment
+from loop_bench.writing import write_whole
 
 REFUSED = 2
 """The exit code of a job that was asked for something wrong: a defect of the question, and no result.

@@ -9,11 +9,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from loop_bench.document import write_whole
 from loop_bench.errors import UsageError
 from loop_bench.jobs.parent import die_first, die_with_parent
 from loop_bench.jobs.pool import REFUSED, SAYS
 from loop_bench.jobs.trial import Trial, attempt
+from loop_bench.writing import write_whole
 
 
 def main(arguments: list[str]) -> int:

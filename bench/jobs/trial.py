@@ -21,7 +21,7 @@ from loop_bench.machine.software import KERAS_2, uses_keras_2
 Ending = Literal["whole", "crashed", "timed out"]
 """How a trial ended: with what it was to find, or without."""
 
-Found = TypeVar("Found", bound=Frozen)
+Found = TypeVar("Found")
 
 
 class CrashError(Exception):
@@ -37,8 +37,8 @@ class Trial(Frozen, Generic[Found]):
     work: ClassVar[str]
     """`module:function`: takes the trial and returns what it has found, in a process that may start TensorFlow."""
 
-    finding: ClassVar[type[Frozen]]
-    """The class of what is found."""
+    finding: ClassVar[type[Any]]
+    """The class of what is found: a model of pydantic's, or a dataclass."""
 
     time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds, process start included
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loop_bench.document import Document, write_whole
+from loop_bench.document import Document
 from loop_bench.report import html, markdown, plots, terminal
 from loop_bench.report.report import Picture, Report, Table
+from loop_bench.writing import write_whole
 
 
 def comma_separated(report: Report) -> str:

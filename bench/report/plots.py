@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from loop_bench.document import write_whole
 from loop_bench.settings import ARMS, NULL
+from loop_bench.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

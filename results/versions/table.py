@@ -23,10 +23,10 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.console import Console
 
-from loop_bench.document import write_whole
 from loop_bench.machine import environment
 from loop_bench.report import markdown
 from loop_bench.report.texts import Texts
+from loop_bench.writing import write_whole
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -1,6 +1,4 @@
 import math
-import os
-import pathlib
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -45,27 +43,9 @@ def test_folder_that_cannot_be_written(tmp_path):
         record().write(tmp_path / "file")
 
 
-@pytest.mark.parametrize("broken", ["fsync", "replace"])
-def test_writing_is_all_or_nothing(tmp_path, monkeypatch, broken):
-    def fail(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os if broken == "fsync" else pathlib.Path, broken, fail)
-    with pytest.raises(KeyboardInterrupt):
-        document.write_whole(tmp_path / "file.json", "text")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_file_says_first_what_it_is(tmp_path):
     path = record().write_as(tmp_path / "r.json")
     assert [line.split(":")[0].strip() for line in path.read_text().splitlines()[1:3]] == ['"kind"', '"schema_version"']
-
-
-@pytest.mark.parametrize(("content", "whole"), [("ü\r\n", "ü\r\n".encode()), (b"\x89PNG\n", b"\x89PNG\n")])
-def test_texts_and_bytes_are_written_as_they_are(tmp_path, content, whole):
-    path = document.write_whole(tmp_path / "new" / "file", content)
-    assert path.read_bytes() == whole
-    assert list(path.parent.iterdir()) == [path]
 
 
 ANY = [-1, 0, 1, 0.5, math.inf, math.nan]

@@ -12,9 +12,10 @@ import pandas as pd
 
 from loop_bench.experiments.survival import reasons
 from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.observation import WATCHED, Observation
 from loop_bench.experiments.survival.plan import SurvivalPlan
 from loop_bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
-from loop_bench.experiments.survival.trial import WATCHED, Observation, SurvivalTrial, observed
+from loop_bench.experiments.survival.trial import SurvivalTrial, observed
 from loop_bench.experiments.survival.updates import StruckUpdates
 from loop_bench.jobs.trial import Result
 from loop_bench.settings import ARMS

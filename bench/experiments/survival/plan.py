@@ -11,7 +11,8 @@ from typing_extensions import Self
 
 from loop_bench.document import Count, Frozen
 from loop_bench.experiments.survival.fault import GRADIENTS, Fault
-from loop_bench.experiments.survival.trial import PATIENCE, SurvivalTrial, horizon
+from loop_bench.experiments.survival.observation import PATIENCE, horizon
+from loop_bench.experiments.survival.trial import SurvivalTrial
 from loop_bench.settings import ARMS, Settings
 
 SHORT = ("nan", "inf", "scale=1e4")

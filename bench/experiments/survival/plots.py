@@ -11,8 +11,8 @@ import numpy as np
 
 from loop_bench.experiments.survival import figures
 from loop_bench.experiments.survival.fault import EVERYTHING, Fault
+from loop_bench.experiments.survival.observation import horizon
 from loop_bench.experiments.survival.record import PACE, SurvivalRecord
-from loop_bench.experiments.survival.trial import horizon
 from loop_bench.report import plots
 from loop_bench.report.report import Picture
 from loop_bench.settings import ARMS

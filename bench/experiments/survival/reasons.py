@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from loop_bench.experiments.survival.kinds import KINDS, Kind
-from loop_bench.experiments.survival.trial import Observation
+from loop_bench.experiments.survival.observation import Observation
 from loop_bench.experiments.survival.updates import StruckUpdates
 
 _STATES: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("weights", "metrics"))

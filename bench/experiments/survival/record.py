@@ -10,8 +10,8 @@ from typing_extensions import Self
 
 from loop_bench.document import Count, Document, Frozen
 from loop_bench.experiments.survival.kinds import Kind
+from loop_bench.experiments.survival.observation import Ended, Observation
 from loop_bench.experiments.survival.plan import SurvivalPlan
-from loop_bench.experiments.survival.trial import Ended, Observation
 
 Outcome = Literal[
     "skipped",

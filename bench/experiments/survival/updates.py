@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import Self
 
 from loop_bench.experiments.survival.fault import Fault
-from loop_bench.experiments.survival.trial import Observation
+from loop_bench.experiments.survival.observation import Observation
 
 
 @dataclasses.dataclass(frozen=True)

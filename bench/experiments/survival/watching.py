@@ -6,13 +6,14 @@ import collections
 import contextlib
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.injection import Injection, injection
 from loop_bench.experiments.survival.kinds import KINDS, Kind, optimizer_state
-from loop_bench.experiments.survival.trial import PATIENCE, Ended, Observation, SurvivalTrial
+from loop_bench.experiments.survival.observation import PATIENCE, Ended, Observation
 from loop_bench.failure import LoopError, error_line
 from loop_bench.loop import (
     LoopFactory,
@@ -27,9 +28,12 @@ from loop_bench.loop import (
     variable_name,
 )
 
+if TYPE_CHECKING:  # it needs pydantic, which the process of an arm need not have
+    from loop_bench.experiments.survival.trial import SurvivalTrial
+
 
 def watch_trial(trial: SurvivalTrial) -> Observation:
-    """Does the work of a trial."""
+    """Does the work of a trial, or of a plain object with its fields and `spec`."""
     factory = load(trial.factory)
     fault = None if trial.fault is None else Fault.parse(trial.fault)
     ready = [Fault.parse(text) for text in trial.ready]

@@ -411,7 +411,7 @@ TINY = """
 import fcntl, os, sys, time
 from pathlib import Path
 from loop_bench.jobs.parent import die_with_parent
-from loop_bench.document import write_whole
+from loop_bench.writing import write_whole
 
 desk, name, result = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[-1])
 log = os.open(desk / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -7,8 +7,9 @@ from trials import Door, died
 
 from loop_bench.experiments.survival import experiment
 from loop_bench.experiments.survival.experiment import SurvivalExperiment, survive
+from loop_bench.experiments.survival.observation import Observation
 from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
-from loop_bench.experiments.survival.trial import Observation, SurvivalTrial
+from loop_bench.experiments.survival.trial import SurvivalTrial
 from loop_bench.jobs.gather import inline
 
 PLAN = SurvivalPlan(loops={"before": AttackedLoop(factory="toys:plain", faults=("nan",))}, preset="tiny", seeds=(3, 5))

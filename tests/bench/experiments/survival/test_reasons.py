@@ -1,5 +1,7 @@
+import dataclasses
+
 from loop_bench.experiments.survival import reasons
-from loop_bench.experiments.survival.trial import Observation
+from loop_bench.experiments.survival.observation import Observation
 from loop_bench.experiments.survival.updates import StruckUpdates
 
 BAD = Observation(
@@ -13,7 +15,7 @@ BAD = Observation(
 
 
 def changed(**changes):
-    return BAD.model_copy(update=changes)
+    return dataclasses.replace(BAD, **changes)
 
 
 def test_each_kind_of_variable_has_its_own_first_batch():

@@ -10,9 +10,10 @@ from survivals import undisturbed
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.experiments.survival import outcome
 from loop_bench.experiments.survival.fault import Fault
+from loop_bench.experiments.survival.observation import PATIENCE, Observation, horizon
 from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan, canonical
 from loop_bench.experiments.survival.record import PACE, SCHEMA, SurvivalRecord, Undisturbed
-from loop_bench.experiments.survival.trial import PATIENCE, Observation, SurvivalTrial, horizon
+from loop_bench.experiments.survival.trial import SurvivalTrial
 
 LATE = "nan,batch=30,batches=3"
 HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}

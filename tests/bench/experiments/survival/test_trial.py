@@ -1,29 +1,9 @@
-import math
-
 import pytest
 import trials
-from hypothesis import given
-from hypothesis import strategies as st
 
 from loop_bench.errors import UsageError
-from loop_bench.experiments.survival.kinds import KINDS
-from loop_bench.experiments.survival.trial import Observation, SurvivalTrial, observed
+from loop_bench.experiments.survival.trial import SurvivalTrial, observed
 from loop_bench.jobs.trial import attempt
-
-anything = st.floats(allow_nan=True, allow_infinity=True)
-names = st.text(min_size=1, max_size=5)
-series = st.dictionaries(names, st.lists(anything, max_size=3).map(tuple), max_size=2)
-observations = st.builds(
-    Observation,
-    ended=st.sampled_from(["whole", "crashed", "timed out", "not tested"]),
-    why=names,
-    metrics=series,
-    steps=series,
-    struck=st.lists(st.integers(0, 9), max_size=3).map(tuple),
-    moved=st.dictionaries(st.text(max_size=3), st.lists(st.integers(0, 9), max_size=3).map(tuple), max_size=2),
-    first_bad_of=st.dictionaries(st.sampled_from(KINDS), st.integers(0, 9)),
-    worst=anything,
-)
 
 
 def make(**changes):
@@ -123,24 +103,6 @@ def test_what_was_asked_wrong_is_no_result(change, says):
 def test_of_a_process_that_died_only_that_is_known(how):
     found = observed(trials.died(make(), how))
     assert (found.ended, found.why, found.batches) == (how, "of something", 0)
-
-
-@given(observations)
-def test_json_brings_back_every_bit(seen):
-    text = trials.found(make(), seen).model_dump_json()
-    again = trials.result_class(make()).model_validate_json(text)
-    assert again.model_dump_json() == text
-
-
-def test_not_a_number_stays_not_a_number():
-    seen = Observation(
-        ended="whole", metrics={"loss": (math.nan, math.inf, -math.inf, 1.0)}, steps={"w": (math.nan,)}, worst=math.nan
-    )
-    found = Observation.model_validate_json(seen.model_dump_json())
-    assert math.isnan(found.metrics["loss"][0])
-    assert found.metrics["loss"][1:] == (math.inf, -math.inf, 1.0)
-    assert math.isnan(found.steps["w"][0])
-    assert math.isnan(found.worst)
 
 
 def test_flags_of_ones_own_are_kept(tmp_path, monkeypatch):

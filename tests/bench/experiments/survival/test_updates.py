@@ -7,7 +7,7 @@ import tensorflow as tf
 import toys
 
 from loop_bench.experiments.survival import Fault
-from loop_bench.experiments.survival.trial import Observation
+from loop_bench.experiments.survival.observation import Observation
 from loop_bench.experiments.survival.updates import StruckUpdates
 from loop_bench.experiments.survival.watching import observe
 from loop_bench.loop import LoopSpec

@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from hypothesis import given
-from hypothesis import strategies as st
 
 from loop_bench.errors import UsageError
 from loop_bench.experiments.survival import Fault, watching
-from loop_bench.experiments.survival.trial import PATIENCE, SETTLING, WATCHED, Observation, horizon
+from loop_bench.experiments.survival.observation import PATIENCE, Observation
 from loop_bench.experiments.survival.watching import observe
 from loop_bench.failure import LoopError, out_of_memory
 from loop_bench.loop import LoopSpec
@@ -586,15 +584,3 @@ def test_the_fault_is_in_nothing_afterwards():
     genuine = tf.GradientTape.gradient
     watch(toys.Checked, "nan")
     assert tf.GradientTape.gradient is genuine
-
-
-@given(st.integers(1, 1000), st.integers(1, 1000))
-def test_the_horizon_is_that_of_a_fault_with_what_comes_after_it(batch, batches):
-    assert horizon(Fault("nan", batch=batch, batches=batches)) == batch + batches + SETTLING + WATCHED
-
-
-def test_an_observation_is_the_same_after_json():
-    seen = watch(toys.Quadratic, "nan,batch=4", batches=6)
-    again = Observation.model_validate_json(seen.model_dump_json())
-    assert again.model_dump_json() == seen.model_dump_json()
-    np.testing.assert_equal(again.model_dump(), seen.model_dump())
