@@ -15,7 +15,7 @@ from loop_bench.errors import UsageError
 from loop_bench.experiments.convergence.plan import ConvergencePlan, Learning, convergence_plan
 from loop_bench.experiments.equivalence.record import Candidate, loop_after
 from loop_bench.experiments.ladder.plan import Changes, Ladder, ladder
-from loop_bench.experiments.survival.plan import Faults, SurvivalPlan, shown, survival_plan
+from loop_bench.experiments.survival.plan import NOWHERE_ELSE, Faults, SurvivalPlan, shown, survival_plan
 from loop_bench.experiments.sweep.plan import TIME_LIMIT, Axes, Axis, Sweep, sweep_plan
 from loop_bench.loop import look_in_current_folder
 from loop_bench.settings import ARMS, Settings
@@ -68,9 +68,15 @@ class Pair:
         for check in dict.fromkeys(arm.check for arm in self.arms if arm.check):
             check(preset, seed, options)
 
-    def survival(self, settings: Settings, seeds: int | None = None, epochs: int = 0) -> SurvivalPlan:
+    def survival(
+        self,
+        settings: Settings,
+        seeds: int | None = None,
+        epochs: int = 0,
+        homes: Mapping[str, str] = NOWHERE_ELSE,
+    ) -> SurvivalPlan:
         """See `survival_plan`."""
-        return survival_plan(settings, self.faults, seeds, epochs)
+        return survival_plan(settings, self.faults, seeds, epochs, homes)
 
     def shown(self, plan: SurvivalPlan) -> tuple[str, ...]:
         """The faults of a plan around which the metrics are drawn."""

@@ -1,7 +1,6 @@
 """Tests of what differs with Keras 2; `test_keras_2.py` runs them where `tf.keras` is Keras 2 (tf_keras)."""
 
 import random
-import types
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from loop_bench.experiments.survival.kinds import optimizer_state
 from loop_bench.experiments.survival.learning_rate import learning_rates
 from loop_bench.experiments.survival.watching import observe
 from loop_bench.experiments.syncs.counting import count_host_syncs
-from loop_bench.jobs.trial import Trial
 from loop_bench.loop import LoopSpec, build, load, variable_name
 from loop_bench.loops.rows import ROOM
 from loop_bench.machine import environment
@@ -176,8 +174,3 @@ def test_the_record_says_both():
     line = environment.machine(found)
     assert found["versions"]["tf_keras"].startswith("2.")
     assert f", Keras {found['versions']['keras']}, tf_keras {found['versions']['tf_keras']}, Python" in line
-
-
-def test_processes_import_keras_2_first():
-    kind = types.SimpleNamespace(work="trials:work")
-    assert Trial.preload.__func__(kind) == ("tensorflow", "tf_keras", "trials")

@@ -40,7 +40,7 @@ class Cached(Adding):
     """The same with a variable in the environment of its processes."""
 
     @classmethod
-    def environment(cls, folder):
+    def environment(cls, folder, own=os.environ):
         return {"OURS": str(folder)}
 
 

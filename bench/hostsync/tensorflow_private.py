@@ -42,11 +42,11 @@ class Place(NamedTuple):
         Raises:
             AttributeError, ImportError: nothing is.
         """
-        return getattr(pkgutil.resolve_name(self.owner), self.name)
+        return getattr(self._owner(), self.name)
 
     def put(self, value: Any) -> None:
         """Something else from here on."""
-        setattr(pkgutil.resolve_name(self.owner), self.name, value)
+        setattr(self._owner(), self.name, value)
 
     @property
     def is_there(self) -> bool:
@@ -56,6 +56,11 @@ class Place(NamedTuple):
         except (AttributeError, ImportError):
             return False
         return True
+
+    def _owner(self) -> Any:
+        if self.owner.startswith(_HERE):  # without an import, which may find another revision of ours by now
+            return globals()[self.owner.removeprefix(_HERE)]
+        return pkgutil.resolve_name(self.owner)
 
     def __str__(self) -> str:
         return f"{self.owner.removeprefix(_HERE).rstrip(':').replace(':', '.')}.{self.name}"
@@ -70,7 +75,7 @@ class Member(Place):
     def is_there(self) -> bool:
         """Whether this TensorFlow has it."""
         try:
-            return self.name in pkgutil.resolve_name(self.owner)
+            return self.name in self._owner()
         except (AttributeError, ImportError):
             return False
 

@@ -25,8 +25,9 @@ import threading
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from typing_extensions import Self
 
@@ -35,6 +36,17 @@ _LONGEST = 2**20
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+class Command(Protocol):
+    """How a process is begun that runs a module of this package as a program."""
+
+    def __call__(self, module: str, *arguments: str) -> list[str]:
+        """The command for the operating system."""
+
+
+def _own_python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
 
 
 class Forked:
@@ -74,21 +86,31 @@ class ForkServer:
 
     Args:
         modules: imported before the first fork.
-        environment: variables of all processes.
+        environment: all variables of all processes.
+        command: makes the command that runs a module of this package, with arguments.
+        folder: the current folder of all processes; None: that of this one.
     """
 
-    def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        modules: Sequence[str],
+        environment: Mapping[str, str],
+        command: Command = _own_python,
+        folder: Path | None = None,
+    ) -> None:
         self._modules = modules
         self._environment = environment
+        self._command = command
+        self._folder = folder
         self._talking = threading.Lock()
         self._has_answered = False
 
     def __enter__(self) -> Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._notes = tempfile.TemporaryFile()  # TensorFlow writes some to standard error when it is imported
-        command = [sys.executable, "-m", __name__, str(theirs.fileno()), *self._modules]
         self._process = subprocess.Popen(
-            command,
+            self._command(__name__, str(theirs.fileno()), *self._modules),
+            cwd=self._folder,
             env=self._environment,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

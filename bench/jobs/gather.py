@@ -59,22 +59,48 @@ class Processes:
         Raises:
             UsageError: a trial asks for something wrong.
         """
-        kind, by_key = type(trials[0]), {trial.key: trial for trial in trials}
+        kind = type(trials[0])
+        name = f"{kind.__module__}:{kind.__qualname__}"
 
-        def job(trial: Trial[Found]) -> Job:
-            name = f"{kind.__module__}:{kind.__qualname__}"
-            arguments = ("-m", "loop_bench.jobs.process", name, trial.model_dump_json())
-            return Job(trial.key, arguments, trial.title, trial.time_limit)
+        def program(trial: Trial[Found]) -> tuple[str, ...]:
+            return "-m", "loop_bench.jobs.process", name, trial.model_dump_json()
 
-        def died(job: Job, death: Death) -> str:
-            trial = by_key[job.name]
-            result = result_class(trial)(
-                ended=death.how, why=death.why, seconds=death.seconds, time_limit=trial.time_limit
-            )
-            return result.model_dump_json() + "\n"
+        run_forked(self._server, trials, program, folder, workers, done, kind.environment(folder.path))
 
-        jobs, environment = [*map(job, trials)], kind.environment(folder.path)
-        pool.run(self._server, jobs, folder, workers, died, lambda job: done(by_key[job.name]), environment)
+
+def run_forked(
+    server: ForkServer,
+    trials: Sequence[Trial[Found]],
+    program: Callable[[Any], tuple[str, ...]],
+    folder: LockedFolder,
+    workers: int,
+    done: Done,
+    environment: Mapping[str, str],
+) -> None:
+    """Runs trials in processes of a fork server; one that leaves no result has its death for one.
+
+    Args:
+        server: entered.
+        trials: with keys that are theirs alone.
+        program: gives the arguments of Python for the process of a trial, without the last one: the result's path.
+        folder: for the results.
+        workers: processes at a time.
+        done: is told of each trial that has come to its end.
+        environment: variables of these processes, besides those of the server.
+
+    Raises:
+        UsageError: a trial asks for something wrong.
+        RuntimeError: the server has died.
+    """
+    by_key = {trial.key: trial for trial in trials}
+
+    def died(job: Job, death: Death) -> str:
+        trial = by_key[job.name]
+        result = result_class(trial)(ended=death.how, why=death.why, seconds=death.seconds, time_limit=trial.time_limit)
+        return result.model_dump_json() + "\n"
+
+    jobs = [Job(key, program(trial), trial.title, trial.time_limit) for key, trial in by_key.items()]
+    pool.run(server, jobs, folder, workers, died, lambda job: done(by_key[job.name]), environment)
 
 
 def in_processes(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:

@@ -17,17 +17,12 @@ from typing import IO, Literal
 import psutil
 
 from loop_bench.errors import UsageError, add_note
+from loop_bench.jobs.attempt import REFUSED, SAYS
 from loop_bench.jobs.folder import LockedFolder
 from loop_bench.jobs.forkserver import Forked, ForkServer
 from loop_bench.machine import environment
 from loop_bench.writing import write_whole
 
-REFUSED = 2
-"""The exit code of a job that was asked for something wrong: a defect of the question, and no result.
-
-It says what in its last line, which begins with `error: `: a program may end with any code of its own.
-"""
-SAYS = "error: "
 _LAST = 10_000
 """Bytes at the end of what a job has printed that are looked at: its last line, and of a refusal its traceback."""
 

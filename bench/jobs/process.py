@@ -5,32 +5,19 @@ from __future__ import annotations
 import os
 import pkgutil
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
-from loop_bench.errors import UsageError
+from loop_bench.jobs.attempt import leave
 from loop_bench.jobs.parent import die_first, die_with_parent
-from loop_bench.jobs.pool import REFUSED, SAYS
 from loop_bench.jobs.trial import Trial, attempt
-from loop_bench.writing import write_whole
 
 
 def main(arguments: list[str]) -> int:
-    """Tries what the arguments say, and leaves the result in a file, whole or not at all; gives the exit code.
-
-    A UsageError (no such loop, a full disk) says nothing about what was to be found out: it becomes the last line that
-    the process prints, and no result.
-    """
+    """Tries what the arguments say, and leaves the result in a file; gives the exit code: see `leave`."""
     name, text, path = arguments
     trial: Trial[Any] = pkgutil.resolve_name(name).model_validate_json(text)
-    try:
-        write_whole(Path(path), attempt(trial).model_dump_json() + "\n")
-    except UsageError as error:
-        traceback.print_exc(file=sys.stdout)  # for who wants more than the line
-        print(f"{SAYS}{' '.join(str(error).splitlines())}", flush=True)
-        return REFUSED
-    return 0
+    return leave(Path(path), lambda: attempt(trial).model_dump_json() + "\n")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pkgutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
@@ -13,19 +13,14 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from loop_bench.document import Frozen, NotNegative
-from loop_bench.errors import InvalidRecordError, UsageError
-from loop_bench.failure import LoopError, error_line, out_of_memory
+from loop_bench.errors import InvalidRecordError
+from loop_bench.jobs.attempt import Attempt
 from loop_bench.loop import LoopSpec
-from loop_bench.machine.software import KERAS_2, uses_keras_2
 
 Ending = Literal["whole", "crashed", "timed out"]
 """How a trial ended: with what it was to find, or without."""
 
 Found = TypeVar("Found")
-
-
-class CrashError(Exception):
-    """Raised by a trial's work to say itself, in words, what it died of."""
 
 
 class Trial(Frozen, Generic[Found]):
@@ -55,17 +50,27 @@ class Trial(Frozen, Generic[Found]):
     @property
     def key(self) -> str:
         """20 hexadecimal digits of all that can make a difference to what is found."""
-        return hashlib.sha256(_sorted(self).model_dump_json(exclude={"time_limit"}).encode()).hexdigest()[:20]
+        text = _sorted(self).model_dump_json(exclude=self._of_no_account())
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def _of_no_account(self) -> set[str]:
+        """The fields that make no difference to what is found."""
+        return {"time_limit"}
 
     @classmethod
-    def environment(cls, folder: Path) -> dict[str, str]:
-        """Environment variables of its processes, besides those of all loops; `folder` is that of the results."""
+    def environment(cls, folder: Path, own: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Environment variables of its processes, besides those of all loops.
+
+        Args:
+            folder: for what they keep for one another.
+            own: the variables that they have already.
+        """
         return {}
 
     @classmethod
     def preload(cls) -> tuple[str, ...]:
         """Modules that are imported once for all trials of the class; none of them asks for a device."""
-        return ("tensorflow", KERAS_2 if uses_keras_2() else "keras", cls.work.partition(":")[0])
+        return ("loop_bench.jobs.imports", cls.work.partition(":")[0])
 
     def run(self) -> Found:
         """Does the work in this process."""
@@ -81,6 +86,8 @@ class LoopTrial(Trial[Found], Generic[Found]):
     preset: str
     seed: int
     options: dict[str, Any] = Field(default_factory=dict)
+    arm: str = ""  # whose home it runs in; empty where loops run in processes of the run's own environment
+    home: str = ""  # that home, with its commit: a loop that has moved is another loop
 
     @property
     def title(self) -> str:
@@ -89,6 +96,9 @@ class LoopTrial(Trial[Found], Generic[Found]):
     @property
     def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         return ((self.factory, self.options),)
+
+    def _of_no_account(self) -> set[str]:
+        return super()._of_no_account() | {"arm"} | (set() if self.home else {"home"})
 
     @property
     def spec(self) -> LoopSpec:
@@ -136,24 +146,8 @@ def attempt(trial: Trial[Found]) -> Result[Found]:
     Raises:
         UsageError: the trial asks for something wrong, such as a loop that does not exist: no result, and no retry.
     """
-    started = time.monotonic()
-
-    def ended(how: Ending, **fields: Any) -> Result[Found]:
-        seconds = time.monotonic() - started
-        return result_class(trial)(ended=how, seconds=seconds, time_limit=trial.time_limit, **fields)
-
-    try:
-        return ended("whole", found=trial.run())
-    except CrashError as error:
-        return ended("crashed", why=str(error))
-    except UsageError as error:
-        if not out_of_memory(error.__cause__):
-            raise
-        return ended("crashed", why=str(error))
-    except LoopError as error:
-        return ended("crashed", why=str(error))
-    except (Exception, SystemExit) as error:
-        return ended("crashed", why=error_line(error))
+    ended = Attempt.of(trial.run)
+    return result_class(trial)(**vars(ended), time_limit=trial.time_limit)
 
 
 def result_class(trial: Trial[Found]) -> type[Result[Found]]:

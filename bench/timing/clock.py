@@ -47,7 +47,7 @@ def warm_up(*builds: Callable[[], object]) -> None:
     import tensorflow as tf
 
     for compiled in (False, True):
-        step = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)), jit_compile=compiled)
+        step = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)), jit_compile=compiled, autograph=False)
         step(tf.ones([64, 64])).numpy()
 
 

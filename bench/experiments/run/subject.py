@@ -11,10 +11,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loop_bench import hostsync
 from loop_bench.experiments.syncs import stretch
-from loop_bench.hostsync import HostOp, Trace
-from loop_bench.hostsync.tracing import watch_traces
+from loop_bench.hostsync.graphs import HostOp
+from loop_bench.hostsync.recorder import record
+from loop_bench.hostsync.tracing import Trace, watch_traces
 from loop_bench.loop import LoopSpec, TrainingLoop, build, load
 from loop_bench.timing import clock
 from loop_bench.timing import work as works
@@ -51,7 +51,7 @@ class Subject:
 
     def start(self) -> tuple[float, float]:
         """Builds the loop and trains its first batch; seconds of either."""
-        with hostsync.record() as log:  # for what is traced; what is read now is not of the counted batches
+        with record() as log:  # for what is traced; what is read now is not of the counted batches
             self._loop, built, first = clock.first_batch(self._name, self._factory, self._spec, self._arm)
         self._host_ops = tuple(log.host_ops)
         self._witness = works.Witness(self._loop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -33,6 +34,10 @@ ELSEWHERE = ("nan,in=weights,extent=element", "scale=1000,in=learning_rate")
 """Faults outside of the gradients, in any loop."""
 
 
+NOWHERE_ELSE: Mapping[str, str] = types.MappingProxyType({})
+"""By arm, where it lives, of arms that live where the run does."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Variant:
     """A loop between the arms, such as one with less protection."""
@@ -61,6 +66,8 @@ class AttackedLoop(Frozen):
     options: dict[str, Any] = Field(default_factory=dict)
     faults: tuple[str, ...]  # that it is put through
     most_seeds: Count | None = None  # from the first so many only
+    arm: str = ""  # whose home it lives in; empty where loops live in the run's own environment
+    home: str = ""  # that home, with its commit
 
 
 class SurvivalPlan(Frozen):
@@ -122,7 +129,7 @@ class SurvivalPlan(Frozen):
     def _trial(self, loop: str, seed: int, **what: Any) -> SurvivalTrial:
         of = self.loops[loop]
         shared = {"preset": self.preset, "seed": seed, "options": of.options, "time_limit": self.time_limit}
-        return SurvivalTrial(loop=loop, factory=of.factory, **{**shared, **what})
+        return SurvivalTrial(loop=loop, factory=of.factory, arm=of.arm, home=of.home, **{**shared, **what})
 
 
 def canonical(faults: Iterable[str]) -> tuple[str, ...]:
@@ -134,7 +141,13 @@ def canonical(faults: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(Fault.parse(text)) for text in faults))
 
 
-def survival_plan(settings: Settings, faults: Faults, seeds: int | None = None, epochs: int = 0) -> SurvivalPlan:
+def survival_plan(
+    settings: Settings,
+    faults: Faults,
+    seeds: int | None = None,
+    epochs: int = 0,
+    homes: Mapping[str, str] = NOWHERE_ELSE,
+) -> SurvivalPlan:
     """Which loops are put through which faults.
 
     Args:
@@ -143,10 +156,12 @@ def survival_plan(settings: Settings, faults: Faults, seeds: int | None = None, 
         seeds: the whole matrix, from so many seeds, with the loops between; None: the short list, from the one seed of
             the settings, at the preset that the faults name.
         epochs: that each loop is to train without a fault besides.
+        homes: where each arm lives, as text with its commit; loops between the arms live where `after` does. Empty: all
+            live in the run's own environment.
     """
     chosen = canonical(faults.short if seeds is None else faults.matrix)
     loops = {
-        arm: AttackedLoop(factory=factory, options=dict(settings.options), faults=chosen)
+        arm: AttackedLoop(factory=factory, options=dict(settings.options), faults=chosen, **_lives(homes, arm))
         for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True)
     }
     if seeds is not None:
@@ -156,12 +171,17 @@ def survival_plan(settings: Settings, faults: Faults, seeds: int | None = None, 
                 options={**settings.options, **variant.options},
                 faults=canonical(faults.variant_faults),
                 most_seeds=faults.variant_seeds,
+                **_lives(homes, ARMS[1]),
             )
             for name, variant in faults.variants.items()
         }
     started_from = (settings.seed,) if seeds is None else tuple(range(settings.seed, settings.seed + seeds))
     preset = (faults.short_preset if seeds is None else None) or settings.preset
     return SurvivalPlan(loops=loops, preset=preset, seeds=started_from, epochs=epochs)
+
+
+def _lives(homes: Mapping[str, str], arm: str) -> dict[str, Any]:
+    return {"arm": arm, "home": homes[arm]} if arm in homes else {}
 
 
 def shown(plan: SurvivalPlan, faults: Faults) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -29,11 +30,11 @@ class SurvivalTrial(LoopTrial[Observation]):
         return f"{super().title}, {self.fault or 'no fault'}"
 
     @classmethod
-    def environment(cls, folder: Path) -> dict[str, str]:
+    def environment(cls, folder: Path, own: Mapping[str, str] = os.environ) -> dict[str, str]:
         cache = f'--tf_xla_persistent_cache_directory="{folder.absolute() / "xla"}"'  # TensorFlow splits it at blanks
-        own = os.environ.get("TF_XLA_FLAGS", "")
+        flags = own.get("TF_XLA_FLAGS", "")
         # Most of a short run is compilation, and most of what runs compile is the same for all seeds.
-        return {"TF_XLA_FLAGS": f"{own} {cache} --tf_xla_persistent_cache_device_types=CPU".strip()}
+        return {"TF_XLA_FLAGS": f"{flags} {cache} --tf_xla_persistent_cache_device_types=CPU".strip()}
 
 
 def observed(result: Result[Observation]) -> Observation:

@@ -13,8 +13,8 @@ from loop_bench.experiments.experiment import STARTING, Asked, Experiment, Folde
 from loop_bench.experiments.sweep.plan import TIME_LIMIT, Axis, Sweep, parse_axes
 from loop_bench.experiments.sweep.record import SweepRecord
 from loop_bench.experiments.sweep.trial import Measured, PointTrial, TimedPoint
+from loop_bench.jobs.attempt import CrashError
 from loop_bench.jobs.gather import Run, gather, in_processes
-from loop_bench.jobs.trial import CrashError
 from loop_bench.machine import gpu
 from loop_bench.machine.environment import environment
 from loop_bench.settings import ARMS, Settings

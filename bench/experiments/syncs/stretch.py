@@ -6,10 +6,10 @@ import collections
 from collections.abc import Iterable
 from typing import Any
 
-from loop_bench import hostsync
 from loop_bench.errors import UsageError
 from loop_bench.failure import ENDLESS
-from loop_bench.hostsync import HostOp, Site
+from loop_bench.hostsync.graphs import HostOp
+from loop_bench.hostsync.log import Site, by_site
 from loop_bench.hostsync.reconcile import Reconciled, reconciled
 from loop_bench.hostsync.repeats import Repeats
 from loop_bench.hostsync.tracing import Trace, by_function
@@ -64,7 +64,7 @@ def counted(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = (), tra
                 "waited": site.waited,
                 "library": _library(site),
             }
-            for site in hostsync.by_site(reads)
+            for site in by_site(reads)
         ],
         "in_graphs": in_graphs([*traced, *log.host_ops]),
         "copies": _copies(copies[0]) if copies else None,

@@ -150,6 +150,19 @@ def test_processes_have_the_variables_that_are_given(desk):
         assert ended(server, "-c", show) == (0, "1 2\n")
 
 
+def test_it_is_begun_as_it_is_told_and_in_the_folder_that_it_is_told(desk, tmp_path):
+    begun = []
+
+    def command(module, *arguments):
+        begun.append((module, *arguments[1:]))
+        return [sys.executable, "-X", "utf8=1", "-m", module, *arguments]
+
+    with ForkServer(["preloaded"], variables(desk), command, tmp_path) as server:
+        found = ended(server, "-c", "import os, sys; print(os.getcwd(), sys.flags.utf8_mode)")
+    assert found == (0, f"{tmp_path} 1\n")
+    assert begun == [("loop_bench.jobs.forkserver", "preloaded")]
+
+
 def test_a_preloaded_module_may_take_away_the_descriptor_that_signals_wake(desk):
     with ForkServer(["taking"], variables(desk)) as server:
         assert ended(server, "-c", "print('alive')") == (0, "alive\n")

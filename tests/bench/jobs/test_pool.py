@@ -15,9 +15,10 @@ import pytest
 from loop_bench.errors import UsageError
 from loop_bench.jobs import folder as folders
 from loop_bench.jobs import pool
+from loop_bench.jobs.attempt import REFUSED
 from loop_bench.jobs.folder import locked
 from loop_bench.jobs.forkserver import ForkServer
-from loop_bench.jobs.pool import REFUSED, Death, Job
+from loop_bench.jobs.pool import Death, Job
 
 WRITE = "import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('whole')"
 HANG = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"

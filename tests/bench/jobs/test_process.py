@@ -9,7 +9,7 @@ from trials import Adding, Sum
 
 from loop_bench.errors import UsageError
 from loop_bench.jobs import process
-from loop_bench.jobs.pool import REFUSED
+from loop_bench.jobs.attempt import REFUSED
 from loop_bench.jobs.trial import read
 
 NAME = "trials:Adding"
@@ -35,13 +35,6 @@ def test_a_question_that_is_wrong_is_one_line_and_no_result(tmp_path, monkeypatc
     assert last == "error: no good"
     assert trace[0] == "Traceback (most recent call last):"
     assert not (tmp_path / "a.json").exists()
-
-
-def test_a_result_that_cannot_be_written_is_not_the_loops_fault(tmp_path, capfd):
-    (tmp_path / "file").touch()
-    assert begin(tmp_path / "file" / "a.json", Adding()) == REFUSED
-    last = capfd.readouterr().out.splitlines()[-1]
-    assert last.startswith(f"error: folder {tmp_path / 'file'}: cannot be written")
 
 
 def test_watches_its_parent_and_asks_to_die_first(tmp_path):

@@ -11,9 +11,17 @@ from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.experiments.survival import outcome
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.observation import PATIENCE, Observation, horizon
-from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan, canonical
+from loop_bench.experiments.survival.plan import (
+    AttackedLoop,
+    Faults,
+    SurvivalPlan,
+    Variant,
+    canonical,
+    survival_plan,
+)
 from loop_bench.experiments.survival.record import PACE, SCHEMA, SurvivalRecord, Undisturbed
 from loop_bench.experiments.survival.trial import SurvivalTrial
+from loop_bench.settings import Settings
 
 LATE = "nan,batch=30,batches=3"
 HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}
@@ -117,6 +125,25 @@ def test_only_some_faults_of_some_loops():
     plan = make().only(("inf",), ["after"])
     assert {name: loop.faults for name, loop in plan.loops.items()} == {"after": ("inf",)}
     assert (plan.seeds, plan.preset, plan.loops["after"].options) == ((3, 5), "tiny", {"size": 3})
+
+
+def test_loops_live_where_their_arms_do_and_those_between_where_after_does():
+    settings = Settings(before="toys:plain", after="toys:guarded", preset="tiny", seed=3, batches=2)
+    faults = Faults(matrix=("nan",), variants={"after, clip": Variant("toys:guarded", {})}, variant_faults=("inf",))
+    homes = {"before": "revision=main (1a2b3c4)", "after": "working tree (5d6e7f8)"}
+    here, there = (survival_plan(settings, faults, 1, 2, *more) for more in ((), (homes,)))
+    assert {each.loop: (each.arm, each.home) for each in there.trials()} == {
+        "before": ("before", homes["before"]),
+        "after": ("after", homes["after"]),
+        "after, clip": ("after", homes["after"]),
+    }
+    assert {(each.arm, each.home) for each in here.trials()} == {("", "")}
+    assert not {each.key for each in here.trials()} & {each.key for each in there.trials()}
+    moved = survival_plan(settings, faults, 1, 2, {**homes, "before": "revision=main (9e8f7a6)"})
+    differing = {each.loop for each in moved.trials()} - {
+        each.loop for each in there.trials() if each.key in {other.key for other in moved.trials()}
+    }
+    assert differing == {"before"}
 
 
 @pytest.mark.parametrize("broken", [{"seeds": (-1,)}, {"epochs": -1}, {"time_limit": 0}, {"surprise": 1}])

@@ -30,6 +30,7 @@ def make(**changes):
         {"batches": None},
         {"epochs": 2},
         {"batches": None, "epochs": 2},
+        {"home": "revision=main (1a2b3c4)"},
     ],
 )
 def test_whatever_makes_a_difference_makes_another_name(change):
@@ -37,8 +38,9 @@ def test_whatever_makes_a_difference_makes_another_name(change):
 
 
 def test_every_field_but_one_can_make_a_difference():
-    fields = {"loop", "factory", "preset", "seed", "options", "fault", "ready", "batches", "epochs"}
-    assert {*SurvivalTrial.model_fields} == {*fields, "time_limit"}
+    fields = {"loop", "factory", "preset", "seed", "options", "home", "fault", "ready", "batches", "epochs"}
+    assert {*SurvivalTrial.model_fields} == {*fields, "time_limit", "arm"}
+    assert make(arm="after").key == make().key  # which its home says, or its loop
 
 
 def test_with_more_time_it_is_the_same_trial():
@@ -106,6 +108,8 @@ def test_of_a_process_that_died_only_that_is_known(how):
 
 
 def test_flags_of_ones_own_are_kept(tmp_path, monkeypatch):
+    flags = SurvivalTrial.environment(tmp_path, {"TF_XLA_FLAGS": "--theirs=1"})["TF_XLA_FLAGS"]
+    assert flags.startswith("--theirs=1 --")
     monkeypatch.setenv("TF_XLA_FLAGS", "--mine=1")
     flags = SurvivalTrial.environment(tmp_path / "a folder")["TF_XLA_FLAGS"]
     assert flags.startswith("--mine=1 --")

@@ -1,0 +1,9 @@
+"""What is imported before processes of trials are forked: TensorFlow, and the Keras that it uses there."""
+
+import importlib
+
+import tensorflow  # noqa: F401
+
+from loop_bench.machine.software import KERAS_2, uses_keras_2
+
+importlib.import_module(KERAS_2 if uses_keras_2() else "keras")
