@@ -51,6 +51,12 @@ class Residence(Frozen):
         return f"{self.revision or 'working tree'} ({commit}{changes})"
 
     @property
+    def text(self) -> str:
+        """All of it that decides what a loop does there: trials of another home are others."""
+        named = {**self.versions, "python": self.python, "interpreter": self.interpreter}
+        return ", ".join([self.code, *(f"{name}={value}" for name, value in named.items() if value), self.settings])
+
+    @property
     def settings(self) -> str:
         """What was set for it besides, as options have it; empty if nothing was."""
         named = {"folder": self.folder, **self.environment}

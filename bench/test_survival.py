@@ -39,7 +39,8 @@ def test_survival(
     whole = options.asked(pytestconfig)["survival"] == "full"
     settings = measurement.settings
     pair = options.pair(pytestconfig)
-    plan = pair.survival(settings, *((SEEDS, EPOCHS) if whole else ()))
+    seeds, epochs = (SEEDS, EPOCHS) if whole else (None, 0)
+    plan = pair.survival(settings, seeds, epochs, measurement.homes)
     folder = options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
     tell, shown = progress.weighted(len(plan.trials())), pair.shown(plan)
     progress.stage(_STAGE)

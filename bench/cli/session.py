@@ -29,6 +29,7 @@ from loop_bench.statistics import FEWEST_PAIRS
 
 if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
     from loop_bench.arms.residences import Residences
+    from loop_bench.arms.trials import ProcessesElsewhere
     from loop_bench.cli.closing import Closing
     from loop_bench.experiments.run.measurement import Measurement
     from loop_bench.timing.samples import Round
@@ -189,13 +190,18 @@ def progress(pytestconfig: pytest.Config) -> ProgressDisplay:
 
 
 @pytest.fixture(scope="session")
-def processes() -> Iterator[Processes]:
-    """Where trials run, each in a process of its own; the one that they are forked from imports in the background."""
+def processes(residences: Residences | None) -> Iterator[Processes | ProcessesElsewhere]:
+    """Where trials run, each in a process of its own; those that they are forked from import in the background."""
+    from loop_bench.arms.trials import ProcessesElsewhere
     from loop_bench.experiments.survival.trial import SurvivalTrial
     from loop_bench.experiments.telemetry.trial import TelemetryTrial
 
-    with Processes(SurvivalTrial, TelemetryTrial) as run:
-        yield run
+    if residences is None:
+        with Processes(SurvivalTrial, TelemetryTrial) as here:
+            yield here
+    else:
+        with ProcessesElsewhere({arm: residences.launch(arm) for arm in ARMS}, SurvivalTrial) as there:
+            yield there
 
 
 @pytest.fixture(scope="session")
@@ -226,7 +232,9 @@ def measurement(
 
 
 def begin(
-    config: pytest.Config, processes: Callable[[], Processes], residences: Residences | None = None
+    config: pytest.Config,
+    processes: Callable[[], Processes | ProcessesElsewhere],
+    residences: Residences | None = None,
 ) -> Measurement:
     """Starts TensorFlow and loads the loops; has begun the processes, if any are wanted, and waited for them.
 

@@ -182,6 +182,11 @@ class Measurement:
                 traced = (*(self._found[arm].traced or ()), *self._started[arm].subject.traced())
                 self._add(arm, traced=traced)
 
+    @property
+    def homes(self) -> dict[str, str]:
+        """Where each arm lives, as text; empty where both live in this process."""
+        return {arm: found.residence.text for arm, found in self._found.items() if found.residence}
+
     def limit_rounds(self, seconds: float) -> None:
         """Gives the rounds so many seconds, whatever the settings were made with."""
         self.settings = self.settings.model_copy(update={"max_time": seconds})

@@ -32,7 +32,7 @@ sys.meta_path.insert(0, Refusing())
 
 SUBJECT_AND_SIDE = """
 import sys
-from loop_bench.arms.worker import Server
+from loop_bench.arms.server import Server
 
 server = Server(None)
 
