@@ -1,0 +1,151 @@
+"""A branch against main, from the command to the record, in a project of someone's; and what a run that is ended leaves."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from repositories import commit, git, repository
+
+from loop_bench.experiments.run.record import Record
+
+TRAIN = """
+import numpy as np
+import tensorflow as tf
+from bench import rates
+
+
+class Loop:
+    def __init__(self, read_each):
+        self.weight = tf.Variable([1.0])
+        self.losses, self.read_each = [], read_each
+        self.step = tf.function(self.train)
+
+    def train(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(self.weight**2)
+        self.weight.assign_sub(rates.RATE * tape.gradient(loss, self.weight))
+        return loss
+
+    def run(self, batches):
+        for _ in range(batches):
+            loss = self.step()
+            self.losses.append(float(loss) if self.read_each else loss)
+
+    def history(self):
+        return {{"loss": np.array([float(loss) for loss in self.losses])}}
+
+    @property
+    def variables(self):
+        return [self.weight]
+
+
+def make_loop(spec):
+    return Loop({read_each})
+"""
+
+SMALL = ["--preset", "any", "--batches", "2", "--rounds", "12", "--processes", "2", "--utilisation", "0"]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A repository whose package is called bench, with a loop that reads each batch on main and does not any more."""
+    project = repository(tmp_path / "project", README__md="")
+    package = project / "bench"
+    package.mkdir()
+    (package / "rates.py").write_text("RATE = 0.1\n")
+    (package / "train.py").write_text(TRAIN.format(read_each=True))
+    commit(project)
+    git(project, "branch", "--force", "published")
+    (package / "train.py").write_text(TRAIN.format(read_each=False))
+    return project
+
+
+@pytest.fixture
+def begin(project, tmp_path, monkeypatch):
+    """Begins a run of the working tree against the published branch, with more options."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    begun = []
+
+    def start(*more):
+        command = [sys.executable, "-m", "loop_bench", "against", "published", "--after", "bench.train:make_loop"]
+        process = subprocess.Popen(
+            [*command, *SMALL, "--results", str(tmp_path / "results"), *more],
+            cwd=project,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def is_clean(project, tmp_path):
+    """Whether no checkout is left; pytest keeps folders of its own among the temporary files."""
+    return not [*(tmp_path / "temporary").glob("loop-bench-*")] and not (project / ".git" / "worktrees").exists()
+
+
+def wait_for_a_worktree(project):
+    until = time.monotonic() + 60
+    while git(project, "worktree", "list").count("\n") < 1:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_branch_against_another(project, begin, tmp_path):
+    killed = begin("--survival", "none")
+    wait_for_a_worktree(project)
+    killed.kill()
+    killed.wait()
+    assert not is_clean(project, tmp_path)
+    process = begin("--max-syncs", "1", "--max-slowdown", "400%")
+    out = process.communicate()[0]
+    assert process.returncode == 0, out  # 3, if not even that could be told
+    assert is_clean(project, tmp_path)
+    head = git(project, "rev-parse", "HEAD")[:7]
+    assert f"before: bench.train:make_loop of published ({head}), TensorFlow " in out
+    assert f"after: bench.train:make_loop of working tree ({head}, with changes), TensorFlow " in out
+    assert "in 2 processes of each, one after the other" in out
+    (path,) = (tmp_path / "results").glob("*.json")
+    record = Record.read(path)
+    before, after = record.arms["before"], record.arms["after"]
+    assert [done.group for done in record.rounds] == [0] * 6 + [1] * 6
+    assert [site.file for site in before.host_syncs.sites] == ["bench/train.py"]
+    assert before.host_syncs.sites[0].source.startswith("self.losses.append(float(loss)")
+    assert after.host_syncs.sites[0].source.startswith("return {")
+    assert (before.residence.revision, after.residence.revision) == ("published", None)
+    assert record.problems == ()
+    outcomes = {arm: {each.fault: each.outcome for each in record.arms[arm].survivals} for arm in record.arms}
+    assert outcomes["before"]["nan"] == outcomes["after"]["nan"] == "poisoned weights"
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_leaves_nothing(project, begin, tmp_path):
+    process = begin("--survival", "none")
+    wait_for_a_worktree(project)
+    process.send_signal(signal.SIGINT)
+    out = process.communicate()[0]
+    assert process.returncode == 2, out
+    assert is_clean(project, tmp_path)
+
+
+@pytest.mark.slow
+def test_what_a_revision_lacks_is_one_line(project, begin):
+    git(project, "rm", "--quiet", "--cached", "bench/rates.py")
+    git(project, "commit", "--quiet", "--amend", "--message", "without rates")
+    git(project, "branch", "--force", "published")
+    out = begin("--survival", "none").communicate()[0]
+    lines = [line for line in out.splitlines() if "importing bench.train failed" in line]
+    assert len(lines) == 1
+    assert "if it has another name at published: --before module:factory" in lines[0]
+    assert "not in published, because git does not track it: bench/rates.py; --link PATH puts one there" in out
