@@ -40,4 +40,7 @@ def main(descriptor: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    # What a loop spawns (multiprocessing) would import the program that has started it, and finds nothing of ours.
+    del sys.modules[__name__].__file__
+    sys.modules[__name__].__spec__ = None
     main(int(sys.argv[1]))

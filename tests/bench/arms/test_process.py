@@ -162,6 +162,11 @@ def test_a_factory_that_is_not_there_is_one_line(light):
     assert str(caught.value) == "before: factory 'lethal:nothing': lethal has no nothing"
 
 
+def test_loops_may_spawn_processes_which_have_nothing_of_ours(light):
+    """They would import the program that has started them, from our package, which is not installed there."""
+    assert light.make(ARM).spawn() is False
+
+
 def test_idle_is_what_it_computes_while_nothing_is_asked(light):
     arm = light.make(ARM)
     light.forget_idle()

@@ -1,18 +1,26 @@
+import tempfile
+
+import numpy as np
 import pytest
+import tensorflow as tf
 import toys
+from repositories import is_clean, repository
 from survivals import survival_record
 from telemetries import on_cpu
 
+from loop_bench.arms.residences import Residences
 from loop_bench.errors import UsageError
 from loop_bench.experiments.run import measurement as measuring
 from loop_bench.experiments.run.measurement import Measurement
+from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.stages import Stage
 from loop_bench.experiments.survival.plan import Faults, survival_plan
 from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.home import Home
 from loop_bench.jobs import pool
 from loop_bench.jobs.gather import in_processes, inline
 from loop_bench.loop import as_made
-from loop_bench.settings import ARMS, Settings
+from loop_bench.settings import ARMS, TIMED, Settings
 from loop_bench.timing.samples import Start
 
 
@@ -154,3 +162,107 @@ def test_what_a_process_does_once_counts_for_neither(monkeypatch):
 def test_wrong_factory():
     with pytest.raises(UsageError, match="toys has no nothing"):
         make(after="toys:nothing")
+
+
+OWN = """
+import os
+import toys
+
+class Own(toys.Guarded):
+    def describe(self):
+        return {"file": __file__, "kind": os.environ.get("KIND"), "samples": 8 * len(self.losses)}
+
+def make(spec):
+    return Own(spec.seed)
+"""
+
+DIES_ONCE = """
+def make(spec):
+    try:
+        open(os.environ["MARK"], "x").close()
+    except FileExistsError:
+        return Own(spec.seed)
+    os.environ["DIES"] = "1"
+    return Own(spec.seed)
+
+class Own(toys.Guarded):
+    def run(self, batches):
+        super().run(batches)
+        if "DIES" in os.environ:
+            self.weight.assign([float("nan")] * 4)
+"""
+"""Put after it: in one process only, the first, weights become not a number."""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A repository with a loop; the current folder. Temporary folders are in one of their own."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    found = repository(tmp_path / "project", own__py=OWN)
+    monkeypatch.chdir(found)
+    return found
+
+
+def living(environment):
+    """Where two loops live, before at the last commit, and the settings of a run of them."""
+    homes = {"before": Home(revision="HEAD"), "after": Home(environment=environment)}
+    both = dict.fromkeys(ARMS, "own:make")
+    settings = Settings(**both, preset="any", seed=2, batches=3, rounds=6, homes=homes, processes=2)
+    return Residences(homes, both), settings
+
+
+@pytest.mark.slow
+def test_loops_that_live_elsewhere_are_measured_as_those_here(project, tmp_path):
+    (project / "own.py").write_text(f"{OWN}# changed\n")
+    (residences, settings), told = living({"KIND": "after"}), []
+    with residences:
+        measurement = Measurement(settings, residences)
+        pids = {name: residences.process(name).pid for name in TIMED}
+        for arm in ARMS:
+            measurement.count_host_syncs(arm, 10)
+        assert measurement.check_equivalence({}).bit_for_bit
+        measurement.time_rounds(lambda number, share: told.append((number, share)))
+        measurement.check_work()
+        assert not {*pids.values()} & {residences.process(name).pid for name in TIMED}
+    record = measurement.record()
+    assert Record.model_validate_json(record.model_dump_json()) == record
+    assert [done.group for done in record.rounds] == [0, 0, 0, 1, 1, 1]
+    assert [number for number, _ in told] == [0, 1, 2, 3, 4, 5]
+    assert [share for _, share in told] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+    assert (record.problems, record.rounds_ended) == ((), "as many as asked for")
+    assert "bit for bit the same" in record.equivalence.reason
+    before, after = (record.arms[arm] for arm in ARMS)
+    assert before.described_first["file"] != after.described_first["file"] == str(project / "own.py")
+    assert (before.described_first["kind"], after.described_first["kind"]) == (None, "after")
+    assert before.host_syncs.reads_per_batch == after.host_syncs.reads_per_batch == 0.1
+    assert before.host_syncs.sites[0].file.endswith("toys.py")
+    # Of the last group: the first batch, a block that warms up, and three rounds.
+    assert len(before.history["loss"]) == len(after.history["loss"]) == 1 + 3 + 3 * 3
+    assert (before.residence.code.startswith("HEAD ("), before.residence.dirty) == (True, False)
+    assert (after.residence.revision, after.residence.dirty) == (None, True)
+    assert after.residence.environment == {"KIND": "after"}
+    assert before.residence.commit == after.residence.commit
+    assert before.residence.versions["tensorflow"] == tf.__version__
+    assert {*record.idle} == {*TIMED}
+    assert all(0 <= share < 2 for share in record.idle.values())
+    assert (len(before.starts), len(after.starts)) == (2, 1)
+    assert before.traced == after.traced == ()
+    assert 0 < before.touch_seconds < 1
+    assert record.stages[Stage.START] > 0
+    assert is_clean(project, tmp_path / "temporary")
+
+
+@pytest.mark.slow
+def test_what_speaks_against_the_loops_of_an_earlier_group_is_kept(project, tmp_path):
+    (project / "own.py").write_text(OWN + DIES_ONCE)
+    residences, settings = living({"MARK": str(tmp_path / "mark")})
+    with residences:
+        measurement = Measurement(settings, residences)
+        measurement.time_rounds()
+        measurement.check_work()
+    record = measurement.record()
+    assert [done.group for done in record.rounds] == [0, 0, 0, 1, 1, 1]
+    assert record.problems
+    assert all(problem.startswith("after: ") and "finite" in problem for problem in record.problems)
+    assert np.all(np.isfinite(record.arms["after"].history["loss"]))  # that of the last group
