@@ -1,4 +1,4 @@
-"""A branch against main, from the command to the record, in a project of someone's; and what a run that is ended leaves."""
+"""A branch against main in a project of someone, from the command to the record; and what a run that is ended leaves."""
 
 import signal
 import subprocess

@@ -105,6 +105,17 @@ def stop(session: Session) -> None:
         raise ProfilerError(stopped) from error
 
 
+@contextlib.contextmanager
+def marked(folder: Path, host_level: int, mark: str) -> Iterator[None]:
+    """Has the profiler trace what runs inside, and mark it by an event on the host; see `start` and `stop`."""
+    session = start(folder, host_level)
+    try:
+        with tf.profiler.experimental.Trace(mark):
+            yield
+    finally:
+        stop(session)
+
+
 def read(folder: Path) -> Any:
     """The trace (an `XSpace`) that a profiler has written somewhere below a folder.
 

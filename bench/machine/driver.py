@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-_NVML = "libnvidia-ml.so.1"
+_NVML, _CUDA = "libnvidia-ml.so.1", "libcuda.so.1"
 
 
 def has_gpu() -> bool:
@@ -23,3 +23,21 @@ def has_gpu() -> bool:
     failed = library.nvmlDeviceGetCount_v2(ctypes.byref(count))
     library.nvmlShutdown()
     return not failed and count.value > 0
+
+
+def bus(number: int) -> str | None:
+    """The PCI address of a GPU, `0000:1b:00.0`, by its number as CUDA counts; None where CUDA does not say it.
+
+    TensorFlow counts as CUDA does, unless tf.config hides GPUs or splits one; NVML counts otherwise. See
+    cuDeviceGetPCIBusId in the CUDA driver API's reference. **Not tried on a GPU.**
+    """
+    try:
+        cuda = ctypes.CDLL(_CUDA)
+    except OSError:
+        return None
+    device, text = ctypes.c_int(), ctypes.create_string_buffer(32)
+    if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), number):
+        return None
+    if cuda.cuDeviceGetPCIBusId(text, len(text), device):
+        return None
+    return text.value.decode("ascii").lower()

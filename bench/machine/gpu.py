@@ -6,7 +6,6 @@ TensorFlow is imported only where it computes: the telemetry sampler, which need
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import os
 import subprocess
@@ -29,8 +28,6 @@ _REASONS = {
     "sync boost": pynvml.nvmlClocksEventReasonSyncBoost,
 }
 """Why clocks are lower than they could be, as NVML's nvmlClocksEventReasons names it; not idling, nor a setting."""
-
-_CUDA = "libcuda.so.1"
 
 _REFUSED = 2
 
@@ -170,24 +167,6 @@ def _use(handle: Any) -> Use:
         used_mib=None if memory is None else memory.used >> 20,
         throttled_by=None if throttled is None else tuple(throttled),
     )
-
-
-def bus(number: int) -> str | None:
-    """The PCI address of a GPU, `0000:1b:00.0`, by its number as CUDA counts; None where CUDA does not say it.
-
-    TensorFlow counts as CUDA does, unless tf.config hides GPUs or splits one; NVML counts otherwise. See
-    cuDeviceGetPCIBusId in the CUDA driver API's reference. **Not tried on a GPU.**
-    """
-    try:
-        cuda = ctypes.CDLL(_CUDA)
-    except OSError:
-        return None
-    device, text = ctypes.c_int(), ctypes.create_string_buffer(32)
-    if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), number):
-        return None
-    if cuda.cuDeviceGetPCIBusId(text, len(text), device):
-        return None
-    return text.value.decode("ascii").lower()
 
 
 def share() -> None:

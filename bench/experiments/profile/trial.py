@@ -139,12 +139,8 @@ def run_traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) 
     Raises:
         ProfilerError: a profiler is running in this program already, or the program has stopped this one.
     """
-    session = profiler.start(folder, host_level)
-    try:
-        with tf.profiler.experimental.Trace(events.MARK):
-            return timed(loop, batches)
-    finally:
-        profiler.stop(session)
+    with profiler.marked(folder, host_level, events.MARK):
+        return timed(loop, batches)
 
 
 @contextlib.contextmanager

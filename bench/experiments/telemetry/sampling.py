@@ -1,4 +1,4 @@
-"""Samples this process from another one while a loop trains here."""
+"""Samples a process from another one while a loop trains in it."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ _PATIENCE = 10.0
 
 
 class Sampler:
-    """Samples of this process and of the GPUs, taken while it is entered.
+    """Samples of a process and of the GPUs, taken while it is entered.
 
     Args:
+        pid: of the process; None: this one.
         interval: seconds from one sample to the next.
 
     Attributes:
         began_in_time: whether the first sample was there when it had been entered.
     """
 
-    def __init__(self, interval: float = INTERVAL) -> None:
+    def __init__(self, pid: int | None = None, interval: float = INTERVAL) -> None:
         self._command = [
             sys.executable,
             "-m",
             "loop_bench.experiments.telemetry.sampler",
-            str(os.getpid()),
+            str(os.getpid() if pid is None else pid),
             str(interval),
         ]
 

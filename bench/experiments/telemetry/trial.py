@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from pydantic import Field
 from typing_extensions import Self
@@ -12,15 +14,21 @@ from typing_extensions import Self
 from loop_bench.experiments.telemetry.record import Sample, Stretch, Telemetry, TracedStretch
 from loop_bench.experiments.telemetry.sampling import Sampler
 from loop_bench.failure import error_line
+from loop_bench.jobs.attempt import Attempt
 from loop_bench.jobs.gather import Run, gather, in_processes
 from loop_bench.jobs.trial import LoopTrial
-from loop_bench.loop import LoopSpec, TrainingLoop, build, load
+from loop_bench.loop import LoopSpec
 from loop_bench.machine.environment import environment
 from loop_bench.settings import ARMS, Settings
-from loop_bench.timing.clock import start, warm_up
+from loop_bench.timing.samples import Start
 
 if TYPE_CHECKING:
+    from loop_bench.arms.process import ArmProcess
+    from loop_bench.experiments.telemetry.trainee import Trainee
     from loop_bench.experiments.telemetry.training import Trained
+
+TRAINEE = "loop_bench.experiments.telemetry.trainee:Trainee"
+"""What is made of a loop in the process of its arm."""
 
 PATIENCE = 1200.0
 """Seconds that a process may take besides three times its stretch; what takes longer hangs."""
@@ -51,7 +59,7 @@ class TelemetryTrial(LoopTrial[Telemetry]):
 
     @classmethod
     def preload(cls) -> tuple[str, ...]:
-        return (*super().preload(), "loop_bench.experiments.telemetry.training")
+        return (*super().preload(), TRAINEE.partition(":")[0])
 
     @property
     def title(self) -> str:
@@ -76,17 +84,35 @@ def look(factory: str, spec: LoopSpec, batches: int, seconds: float, arm: str = 
     Raises:
         UsageError: the factory cannot be loaded.
     """
-    from loop_bench.experiments.telemetry import training  # it starts TensorFlow
+    from loop_bench.experiments.telemetry.trainee import Trainee  # it starts TensorFlow
 
-    make = load(factory)
-    with Sampler() as sampler:
-        warm_up(lambda: build(factory, make, spec, arm))
-        loop, took = start(factory, make, spec, arm)
-        trained = training.train(loop, batches, training.blocks_for(loop, batches, seconds))
+    return watched(Trainee(factory, spec.preset, spec.seed, spec.options, arm), None, batches, seconds)
+
+
+def watched(trainee: Trainee, pid: int | None, batches: int, seconds: float) -> Telemetry:
+    """Starts and trains a loop while its process is sampled; then once more under the profiler, on a GPU.
+
+    Args:
+        trainee: the loop, here or in another process.
+        pid: of the process in which it lives; None: this one.
+        batches: of a block.
+        seconds: that the stretch is to take, roughly.
+    """
+    from loop_bench.experiments.telemetry.training import Trained
+
+    with Sampler(pid) as sampler:
+        trainee.warm_up()
+        built, first = trainee.start()
+        trained = Trained(**trainee.train(batches, seconds))
         samples, problem = sampler.samples(), sampler.problem()
     found = stretch(trained, samples, sampler.began_in_time)
-    traced, why = (None, "") if found.tf_peak_bytes is None else _traced(loop, batches, found, seconds)
-    return Telemetry(stretch=found, trace=traced, start=took, problems=tuple(filter(None, [problem, why])))
+    traced, why = (None, "") if found.tf_peak_bytes is None else _traced(trainee, batches, found, seconds)
+    return Telemetry(
+        stretch=found,
+        trace=traced,
+        start=Start(build_seconds=built, first_batch_seconds=first),
+        problems=tuple(filter(None, [problem, why])),
+    )
 
 
 def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool) -> Stretch:
@@ -106,14 +132,18 @@ def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool
     )
 
 
-def _traced(loop: TrainingLoop, batches: int, found: Stretch, seconds: float) -> tuple[TracedStretch | None, str]:
+def _traced(trainee: Trainee, batches: int, found: Stretch, seconds: float) -> tuple[TracedStretch | None, str]:
     """A short stretch under the profiler; or why there is none."""
-    from loop_bench.experiments.telemetry import training
+    from loop_bench.experiments.profile import events
+    from loop_bench.experiments.telemetry import tracing
+    from loop_bench.hostsync import trace as profiler
 
     wanted = 1e3 * min(TRACED_SECONDS, seconds / 5)
-    blocks = max(1, round(wanted / (batches * found.ms_per_batch)))
+    trained = batches * max(1, round(wanted / (batches * found.ms_per_batch)))
     try:
-        traced = training.trace(loop, blocks * batches)
+        with tempfile.TemporaryDirectory(prefix="telemetry-") as folder:
+            trainee.trace(trained, folder, events.EXPENSIVE, events.MARK)
+            traced = tracing.of_trace(profiler.read(Path(folder)), trained)
     except Exception as error:  # the profiler's, or the loop's under it; what was seen without it is not lost for that
         return None, f"not traced: {error_line(error)}"
     if traced.device == "CPU" or not traced.busy:  # a plane may be there, and empty, where CUPTI is refused
@@ -144,6 +174,38 @@ def watch(
     results = gather(trials.values(), folder, environment=environment(), progress=progress, run=run)
     found = {arm: results[trial.key] for arm, trial in trials.items()}
     return {arm: result.found or Telemetry(died=result.died) for arm, result in found.items()}
+
+
+def watch_elsewhere(
+    settings: Settings,
+    seconds: float,
+    another: Callable[[str], AbstractContextManager[ArmProcess]],
+    progress: Callable[[str], None] = lambda arm: None,
+) -> dict[str, Telemetry]:
+    """Telemetry of loops that live elsewhere, as `watch` has it; they are sampled from here.
+
+    Args:
+        settings: which loops, from what seed; a block is of their batches.
+        seconds: length of a stretch, roughly.
+        another: begins a fresh process of an arm that can make a TRAINEE, and ends it.
+        progress: is told of each arm that is done.
+
+    Raises:
+        UsageError: a loop cannot be built.
+    """
+    found = {}
+    for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True):
+
+        def look_there(arm: str = arm, factory: str = factory) -> Telemetry:
+            what = factory, settings.preset, settings.seed, settings.options, arm
+            with another(arm) as process:
+                trainee = cast("Trainee", process.make(TRAINEE, *what))  # answers as one
+                return watched(trainee, process.pid, settings.batches, seconds)
+
+        ended = Attempt.of(look_there)
+        found[arm] = ended.found or Telemetry(died=f"{ended.ended}: {ended.why}")
+        progress(arm)
+    return found
 
 
 TRACED_SECONDS = 1.0

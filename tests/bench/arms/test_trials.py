@@ -1,8 +1,7 @@
-import dataclasses
 import os
 
 import pytest
-from test_core import REFUSED
+from homes import bare
 from trials import died
 
 from loop_bench.arms.launch import launch
@@ -13,21 +12,6 @@ from loop_bench.experiments.survival.trial import SurvivalTrial
 from loop_bench.jobs.gather import gather, in_processes
 
 HERE = {"cpu": "of some kind"}
-
-REFUSING = f"""
-import builtins
-
-importing = builtins.__import__
-
-def refusing(name, globals=None, locals=None, fromlist=(), level=0):
-    asking = globals or {{}}
-    asking = asking.get("__package__") or asking.get("__name__", "")  # of a module that runs as a program, its package
-    if asking.startswith("loop_bench") and not level and name.partition(".")[0] in {[*REFUSED, "pytest", "rich"]}:
-        raise ModuleNotFoundError(f"{{asking}} imports {{name}}", name=name)
-    return importing(name, globals, locals, fromlist, level)
-
-builtins.__import__ = refusing
-"""
 
 LOOPS = """
 import os
@@ -49,17 +33,13 @@ def kill(spec):
 
 @pytest.fixture
 def home(tmp_path):
-    """Where an arm lives: a folder with its loops; our code there is refused what an arm need not have."""
-    (tmp_path / "sitecustomize.py").write_text(REFUSING)
+    """Where an arm lives: a folder with its loops."""
 
-    def make(arm, **more):
+    def make(arm, **variables):
         folder = tmp_path / arm
         folder.mkdir()
         (folder / "of_arm.py").write_text(LOOPS)
-        made = launch(folder, variables={"OURS": arm, **more})
-        paths = (str(folder), *made.paths)
-        path = os.pathsep.join([str(tmp_path), *paths])
-        return dataclasses.replace(made, paths=paths, environment={**made.environment, "PYTHONPATH": path})
+        return bare(tmp_path, folder, OURS=arm, **variables)
 
     return make
 

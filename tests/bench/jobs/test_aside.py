@@ -46,9 +46,10 @@ def call(number, method, *arguments):
 
 SUBJECT = "loop_bench.experiments.run.subject:Subject"
 SIDE = "loop_bench.experiments.equivalence.side:Side.made"
+TRAINEE = "loop_bench.experiments.telemetry.trainee:Trainee"
 FACTORY = "loop_bench.training:plain"
 sys.path.insert(0, sys.argv[1])
-began = ask("begin", makers=[SUBJECT, SIDE], factory=FACTORY, paths=[sys.argv[1]])
+began = ask("begin", makers=[SUBJECT, SIDE, TRAINEE], factory=FACTORY, paths=[sys.argv[1]])
 assert sys.modules["loop_bench"] is not CORE
 assert began["module"].startswith(sys.argv[1]), began
 
@@ -70,6 +71,12 @@ assert len(call(side, "history")["loss"]) == 2
 assert call(side, "lines") is None
 places = range(len(call(side, "variables")))
 call(side, "assign", places, call(side, "values", places))
+
+trainee = ask("make", maker=TRAINEE, arguments=[FACTORY, "any", 0, {}, "before"])
+call(trainee, "warm_up")
+call(trainee, "start")
+assert call(trainee, "train", 2, 0.1)["batches"] > 0
+call(trainee, "trace", 2, sys.argv[1] + "/trace", 2, "mark")
 
 failing = ask("make", maker=SUBJECT, arguments=["loop_bench.training:failing", "any", 0, {}, "before"])
 call(failing, "start")

@@ -1,45 +1,8 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from loop_bench.machine import memory
 from loop_bench.machine.memory import Gauge
-
-
-def test_a_peak_counts_until_it_is_forgotten():
-    memory.forget_peaks()
-    before = memory.peak_resident()
-    np.ones(2**25)  # 256 MiB, and gone
-    assert memory.peak_resident() - before > 0.9 * 2**28
-    memory.forget_peaks()
-    assert memory.peak_resident() - before < 2**27
-
-
-def test_without_a_gpu_nothing_is_handed_out_of_one():
-    assert memory.allocated("current") == memory.allocated("peak") == ()
-
-
-@pytest.fixture
-def gpus(monkeypatch):
-    """Two GPUs whose allocators say what a test wants them to."""
-    devices = [type("Device", (), {"name": f"GPU:{number}"})() for number in range(2)]
-    held = {each.name: {"current": 10, "peak": 99} for each in devices}
-
-    def reset(name):
-        held[name]["peak"] = held[name]["current"]
-
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices)
-    monkeypatch.setattr(tf.config.experimental, "reset_memory_stats", reset)
-    monkeypatch.setattr(tf.config.experimental, "get_memory_info", held.__getitem__)
-    return held
-
-
-def test_of_each_gpu_it_is_what_its_allocator_handed_out(gpus):
-    gpus["GPU:1"]["current"] = 20
-    assert memory.allocated("current") == (10, 20)
-    assert memory.allocated("peak") == (99, 99)
-    memory.forget_peaks()
-    assert memory.allocated("peak") == (10, 20)
 
 
 def test_what_was_held_in_between_counts():

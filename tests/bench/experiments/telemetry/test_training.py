@@ -6,9 +6,10 @@ import pytest
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
-from traces import add, marked
 
-from loop_bench.experiments.telemetry import training
+from loop_bench.experiments.profile import events
+from loop_bench.experiments.telemetry import tracing, training
+from loop_bench.hostsync import trace as profiler
 
 
 class Timed:
@@ -88,9 +89,9 @@ def test_memory_given_back_and_taken_again_shows_in_page_faults():
 
 @pytest.fixture
 def two_gpus(monkeypatch):
-    monkeypatch.setattr(training.memory, "forget_peaks", lambda: None)
-    monkeypatch.setattr(training.memory, "allocated", lambda which: {"peak": (70, 0, 30)}[which])
-    monkeypatch.setattr(training.gpu, "bus", "bus {}".format)
+    monkeypatch.setattr(training.peaks, "forget_peaks", lambda: None)
+    monkeypatch.setattr(training.peaks, "allocated", lambda which: {"peak": (70, 0, 30)}[which])
+    monkeypatch.setattr(training.driver, "bus", "bus {}".format)
 
 
 def test_of_gpus_those_count_of_which_memory_was_handed_out(two_gpus):
@@ -99,58 +100,14 @@ def test_of_gpus_those_count_of_which_memory_was_handed_out(two_gpus):
 
 
 def test_where_cuda_does_not_say_which_all_may_be_meant(two_gpus, monkeypatch):
-    monkeypatch.setattr(training.gpu, "bus", {0: "bus 0", 2: None}.__getitem__)
+    monkeypatch.setattr(training.driver, "bus", {0: "bus 0", 2: None}.__getitem__)
     assert training.train(toys.Quadratic(), 1, 1).used_gpus == ()
 
 
-STARTED = 1_700_000_000_000_000_000
-"""Unix time of a trace, in ns."""
-
-DETAILS = "kind_src:device kind_dst:pageable size:{} dest:0 async:1"
-
-
-def space_with(*events):
-    """A stretch from 1 to 11 ms, and on a GPU's stream events, each a name, begin and duration in µs, and bytes."""
-    space, _, _ = marked(10**9, 11 * 10**9)
-    task = space.planes.add(name="Task Environment")
-    task.stat_metadata[1].id, task.stat_metadata[1].name = 1, "profile_start_time"
-    task.stats.add(metadata_id=1, uint64_value=STARTED)
-    gpu = space.planes.add(name="/device:GPU:0")
-    line = gpu.lines.add(name="Stream #7(Kernel,MemcpyD2H)")
-    for name, begin, duration, nbytes in events:
-        add(gpu, line, name, begin * 10**6, duration * 10**6, memcpy_details=DETAILS.format(nbytes))
-    return space
-
-
-def test_of_a_gpu():
-    found = training.of_trace(
-        space_with(
-            ("MemcpyH2D", 500, 100, 99),  # before the stretch, as when the profiler starts
-            ("kernel", 1_000, 2_000, 0),
-            ("MemcpyH2D", 3_000, 10, 512),
-            ("MemcpyD2H", 5_000, 5, 4),
-            ("MemcpyD2H", 6_000, 5, 8),
-            ("MemcpyD2H", 12_000, 5, 16),  # after it
-        ),
-        batches=5,
-    )
-    assert (found.device, found.batches, found.problems) == ("GPU", 5, ())
-    assert found.seconds == 0.010
-    assert round(found.busy, 9) == 0.002_020
-    assert round(found.longest_gap, 9) == 0.004_995
-    assert [(each.kind, each.count, each.nbytes, round(each.seconds, 9)) for each in found.copies] == [
-        ("D2H", 2, 12, 1e-5),
-        ("H2D", 1, 512, 1e-5),
-    ]
-
-
-def test_without_copies_there_are_none():
-    assert training.of_trace(space_with(("kernel", 2_000, 1_000, 0), ("MemcpyP2P", 4_000, 1, 8)), 5).copies == ()
-
-
-def test_of_a_loop_on_this_machine():
+def test_a_stretch_under_the_profiler_is_marked_in_its_trace(tmp_path):
     loop = toys.Quadratic()
     loop.run(1)
-    found = training.trace(loop, 4)
+    training.train_traced(loop, 4, tmp_path, events.EXPENSIVE, events.MARK)
+    found = tracing.of_trace(profiler.read(tmp_path), 4)
     assert (found.batches, len(loop.losses)) == (4, 5)
     assert 0 < found.busy < found.seconds < 60

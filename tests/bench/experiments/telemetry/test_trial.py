@@ -1,14 +1,24 @@
+import contextlib
+import os
+import pkgutil
+import types
+
 import pytest
+from homes import bare
 from telemetries import on_cpu, sample, stretch, traced
 from trials import Door, died
 
+from loop_bench.arms.process import ArmProcess
 from loop_bench.errors import ProfilerError, UsageError
-from loop_bench.experiments.telemetry import training, trial
+from loop_bench.experiments.profile import events
+from loop_bench.experiments.telemetry import tracing, training, trial
 from loop_bench.experiments.telemetry.training import Trained
 from loop_bench.experiments.telemetry.trial import TelemetryTrial, watch
+from loop_bench.hostsync import trace as profiler
 from loop_bench.jobs.trial import attempt
 from loop_bench.loop import LoopSpec
 from loop_bench.settings import Settings
+from loop_bench.timing import clock
 
 SETTINGS = Settings(before="toys:plain", after="toys:failing", preset="any", seed=3, batches=2, options={"size": 1})
 
@@ -64,7 +74,7 @@ SPEC = LoopSpec("tiny", 3)
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
-    monkeypatch.setattr(trial, "warm_up", lambda *builds: None)
+    monkeypatch.setattr(clock, "warm_up", lambda *builds: None)
     monkeypatch.setattr(training, "WARM_UP", 0.1)
 
 
@@ -107,13 +117,19 @@ def on_gpu(monkeypatch):
     def begin(outcome):
         asked = []
 
-        def trace(loop, batches):
+        def train_traced(loop, batches, folder, host_level, mark):
             asked.append(batches)
+            (folder / "space").touch()
+
+        def of_trace(space, batches):
+            assert space == ["space"]
             if isinstance(outcome, Exception):
                 raise outcome
             return outcome
 
-        monkeypatch.setattr(training, "trace", trace)
+        monkeypatch.setattr(training, "train_traced", train_traced)
+        monkeypatch.setattr(profiler, "read", lambda folder: [each.name for each in folder.iterdir()])
+        monkeypatch.setattr(tracing, "of_trace", of_trace)
         return trial.look("toys:plain", SPEC, 3, 2.0), asked
 
     monkeypatch.setattr(training, "blocks_for", lambda loop, batches, seconds: 1)
@@ -139,3 +155,68 @@ def test_what_cannot_be_traced_is_said(on_gpu, outcome, why):
     found, _ = on_gpu(outcome)
     assert found.trace is None
     assert found.problems[0].startswith(f"not traced: {why}")
+
+
+def test_loops_that_live_elsewhere_are_watched_from_here(tmp_path):
+    """A real process of each arm, in which our code finds the core alone; one that is killed is a result."""
+    (tmp_path / "of_arm.py").write_text(
+        "import os, toys\n"
+        "class Killed(toys.Quadratic):\n"
+        "    def run(self, batches):\n"
+        "        if len(self.losses): os.kill(os.getpid(), 9)\n"
+        "        super().run(batches)\n"
+        "def make(spec): return Killed()\n"
+    )
+    settings = SETTINGS.model_copy(update={"after": "of_arm:make"})
+    begun, told, traced = [], [], []
+
+    @contextlib.contextmanager
+    def another(arm):
+        with ArmProcess(arm, bare(tmp_path, tmp_path)) as process:
+            process.begin([trial.TRAINEE], getattr(settings, arm))
+            begun.append(process.pid)
+            yield process
+            trainee = process.make(trial.TRAINEE, settings.before, "any", 3, {})
+            trainee.start()
+            trainee.trace(4, str(tmp_path / "trace"), events.EXPENSIVE, events.MARK)
+            traced.append(tracing.of_trace(profiler.read(tmp_path / "trace"), 4))
+
+    found = trial.watch_elsewhere(settings, 0.5, another, told.append)
+    assert told == ["before", "after"]
+    assert os.getpid() not in begun
+    whole, died = found["before"], found["after"]
+    assert (whole.died, whole.problems, whole.trace) == ("", (), None)
+    assert whole.start.first_batch_seconds > 0
+    assert whole.stretch.batches % settings.batches == 0
+    assert all(0 <= each.at <= whole.stretch.seconds for each in whole.stretch.samples)
+    first, *_, last = whole.stretch.samples
+    assert 0 < last.cpu_seconds - first.cpu_seconds < 2 * whole.stretch.cpu_seconds  # of that process
+    assert whole.stretch.before.at < 0
+    assert died.died.startswith("crashed: after: its process died in train(2, 0.5): killed by SIGKILL")
+    assert died.stretch is None
+    assert [each.batches for each in traced] == [4]
+    assert traced[0].busy > 0
+
+
+@contextlib.contextmanager
+def here(arm):
+    """Stands for a process of an arm; its objects are of this one."""
+    yield types.SimpleNamespace(pid=os.getpid(), make=lambda maker, *what: pkgutil.resolve_name(maker)(*what))
+
+
+def test_each_arm_is_watched_with_its_factory_and_its_settings(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        trial, "watched", lambda trainee, *what: asked.append((trainee._what[0], trainee._what[2:], *what)) or on_cpu()
+    )
+    assert trial.watch_elsewhere(SETTINGS, 2.5, here) == {"before": on_cpu(), "after": on_cpu()}
+    spec = LoopSpec("any", 3, {"size": 1})
+    assert asked == [
+        ("toys:plain", (spec, "before"), os.getpid(), 2, 2.5),
+        ("toys:failing", (spec, "after"), os.getpid(), 2, 2.5),
+    ]
+
+
+def test_a_factory_that_fails_elsewhere_is_the_users():
+    with pytest.raises(UsageError, match=r"toys:broken.* \(after\)"):
+        trial.watch_elsewhere(SETTINGS.model_copy(update={"before": "toys:doomed", "after": "toys:broken"}), 0.1, here)

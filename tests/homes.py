@@ -1,0 +1,38 @@
+"""Where arms live, for tests: an environment in which our code is refused all that it need not find there."""
+
+import dataclasses
+import os
+
+from test_core import REFUSED
+
+from loop_bench.arms.launch import launch
+
+REFUSING = f"""
+import builtins
+
+importing = builtins.__import__
+
+def refusing(name, globals=None, locals=None, fromlist=(), level=0):
+    asking = globals or {{}}
+    asking = asking.get("__package__") or asking.get("__name__", "")  # of a module that runs as a program, its package
+    if asking.startswith("loop_bench") and not level and name.partition(".")[0] in {[*REFUSED, "pytest", "rich"]}:
+        raise ModuleNotFoundError(f"{{asking}} imports {{name}}", name=name)
+    return importing(name, globals, locals, fromlist, level)
+
+builtins.__import__ = refusing
+"""
+
+
+def bare(place, folder, **variables):
+    """How processes are started in a folder, and find its modules.
+
+    Args:
+        place: a folder, for what refuses.
+        folder: of the processes.
+        variables: besides those of this process.
+    """
+    (place / "sitecustomize.py").write_text(REFUSING)
+    made = launch(folder, variables=variables)
+    paths = (str(folder), *made.paths)
+    path = os.pathsep.join([str(place), *paths])
+    return dataclasses.replace(made, paths=paths, environment={**made.environment, "PYTHONPATH": path})
