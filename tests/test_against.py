@@ -1,4 +1,4 @@
-"""A branch against main in a project of someone, from the command to the record; and what a run that is ended leaves."""
+"""A branch against main in a project of someone: from the command to the record; what a run that is ended leaves."""
 
 import signal
 import subprocess
@@ -45,7 +45,7 @@ def make_loop(spec):
     return Loop({read_each})
 """
 
-SMALL = ["--preset", "any", "--batches", "2", "--rounds", "12", "--processes", "2", "--utilisation", "0"]
+SMALL = ["--preset", "any", "--batches", "2", "--rounds", "12", "--processes", "2", "--utilisation", "0.3"]
 
 
 @pytest.fixture
@@ -108,9 +108,9 @@ def test_a_branch_against_another(project, begin, tmp_path):
     killed.kill()
     killed.wait()
     assert not is_clean(project, tmp_path)
-    process = begin("--max-syncs", "1", "--max-slowdown", "400%")
+    process = begin()
     out = process.communicate()[0]
-    assert process.returncode == 0, out  # 3, if not even that could be told
+    assert process.returncode == 0, out
     assert is_clean(project, tmp_path)
     head = git(project, "rev-parse", "HEAD")[:7]
     assert f"before: bench.train:make_loop of published ({head}), TensorFlow " in out
@@ -125,6 +125,7 @@ def test_a_branch_against_another(project, begin, tmp_path):
     assert after.host_syncs.sites[0].source.startswith("return {")
     assert (before.residence.revision, after.residence.revision) == ("published", None)
     assert record.problems == ()
+    assert all(record.arms[arm].telemetry.stretch.cpu_seconds > 0 for arm in record.arms)
     outcomes = {arm: {each.fault: each.outcome for each in record.arms[arm].survivals} for arm in record.arms}
     assert outcomes["before"]["nan"] == outcomes["after"]["nan"] == "poisoned weights"
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from loop_bench.arms.residences import Residences
 
 SUBJECT, SIDE = (f"{each.__module__}:{each.__qualname__}" for each in (Subject, Side.made))
-MADE = (SUBJECT, SIDE)
+MADE = (SUBJECT, SIDE, telemetry.TRAINEE)
 """What is made in the process of an arm."""
 
 
@@ -270,7 +270,10 @@ class Measurement:
             run: where the trials run.
         """
         with self.stages.of(Stage.UTILISATION):
-            found = telemetry.watch(self.settings, seconds, folder, tell, run)
+            if self._residences:
+                found = telemetry.watch_elsewhere(self.settings, seconds, self._residences.another, tell)
+            else:
+                found = telemetry.watch(self.settings, seconds, folder, tell, run)
         for arm in ARMS:
             starts = (*self._found[arm].starts, *filter(None, [found[arm].start]))
             self._add(arm, telemetry=found[arm], starts=starts)
