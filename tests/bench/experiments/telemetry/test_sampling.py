@@ -20,18 +20,18 @@ def test_looks_on_from_the_first_moment_to_the_last():
 
 
 def test_another_process_is_looked_at_and_not_this_one():
-    idle = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with Sampler(idle.pid, interval=0.01) as sampler:
-        until = time.process_time() + 0.5
-        while time.process_time() < until:
-            pass
-        found = sampler.samples()
-    assert found[-1].cpu_seconds - found[0].cpu_seconds < 0.25
-    with Sampler(idle.pid, interval=0.01) as sampler:
-        idle.communicate(b"\n")
-        while not sampler.problem():
-            pass
-        assert sampler.problem().startswith("the sampler ended with code 0")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as idle:
+        with Sampler(idle.pid, interval=0.01) as sampler:
+            until = time.process_time() + 0.5
+            while time.process_time() < until:
+                pass
+            found = sampler.samples()
+        assert found[-1].cpu_seconds - found[0].cpu_seconds < 0.25
+        with Sampler(idle.pid, interval=0.01) as sampler:
+            idle.communicate(b"\n")
+            while not (problem := sampler.problem()):
+                pass
+    assert problem.startswith("the sampler ended with code 0")
 
 
 def test_it_leaves_no_process_behind_when_the_loop_fails():
