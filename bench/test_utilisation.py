@@ -12,7 +12,7 @@ from loop_bench.cli import options
 from loop_bench.cli.progress import ProgressDisplay
 from loop_bench.experiments.run.stages import Stage
 from loop_bench.jobs.flaw import flaw
-from loop_bench.jobs.gather import Run
+from loop_bench.jobs.gather import Run, in_processes
 from loop_bench.settings import ARMS
 
 if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a progress display
@@ -26,7 +26,7 @@ def test_utilisation(
     measurement: Measurement,
     progress: ProgressDisplay,
     pytestconfig: pytest.Config,
-    processes: Run,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     came_to_nothing: Callable[[str], NoReturn],
     counted: None,
@@ -35,6 +35,8 @@ def test_utilisation(
     seconds = options.utilisation(pytestconfig, measurement.settings.preset)
     tell = progress.weighted(len(ARMS))
     progress.stage(_STAGE)
-    found = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0), processes)
+    elsewhere = request.getfixturevalue("residences") is not None  # such loops are watched from here
+    run: Run = in_processes if elsewhere else request.getfixturevalue("processes")
+    found = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0), run)
     if why := flaw({arm: [each.died] for arm, each in found.items()}):
         came_to_nothing(f"utilisation: {why}; --utilisation 0 leaves it out")

@@ -40,7 +40,10 @@ class Arm:
         os.kill(os.getpid(), number)
         time.sleep(100)
 
-    def hang(self):
+    def hang(self, mark=None):
+        """Leaves a file that says that it has begun."""
+        if mark:
+            Path(mark).touch()
         threading.Event().wait(100)
 
     def spin(self, seconds):
@@ -63,6 +66,19 @@ class Arm:
     def child(self):
         """Starts a process that does not end by itself; gives its number."""
         return subprocess.Popen(["sleep", "1000"]).pid
+
+    def fork(self):
+        """Leaves a child that holds all that is open here."""
+        if os.fork() == 0:
+            time.sleep(1000)
+
+    def busy_child(self):
+        """Starts a process that computes on."""
+        self.computing = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+
+    def end_child(self):
+        self.computing.kill()
+        self.computing.wait()
 
     def spawn(self):
         """Whether a process that Python's own library starts anew has imported anything of ours."""

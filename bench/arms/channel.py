@@ -47,7 +47,9 @@ class Channel:
 
     def wait(self) -> None:
         """Returns when something has come, or nobody is at the other end any more."""
-        select.select([self._connection.fileno()], [], [])  # at once: Connection.poll takes 0.1 ms of the processor
+        waiting = select.poll()  # at once: Connection.poll takes 0.1 ms of the processor
+        waiting.register(self._connection.fileno(), select.POLLIN)
+        waiting.poll()
 
     def receive(self, timeout: float | None = None) -> Any:
         """The next value from the other end.
@@ -59,7 +61,7 @@ class Channel:
             EOFError: nobody is at the other end any more.
             TimeoutError: nothing has come.
         """
-        if timeout is not None and not self._connection.poll(timeout):
+        if timeout is not None and not self.has_come(timeout):
             raise TimeoutError
         try:
             plain, kinds = json.loads(self._connection.recv_bytes())
@@ -67,6 +69,10 @@ class Channel:
         except OSError as error:  # also of a message that breaks off
             raise EOFError from error
         return _with_arrays(plain, arrays)
+
+    def has_come(self, timeout: float) -> bool:
+        """Waits for so many seconds; whether a value, or the end, is there."""
+        return self._connection.poll(timeout)
 
     def close(self) -> None:
         """Lets go of this end, which the other one meets as its end of messages."""

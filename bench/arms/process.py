@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+import psutil
 from typing_extensions import Self
 
 from loop_bench import source
@@ -26,6 +27,9 @@ from loop_bench.jobs.pool import last_words
 PATIENCE = 1800.0
 """Seconds for one call: to draw data, build, trace and compile a loop, or to train a block of it. What takes longer
 hangs."""
+
+_GLANCE = 0.5
+"""Seconds from one look at whether it lives to the next, while an answer is waited for."""
 
 _ERRORS: dict[str, type[LoopError]] = {"factory": FactoryError, "loop": LoopError}
 
@@ -90,7 +94,7 @@ class ArmProcess:
         patience: seconds for one call.
 
     Attributes:
-        idle_processor: seconds of processor time that it has used while nothing was asked of it.
+        idle_processor: seconds of processor time that it and its children have used while nothing was asked of it.
         idle: seconds in which nothing was asked.
     """
 
@@ -101,6 +105,8 @@ class ArmProcess:
         self._patience = patience
         self._forgotten: list[int] = []
         self._at_rest: float | None = None  # the time at which it answered last
+        self._children: list[psutil.Process] = []
+        self._used_at_rest = 0.0  # by them
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -218,12 +224,16 @@ class ArmProcess:
         """Counts idle time from now on."""
         self.idle = self.idle_processor = 0.0
         self._at_rest = None
+        with contextlib.suppress(psutil.Error):
+            self._children = psutil.Process(self.pid).children(recursive=True)
 
     def _told(self, do: str, where: str, what: dict[str, Any], patience: float | None = None) -> dict[str, Any]:
         began, patience = time.monotonic(), patience or self._patience
+        used = self._used_by_children()
         try:
             self._channel.send({"do": do, "what": what})
-            answer: dict[str, Any] = self._channel.receive(patience)
+            self._wait(began + patience)
+            answer: dict[str, Any] = self._channel.receive(0)
         except TimeoutError:
             why = f"no answer within {patience:g} s{self._hangs()}; its process was ended"
             raise ArmError.told(f"{self.name}: hangs in {where}: {why}", why) from None
@@ -232,9 +242,27 @@ class ArmProcess:
             raise ArmError.told(f"{self.name}: its process died in {where}: {why}", why) from None
         if self._at_rest is not None:
             self.idle += began - self._at_rest
-            self.idle_processor += answer["idle_processor"]
+            self.idle_processor += answer["idle_processor"] + used - self._used_at_rest
+        self._used_at_rest = self._used_by_children()
         self._at_rest = time.monotonic()
         return answer
+
+    def _wait(self, until: float) -> None:
+        """Waits for an answer; not for one of a process that is gone, whose children may hold its end open."""
+        while not self._channel.has_come(_GLANCE):
+            if self._process is not None and self._process.poll() is not None and not self._channel.has_come(0):
+                raise EOFError
+            if time.monotonic() > until:
+                raise TimeoutError
+
+    def _used_by_children(self) -> float:
+        """Processor seconds of those of its children that were there when idle time was counted anew."""
+        seconds = 0.0
+        for child in self._children:
+            with contextlib.suppress(psutil.Error):  # it may have ended
+                used = child.cpu_times()
+                seconds += used.user + used.system
+        return seconds
 
     def _hangs(self) -> str:
         """Asks it for the line that it is at, and ends it."""

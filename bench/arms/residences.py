@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import os
-import secrets
+import dataclasses
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import Self
 
@@ -22,6 +21,8 @@ from loop_bench.home import Home, Residence
 from loop_bench.jobs import pool
 from loop_bench.machine.revision import state
 from loop_bench.settings import ARMS, NULL, TIMED, arm_of
+
+_T = TypeVar("_T")
 
 
 class Residences:
@@ -48,8 +49,7 @@ class Residences:
         self._makers: Sequence[str] = ()
         self._processes: dict[str, ArmProcess] = {}
         self._begun: dict[str, dict[str, Any]] = {}
-        # Python orders sets by it: one and the same of all arms, or two processes of the same loop would differ.
-        self._shared = {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED") or str(secrets.randbelow(2**32))}
+        self._times_begun = 0
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
@@ -61,12 +61,12 @@ class Residences:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            self._end()
+            self.end()
         finally:
             self._stack.close()
 
-    def _end(self) -> None:
-        """Ends the processes."""
+    def end(self) -> None:
+        """Ends the processes of timed loops."""
         while self._processes:
             _, process = self._processes.popitem()
             process.__exit__(None, None, None)
@@ -91,20 +91,27 @@ class Residences:
         Raises:
             UsageError: an interpreter will not do, or a factory cannot be loaded.
         """
-        self._makers = makers
-        self._end()
+        self._makers, self._times_begun = makers, self._times_begun + 1
+        self.end()
+        self._begun = self.together(self._start)
+
+    def together(self, work: Callable[[str], _T]) -> dict[str, _T]:
+        """Does some work for each timed loop, all at a time; what came of it, by name.
+
+        Args:
+            work: takes the name; it may wait for the loop's process, and all of these are ended when it fails.
+        """
         threads = concurrent.futures.ThreadPoolExecutor(len(TIMED))
-        started: dict[str, concurrent.futures.Future[dict[str, Any]]] = {}
+        started: dict[str, concurrent.futures.Future[_T]] = {}
         try:
             for name in TIMED:
-                started[name] = threads.submit(self._start, name)
-            for name, process in started.items():
-                self._begun[name] = process.result()
+                started[name] = threads.submit(work, name)
+            return {name: each.result() for name, each in started.items()}
         except BaseException:  # Ctrl-C as well: threads wait for processes, which may take long
-            threads.shutdown(wait=False, cancel_futures=True)
-            while concurrent.futures.wait(started.values(), 0.05).not_done:  # one may just have started its process
-                self._end()
-            self._end()
+            while not all(each.done() for each in started.values()):  # one may just have started its process
+                self.end()
+                concurrent.futures.wait(started.values(), 0.05)
+            self.end()
             raise
         finally:
             threads.shutdown()
@@ -159,18 +166,26 @@ class Residences:
             checkout = self._checkouts[arm] = self._worktrees.at(home.revision)
             moved = self._worktrees.root, checkout.folder
             folder = checkout.folder / here.resolve().relative_to(self._worktrees.root.resolve())
-        folder = folder / (home.folder or "")
+        wanted = Path(home.folder or "")
+        if moved and wanted.is_absolute() and wanted.resolve().is_relative_to(moved[0].resolve()):
+            wanted = moved[1] / wanted.resolve().relative_to(moved[0].resolve())
+        folder = folder / wanted
         if not folder.is_dir():
             named = f"--{arm}-folder {home.folder!r}" if home.folder else f"{arm}, current folder {here.name}"
             raise UsageError(f"{named}: there is no such folder{f' at {home.revision}' if home.revision else ''}")
         ours = pool.loop_environment()
         del ours["PYTHONPATH"]  # with all that this interpreter has installed
-        variables = {**ours, **self._shared, **home.environment}
+        variables = {**ours, **home.environment}
         return launch(folder, python, variables, moved)
 
     def _start(self, name: str) -> dict[str, Any]:
         arm = arm_of(name)
-        process = ArmProcess("the null arm" if name == NULL else name, self._launches[arm], self._patience)
+        # Python orders sets by it: the same of all arms, or two processes of one loop would differ; and another one
+        # the next time, or what one order does would pass for what the loop does.
+        order = {"PYTHONHASHSEED": str(self._times_begun)}
+        launch = self._launches[arm]
+        launch = dataclasses.replace(launch, environment={**order, **launch.environment})
+        process = ArmProcess("the null arm" if name == NULL else name, launch, self._patience)
         self._processes[name] = process.__enter__()
         checkout = self._checkouts.get(arm)
         try:
@@ -185,6 +200,6 @@ class Residences:
             if not file.is_relative_to(checkout.folder.resolve()):
                 raise UsageError(
                     f"{arm}: {self._factories[arm]} is imported from {file}, and not from {checkout.revision}: what is "
-                    "installed there comes first; install it in place (pip install -e), or not at all"
+                    "installed there comes first; have it found by its folder (PYTHONPATH), and not installed"
                 )
         return found

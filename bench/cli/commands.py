@@ -186,7 +186,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _with_options_ended(arguments: list[str]) -> list[str]:
-    """What follows `syncs -m MODULE` is the module's, as after `python -m MODULE`, and no option of ours."""
+    """What follows `syncs -m MODULE` is the module's, as after `python -m MODULE`, and no option of ours.
+
+    What follows `against REVISION --` is: whoever writes so means options of the run.
+    """
+    if arguments[:1] == ["against"] and arguments[2:3] == ["--"]:
+        return [*arguments[:2], *arguments[3:]]
     if arguments[:1] == ["syncs"]:
         options = list(itertools.takewhile(lambda each: each.startswith("-") and each != "-m", arguments[1:]))
         after = len(options) + 3

@@ -66,6 +66,9 @@ def homes(asked: Asked) -> dict[str, Home]:
     if asked["link"] and not any(home.revision for home in found.values()):
         raise UsageError("--link: puts data beside another revision; there is no --against, nor --before-revision")
     if asked["isolate"] or not all(home.is_here for home in found.values()):
+        processes = asked["processes"] or PROCESSES
+        if asked["rounds"] is not None and asked["rounds"] < processes:
+            raise UsageError(f"--rounds {asked['rounds']}: is less than one for each of the processes ({processes})")
         return found
     if asked["processes"]:
         raise UsageError("--processes: is of arms in processes of their own; --isolate puts them there")

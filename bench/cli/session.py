@@ -249,7 +249,8 @@ def begin(
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
     gpu.share()
     # They import TensorFlow while it is imported here: that takes one core each.
-    others = processes() if config.stash[_OUTLOOK].expects(Stage.SURVIVAL, Stage.UTILISATION) else None
+    forked = (Stage.SURVIVAL, Stage.UTILISATION) if residences is None else (Stage.SURVIVAL,)
+    others = processes() if config.stash[_OUTLOOK].expects(*forked) else None
     with builtin.importing_tensorflow():
         from loop_bench.experiments.run.measurement import Measurement
 

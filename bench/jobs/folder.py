@@ -58,7 +58,7 @@ def locked(path: Path) -> Iterator[LockedFolder]:
                 if time.monotonic() > waited_until:
                     raise UsageError(f"folder {path}: is in use by another run; wait for it, or end it") from None
                 time.sleep(0.05)
-        yield LockedFolder(path, lock)
+        yield LockedFolder(path.absolute(), lock)  # a process of a trial may have another current folder
     finally:
         os.close(lock)
 

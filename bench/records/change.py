@@ -7,6 +7,7 @@ loops also between machines.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from loop_bench.errors import InvalidRecordError
@@ -95,7 +96,8 @@ def _lived(residence: Residence | None) -> dict[str, Any]:
     if residence is None:
         return {"process": "the run's"}
     versions = {title: residence.versions.get(name) for name, title in TITLES.items()}
-    return {"process": "its own", "Python": _minor(residence.python), **versions, **residence.environment}
+    place = {"process": "its own", "Python": _minor(residence.python), "folder": residence.folder}
+    return {**place, **versions, **residence.environment}
 
 
 def differing_work(one: Record, other: Record) -> list[str]:
@@ -156,10 +158,11 @@ class Change:
         if same_conditions(second, first):
             for arm in ARMS:
                 there, here = (samples.milliseconds(record.rounds, arm) for record in (first, second))
-                ms[arm] = unpaired_ratio_interval(here, there)
+                ms[arm] = _of_processes(unpaired_ratio_interval(here, there), first, second)
         other_loops = differing_loops(second, first)
         if not (other_loops or differing_work(second, first)):
-            speed_up = unpaired_ratio_interval(samples.ratios(second.rounds), samples.ratios(first.rounds))
+            found = unpaired_ratio_interval(samples.ratios(second.rounds), samples.ratios(first.rounds))
+            speed_up = _of_processes(found, first, second)
         return cls(
             first=Comparison.of(first),
             second=Comparison.of(second),
@@ -168,3 +171,9 @@ class Change:
             differing=tuple(differences(second, first)),
             other_loops=tuple(other_loops),
         )
+
+
+def _of_processes(interval: Interval, first: Record, second: Record) -> Interval:
+    """An interval of two records with what processes of the same loops may differ by in either."""
+    more = math.prod(samples.between_processes(record.rounds, 0.95) for record in (first, second))
+    return Interval(interval.estimate, interval.low / more, interval.high * more)

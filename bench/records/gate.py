@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 
 from typing_extensions import Self
 
@@ -105,6 +106,9 @@ def judge(record: Record, limits: Limits, reference: Record | None = None) -> De
         checks.append(_syncs(record, limits.max_syncs))
     if limits.max_retraces is not None:
         checks.append(_retraces(record, limits.max_retraces))
+    if record.settings.homes and len({done.group for done in record.rounds}) < 2:
+        text = "one process of each loop: by how much one differs from the next is not known; --processes"
+        checks.append(Check("processes", Outcome.INCONCLUSIVE, text))
     if why := suspicion(record):
         checks.append(Check("plausibility", Outcome.INCONCLUSIVE, f"suspicious: {why}"))
     return Decision(tuple(checks))
@@ -144,7 +148,12 @@ def slowdown_against(record: Record, reference: Record) -> tuple[Interval, float
     relative = unpaired_ratio_interval(after[0] / before[0], after[1] / before[1], CONFIDENCE)
     moved = unpaired_ratio_interval(before[0], before[1], CONFIDENCE)
     mood = 1.0 if moved.holds(1.0) else moved.estimate
-    return _widened(relative, mood), mood
+    return _widened(_widened(relative, mood), _between_processes(record, reference)), mood
+
+
+def _between_processes(*records: Record) -> float:
+    """The factor by which processes of the same loops may differ in these records together."""
+    return math.prod(samples.between_processes(record.rounds, CONFIDENCE) for record in records)
 
 
 def _widened(interval: Interval, factor: float) -> Interval:
@@ -185,7 +194,8 @@ def _in_total(record: Record, limit: float, reference: Record | None, noise: flo
         there = tuple(samples.milliseconds(reference.rounds, name) for name in ("after", "before"))
 
     def interval(confidence: float) -> Interval:
-        processes = samples.between_processes(record.rounds, confidence) if reference is None else 1.0
+        records = [record] if reference is None else [record, reference]
+        processes = math.prod(samples.between_processes(each.rounds, confidence) for each in records)
         return _widened(_widened(total_ratio_interval(after, before, there, confidence), noise), processes)
 
     factor = interval(CONFIDENCE)

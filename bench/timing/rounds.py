@@ -53,7 +53,7 @@ class Interleaver:
         for name in timers:  # the warm-up: whatever a loop does only once should be done before the first round
             if name not in warm:
                 self._try(name)
-        self._orders = balanced_orders([*self.timers])
+        self._orders = balanced_orders([*self.timers], group)  # few rounds of many groups: not always the same orders
 
     def run(
         self, rule: StoppingRule, progress: Callable[[int, float], None] = lambda rounds, share: None

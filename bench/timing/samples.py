@@ -93,6 +93,16 @@ def between_processes(rounds: Sequence[Round], confidence: float) -> float:
     return 1.0 if found is None else float(np.exp(found.reach))
 
 
+def by_age(rounds: Sequence[Round]) -> list[Round]:
+    """Rounds in the order of their places in their groups: what changes as processes grow old is a trend in it."""
+    places: dict[int, int] = {}
+    aged = []
+    for done in rounds:
+        places[done.group] = places.get(done.group, -1) + 1
+        aged.append((places[done.group], done.group, done))
+    return [done for _, _, done in sorted(aged, key=lambda each: each[:2])]
+
+
 def steady(rounds: Sequence[Round]) -> np.ndarray:
     """Time before / time after in each round, without what tells groups of rounds from each other, [rounds]."""
     found: np.ndarray = np.exp(clusters.within(np.log(ratios(rounds)), groups(rounds)))

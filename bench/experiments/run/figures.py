@@ -121,14 +121,13 @@ def traced_when_warm(arm: ArmRecord) -> tuple[TracedFunction, ...] | None:
 
 
 def _timing(record: Record) -> Timing:
-    ratios = samples.steady(record.rounds)
     return Timing(
         speed_up=samples.speed_up(record.rounds),
         null=samples.null(record.rounds),
         null_differs=not samples.null(record.rounds, 1 - statistics.SIGNIFICANT).holds(1.0),
         null_ms_per_batch=statistics.spread(samples.milliseconds(record.rounds, "null")),
         speed_up_of_totals=samples.speed_up_of_totals(record.rounds),
-        drift=statistics.drift(ratios),
-        autocorrelation=statistics.autocorrelation(ratios),
+        drift=statistics.drift(samples.steady(samples.by_age(record.rounds))),
+        autocorrelation=statistics.autocorrelation(samples.steady(record.rounds)),
         overhead=record.rounds_seconds / samples.seconds(record.rounds) - 1.0,
     )

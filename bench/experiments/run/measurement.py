@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import datetime
 import functools
+import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +22,7 @@ from loop_bench.experiments.run.subject import Subject
 from loop_bench.experiments.survival.experiment import survive
 from loop_bench.experiments.survival.plan import SurvivalPlan
 from loop_bench.experiments.survival.record import SurvivalRecord
-from loop_bench.experiments.syncs.record import HostSyncs
+from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
 from loop_bench.experiments.telemetry import trial as telemetry
 from loop_bench.experiments.telemetry.record import Telemetry
 from loop_bench.jobs import pool
@@ -50,6 +50,16 @@ class _Started:
 
     subject: Subject
     trained: int = 0  # batches since, outside of the rounds
+
+
+def _most(*groups: Iterable[TracedFunction | Mapping[str, Any]]) -> tuple[TracedFunction, ...]:
+    """Functions that were traced in groups of processes, each with the most traces that it had in any."""
+    found: dict[tuple[str, str, int], TracedFunction] = {}
+    for each in map(TracedFunction.model_validate, itertools.chain(*groups)):
+        key = each.function, each.file, each.line
+        if key not in found or each.traces > found[key].traces:
+            found[key] = each
+    return tuple(found.values())
 
 
 class Measurement:
@@ -81,8 +91,7 @@ class Measurement:
             for name in self._names.values():
                 load(name)  # or it would be said only when it is built
         else:
-            with self.stages.of(Stage.START):
-                residences.begin(MADE)
+            residences.begin(MADE)
             for arm in ARMS:
                 self._add(arm, residence=residences.residence(arm))
         self._started: dict[str, _Started] = {}  # those that are to be timed, or are
@@ -138,17 +147,18 @@ class Measurement:
             def tell_of(number: int, share: float, group: int = group) -> None:
                 tell(len(self._rounds) + number, (group + share) / groups)
 
-            rule = self._rule(groups)
+            rule = self._rule(group)
             self._time_group(stopping.AtLeast(-(-fewest // groups), rule) if fewest else rule, tell_of)
         with self.stages.of(Stage.ROUNDS):
             for arm in ARMS:
                 self.pace.batch[arm] = float(np.median(samples.milliseconds(self.rounds, arm))) / 1e3
             self._state = environment.state()  # while the device is still as warm as it was
 
-    def _rule(self, groups: int) -> StoppingRule:
-        """The stopping rule of the rounds of one of so many groups of processes."""
-        rounds, seconds = self.settings.rounds, self.settings.max_time
-        return stopping.rule(rounds and -(-rounds // groups), seconds / groups, self.settings.precision)
+    def _rule(self, group: int) -> StoppingRule:
+        """The stopping rule of the rounds of a group of processes."""
+        groups, rounds = self.settings.processes, self.settings.rounds
+        share = None if rounds is None else rounds // groups + (group < rounds % groups)
+        return stopping.rule(share, self.settings.max_time / groups, self.settings.precision)
 
     def _begin_group(self, group: int) -> None:
         """Looks at what the processes until now have done, and begins others in their place, all at a time."""
@@ -158,10 +168,13 @@ class Measurement:
         del self.timed
         with self.stages.of(Stage.BUILD):
             self._residences.begin(MADE)
-            with concurrent.futures.ThreadPoolExecutor(len(TIMED)) as threads:
-                subjects = {name: self._subject(name) for name in TIMED}
-                list(threads.map(lambda subject: subject.begin(), subjects.values()))
-            self._started = {name: _Started(subject) for name, subject in subjects.items()}
+            self._started = self._residences.together(self._begun)
+
+    def _begun(self, name: str) -> _Started:
+        """A loop in a process that has nothing else, after its first batch; how long that took is not asked."""
+        subject = self._subject(name)
+        subject.begin()
+        return _Started(subject)
 
     def _time_group(self, rule: StoppingRule, tell: Callable[[int, float], None]) -> None:
         timed = self.timed
@@ -169,7 +182,7 @@ class Measurement:
             for name in TIMED:
                 self._started[name].subject.watch()
             if self._residences:
-                self._idle_gpu = gpu.busy_now() if self._idle_gpu is None else self._idle_gpu
+                self._look_at_gpu()
                 self._residences.forget_idle()
             ended, seconds = timed.run(rule, tell)
             self._rounds_seconds += seconds
@@ -178,9 +191,15 @@ class Measurement:
                 self._idle = {
                     name: max(share, self._idle.get(name, 0)) for name, share in self._residences.idle().items()
                 }
+                self._look_at_gpu()
             for arm in ARMS:
-                traced = (*(self._found[arm].traced or ()), *self._started[arm].subject.traced())
-                self._add(arm, traced=traced)
+                self._add(arm, traced=_most(self._found[arm].traced or (), self._started[arm].subject.traced()))
+
+    def _look_at_gpu(self) -> None:
+        """What the GPU does while nothing is asked of any loop, the most that was seen."""
+        busy = gpu.busy_now()
+        if busy is not None:
+            self._idle_gpu = max(busy, self._idle_gpu or 0.0)
 
     @property
     def homes(self) -> dict[str, str]:
@@ -247,6 +266,7 @@ class Measurement:
             tell: is told the title of each that is done.
             run: where the trials run.
         """
+        self._end_timed()
         with self.stages.of(Stage.SURVIVAL):
             found = survive(plan, folder, pool.workers(), shown, tell, run)
         for arm in ARMS:
@@ -269,6 +289,7 @@ class Measurement:
             tell: is told of each arm that is done.
             run: where the trials run.
         """
+        self._end_timed()
         with self.stages.of(Stage.UTILISATION):
             if self._residences:
                 found = telemetry.watch_elsewhere(self.settings, seconds, self._residences.another, tell)
@@ -278,6 +299,11 @@ class Measurement:
             starts = (*self._found[arm].starts, *filter(None, [found[arm].start]))
             self._add(arm, telemetry=found[arm], starts=starts)
         return found
+
+    def _end_timed(self) -> None:
+        """Ends the processes of timed loops, which would take of the machine what others need."""
+        if self._residences and "timed" in self.__dict__:
+            self._residences.end()
 
     def record(self) -> Record:
         """What was found."""

@@ -189,6 +189,19 @@ def test_idle_is_what_it_computes_while_nothing_is_asked(light):
     assert busy > 0.3
 
 
+def test_what_its_children_compute_is_idle_time_too(light):
+    arm = light.make(ARM)
+    arm.busy_child()
+    try:
+        light.forget_idle()
+        arm.echo(1)
+        time.sleep(0.3)
+        arm.echo(1)
+        assert light.idle_processor / light.idle > 0.3
+    finally:
+        arm.end_child()
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -209,6 +222,14 @@ def test_a_process_that_dies_is_one_line_that_names_arm_and_call(place, call, sa
         assert "\n" not in str(caught.value)
         with pytest.raises(ArmError, match="before: its process died in echo"):  # and stays dead
             arm.echo(1)
+
+
+def test_a_process_that_dies_does_not_hang_because_a_child_holds_its_end(place):
+    with begun(place) as process:
+        arm = process.make(ARM)
+        arm.fork()
+        with pytest.raises(ArmError, match=r"its process died in signal\(9\): killed by SIGKILL"):
+            arm.signal(9)
 
 
 def test_a_process_that_hangs_is_ended_and_its_line_said(place):
@@ -266,17 +287,23 @@ STARTS = """
     folder = Path(sys.argv[1])
     with ArmProcess("before", launch(folder, variables={"PYTHONPATH": str(folder)})) as process:
         process.begin(["lethal:Arm"], "lethal:make_loop")
-        print(process.pid, process.make("lethal:Arm").child(), flush=True)
-        time.sleep(100)
+        arm = process.make("lethal:Arm")
+        print(process.pid, arm.child(), flush=True)
+        arm.hang(sys.argv[2]) if sys.argv[2] else time.sleep(100)
 """
 
 
-def test_nothing_is_left_of_it_when_the_run_is_killed(place):
+@pytest.mark.parametrize("at_work", [True, False])
+def test_nothing_is_left_of_it_when_the_run_is_killed(place, tmp_path, at_work):
+    mark = tmp_path / "begun"
     path = os.pathsep.join([*place.paths, *filter(None, [programs.alone().get("PYTHONPATH")])])
-    command = [sys.executable, "-c", textwrap.dedent(STARTS), place.paths[0]]
+    command = [sys.executable, "-c", textwrap.dedent(STARTS), place.paths[0], str(mark) if at_work else ""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**programs.alone(), "PYTHONPATH": path}) as run:
         pids = [int(each) for each in run.stdout.readline().split()]
         assert len(pids) == 2
+        until = time.monotonic() + 30
+        while at_work and not mark.exists() and time.monotonic() < until:
+            time.sleep(0.01)
         run.send_signal(signal.SIGKILL)
     assert [pid for pid in pids if not gone(pid)] == []
 

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from homes import bare
@@ -57,17 +58,18 @@ def trial(arm="before", **changes):
     return SurvivalTrial(**{**given, **changes})
 
 
-def test_trials_run_where_their_arms_live_with_what_is_there(tmp_path, home):
+def test_trials_run_where_their_arms_live_with_what_is_there(tmp_path, home, monkeypatch):
     """Real processes of both arms, whose results are those of processes here."""
     arms = ("before", "after")
     ways = (None, "nan,batch=2", "nan,in=weights,batch=2", "scale=1000,in=learning_rate,batch=2")
     alike = [trial(fault=fault) for fault in ways]
     telling = [trial(arm, factory="of_arm:make") for arm in arms]
     killed, told = trial("after", factory="of_arm:kill"), []
+    monkeypatch.chdir(tmp_path)
     with ProcessesElsewhere({arm: home(arm) for arm in arms}, SurvivalTrial) as run:
         run.wait_until_ready()
-        results = gather(
-            [*alike, *telling, killed], tmp_path / "a", environment=HERE, workers=2, progress=told.append, run=run
+        results = gather(  # of a folder that is named from here, where the arms are not
+            [*alike, *telling, killed], Path("a"), environment=HERE, workers=2, progress=told.append, run=run
         )
         with pytest.raises(UsageError, match=r"^after: factory 'of_arm:nope': of_arm has no nope$"):
             gather([trial("after", factory="of_arm:nope")], tmp_path / "b", environment=HERE, run=run)

@@ -86,10 +86,11 @@ def test_experiments_with_loops_that_share_a_process_are_refused(switch):
     assert str(caught.value) == f"--{key}: is for loops that share a process, and these have some of their own"
 
 
-def test_before_is_the_factory_of_after_where_only_the_revision_differs():
+def test_before_is_the_factory_of_after_where_only_places_differ():
     from loop_bench import builtin
 
     assert asked(after="a:b")["before"] == builtin.BEFORE
     assert asked(after="a:b", against="main")["before"] == "a:b"
     assert asked(after="a:b", before="c:d", against="main")["before"] == "c:d"
-    assert asked(after="a:b", before_env=["A=1"])["before"] == builtin.BEFORE
+    assert asked(after="a:b", before_env=["A=1"])["before"] == "a:b"
+    assert asked(after="a:b", isolate=True)["before"] == builtin.BEFORE

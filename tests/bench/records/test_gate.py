@@ -261,3 +261,26 @@ def test_what_processes_differ_by_is_in_the_interval_of_the_total_too():
     assert apart.interval.estimate == together.interval.estimate
     assert outcome(with_slow_processes(1.12, True)) == Outcome.INCONCLUSIVE
     assert outcome(with_slow_processes(1.0, True)) == Outcome.PASSED
+
+
+def test_one_process_of_each_loop_cannot_tell():
+    """What one process of a loop differs from the next by is in no interval then."""
+    assert outcome(elsewhere(groups=3, after=0.060, noise=0.001)) == Outcome.PASSED
+    decision = gate.judge(elsewhere(groups=1, after=0.060, noise=0.001), Limits(), None)
+    assert decision.outcome == Outcome.INCONCLUSIVE
+    assert "--processes" in decision.line
+
+
+def test_what_processes_differ_by_counts_against_a_reference_too():
+    """In either record."""
+    apart = elsewhere(groups=4, after=0.060, noise=0.001)
+    rounds = tuple(
+        done.model_copy(update={"seconds": {**done.seconds, "after": done.seconds["after"] * (1 + 0.02 * done.group)}})
+        for done in apart.rounds
+    )
+    apart = apart.model_copy(update={"rounds": rounds})
+    together = apart.model_copy(update={"rounds": tuple(done.model_copy(update={"group": 0}) for done in rounds)})
+    widths = [
+        gate.slowdown_against(*pair)[0].width for pair in ((together, together), (apart, together), (apart, apart))
+    ]
+    assert widths[0] < widths[1] < widths[2]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from records import rounds as make
 
+from loop_bench.statistics import drift
 from loop_bench.timing import samples
 
 
@@ -76,3 +77,16 @@ def test_two_loops_without_a_null_arm_have_their_interval_too():
         for done in in_groups([0.03, -0.03, 0.0])
     ]
     assert samples.speed_up(apart).width > samples.speed_up(in_groups([0.0] * 3)).width
+
+
+def test_a_trend_as_processes_grow_old_is_seen_over_all_groups():
+    """Begun anew, it starts anew: in the order of the run it is hardly one."""
+    apart = []
+    for group in range(5):
+        for place, done in enumerate(make(before=0.06, after=0.03, noise=0.01, count=20, seed=group)):
+            seconds = {**done.seconds, "after": done.seconds["after"] * (1 + 0.005 * place)}
+            apart.append(done.model_copy(update={"group": group, "seconds": seconds}))
+    aged = samples.by_age(apart)
+    assert [done.group for done in aged[:6]] == [0, 1, 2, 3, 4, 0]
+    assert drift(samples.steady(aged)).change == pytest.approx(-0.09, abs=0.02)
+    assert abs(drift(samples.steady(apart)).change) < 0.06

@@ -249,7 +249,7 @@ def test_loops_that_live_elsewhere_are_measured_as_those_here(project, tmp_path)
     assert (len(before.starts), len(after.starts)) == (2, 1)
     assert before.traced == after.traced == ()
     assert 0 < before.touch_seconds < 1
-    assert record.stages[Stage.START] > 0
+    assert Stage.START not in record.stages  # the session counts it, with what comes before
     assert is_clean(project, tmp_path / "temporary")
 
 
@@ -258,11 +258,19 @@ def test_what_speaks_against_the_loops_of_an_earlier_group_is_kept(project, tmp_
     (project / "own.py").write_text(OWN + DIES_ONCE)
     residences, settings = living({"MARK": str(tmp_path / "mark")})
     with residences:
-        measurement = Measurement(settings, residences)
+        measurement = Measurement(settings.model_copy(update={"rounds": 5}), residences)
         measurement.time_rounds()
         measurement.check_work()
     record = measurement.record()
-    assert [done.group for done in record.rounds] == [0, 0, 0, 1, 1, 1]
+    assert [done.group for done in record.rounds] == [0, 0, 0, 1, 1]  # exactly so many
     assert record.problems
     assert all(problem.startswith("after: ") and "finite" in problem for problem in record.problems)
     assert np.all(np.isfinite(record.arms["after"].history["loss"]))  # that of the last group
+
+
+def test_what_each_group_of_processes_traces_once_is_traced_once():
+    def traced(line, traces):
+        return {"function": "step", "file": "a.py", "line": line, "source": "", "traces": traces, "why": ()}
+
+    found = measuring._most([traced(1, 1), traced(2, 3)], [traced(1, 2), traced(2, 1), traced(3, 1)])
+    assert [(each.line, each.traces) for each in found] == [(1, 2), (2, 3), (3, 1)]
