@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import programs
 import pytest
 from repositories import commit, git, repository
 
@@ -75,6 +76,7 @@ def begin(project, tmp_path, monkeypatch):
         process = subprocess.Popen(
             [*command, *SMALL, "--results", str(tmp_path / "results"), *more],
             cwd=project,
+            env=programs.alone(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -147,6 +149,6 @@ def test_what_a_revision_lacks_is_one_line(project, begin):
     git(project, "branch", "--force", "published")
     out = begin("--survival", "none").communicate()[0]
     lines = [line for line in out.splitlines() if "importing bench.train failed" in line]
-    assert len(lines) == 1
+    assert len(lines) == 1, out
     assert "if it has another name at published: --before module:factory" in lines[0]
     assert "not in published, because git does not track it: bench/rates.py; --link PATH puts one there" in out
