@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,14 @@ def kill(spec):
 def home(tmp_path):
     """Where an arm lives: a folder with its loops."""
 
+    place = tmp_path / "refusing"
+    place.mkdir()
+
     def make(arm, **variables):
         folder = tmp_path / arm
         folder.mkdir()
         (folder / "of_arm.py").write_text(LOOPS)
-        return bare(tmp_path, folder, OURS=arm, **variables)
+        return bare(place, folder, OURS=arm, **variables)
 
     return make
 
@@ -65,6 +69,7 @@ def test_trials_run_where_their_arms_live_with_what_is_there(tmp_path, home, mon
     alike = [trial(fault=fault) for fault in ways]
     telling = [trial(arm, factory="of_arm:make") for arm in arms]
     killed, told = trial("after", factory="of_arm:kill"), []
+    monkeypatch.setattr(sys, "path", [*sys.path])  # loops are looked for in the current folder from then on
     monkeypatch.chdir(tmp_path)
     with ProcessesElsewhere({arm: home(arm) for arm in arms}, SurvivalTrial) as run:
         run.wait_until_ready()
