@@ -109,14 +109,16 @@ def ours(tmp_path):
 
 def test_what_serves_a_run_imports_nothing_of_another_revision(python, ours):
     done = python("-c", f"{REFUSING}\n{SUBJECT_AND_SIDE}", ours, cwd=ours)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "loop_bench" in line]
+    assert (done.returncode, said) == (0, []), done.stdout + done.stderr  # older TensorFlow logs what it compiles
 
 
 @pytest.mark.parametrize("fault", ["nan,batch=2", "nan,in=weights,batch=2", "scale=1000,in=learning_rate,batch=2"])
 def test_a_trial_imports_nothing_of_another_revision(python, ours, fault):
     trial, path = make(fault), ours / "result.json"
     done = python("-c", f"{REFUSING}\n{ELSEWHERE}", trial.work, trial.model_dump_json(), ours, path, cwd=ours)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "loop_bench" in line]
+    assert (done.returncode, said) == (0, []), done.stdout + done.stderr  # older TensorFlow logs what it compiles
     found = read(path, trial).found
     assert (found.ended, found.batches, found.struck) == ("whole", 4, (2,)), found.why
 
