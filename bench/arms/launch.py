@@ -14,12 +14,10 @@ from pathlib import Path
 
 from loop_bench import source
 from loop_bench.errors import UsageError
+from loop_bench.jobs.parent import SAYS
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 """Our package's folder."""
-
-SAYS = "error: "
-"""How the last line of a process begins that says itself why it cannot serve."""
 
 _OLDEST = (3, 10)
 
@@ -89,13 +87,9 @@ def own_paths(entries: Iterable[str] | None = None) -> list[str]:
     for entry in sys.path if entries is None else entries:
         path = Path(entry or os.curdir).absolute()
         inside = str(path / "module.py")
-        if path.is_dir() and path != scripts and not (source.is_standard(inside) or _has_packages(inside)):
+        if path.is_dir() and path != scripts and not (source.is_standard(inside) or source.is_installed(inside)):
             found.append(str(path))
     return list(dict.fromkeys(found))
-
-
-def _has_packages(file: str) -> bool:
-    return any(f"{os.sep}{name}{os.sep}" in file for name in ("site-packages", "dist-packages"))
 
 
 def _moved(path: str, moved: tuple[Path, Path] | None) -> str:

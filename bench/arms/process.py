@@ -19,9 +19,10 @@ from typing_extensions import Self
 
 from loop_bench import source
 from loop_bench.arms.channel import Channel
-from loop_bench.arms.launch import SAYS, Launch
+from loop_bench.arms.launch import Launch
 from loop_bench.errors import UsageError, add_note
 from loop_bench.failure import FactoryError, LoopError
+from loop_bench.jobs.parent import SAYS
 from loop_bench.jobs.pool import last_words
 
 PATIENCE = 1800.0

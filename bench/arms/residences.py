@@ -173,10 +173,7 @@ class Residences:
         if not folder.is_dir():
             named = f"--{arm}-folder {home.folder!r}" if home.folder else f"{arm}, current folder {here.name}"
             raise UsageError(f"{named}: there is no such folder{f' at {home.revision}' if home.revision else ''}")
-        ours = pool.loop_environment()
-        del ours["PYTHONPATH"]  # with all that this interpreter has installed
-        variables = {**ours, **home.environment}
-        return launch(folder, python, variables, moved)
+        return launch(folder, python, {**pool.LOOP_VARIABLES, **home.environment}, moved)
 
     def _start(self, name: str) -> dict[str, Any]:
         arm = arm_of(name)

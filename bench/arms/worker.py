@@ -13,8 +13,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from loop_bench.arms.launch import SAYS
-from loop_bench.jobs.parent import die, die_first, die_with_parent
+from loop_bench.jobs.parent import SAYS, die, die_first, die_with_parent
 
 _NEEDED = ("numpy", "tensorflow")
 

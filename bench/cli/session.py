@@ -5,6 +5,7 @@ It is a plugin that `loop_bench.cli.plugin` wakes, for `pytest bench/` and `pyte
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -15,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from loop_bench import builtin
-from loop_bench.cli import options
+from loop_bench.cli import homes, options
 from loop_bench.cli.outlook import Outlook, age, stage_of
 from loop_bench.cli.progress import Forecast, ProgressDisplay
 from loop_bench.errors import UsageError
@@ -207,15 +208,26 @@ def processes(residences: Residences | None) -> Iterator[Processes | ProcessesEl
 @pytest.fixture(scope="session")
 def residences(pytestconfig: pytest.Config) -> Iterator[Residences | None]:
     """Where the arms live, with their worktrees; None where both live in this process."""
-    settings = options.settings(pytestconfig)
-    if not settings.homes:
+    with residing(pytestconfig) as entered:
+        yield entered
+
+
+@contextlib.contextmanager
+def residing(config: pytest.Config) -> Iterator[Residences | None]:
+    """Has the arms of a run live where they are asked to.
+
+    It does not ask for the run's settings, which may have to start TensorFlow to choose a preset: processes of trials,
+    which import it beside this one, are begun after this.
+    """
+    asked = options.asked(config)
+    lives = homes.homes(asked)
+    if not lives:
         yield None
         return
     from loop_bench.arms.residences import Residences
 
-    factories = dict(zip(ARMS, (settings.before, settings.after), strict=True))
-    with Residences(settings.homes, factories, options.asked(pytestconfig)["link"] or ()) as entered:
-        pytestconfig.stash[_LACKING] = entered.notes
+    with Residences(lives, {arm: asked[arm] for arm in ARMS}, asked["link"] or ()) as entered:
+        config.stash[_LACKING] = entered.notes
         yield entered
 
 

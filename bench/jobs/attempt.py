@@ -17,15 +17,14 @@ from typing_extensions import Self
 
 from loop_bench.errors import UsageError
 from loop_bench.failure import LoopError, error_line, out_of_memory
+from loop_bench.jobs.parent import SAYS
 from loop_bench.writing import write_whole
 
 REFUSED = 2
 """The exit code of a process that was asked for something wrong: a defect of the question, and no result.
 
-It says what in its last line, which begins with `error: `: a program may end with any code of its own.
+It says what in its last line, which begins as SAYS has it: a program may end with any code of its own.
 """
-
-SAYS = "error: "
 
 
 class CrashError(Exception):

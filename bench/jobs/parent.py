@@ -1,4 +1,4 @@
-"""What a process owes the one that has started it: to end with it, and to be the first to go when memory runs out."""
+"""What a process owes the one that has started it: to end with it, to go first when memory runs out, to say why not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import signal
 import threading
 from pathlib import Path
 from typing import NoReturn
+
+SAYS = "error: "
+"""How the last line begins of a process that says itself why it cannot do what it was begun for."""
 
 
 def die_with_parent() -> None:

@@ -17,9 +17,10 @@ from typing import IO, Literal
 import psutil
 
 from loop_bench.errors import UsageError, add_note
-from loop_bench.jobs.attempt import REFUSED, SAYS
+from loop_bench.jobs.attempt import REFUSED
 from loop_bench.jobs.folder import LockedFolder
 from loop_bench.jobs.forkserver import Forked, ForkServer
+from loop_bench.jobs.parent import SAYS
 from loop_bench.machine import environment
 from loop_bench.writing import write_whole
 
@@ -88,14 +89,17 @@ def run(
             raise
 
 
+LOOP_VARIABLES = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # Several at a time, beside a process that may hold memory itself: none takes more than it needs.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+}
+"""Environment variables of all processes in which loops run."""
+
+
 def loop_environment() -> dict[str, str]:
-    """Environment variables of processes in which loops run, besides those of this one."""
-    return {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # what can be imported here can be there
-        # Several at a time, beside a process that may hold memory itself: none takes more than it needs.
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    }
+    """Environment variables, besides those of this process, of one that finds all that can be imported here."""
+    return {**LOOP_VARIABLES, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def workers() -> int:

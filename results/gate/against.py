@@ -35,6 +35,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
+from answers import answers
 from rich.console import Console
 from rich.progress import track
 from scipy import stats
@@ -46,12 +47,11 @@ from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.experiments.syncs.record import BATCHES
 from loop_bench.home import Home
 from loop_bench.machine.environment import environment
-from loop_bench.records import gate
 from loop_bench.records.change import MACHINE
 from loop_bench.report import markdown
 from loop_bench.report.texts import Texts
 from loop_bench.settings import ARMS, NULL, Settings
-from loop_bench.statistics import TRIMMED, spread, wilson_interval
+from loop_bench.statistics import TRIMMED, spread
 from loop_bench.timing import samples as ratios
 from loop_bench.timing.rounds import Interleaver
 from loop_bench.timing.samples import Round
@@ -321,8 +321,8 @@ def _judged(lines: list[dict[str, Any]], shares: dict[str, float]) -> str:
     judged, measured = [], []
     for share, of_share in records.items():
         references = [None] * step + records[0.0][:-step]
-        judged.append(_count(share, "by itself", of_share, [None] * len(of_share)))
-        judged.append(_count(share, "against the run before as reference", of_share[step:], references[step:]))
+        judged.append(answers(share, "by itself", of_share, [None] * len(of_share)))
+        judged.append(answers(share, "against the run before as reference", of_share[step:], references[step:]))
         measured.append(_measured(share, of_share))
     took = spread(np.array([line["seconds"] for line in lines]))
     load = spread(np.array([line["load"][0] for line in lines]))
@@ -333,18 +333,6 @@ def _judged(lines: list[dict[str, Any]], shares: dict[str, float]) -> str:
         f"({load.low:.1f} to {load.high:.1f}) over its last minute. The baseline's own ms/batch was "
         f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
     )
-
-
-def _count(share: float, how: str, records: list[Record], references: list[Record | None]) -> dict[str, Any]:
-    pairs = track(list(zip(records, references, strict=True)), f"{share:.0%}, {how}", console=console)
-    found = [gate.judge(record, gate.Limits(), reference).outcome for record, reference in pairs]
-    failed = wilson_interval(found.count(gate.Outcome.FAILED), len(found))
-    return {
-        "planted": f"{share:.0%}",
-        "judged": how,
-        **{outcome.name.lower(): found.count(outcome) for outcome in gate.Outcome},
-        "share failed (95% Wilson)": f"{failed.estimate:.1%} ({failed.low:.1%} to {failed.high:.1%})",
-    }
 
 
 def _measured(share: float, records: list[Record]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from typing import IO, Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
+from answers import answers
 from rich.console import Console
 from rich.progress import track
 
@@ -41,7 +42,7 @@ from loop_bench.records.change import MACHINE
 from loop_bench.report import markdown
 from loop_bench.report.texts import Texts
 from loop_bench.settings import ARMS, Settings
-from loop_bench.statistics import spread, wilson_interval
+from loop_bench.statistics import spread
 from loop_bench.timing import samples as ratios
 from loop_bench.timing.samples import Round
 from loop_bench.timing.stopping import UntilPrecise
@@ -200,8 +201,8 @@ def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
     judged, measured = [], []
     for planted, of_share in records.items():
         references = [None] * step + records[0.0][:-step]
-        judged.append(_count(planted, "by itself", of_share, [None] * len(of_share)))
-        judged.append(_count(planted, "against the process before", of_share[step:], references[step:]))
+        judged.append(answers(planted, "by itself", of_share, [None] * len(of_share)))
+        judged.append(answers(planted, "against the process before", of_share[step:], references[step:]))
         measured.append(_measured(planted, of_share))
     yield markdown.render(Texts.of(pd.DataFrame(judged)))
     yield markdown.render(Texts.of(pd.DataFrame(measured)))
@@ -211,22 +212,6 @@ def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
         f"A process took {took.median:.0f} s ({took.low:.0f} to {took.high:.0f}). The baseline's own ms/batch was "
         f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
     )
-
-
-def _count(planted: float, how: str, records: list[Record], references: list[Record | None]) -> dict[str, Any]:
-    found = [
-        gate.judge(record, gate.Limits(), reference).outcome
-        for record, reference in track(
-            list(zip(records, references, strict=True)), f"{planted:.0%}, {how}", console=console
-        )
-    ]
-    failed = wilson_interval(found.count(gate.Outcome.FAILED), len(found))
-    return {
-        "planted": f"{planted:.0%}",
-        "judged": how,
-        **{outcome.name.lower(): found.count(outcome) for outcome in gate.Outcome},
-        "share failed (95% Wilson)": f"{failed.estimate:.1%} ({failed.low:.1%} to {failed.high:.1%})",
-    }
 
 
 def _measured(planted: float, records: list[Record]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 
 import numpy as np
 
 from loop_bench import statistics
 from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.experiments.survival.record import Survival
-from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
+from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction, merged
 from loop_bench.experiments.telemetry.record import Telemetry
 from loop_bench.statistics import Autocorrelation, Drift, Interval, Spread
 from loop_bench.timing import samples
@@ -110,14 +111,8 @@ def traced_when_warm(arm: ArmRecord) -> tuple[TracedFunction, ...] | None:
     counted = arm.host_syncs.traced if arm.host_syncs else None
     if counted is None and arm.traced is None:
         return None
-    found: dict[tuple[str, str, int], TracedFunction] = {}
-    for each in (*(counted or ()), *(arm.traced or ())):
-        key = each.function, each.file, each.line
-        so_far = found.get(key)
-        if so_far is not None:
-            each = each.model_copy(update={"traces": so_far.traces + each.traces, "why": each.why or so_far.why})
-        found[key] = each
-    return tuple(sorted(found.values(), key=lambda each: -each.traces))
+    found = merged([*(counted or ()), *(arm.traced or ())], operator.add)
+    return tuple(sorted(found, key=lambda each: -each.traces))
 
 
 def _timing(record: Record) -> Timing:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +21,7 @@ from loop_bench.experiments.run.subject import Subject
 from loop_bench.experiments.survival.experiment import survive
 from loop_bench.experiments.survival.plan import SurvivalPlan
 from loop_bench.experiments.survival.record import SurvivalRecord
-from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction
+from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction, merged
 from loop_bench.experiments.telemetry import trial as telemetry
 from loop_bench.experiments.telemetry.record import Telemetry
 from loop_bench.jobs import pool
@@ -50,16 +49,6 @@ class _Started:
 
     subject: Subject
     trained: int = 0  # batches since, outside of the rounds
-
-
-def _most(*groups: Iterable[TracedFunction | Mapping[str, Any]]) -> tuple[TracedFunction, ...]:
-    """Functions that were traced in groups of processes, each with the most traces that it had in any."""
-    found: dict[tuple[str, str, int], TracedFunction] = {}
-    for each in map(TracedFunction.model_validate, itertools.chain(*groups)):
-        key = each.function, each.file, each.line
-        if key not in found or each.traces > found[key].traces:
-            found[key] = each
-    return tuple(found.values())
 
 
 class Measurement:
@@ -123,7 +112,7 @@ class Measurement:
 
     @property
     def rounds(self) -> tuple[Round, ...]:
-        """Those that are complete."""
+        """The complete rounds, of all groups of processes so far."""
         timed = self.__dict__.get("timed")  # asking for it would build the loops
         return (*self._rounds, *(timed.rounds if timed else ()))
 
@@ -193,7 +182,9 @@ class Measurement:
                 }
                 self._look_at_gpu()
             for arm in ARMS:
-                self._add(arm, traced=_most(self._found[arm].traced or (), self._started[arm].subject.traced()))
+                # Each group of processes traces what one process does: the most that a function had in any.
+                now = map(TracedFunction.model_validate, self._started[arm].subject.traced())
+                self._add(arm, traced=merged([*(self._found[arm].traced or ()), *now], max))
 
     def _look_at_gpu(self) -> None:
         """What the GPU does while nothing is asked of any loop, the most that was seen."""

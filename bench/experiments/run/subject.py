@@ -15,57 +15,38 @@ from loop_bench.experiments.syncs import stretch
 from loop_bench.hostsync.graphs import HostOp
 from loop_bench.hostsync.recorder import record
 from loop_bench.hostsync.tracing import Trace, watch_traces
-from loop_bench.loop import LoopSpec, TrainingLoop, build, load
 from loop_bench.timing import clock
 from loop_bench.timing import work as works
+from loop_bench.timing.beginning import Beginning
 
 
-class Subject:
-    """A loop that is started, counted, timed and looked at, in this order.
-
-    Args:
-        factory: as module:factory.
-        preset: of its spec.
-        seed: of its spec.
-        options: of its spec.
-        arm: that it is of, for messages.
-    """
+class Subject(Beginning):
+    """A loop that is started, counted, timed and looked at, in this order; the arguments are those of `Beginning`."""
 
     def __init__(self, factory: str, preset: str, seed: int, options: Mapping[str, Any], arm: str = "") -> None:
-        self._name, self._arm = factory, arm
-        self._factory = load(factory)
-        self._spec = LoopSpec(preset, seed, options)
-        self._loop: TrainingLoop | None = None
+        super().__init__(factory, preset, seed, options, arm)
         self._witness: works.Witness | None = None  # of the loop after the first batch
         self._host_ops: tuple[HostOp, ...] = ()  # in the graphs that were traced for it
         self._trained = 0  # batches since the first
         self._traces: list[Trace] | None = None  # in blocks; None while they are not watched
 
-    def build(self) -> None:
-        """Builds a loop and forgets it: what a process does only once should be done for none that is timed."""
-        build(self._name, self._factory, self._spec, self._arm)
-
-    def warm_up(self) -> None:
-        """Has a process that no other loop lives in do what it does only once."""
-        clock.warm_up(self.build)
-
     def start(self) -> tuple[float, float]:
         """Builds the loop and trains its first batch; seconds of either."""
         with record() as log:  # for what is traced; what is read now is not of the counted batches
-            self._loop, built, first = clock.first_batch(self._name, self._factory, self._spec, self._arm)
+            took = super().start()
         self._host_ops = tuple(log.host_ops)
-        self._witness = works.Witness(self._loop)
-        return built, first
+        self._witness = works.Witness(self.started)
+        return took
 
     def begin(self) -> None:
         """As `start`, without a look at how long it takes: nothing of ours is done before the factory has run."""
-        self._loop = build(self._name, self._factory, self._spec, self._arm)
+        self._loop = self.build()
         clock.seconds_for(self._loop, 1)
         self._witness = works.Witness(self._loop)
 
     def count(self, batches: int, trace: bool) -> dict[str, Any]:
         """The host syncs of so many batches: the fields of a `HostSyncs`; see `stretch.counted`."""
-        found = stretch.counted(self._started, batches, self._host_ops, trace)
+        found = stretch.counted(self.started, batches, self._host_ops, trace)
         self._trained += batches
         return found
 
@@ -73,14 +54,14 @@ class Subject:
         """Trains a block of batches; seconds from an idle device to an idle device."""
         self._trained += batches
         with self._watching():
-            return clock.seconds_for(self._started, batches)
+            return clock.seconds_for(self.started, batches)
 
     def watch(self) -> None:
         """Has functions that are traced from now on, in blocks, counted."""
         self._traces = []
 
     def traced(self) -> list[dict[str, Any]]:
-        """Those functions: the fields of a `TracedFunction` each."""
+        """The functions that were traced while blocks were watched: the fields of a `TracedFunction` each."""
         return stretch.functions(self._traces or ())
 
     def described(self) -> dict[str, Any]:
@@ -89,16 +70,11 @@ class Subject:
 
     def touch_seconds(self) -> float | None:
         """See `loop_bench.timing.work.touch_seconds`; of a loop that has trained a few batches."""
-        return works.touch_seconds(self._started, self._witnessed.weights)
+        return works.touch_seconds(self.started, self._witnessed.weights)
 
     def work(self) -> dict[str, Any]:
         """What the loop has to show for all its batches: the fields of a `Work`."""
         return dataclasses.asdict(self._witnessed.work(self._trained))
-
-    @property
-    def _started(self) -> TrainingLoop:
-        assert self._loop is not None, "start() comes first"
-        return self._loop
 
     @property
     def _witnessed(self) -> works.Witness:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -46,6 +47,23 @@ class TracedFunction(Frozen):
     source: str  # the line itself
     traces: Annotated[int, Field(gt=0)]
     why: tuple[str, ...]  # what differed from its earlier traces, in words
+
+
+def merged(functions: Iterable[TracedFunction], traces: Callable[[int, int], int]) -> tuple[TracedFunction, ...]:
+    """Traces of one function that were gathered apart, as one; functions in the order in which they come first.
+
+    Args:
+        functions: a function may come several times.
+        traces: makes one number of traces of two.
+    """
+    found: dict[tuple[str, str, int], TracedFunction] = {}
+    for each in functions:
+        key = each.function, each.file, each.line
+        so_far = found.get(key)
+        if so_far is not None:
+            each = each.model_copy(update={"traces": traces(so_far.traces, each.traces), "why": each.why or so_far.why})
+        found[key] = each
+    return tuple(found.values())
 
 
 class TracedCopies(Frozen):

@@ -473,3 +473,12 @@ def test_the_ladder_is_skipped_with_its_reason_otherwise(bench, tmp_path):
     assert done.returncode == 0, done.stdout
     assert "takes long: --ladder was not given" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_loops_live_is_known_without_tensorflow(monkeypatch):
+    """Processes of trials, which import it meanwhile, are begun later."""
+    from loop_bench.cli import session
+
+    monkeypatch.setattr("loop_bench.builtin.default_preset", lambda: pytest.fail("starts TensorFlow"))
+    with session.residing(runs.config()) as residences:
+        assert residences is None

@@ -266,11 +266,3 @@ def test_what_speaks_against_the_loops_of_an_earlier_group_is_kept(project, tmp_
     assert record.problems
     assert all(problem.startswith("after: ") and "finite" in problem for problem in record.problems)
     assert np.all(np.isfinite(record.arms["after"].history["loss"]))  # that of the last group
-
-
-def test_what_each_group_of_processes_traces_once_is_traced_once():
-    def traced(line, traces):
-        return {"function": "step", "file": "a.py", "line": line, "source": "", "traces": traces, "why": ()}
-
-    found = measuring._most([traced(1, 1), traced(2, 3)], [traced(1, 2), traced(2, 1), traced(3, 1)])
-    assert [(each.line, each.traces) for each in found] == [(1, 2), (2, 3), (3, 1)]
