@@ -35,7 +35,7 @@ for name, value in variables.items():
 sys.path[0] = folder
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if arguments[0] in ("-c", "-m"):
-    from loop_bench.jobs.forkserver import run_as_python
+    from loop_bench.jobs.forkserver_process import run_as_python
     sys.exit(run_as_python(arguments))
 import runpy
 sys.argv = arguments

@@ -36,3 +36,11 @@ def bare(place, folder, **variables):
     paths = (str(folder), *made.paths)
     path = os.pathsep.join([str(place), *paths])
     return dataclasses.replace(made, paths=paths, environment={**made.environment, "PYTHONPATH": path})
+
+
+def without_tensorflow(folder):
+    """Variables of processes that find something else in this folder for what takes seconds to import."""
+    folder.mkdir(exist_ok=True)
+    (folder / "tensorflow.py").write_text("__version__ = '2.0'\n")
+    (folder / "keras.py").touch()
+    return {"PYTHONPATH": str(folder)}

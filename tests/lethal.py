@@ -23,6 +23,12 @@ class Arm:
         found = importlib.import_module(module)
         return [found.RATE, str(Path.cwd()), found.__file__, os.environ.get("PYTHONHASHSEED"), os.environ.get("KIND")]
 
+    def variable(self, name):
+        return os.environ.get(name)
+
+    def path(self):
+        return sys.path
+
     def echo(self, value):
         return value
 

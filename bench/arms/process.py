@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,10 +19,10 @@ from typing_extensions import Self
 from loop_bench import source
 from loop_bench.arms.channel import Channel
 from loop_bench.arms.launch import Launch
+from loop_bench.arms.zygote import Zygote, end_of
 from loop_bench.errors import UsageError, add_note
 from loop_bench.failure import FactoryError, LoopError
-from loop_bench.jobs.parent import SAYS
-from loop_bench.jobs.pool import last_words
+from loop_bench.jobs.forkserver import Forked, ForkServerError
 
 PATIENCE = 1800.0
 """Seconds for one call: to draw data, build, trace and compile a loop, or to train a block of it. What takes longer
@@ -34,11 +33,10 @@ _GLANCE = 0.5
 
 _ERRORS: dict[str, type[LoopError]] = {"factory": FactoryError, "loop": LoopError}
 
-_STARTING = 120.0
-"""Seconds for an interpreter to start, and to import NumPy."""
-
 _DUMPING = 5.0
 """Seconds for a process to print where it is, or to end once it has closed its end of the connection."""
+
+_PROGRAM = "loop_bench.arms.worker"
 
 _STACK = re.compile(r'File "([^"]+)", line (\d+) in')
 
@@ -91,7 +89,8 @@ class ArmProcess:
 
     Args:
         name: of the arm, for messages.
-        launch: how it is started.
+        launch: in what folder it runs, and where it finds the user's modules.
+        zygote: what it is forked from, entered: in the interpreter of the arm.
         patience: seconds for one call.
 
     Attributes:
@@ -99,37 +98,36 @@ class ArmProcess:
         idle: seconds in which nothing was asked.
     """
 
-    def __init__(self, name: str, launch: Launch, patience: float = PATIENCE) -> None:
+    def __init__(self, name: str, launch: Launch, zygote: Zygote, patience: float = PATIENCE) -> None:
         self.name = name
         self.idle = self.idle_processor = 0.0
-        self._launch = launch
+        self._launch, self._zygote = launch, zygote
         self._patience = patience
         self._forgotten: list[int] = []
         self._at_rest: float | None = None  # the time at which it answered last
         self._children: list[psutil.Process] = []
         self._used_at_rest = 0.0  # by them
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     def __enter__(self) -> Self:
-        self._printed = tempfile.TemporaryFile()  # without a name: whoever ends this process leaves nothing behind
-        ours, theirs = socket.socketpair()
-        try:
-            self._process = subprocess.Popen(
-                self._launch.command("loop_bench.arms.worker", str(theirs.fileno())),
-                cwd=self._launch.folder,
-                env=dict(self._launch.environment),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.PIPE,  # it ends when this end of it is closed
-                stdout=self._printed,
-                stderr=self._printed,
-                start_new_session=True,  # Ctrl-C is for the run
-            )
-        except OSError as error:
-            ours.close()
-            self._printed.close()
-            raise UsageError(f"{self.name}: {self._launch.python} cannot be started ({error.strerror})") from None
-        finally:
-            theirs.close()
+        """Has it forked.
+
+        Raises:
+            UsageError: the interpreter will not do.
+            ArmError: the process that forks has died.
+        """
+        with contextlib.ExitStack() as stack:
+            # Without a name: whoever ends this process leaves nothing behind.
+            self._printed = stack.enter_context(tempfile.TemporaryFile())
+            ours, theirs = socket.socketpair()
+            stack.enter_context(ours)
+            with theirs:
+                output = self._printed.fileno()
+                try:
+                    self._process = self._zygote.fork(_PROGRAM, self._launch, output, theirs.fileno())
+                except ForkServerError as error:
+                    raise ArmError.told(f"{self.name}: {error}") from None
+            stack.pop_all()
         self._channel = Channel(ours.detach())
         return self
 
@@ -138,6 +136,7 @@ class ArmProcess:
             return
         self._channel.close()
         self._kill()
+        self._process.close()
         self._printed.close()
 
     @property
@@ -158,31 +157,13 @@ class ArmProcess:
 
         Raises:
             NotLoadedError: the factory cannot be loaded there.
-            UsageError: the interpreter will not do.
         """
-        self._ready()
         what = {"makers": makers, "factory": factory, "paths": self._launch.paths}
         try:
             found: dict[str, Any] = self.ask("begin", f"importing {factory}", **what)
         except UsageError as error:
             raise NotLoadedError(str(error)) from error
         return found
-
-    def _ready(self) -> None:
-        """Waits until it answers, which needs nothing of the user's but the interpreter.
-
-        Raises:
-            UsageError: the interpreter will not do.
-        """
-        patience = min(self._patience, _STARTING)
-        try:
-            self._told("ready", "starting", {}, patience)
-        except ArmError as error:
-            last = self._last_line()
-            why = last.removeprefix(SAYS)
-            if not last.startswith(SAYS):
-                why = f"is no Python in which loops can live: {error.line}"
-            raise UsageError(f"{self.name}: {self._launch.python} {why}") from error
 
     def make(self, maker: str, *arguments: Any) -> Remote:
         """An object that lives there."""
@@ -228,15 +209,15 @@ class ArmProcess:
         with contextlib.suppress(psutil.Error):
             self._children = psutil.Process(self.pid).children(recursive=True)
 
-    def _told(self, do: str, where: str, what: dict[str, Any], patience: float | None = None) -> dict[str, Any]:
-        began, patience = time.monotonic(), patience or self._patience
+    def _told(self, do: str, where: str, what: dict[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
         used = self._used_by_children()
         try:
             self._channel.send({"do": do, "what": what})
-            self._wait(began + patience)
+            self._wait(began + self._patience)
             answer: dict[str, Any] = self._channel.receive(0)
         except TimeoutError:
-            why = f"no answer within {patience:g} s{self._hangs()}; its process was ended"
+            why = f"no answer within {self._patience:g} s{self._hangs()}; its process was ended"
             raise ArmError.told(f"{self.name}: hangs in {where}: {why}", why) from None
         except (EOFError, OSError):
             why = self._died()
@@ -251,10 +232,13 @@ class ArmProcess:
     def _wait(self, until: float) -> None:
         """Waits for an answer; not for one of a process that is gone, whose children may hold its end open."""
         while not self._channel.has_come(_GLANCE):
-            if self._process is not None and self._process.poll() is not None and not self._channel.has_come(0):
+            if self._ended() and not self._channel.has_come(0):
                 raise EOFError
             if time.monotonic() > until:
                 raise TimeoutError
+
+    def _ended(self) -> bool:
+        return self._process is not None and self._process.wait(0) is not None
 
     def _used_by_children(self) -> float:
         """Processor seconds of those of its children that were there when idle time was counted anew."""
@@ -270,7 +254,7 @@ class ArmProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR1)
         waited_until, at = time.monotonic() + _DUMPING, ""
-        while not at and self._process.poll() is None and time.monotonic() < waited_until:
+        while not at and not self._ended() and time.monotonic() < waited_until:
             time.sleep(0.05)
             at = self._at()
         self._kill()
@@ -278,14 +262,14 @@ class ArmProcess:
 
     def _died(self) -> str:
         assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it has closed its end, and lives on
-            self._process.wait(_DUMPING)
+        self._process.wait(_DUMPING)  # it may have closed its end, and live on
         self._kill()
+        if self._process.lost:
+            return "with the process that it was forked from"
         code = self._process.returncode
-        if code < 0:
-            return f"{last_words(code, '')}{self._at()}"
-        last = self._last_line()
-        return f"ended with code {code}{f'; it printed last: {last}' if last else ''}"
+        assert code is not None
+        at = self._at() if code < 0 else ""
+        return f"{end_of(code, self._last_line())}{at}"
 
     def _at(self) -> str:
         """The user's line that it was at, by what faulthandler has printed, as `, at train.py:7`; empty if unknown."""
@@ -296,11 +280,8 @@ class ArmProcess:
     def _kill(self) -> None:
         """Ends it and all that it has started."""
         assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
 
     def _lines(self) -> list[str]:
         size = os.fstat(self._printed.fileno()).st_size

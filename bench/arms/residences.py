@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing_extensions import Self
 from loop_bench.arms.launch import Launch, interpreter, launch
 from loop_bench.arms.process import PATIENCE, ArmProcess, NotLoadedError
 from loop_bench.arms.worktree import Checkout, Worktrees
+from loop_bench.arms.zygote import Zygote
 from loop_bench.errors import UsageError
 from loop_bench.home import Home, Residence
 from loop_bench.jobs import pool
@@ -23,6 +25,9 @@ from loop_bench.machine.revision import state
 from loop_bench.settings import ARMS, NULL, TIMED, arm_of
 
 _T = TypeVar("_T")
+
+_ORDER = "0"
+"""What Python orders sets by: processes of one loop would differ by what their orders do."""
 
 
 class Residences:
@@ -47,9 +52,11 @@ class Residences:
         self._checkouts: dict[str, Checkout] = {}
         self._launches: dict[str, Launch] = {}
         self._makers: Sequence[str] = ()
+        self._zygotes: dict[
+            str, Zygote
+        ] = {}  # by arm; one for both where their interpreters and variables are the same
         self._processes: dict[str, ArmProcess] = {}
         self._begun: dict[str, dict[str, Any]] = {}
-        self._times_begun = 0
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
@@ -62,6 +69,7 @@ class Residences:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
             self.end()
+            self._end_zygotes()
         finally:
             self._stack.close()
 
@@ -70,6 +78,11 @@ class Residences:
         while self._processes:
             _, process = self._processes.popitem()
             process.__exit__(None, None, None)
+
+    def _end_zygotes(self) -> None:
+        for zygote in {*self._zygotes.values()}:
+            zygote.__exit__(None, None, None)
+        self._zygotes = {}
 
     @property
     def notes(self) -> list[str]:
@@ -91,8 +104,14 @@ class Residences:
         Raises:
             UsageError: an interpreter will not do, or a factory cannot be loaded.
         """
-        self._makers, self._times_begun = makers, self._times_begun + 1
+        self._makers = makers
         self.end()
+        if len({*self._zygotes.values()}) > 1:
+            # What a process has by chance, such as where its libraries lie, all that are forked from it share. Arms
+            # that share one have that alike; of others it must differ from group to group.
+            self._end_zygotes()
+        if not self._zygotes:
+            self._start_zygotes()
         self._begun = self.together(self._start)
 
     def together(self, work: Callable[[str], _T]) -> dict[str, _T]:
@@ -108,6 +127,7 @@ class Residences:
                 started[name] = threads.submit(work, name)
             return {name: each.result() for name, each in started.items()}
         except BaseException:  # Ctrl-C as well: threads wait for processes, which may take long
+            self._end_zygotes()
             while not all(each.done() for each in started.values()):  # one may just have started its process
                 self.end()
                 concurrent.futures.wait(started.values(), 0.05)
@@ -123,7 +143,7 @@ class Residences:
     @contextlib.contextmanager
     def another(self, arm: str) -> Iterator[ArmProcess]:
         """A process of an arm that is used for nothing else; it ends on leaving."""
-        with ArmProcess(arm, self._launches[arm], self._patience) as process:
+        with ArmProcess(arm, self._launches[arm], self._zygotes[arm], self._patience) as process:
             process.begin(self._makers, self._factories[arm])
             yield process
 
@@ -173,16 +193,35 @@ class Residences:
         if not folder.is_dir():
             named = f"--{arm}-folder {home.folder!r}" if home.folder else f"{arm}, current folder {here.name}"
             raise UsageError(f"{named}: there is no such folder{f' at {home.revision}' if home.revision else ''}")
-        return launch(folder, python, {**pool.LOOP_VARIABLES, **home.environment}, moved)
+        order = {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", _ORDER)}
+        return launch(folder, python, {**order, **pool.LOOP_VARIABLES, **home.environment}, moved)
+
+    def _start_zygotes(self) -> None:
+        modules = list(dict.fromkeys(maker.partition(":")[0] for maker in self._makers))
+        by_place: dict[tuple[object, ...], Zygote] = {}
+        for arm in ARMS:
+            launch = self._common(self._launches[arm])
+            place = launch.python, launch.paths, *sorted(launch.environment.items())
+            if place not in by_place:
+                by_place[place] = Zygote(arm, launch, modules).__enter__()
+            self._zygotes[arm] = by_place[place]
+
+    def _common(self, launch: Launch) -> Launch:
+        """The same without what lies in a working tree, which is another one in each arm."""
+        trees = [checkout.folder for checkout in self._checkouts.values()]
+        trees += [self._worktrees.root] if self._worktrees else []
+        paths = [
+            path
+            for path in launch.paths
+            if not any(Path(path).resolve().is_relative_to(tree.resolve()) for tree in trees)
+        ]
+        environment = {**launch.environment, "PYTHONPATH": os.pathsep.join(paths)}
+        return dataclasses.replace(launch, environment=environment, paths=tuple(paths), folder=Path.cwd())
 
     def _start(self, name: str) -> dict[str, Any]:
         arm = arm_of(name)
-        # Python orders sets by it: the same of all arms, or two processes of one loop would differ; and another one
-        # the next time, or what one order does would pass for what the loop does.
-        order = {"PYTHONHASHSEED": str(self._times_begun)}
-        launch = self._launches[arm]
-        launch = dataclasses.replace(launch, environment={**order, **launch.environment})
-        process = ArmProcess("the null arm" if name == NULL else name, launch, self._patience)
+        shown = "the null arm" if name == NULL else name
+        process = ArmProcess(shown, self._launches[arm], self._zygotes[arm], self._patience)
         self._processes[name] = process.__enter__()
         checkout = self._checkouts.get(arm)
         try:

@@ -56,9 +56,6 @@ class Server:
         except (Exception, SystemExit) as error:
             return _failed(error)
 
-    def ready(self) -> None:
-        """Whether it answers: an interpreter that can do nothing else for us has come this far."""
-
     def begin(self, makers: Sequence[str], factory: str, paths: Sequence[str]) -> dict[str, Any]:
         """Imports our core, and finds out where the factory's module is.
 
@@ -68,6 +65,7 @@ class Server:
             paths: folders in which the user's modules are looked for.
         """
         self._makers = {name: pkgutil.resolve_name(name) for name in makers}
+        sys.path[:] = [*paths, *(entry for entry in sys.path if entry not in paths)]
         set_aside(factory, paths)
         load(factory)
         module = sys.modules[factory.partition(":")[0]]

@@ -8,7 +8,7 @@ from loop_bench.experiments.experiment import Asked, Flag, Option, WholeNumber
 from loop_bench.home import Home, variables
 from loop_bench.settings import ARMS
 
-PROCESSES = 5
+PROCESSES = 8
 """Groups of processes: with fewer, Student's interval of what one process differs from the next is wide."""
 
 AGAINST = Option(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from loop_bench.settings import Settings
 from loop_bench.statistics import FEWEST_PAIRS
 from loop_bench.timing.samples import Ended, Round, speed_up
 
@@ -107,14 +108,31 @@ class AtLeast:
         return min(self._rule.share(rounds), len(rounds) / self._fewest)
 
 
-def rule(rounds: int | None, seconds: float, precision: float | None = None) -> StoppingRule:
+def rule(rounds: int | None, seconds: float) -> StoppingRule:
     """The rule that was asked for.
 
     Args:
-        rounds: exactly so many; None: until something else ends them.
+        rounds: exactly so many; None: until the time is over.
         seconds: for all the rounds.
-        precision: width of the interval of before/after that is narrow enough; None: no matter how wide it is.
     """
+    return OutOfTime(seconds) if rounds is None else Exactly(rounds)
+
+
+_WIDER = 1.5
+"""By how much wider the interval of a group's own rounds may be than that of a run: what the next processes differ by
+is about as large, and no number of rounds with the same ones shows it."""
+
+
+def of_group(settings: Settings, group: int, clock: Callable[[], float] = time.monotonic) -> StoppingRule:
+    """The rule that settings ask for, for the share of one group of processes.
+
+    Args:
+        settings: of the run.
+        group: its number.
+        clock: gives seconds.
+    """
+    groups, rounds = settings.processes, settings.rounds
     if rounds is not None:
-        return Exactly(rounds)
-    return OutOfTime(seconds) if precision is None else UntilPrecise(precision, seconds)
+        return Exactly(rounds // groups + (group < rounds % groups))
+    precision = settings.precision * (_WIDER if groups > 1 else 1.0)
+    return UntilPrecise(precision, settings.max_time / groups, clock)

@@ -9,11 +9,10 @@ Ctrl-C at any time: `run` and `noise` go on where they were.
 
 Each run makes a git repository of its own. Its commit has the baseline loop at preset tiny; its working tree has the
 same loop again, and with more work. Before and the null arm live at HEAD, after in the working tree, each in processes
-of its own that take turns, five of them one after the other. Worktree, processes, orders, stopping rule and gate are
+of its own that take turns, eight of them one after the other. Worktree, processes, orders, stopping rule and gate are
 those of `--against` with its default options, but for blocks of one batch, which reach a precision in less time. There
 are three loops after, of the same code, and with 5% and 10% more work, each in processes of its own; so one run gives
-three records. Busy, all three are of the same code. What comes after the rounds of a run is left out; where that counts
-host syncs before them, this one trains as many batches.
+three records. Busy, all three are of the same code. What comes before and after the rounds of a run is left out.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ from scipy import stats
 
 from loop_bench.arms.process import ArmProcess
 from loop_bench.arms.residences import Residences
+from loop_bench.cli.homes import PROCESSES
 from loop_bench.experiments.run.measurement import MADE, SUBJECT
 from loop_bench.experiments.run.record import ArmRecord, Record
-from loop_bench.experiments.syncs.record import BATCHES
 from loop_bench.home import Home
 from loop_bench.machine.environment import environment
 from loop_bench.records.change import MACHINE
@@ -55,7 +54,7 @@ from loop_bench.statistics import TRIMMED, spread
 from loop_bench.timing import samples as ratios
 from loop_bench.timing.rounds import Interleaver
 from loop_bench.timing.samples import Round
-from loop_bench.timing.stopping import UntilPrecise
+from loop_bench.timing.stopping import of_group
 
 HERE = Path(__file__).parent
 THIS_MACHINE = HERE / "epyc-9004-2-cores"
@@ -67,8 +66,11 @@ SETTINGS = Settings(
     seed=0,
     batches=1,
     homes={ARMS[0]: Home(revision="HEAD"), ARMS[1]: Home()},
-    processes=5,
+    processes=PROCESSES,
 )
+
+WARM_UP = 30
+"""Batches of each loop after its first, before the first round of a group."""
 
 LOOPS = {
     "quiet": {"same": 0.0, "slow_5": 0.05, "slow_10": 0.10},
@@ -146,16 +148,18 @@ def _run(loops: dict[str, str]) -> dict[str, Any]:
 
 def _group(residences: Residences, loops: dict[str, str], group: int) -> dict[str, list[int]]:
     """Microseconds of each block of each loop, in a process for each that ends with the group."""
-    arms = {ARMS[0]: ARMS[0], NULL: ARMS[0], **dict.fromkeys(loops, ARMS[1])}
+    residences.begin(MADE)
     with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor() as threads:
-        processes = [stack.enter_context(ArmProcess(name, residences.launch(arm))) for name, arm in arms.items()]
-        subjects = threads.map(lambda process: _begun(process, loops.get(process.name, FACTORY)), processes)
-        return _rounds({name: subject.train for name, subject in zip(arms, subjects, strict=True)}, group)
+        others = {name: stack.enter_context(residences.another(ARMS[1])) for name in [*loops][1:]}
+        first = residences.process(ARMS[1]) if loops else None
+        processes = {name: residences.process(name) for name in (ARMS[0], NULL)}
+        processes |= {name: others.get(name, first) for name in loops}
+        subjects = threads.map(lambda name: _begun(processes[name], loops.get(name, FACTORY)), processes)
+        return _rounds({name: each.train for name, each in zip(processes, subjects, strict=True)}, group)
 
 
 def _begun(process: ArmProcess, factory: str) -> Any:
     """A loop in a process of its own, after its first batch."""
-    process.begin(MADE, factory)
     subject = process.make(SUBJECT, factory, SETTINGS.preset, SETTINGS.seed, {}, process.name)
     subject.begin()
     return subject
@@ -188,10 +192,10 @@ def _together() -> dict[str, Any]:
 def _rounds(timers: dict[str, Any], group: int) -> dict[str, list[int]]:
     """Times rounds until the harness's own rule would end them for every pair; microseconds of each block."""
     for timer in timers.values():
-        timer(BATCHES)
+        timer(WARM_UP)
     timed, others = Interleaver(timers, SETTINGS.batches, [*timers], group), [*timers][1:]
-    started, look = time.monotonic(), 10
-    while time.monotonic() - started < SETTINGS.max_time / SETTINGS.processes * len(timers) / 3:
+    look = 10
+    while True:
         timed.round()
         if len(timed.rounds) >= look:
             found = _columns(timed.rounds)
@@ -241,7 +245,7 @@ same = make_loop
 def slow(spec, share):
     loop = make_loop(spec)
     loop.run(50)
-    return Planted(loop, share, steps_in_a_block([loop], 1))
+    return Planted(loop, share, steps_in_a_block([loop], 1), beginning=0.006)
 
 
 def slow_5(spec):
@@ -270,7 +274,7 @@ def _as_long_as_the_harness(columns: dict[str, list[float]], after: str, group: 
     ]
     elapsed = [0.0, *itertools.accumulate(sum(done.seconds.values()) for done in made)]
     length = 0
-    rule = UntilPrecise(SETTINGS.precision, SETTINGS.max_time / SETTINGS.processes, clock=lambda: elapsed[length])
+    rule = of_group(SETTINGS, group, clock=lambda: elapsed[length])
     for length in range(len(made) + 1):  # the clock reads it
         if ended := rule(made[:length]):
             return made[:length], ended
@@ -350,15 +354,15 @@ def _measured(share: float, records: list[Record]) -> dict[str, Any]:
 
 
 def _null_arms(apart: list[dict[str, Any]], together: list[dict[str, Any]]) -> str:
-    """How far a loop is from itself: in one process, in two, and in five pairs of processes, the mean of them."""
+    """How far a loop is from itself: in one process, in two, and in several pairs of processes, the mean of them."""
     single = [_estimate(line["groups"][:1]) for line in apart]
     pairs = [_estimate([group]) for line in apart for group in line["groups"]]
-    five, one = [_estimate(line["groups"]) for line in apart], [_estimate(line["groups"]) for line in together]
+    all_pairs, one = [_estimate(line["groups"]) for line in apart], [_estimate(line["groups"]) for line in together]
     rows = [
         _far("in one process", one),
         _far("in two processes", single),
-        _far("in two processes, each of the five pairs of a run by itself", pairs),
-        _far("in five pairs of processes, their mean", five),
+        _far("in two processes, each pair of a run by itself", pairs),
+        _far(f"in {PROCESSES} pairs of processes, their mean", all_pairs),
     ]
     return markdown.render(Texts.of(pd.DataFrame(rows)))
 

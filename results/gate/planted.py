@@ -12,10 +12,6 @@ from loop_bench.timing import clock
 
 REPEATS, STEPS = 30, 500
 
-BEGINNING = 0.018
-"""Share of a block that it costs to keep the host busy before a block at all: TensorFlow's threads have gone to
-sleep meanwhile. Measured: with steps for 5% and 10% alone, loops were 1.9% and 1.6% slower than that (4 runs each)."""
-
 _MATRIX = np.eye(32)
 _PRODUCT = np.empty_like(_MATRIX)
 
@@ -45,11 +41,13 @@ class Planted:
         loop: the other one.
         share: of a block's time: 0.05 makes a loop that is 5% slower.
         steps: multiplications that take as long as a block.
+        beginning: share of a block that it costs to keep the host busy before a block at all: TensorFlow's threads
+            have gone to sleep meanwhile.
     """
 
-    def __init__(self, loop: Any, share: float, steps: float) -> None:
+    def __init__(self, loop: Any, share: float, steps: float, beginning: float) -> None:
         self._loop = loop
-        self._steps = round((share - BEGINNING) * steps)
+        self._steps = round((share - beginning) * steps)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)

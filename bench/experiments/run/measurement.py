@@ -105,9 +105,11 @@ class Measurement:
         with self.stages.of(Stage.ROUNDS):
             timers = {name: subject.train for name, subject in subjects.items()}
             timed = Interleaver(timers, self.settings.batches, counted, self._group)
+            # Also of the null arm, where nobody asks: its process is to have done what that of the loop before has.
+            looked = {name: (each.described(), each.touch_seconds()) for name, each in subjects.items()}
             for arm in ARMS:
-                least = subjects[arm].touch_seconds()
-                self._add(arm, described_first=subjects[arm].described(), touch_seconds=least)
+                described, least = looked[arm]
+                self._add(arm, described_first=described, touch_seconds=least)
         return timed
 
     @property
@@ -136,18 +138,12 @@ class Measurement:
             def tell_of(number: int, share: float, group: int = group) -> None:
                 tell(len(self._rounds) + number, (group + share) / groups)
 
-            rule = self._rule(group)
+            rule = stopping.of_group(self.settings, group)
             self._time_group(stopping.AtLeast(-(-fewest // groups), rule) if fewest else rule, tell_of)
         with self.stages.of(Stage.ROUNDS):
             for arm in ARMS:
                 self.pace.batch[arm] = float(np.median(samples.milliseconds(self.rounds, arm))) / 1e3
             self._state = environment.state()  # while the device is still as warm as it was
-
-    def _rule(self, group: int) -> StoppingRule:
-        """The stopping rule of the rounds of a group of processes."""
-        groups, rounds = self.settings.processes, self.settings.rounds
-        share = None if rounds is None else rounds // groups + (group < rounds % groups)
-        return stopping.rule(share, self.settings.max_time / groups, self.settings.precision)
 
     def _begin_group(self, group: int) -> None:
         """Looks at what the processes until now have done, and begins others in their place, all at a time."""

@@ -14,9 +14,11 @@ import programs
 import psutil
 import pytest
 import toys
+from homes import without_tensorflow
 
 from loop_bench.arms.launch import launch
 from loop_bench.arms.process import ArmError, ArmProcess, NotLoadedError
+from loop_bench.arms.zygote import Zygote
 from loop_bench.errors import UsageError
 from loop_bench.experiments.run.measurement import MADE, SIDE, SUBJECT
 from loop_bench.failure import FactoryError, LoopError
@@ -27,7 +29,8 @@ ARM = "lethal:Arm"
 @pytest.fixture(scope="module")
 def real():
     """A process with TensorFlow, for toy loops."""
-    with ArmProcess("after", launch(Path.cwd())) as process:
+    place = launch(Path.cwd())
+    with Zygote("after", place) as zygote, ArmProcess("after", place, zygote) as process:
         process.found = process.begin(MADE, "toys:plain")
         yield process
 
@@ -91,23 +94,34 @@ def test_what_a_loop_has_raised_is_kept_for_records(real):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """How processes are started that find something else for TensorFlow: it takes seconds to import."""
-    folder = tmp_path_factory.mktemp("place")
-    (folder / "tensorflow.py").write_text("__version__ = '2.0'\n")
-    return launch(Path.cwd(), variables={"PYTHONPATH": str(folder)})
+    """How processes are started that have something else for TensorFlow."""
+    return launch(Path.cwd(), variables=without_tensorflow(tmp_path_factory.mktemp("place")))
+
+
+@pytest.fixture(scope="module")
+def zygote(place):
+    with Zygote("before", place) as zygote:
+        yield zygote
 
 
 @contextlib.contextmanager
-def begun(place, name="before", **changes):
-    with ArmProcess(name, place, **changes) as process:
+def in_a_process(place, zygote):
+    with ArmProcess("before", place, zygote) as process:
         process.begin([ARM], "lethal:make_loop")
         yield process
 
 
+@pytest.fixture
+def mortal(place, zygote):
+    """A process of an arm, for one test."""
+    with in_a_process(place, zygote) as process:
+        yield process
+
+
 @pytest.fixture(scope="module")
-def light(place):
-    """A process without TensorFlow, that nothing kills."""
-    with begun(place) as process:
+def light(place, zygote):
+    """A process of an arm that nothing kills."""
+    with in_a_process(place, zygote) as process:
         yield process
 
 
@@ -212,51 +226,47 @@ def test_what_its_children_compute_is_idle_time_too(light):
     ],
     ids=str,
 )
-def test_a_process_that_dies_is_one_line_that_names_arm_and_call(place, call, says):
-    with begun(place) as process:
-        arm, (method, argument) = process.make(ARM), call
-        with pytest.raises(ArmError) as caught:
-            getattr(arm, method)(argument)
-        assert says in str(caught.value)
-        assert str(caught.value).startswith("before: its process died in ")
-        assert "\n" not in str(caught.value)
-        with pytest.raises(ArmError, match="before: its process died in echo"):  # and stays dead
-            arm.echo(1)
+def test_a_process_that_dies_is_one_line_that_names_arm_and_call(mortal, call, says):
+    arm, (method, argument) = mortal.make(ARM), call
+    with pytest.raises(ArmError) as caught:
+        getattr(arm, method)(argument)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith("before: its process died in ")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ArmError, match="before: its process died in echo"):  # and stays dead
+        arm.echo(1)
 
 
-def test_a_process_that_dies_does_not_hang_because_a_child_holds_its_end(place):
-    with begun(place) as process:
-        arm = process.make(ARM)
-        arm.fork()
-        with pytest.raises(ArmError, match=r"its process died in signal\(9\): killed by SIGKILL"):
-            arm.signal(9)
+def test_a_process_that_dies_does_not_hang_because_a_child_holds_its_end(mortal):
+    arm = mortal.make(ARM)
+    arm.fork()
+    with pytest.raises(ArmError, match=r"its process died in signal\(9\): killed by SIGKILL"):
+        arm.signal(9)
 
 
-def test_a_process_that_hangs_is_ended_and_its_line_said(place):
-    with begun(place) as process:
-        arm = process.make(ARM)
-        process._patience = 0.3
-        began = time.monotonic()
-        with pytest.raises(ArmError) as caught:
-            arm.hang()
-        line = next(n for n, text in enumerate(Path(lethal.__file__).read_text().splitlines(), 1) if "Event()" in text)
-        assert str(caught.value) == (
-            f"before: hangs in hang(): no answer within 0.3 s, at tests/lethal.py:{line}; its process was ended"
-        )
-        assert time.monotonic() - began < 5
-        assert not psutil.pid_exists(process.pid)
+def test_a_process_that_hangs_is_ended_and_its_line_said(mortal):
+    arm = mortal.make(ARM)
+    mortal._patience = 0.3
+    began = time.monotonic()
+    with pytest.raises(ArmError) as caught:
+        arm.hang()
+    line = next(n for n, text in enumerate(Path(lethal.__file__).read_text().splitlines(), 1) if "Event()" in text)
+    assert str(caught.value) == (
+        f"before: hangs in hang(): no answer within 0.3 s, at tests/lethal.py:{line}; its process was ended"
+    )
+    assert time.monotonic() - began < 5
+    assert not psutil.pid_exists(mortal.pid)
 
 
-def test_a_process_that_nobody_can_reach_any_more_is_ended(place, monkeypatch):
+def test_a_process_that_nobody_can_reach_any_more_is_ended(mortal, monkeypatch):
     monkeypatch.setattr("loop_bench.arms.process._DUMPING", 0.2)
-    with begun(place) as process:
-        with pytest.raises(ArmError, match=r"before: its process died in close_all\(\): killed by SIGKILL"):
-            process.make(ARM).close_all()
-        assert not psutil.pid_exists(process.pid)
+    with pytest.raises(ArmError, match=r"before: its process died in close_all\(\): killed by SIGKILL"):
+        mortal.make(ARM).close_all()
+    assert not psutil.pid_exists(mortal.pid)
 
 
-def test_leaving_ends_it_and_what_it_has_started(place):
-    with begun(place) as process:
+def test_leaving_ends_it_and_what_it_has_started(place, zygote):
+    with in_a_process(place, zygote) as process:
         child, pid = process.make(ARM).child(), process.pid
         assert psutil.pid_exists(child)
     assert gone(pid)
@@ -284,8 +294,10 @@ STARTS = """
     from pathlib import Path
     from loop_bench.arms.launch import launch
     from loop_bench.arms.process import ArmProcess
+    from loop_bench.arms.zygote import Zygote
     folder = Path(sys.argv[1])
-    with ArmProcess("before", launch(folder, variables={"PYTHONPATH": str(folder)})) as process:
+    place = launch(folder, variables={"PYTHONPATH": str(folder)})
+    with Zygote("before", place) as zygote, ArmProcess("before", place, zygote) as process:
         process.begin(["lethal:Arm"], "lethal:make_loop")
         arm = process.make("lethal:Arm")
         print(process.pid, arm.child(), flush=True)
@@ -308,49 +320,6 @@ def test_nothing_is_left_of_it_when_the_run_is_killed(place, tmp_path, at_work):
     assert [pid for pid in pids if not gone(pid)] == []
 
 
-NONE = "is no Python in which loops can live"
-
-
-@pytest.mark.parametrize(
-    ("script", "says"),
-    [
-        ("exit 0", f"{NONE}: ended with code 0"),
-        ("echo hello; exit 3", f"{NONE}: ended with code 3; it printed last: hello"),
-        (f'exec {sys.executable} -S "$@"', "has no numpy and no tensorflow"),
-        ("kill -9 $$", f"{NONE}: killed by SIGKILL, as the system does when memory runs out"),
-    ],
-)  # fmt: skip
-def test_an_interpreter_that_will_not_do_is_one_line(tmp_path, script, says):
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n")
-    python.chmod(0o755)
-    with ArmProcess("before", launch(tmp_path, str(python))) as process, pytest.raises(UsageError) as caught:
-        process.begin([ARM], "lethal:make_loop")
-    assert type(caught.value) is UsageError
-    assert str(caught.value) == f"before: {python} {says}"
-
-
-def test_an_interpreter_that_does_not_answer_is_waited_for_less_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("loop_bench.arms.process._STARTING", 0.2)
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\nexec sleep 100\n")
-    python.chmod(0o755)
-    with ArmProcess("before", launch(tmp_path, str(python))) as process:
-        with pytest.raises(UsageError, match=rf"{NONE}: no answer within 0\.2 s"):
-            process.begin([ARM], "lethal:make_loop")
-        assert gone(process.pid)
-
-
-@pytest.mark.parametrize(("content", "why"), [(None, "No such file or directory"), ("", "Permission denied")])
-def test_what_cannot_be_started_is_one_line(tmp_path, content, why):
-    python = tmp_path / "python"
-    if content is not None:
-        python.write_text(content)
-    with pytest.raises(UsageError) as caught, ArmProcess("before", launch(tmp_path, str(python))):
-        pass
-    assert str(caught.value) == f"before: {python} cannot be started ({why})"
-
-
 @pytest.mark.parametrize(
     ("line", "kind", "says"),
     [
@@ -360,11 +329,11 @@ def test_what_cannot_be_started_is_one_line(tmp_path, content, why):
         ("import nowhere", NotLoadedError, "factory 'bad:x': importing bad failed (ModuleNotFoundError: No module"),
     ],
 )  # fmt: skip
-def test_a_module_that_cannot_be_imported_is_no_wrong_interpreter(place, tmp_path, line, kind, says):
+def test_a_module_that_cannot_be_imported_is_no_wrong_interpreter(place, zygote, tmp_path, line, kind, says):
     (tmp_path / "bad.py").write_text(f"{line}\n")
     paths = os.pathsep.join([str(tmp_path), place.paths[0]])
     with (
-        ArmProcess("before", launch(tmp_path, variables={"PYTHONPATH": paths})) as process,
+        ArmProcess("before", launch(tmp_path, variables={"PYTHONPATH": paths}), zygote) as process,
         pytest.raises((LoopError, UsageError)) as caught,
     ):
         process.begin([ARM], "bad:x")

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from homes import without_tensorflow
 from repositories import commit, git, is_clean
 
 from loop_bench.arms.launch import own_paths
 from loop_bench.arms.residences import Residences
 from loop_bench.errors import UsageError
 from loop_bench.home import Home
+from loop_bench.jobs import forkserver
 from loop_bench.settings import TIMED
 
 ARM = "lethal:Arm"
@@ -29,10 +31,7 @@ def make_loop(spec):
 @pytest.fixture
 def light(tmp_path):
     """Variables of processes that find something else for TensorFlow: it takes seconds to import."""
-    folder = tmp_path / "light"
-    folder.mkdir()
-    (folder / "tensorflow.py").write_text("__version__ = '2.0'\n")
-    return {"PYTHONPATH": str(folder)}
+    return without_tensorflow(tmp_path / "light")
 
 
 @pytest.fixture
@@ -48,13 +47,15 @@ def project(project, monkeypatch):
 
 
 def living(light, before=None, after=None, factories=None, **changes):
-    homes = {"before": Home(environment=light, **(before or {})), "after": Home(environment=light, **(after or {}))}
+    homes = {
+        arm: Home(**{"environment": light, **(home or {})}) for arm, home in (("before", before), ("after", after))
+    }
     return Residences(homes, {**FACTORIES, **(factories or {})}, **changes)
 
 
 def processes():
-    """What this process has started and has not ended."""
-    return [each for each in psutil.Process().children(recursive=True) if "loop_bench.arms.worker" in each.cmdline()]
+    """Those of arms, and those that they are forked from, that have not ended."""
+    return [each for each in psutil.Process().children(recursive=True) if forkserver.PROGRAM in each.cmdline()]
 
 
 def test_each_arm_imports_its_own_code(project, temporary, light, monkeypatch):
@@ -157,14 +158,41 @@ def test_processes_are_begun_anew_for_each_group(project, light):
     with living(light) as residences:
         residences.begin([ARM])
         first = [residences.process(name).pid for name in TIMED]
-        assert len(processes()) == 3
+        (parent,) = parents(residences)
+        assert len(processes()) == 4
         residences.begin([ARM])
-        assert len(processes()) == 3
+        assert parents(residences) == {parent}
+        assert len(processes()) == 4
         assert not {*first} & {residences.process(name).pid for name in TIMED}
         with residences.another("before") as one_more:
             assert one_more.make(ARM).imports("train")[0] == 1
-            assert len(processes()) == 4
-        assert len(processes()) == 3
+            assert len(processes()) == 5
+        assert len(processes()) == 4
+
+
+def parents(residences):
+    return {psutil.Process(residences.process(name).pid).ppid() for name in TIMED}
+
+
+def test_revisions_are_forked_from_one_process_which_has_nothing_of_either(project, light, monkeypatch):
+    monkeypatch.syspath_prepend(project)
+    with living(light, {"revision": "HEAD"}) as residences:
+        residences.begin([ARM])
+        (parent,) = parents(residences)
+        path = psutil.Process(parent).environ()["PYTHONPATH"].split(os.pathsep)
+        assert str(project) not in path
+        assert path[0] == light["PYTHONPATH"]
+        assert len(path) == len(residences.launch("after").paths) - 1
+
+
+def test_what_forks_arms_of_two_environments_is_begun_anew_for_each_group(project, light):
+    """What one process has by chance, all that are forked from it have: it would pass for what the variable does."""
+    with living(light, {"environment": {**light, "KIND": "quick"}}) as residences:
+        residences.begin([ARM])
+        first = parents(residences)
+        residences.begin([ARM])
+        assert len(first) == len(parents(residences)) == 2
+        assert not first & parents(residences)
 
 
 def test_idle_is_a_share_of_each(project, light):

@@ -160,7 +160,7 @@ def test_it_is_begun_as_it_is_told_and_in_the_folder_that_it_is_told(desk, tmp_p
     with ForkServer(["preloaded"], variables(desk), command, tmp_path) as server:
         found = ended(server, "-c", "import os, sys; print(os.getcwd(), sys.flags.utf8_mode)")
     assert found == (0, f"{tmp_path} 1\n")
-    assert begun == [("loop_bench.jobs.forkserver", "preloaded")]
+    assert begun == [("loop_bench.jobs.forkserver_process", "preloaded")]
 
 
 def test_a_preloaded_module_may_take_away_the_descriptor_that_signals_wake(desk):
@@ -408,7 +408,7 @@ def test_nothing_outlives_one_that_was_ended_while_it_asked(desk, tmp_path, when
             until(begun[0].exists)
             if when == "before the answer":
                 os.kill(server._process.pid, signal.SIGSTOP)
-            message = json.dumps({"start": ["-c", codes[1]], "environment": {}}).encode()
+            message = json.dumps({"start": ["-c", codes[1]], "environment": {}, "given": 0, "folder": None}).encode()
             socket.send_fds(server._socket, [message], [null.fileno(), null.fileno(), null.fileno(), lock])
         if when != "before the answer":
             until(begun[1].exists)

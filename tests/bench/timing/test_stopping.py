@@ -1,6 +1,9 @@
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers
 from records import rounds
 
+from loop_bench.settings import Settings
 from loop_bench.statistics import FEWEST_PAIRS
 from loop_bench.timing import stopping
 from loop_bench.timing.stopping import AtLeast, Exactly, OutOfTime, UntilPrecise
@@ -61,9 +64,36 @@ def test_where_the_ratio_lies_does_not_matter():
 
 
 def test_what_is_asked_for_chooses_the_rule():
-    assert isinstance(stopping.rule(4, 9.0, 0.03), Exactly)
-    assert isinstance(stopping.rule(None, 9.0, 0.03), UntilPrecise)
+    assert isinstance(stopping.rule(4, 9.0), Exactly)
     assert isinstance(stopping.rule(None, 9.0), OutOfTime)
+
+
+def settings(**changes):
+    return Settings(before="a:b", after="a:b", preset="any", seed=0, batches=1, **changes)
+
+
+HUNDRED = rounds(count=100)
+
+
+@given(wanted=integers(1, 100), processes=integers(1, 20))
+def test_rounds_are_shared_out_among_groups(wanted, processes):
+    asked = settings(rounds=wanted, processes=processes)
+    of_groups = [drive(stopping.of_group(asked, group), HUNDRED) for group in range(processes)]
+    assert {ended for _, ended in of_groups} == {"as many as asked for"}
+    numbers = [number for number, _ in of_groups]
+    assert sum(numbers) == wanted
+    assert max(numbers) - min(numbers) <= 1
+
+
+def test_a_group_is_less_precise_than_a_run_and_has_its_share_of_the_time():
+    samples, now = rounds(noise=0.03, count=400), 0.0
+    alone, of_many = (stopping.of_group(settings(processes=n), 0, lambda: now) for n in (1, 8))
+    as_precise = UntilPrecise(1.5 * 0.03, 1e9, clock=lambda: 0.0)
+    assert drive(of_many, samples) == drive(as_precise, samples)
+    assert drive(alone, samples) == drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), samples)
+    now = 120 / 8
+    assert of_many([]) == "out of time"
+    assert alone([]) is None
 
 
 def test_time_alone_may_end_them():

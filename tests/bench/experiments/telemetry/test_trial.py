@@ -9,6 +9,7 @@ from telemetries import on_cpu, sample, stretch, traced
 from trials import Door, died
 
 from loop_bench.arms.process import ArmProcess
+from loop_bench.arms.zygote import Zygote
 from loop_bench.errors import ProfilerError, UsageError
 from loop_bench.experiments.profile import events
 from loop_bench.experiments.telemetry import tracing, training, trial
@@ -168,11 +169,11 @@ def test_loops_that_live_elsewhere_are_watched_from_here(tmp_path):
         "def make(spec): return Killed()\n"
     )
     settings = SETTINGS.model_copy(update={"after": "of_arm:make"})
-    begun, told, traced = [], [], []
+    place, begun, told, traced = bare(tmp_path, tmp_path), [], [], []
 
     @contextlib.contextmanager
     def another(arm):
-        with ArmProcess(arm, bare(tmp_path, tmp_path)) as process:
+        with Zygote(arm, place) as zygote, ArmProcess(arm, place, zygote) as process:
             process.begin([trial.TRAINEE], getattr(settings, arm))
             begun.append(process.pid)
             yield process
