@@ -8,6 +8,7 @@ from repositories import is_clean, repository
 from survivals import survival_record
 from telemetries import on_cpu
 
+from loop_bench.arms.process import ArmProcess
 from loop_bench.arms.residences import Residences
 from loop_bench.errors import UsageError
 from loop_bench.experiments.run import measurement as measuring
@@ -210,6 +211,24 @@ def living(environment):
     both = dict.fromkeys(ARMS, "own:make")
     settings = Settings(**both, preset="any", seed=2, batches=3, rounds=6, homes=homes, processes=2)
     return Residences(homes, both), settings
+
+
+@pytest.mark.slow
+def test_the_null_arm_is_asked_all_that_the_loop_before_is(project, monkeypatch):
+    """What one process has done besides, as little as to look at its weights, makes it slower or faster for good."""
+    called, genuine = {}, ArmProcess.ask
+
+    def ask(process, do, where, **what):
+        if do == "call" and what["method"] != "traced":  # which comes after the rounds
+            called.setdefault(process.name, []).append((what["method"], what["arguments"]))
+        return genuine(process, do, where, **what)
+
+    monkeypatch.setattr(ArmProcess, "ask", ask)
+    residences, settings = living({})
+    with residences:
+        Measurement(settings, residences).time_rounds()
+    assert called["before"].count(("train", (settings.batches,))) == settings.rounds + settings.processes
+    assert called["the null arm"] == called["before"]
 
 
 @pytest.mark.slow
