@@ -15,6 +15,10 @@ from scipy import stats
 
 from loop_bench.statistics import TRIMMED, Interval
 
+FEWEST = 4
+"""Groups without which Student's interval says hardly anything: at 99.9% it is 6 standard errors to either side with 4
+of two loops' processes and the null arm's, 9 with 3, and 32 with 2."""
+
 
 class Between(NamedTuple):
     """The first ratio over groups of rounds, on the logarithm."""

@@ -87,9 +87,10 @@ def whole(file: str) -> str:
 
 
 def shorter(file: str) -> str:
-    """A path from the current folder where it is inside, from its package in a library or here, or a notebook's cell.
+    """A path from the current folder, from its package in a library or here, or a notebook's cell.
 
-    What is shown should not depend on where a project and its environment lie.
+    It is absolute where it is neither in the current folder nor in the repository around that. What is shown should not
+    depend on where a project and its environment lie.
     """
     if cell := _cell(file):
         return cell
@@ -102,7 +103,7 @@ def shorter(file: str) -> str:
     if is_standard(file):
         return f"python/{file.removeprefix(next(folder for folder in _standard() if file.startswith(folder)))}"
     relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative
+    return file if relative.startswith("..") and not file.startswith(_repository(Path.cwd())) else relative
 
 
 def package_of(file: str) -> str:
@@ -126,6 +127,13 @@ def _cell(file: str) -> str | None:
     label = shell.compile.format_code_name(file) if shell is not None else None  # ("Cell", "In[3]")
     number = re.search(r"\d+", label[1]) if label else None
     return f"cell {number[0]}" if number else None
+
+
+@functools.cache
+def _repository(folder: Path) -> str:
+    """The root of the git working tree around a folder, with a slash; the folder itself if it is in none."""
+    around = (each for each in (folder, *folder.parents) if (each / ".git").exists())
+    return f"{next(around, folder)}{os.sep}"
 
 
 @functools.lru_cache(maxsize=4096)

@@ -76,7 +76,7 @@ def record(environment=None, settings=None, arms=None, minutes=0, **changes):
     return Record(**{**values, **changes})
 
 
-def elsewhere(homes=None, residences=None, groups=2, **changes):
+def elsewhere(homes=None, residences=None, groups=4, **changes):
     """A record of loops in processes of their own, in groups one after the other."""
     homes = homes or {"before": Home(revision="main"), "after": Home()}
     lived = {

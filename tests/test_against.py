@@ -93,7 +93,8 @@ def begin(project, tmp_path, monkeypatch):
 
 def is_clean(project, tmp_path):
     """Whether no checkout is left; pytest keeps folders of its own among the temporary files."""
-    return not [*(tmp_path / "temporary").glob("loop-bench-*")] and not (project / ".git" / "worktrees").exists()
+    left = [*(tmp_path / "temporary").glob("loop-bench-*"), *(tmp_path / "temporary").glob("*autograph*")]
+    return not left and not (project / ".git" / "worktrees").exists()
 
 
 def wait_for_a_worktree(project):
@@ -133,10 +134,11 @@ def test_a_branch_against_another(project, begin, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_leaves_nothing(project, begin, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(project, begin, tmp_path, number):
     process = begin("--survival", "none")
     wait_for_a_worktree(project)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out = process.communicate()[0]
     assert process.returncode == 2, out
     assert is_clean(project, tmp_path)

@@ -26,6 +26,11 @@ from loop_bench.settings import ARMS, NULL, TIMED, arm_of
 
 _T = TypeVar("_T")
 
+_OURS = f"{__name__.partition('.')[0]}."
+
+_GRACE = 1.0
+"""Seconds that are waited, when one loop has failed, for the loop after to do the same."""
+
 _ORDER = "0"
 """What Python orders sets by: processes of one loop would differ by what their orders do."""
 
@@ -37,6 +42,7 @@ class Residences:
         homes: where each arm is asked to live.
         factories: of each, as module:factory.
         links: paths that a revision has from the working tree: large data that git does not track.
+        results: the folder that the run itself writes into, which no revision needs.
         patience: seconds for one call of a process.
     """
 
@@ -45,16 +51,17 @@ class Residences:
         homes: Mapping[str, Home],
         factories: Mapping[str, str],
         links: Sequence[str] = (),
+        results: Path | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        self._homes, self._factories, self._links, self._patience = homes, factories, links, patience
+        self._homes, self._factories, self._links, self._results = homes, factories, links, results
+        self._patience = patience
         self._worktrees: Worktrees | None = None
         self._checkouts: dict[str, Checkout] = {}
         self._launches: dict[str, Launch] = {}
         self._makers: Sequence[str] = ()
-        self._zygotes: dict[
-            str, Zygote
-        ] = {}  # by arm; one for both where their interpreters and variables are the same
+        # By arm; one for both where their interpreters and variables are the same.
+        self._zygotes: dict[str, Zygote] = {}
         self._processes: dict[str, ArmProcess] = {}
         self._begun: dict[str, dict[str, Any]] = {}
 
@@ -125,6 +132,11 @@ class Residences:
         try:
             for name in TIMED:
                 started[name] = threads.submit(work, name)
+            concurrent.futures.wait(started.values(), return_when=concurrent.futures.FIRST_EXCEPTION)
+            after = started[ARMS[1]]
+            concurrent.futures.wait([after], _GRACE)
+            if after.done():
+                after.result()  # first: what is wrong there too, nobody should look for at another revision
             return {name: each.result() for name, each in started.items()}
         except BaseException:  # Ctrl-C as well: threads wait for processes, which may take long
             self._end_zygotes()
@@ -182,7 +194,7 @@ class Residences:
         folder = here
         if home.revision is not None:
             if self._worktrees is None:
-                self._worktrees = stack.enter_context(Worktrees(here, self._links))
+                self._worktrees = stack.enter_context(Worktrees(here, self._links, self._results))
             checkout = self._checkouts[arm] = self._worktrees.at(home.revision)
             moved = self._worktrees.root, checkout.folder
             folder = checkout.folder / here.resolve().relative_to(self._worktrees.root.resolve())
@@ -198,25 +210,21 @@ class Residences:
 
     def _start_zygotes(self) -> None:
         modules = list(dict.fromkeys(maker.partition(":")[0] for maker in self._makers))
-        by_place: dict[tuple[object, ...], Zygote] = {}
+        begun: dict[tuple[object, ...], Zygote] = {}
         for arm in ARMS:
-            launch = self._common(self._launches[arm])
-            place = launch.python, launch.paths, *sorted(launch.environment.items())
-            if place not in by_place:
-                by_place[place] = Zygote(arm, launch, modules).__enter__()
-            self._zygotes[arm] = by_place[place]
+            shared = self._shared(self._launches[arm])
+            place = shared.python, *sorted(shared.environment.items())
+            if place not in begun:
+                begun[place] = Zygote(arm, shared, modules).__enter__()
+            self._zygotes[arm] = begun[place]
 
-    def _common(self, launch: Launch) -> Launch:
-        """The same without what lies in a working tree, which is another one in each arm."""
-        trees = [checkout.folder for checkout in self._checkouts.values()]
-        trees += [self._worktrees.root] if self._worktrees else []
-        paths = [
-            path
-            for path in launch.paths
-            if not any(Path(path).resolve().is_relative_to(tree.resolve()) for tree in trees)
-        ]
+    def _shared(self, launch: Launch) -> Launch:
+        """What arms at two revisions have alike: all but what lies in a working tree."""
+        trees = [self._worktrees.root.resolve()] if self._worktrees else []
+        trees += [checkout.folder.resolve() for checkout in self._checkouts.values()]
+        paths = [path for path in launch.paths if not any(Path(path).resolve().is_relative_to(tree) for tree in trees)]
         environment = {**launch.environment, "PYTHONPATH": os.pathsep.join(paths)}
-        return dataclasses.replace(launch, environment=environment, paths=tuple(paths), folder=Path.cwd())
+        return dataclasses.replace(launch, folder=Path.cwd(), environment=environment, paths=tuple(paths))
 
     def _start(self, name: str) -> dict[str, Any]:
         arm = arm_of(name)
@@ -234,6 +242,11 @@ class Residences:
         if checkout and found["module"]:
             file = Path(found["module"]).resolve()
             if not file.is_relative_to(checkout.folder.resolve()):
+                if self._factories[arm].startswith(_OURS):
+                    raise UsageError(
+                        f"{arm}: {self._factories[arm]} comes with loop-bench, and is not in {checkout.revision}; "
+                        "--after MODULE:FACTORY says which is meant"
+                    )
                 raise UsageError(
                     f"{arm}: {self._factories[arm]} is imported from {file}, and not from {checkout.revision}: what is "
                     "installed there comes first; have it found by its folder (PYTHONPATH), and not installed"

@@ -23,12 +23,14 @@ class Untracked(NamedTuple):
     submodules: list[str]  # that are changed
 
 
-def untracked(working_tree: Path) -> Untracked:
+def untracked(working_tree: Path, results: Path | None = None) -> Untracked:
     """What git does not track in a working tree, ignored or not, without caches, builds and Python environments.
 
     Args:
         working_tree: its root.
+        results: a folder that does not count either, wherever it is.
     """
+    apart = results.resolve() if results else None
     status = git(
         working_tree,
         *("status", "--porcelain=v2", "-z", "--no-renames"),
@@ -37,23 +39,26 @@ def untracked(working_tree: Path) -> Untracked:
     paths, changed = [], []
     for entry in status.split("\0"):  # "Porcelain Format Version 2" in git-status(1)
         kind, _, rest = entry.partition(" ")
-        if kind in ("?", "!") and _is_content(working_tree, rest):
+        if kind in ("?", "!") and _is_content(working_tree, rest, apart):
             paths.append(rest)
         elif kind in ("1", "u") and rest.split(" ")[1] != "N...":  # "N..." stands for no submodule
             changed.append(rest.split(" ", 7 if kind == "1" else 9)[-1])
     return Untracked(sorted(paths), sorted(changed))
 
 
-def _is_content(working_tree: Path, path: str) -> bool:
-    """Whether there is more than what tools have made at a path."""
+def _is_content(working_tree: Path, path: str, apart: Path | None) -> bool:
+    """Whether there is more than what tools have made at a path, outside of a folder."""
     if any(_is_made(part) for part in Path(path).parts):
         return False
-    return not path.endswith("/") or _has_content(working_tree / path)
+    place = working_tree.resolve() / path
+    if apart and place.is_relative_to(apart):
+        return False
+    return not path.endswith("/") or _has_content(place, apart)
 
 
-def _has_content(folder: Path) -> bool:
-    for _, names, files in os.walk(folder):
-        if "pyvenv.cfg" in files or "conda-meta" in names:  # the root of a Python environment
+def _has_content(folder: Path, apart: Path | None) -> bool:
+    for around, names, files in os.walk(folder):
+        if Path(around) == apart or "pyvenv.cfg" in files or "conda-meta" in names:  # the root of a Python environment
             names.clear()
             continue
         names[:] = [name for name in names if not _is_made(name)]

@@ -41,12 +41,13 @@ class Worktrees:
         folder: in the working tree of the repository.
         links: paths that each checkout has from the working tree, by a link: large data that git does not track.
             Relative to the current folder or to the working tree's root.
+        results: a folder whose files no checkout needs, and no note names; None: there is none.
     """
 
-    def __init__(self, folder: Path, links: Sequence[str | Path] = ()) -> None:
+    def __init__(self, folder: Path, links: Sequence[str | Path] = (), results: Path | None = None) -> None:
         self.root = folder
         """The working tree's root, once it is entered."""
-        self._folder, self._wanted = folder, links
+        self._folder, self._wanted, self._results = folder, links, results
         self._checkouts: dict[str, Path] = {}
         self._notes: dict[str, list[str]] = {}
 
@@ -139,7 +140,7 @@ class Worktrees:
     @functools.cached_property
     def _untracked(self) -> Untracked:
         try:
-            return untracked(self.root)
+            return untracked(self.root, self._results)
         except GitError as error:
             raise UsageError(f"working tree {self.root}: git cannot tell what is in it ({error})") from None
 

@@ -80,6 +80,12 @@ def differ(asked: Asked) -> bool:
     return _home(asked, ARMS[0]) != _home(asked, ARMS[1])
 
 
+def import_anew(asked: Asked) -> bool:
+    """Whether each group of processes has to import TensorFlow: see `Residences.begin`."""
+    before, after = (_home(asked, arm) for arm in ARMS)
+    return (before.python, before.environment) != (after.python, after.environment)
+
+
 def _home(asked: Asked, arm: str) -> Home:
     revision = asked[f"{arm}_revision"]
     if arm == ARMS[0] and asked["against"]:

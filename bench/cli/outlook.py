@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from loop_bench.cli import options
+from loop_bench.cli import homes, options
 from loop_bench.experiments import registry
 from loop_bench.experiments.equivalence import record as equivalence
 from loop_bench.experiments.run import stages
@@ -55,7 +55,7 @@ class Outlook:
             for each in registry.experiments()
             if (asked := options.asked_of(config, each)) is not None
         }
-        self._groups = options.groups(self._asked)
+        self._groups, self._importing = options.groups(self._asked), homes.import_anew(self._asked)
         self._limit: float | None = self._asked["max_time"]
         self.is_limited_by_user = self._limit is not None or self._asked["rounds"] is not None
         if self._limit is None and options.is_gated(config):
@@ -114,7 +114,7 @@ class Outlook:
         if self._limit is not None:
             return self._limit
         others = [item for item in self._left if stage_of(item) is not Stage.ROUNDS]
-        expected = sum(map(self.seconds, others)) + self.pace.restarting(self._groups) + self.closing()
+        expected = sum(map(self.seconds, others)) + self.pace.restarting(self._groups, self._importing) + self.closing()
         return stages.for_rounds(age(), expected)
 
     def _unbuilt(self, *names: str) -> float:
@@ -122,7 +122,7 @@ class Outlook:
 
     def _rounds(self) -> float:
         rounds, pace = self._asked["rounds"], self.pace
-        building = self._unbuilt(*ARMS, NULL) + pace.restarting(self._groups)
+        building = self._unbuilt(*ARMS, NULL) + pace.restarting(self._groups, self._importing)
         if rounds is not None:
             batches: int = (rounds + self._groups) * self._asked["batches"]
             return building + pace.training(batches, *ARMS, NULL)

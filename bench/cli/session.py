@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -226,9 +227,23 @@ def residing(config: pytest.Config) -> Iterator[Residences | None]:
         return
     from loop_bench.arms.residences import Residences
 
-    with Residences(lives, {arm: asked[arm] for arm in ARMS}, asked["link"] or ()) as entered:
+    factories = {arm: asked[arm] for arm in ARMS}
+    with (
+        _interrupted_when_terminated(),
+        Residences(lives, factories, asked["link"] or (), options.results(config)) as entered,
+    ):
         config.stash[_LACKING] = entered.notes
         yield entered
+
+
+@contextlib.contextmanager
+def _interrupted_when_terminated() -> Iterator[None]:
+    """Has SIGTERM, as `timeout` and schedulers send it, do what Ctrl-C does: Python would clean nothing."""
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 @pytest.fixture(scope="session")

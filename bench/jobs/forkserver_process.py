@@ -13,9 +13,11 @@ import json
 import os
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -33,6 +35,7 @@ class _Server:
 
     def __init__(self, talk: socket.socket) -> None:
         self._talk = talk
+        self._temporary: str | None = None  # folder for the temporary files of all processes
         self._statuses: dict[int, int] = {}  # files in which the codes of processes that live are awaited
         self._selector = selectors.DefaultSelector()
         self._selector.register(talk, selectors.EVENT_READ)
@@ -85,10 +88,14 @@ class _Server:
             self._kill(pid)
         for pid in self._statuses:  # who has left the server may count on their files being free
             os.waitpid(pid, 0)
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _fork(self, files: list[int]) -> int:
         stdin, output, status, *_ = files
         server = os.getpid()
+        if self._temporary is None:  # not before: a server that is still importing is killed
+            self._temporary = tempfile.mkdtemp(prefix="loop-bench-")
         pid = os.fork()
         # A group of its own, made by both: whoever comes first, it is there before anybody can want to end it.
         with contextlib.suppress(PermissionError, ProcessLookupError):
@@ -108,6 +115,8 @@ class _Server:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._selector.close()
         self._talk.close()
+        # Processes are killed, or end without Python's ending: what AutoGraph, for one, would remove then would stay.
+        os.environ["TMPDIR"] = tempfile.tempdir = self._temporary
         os.dup2(stdin, 0)
         for stream in (1, 2):
             os.dup2(output, stream)

@@ -14,6 +14,7 @@ import math
 
 from typing_extensions import Self
 
+from loop_bench import clusters
 from loop_bench.experiments.run.figures import traced_when_warm
 from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.verdict import invalid, suspicion
@@ -177,6 +178,13 @@ def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Ch
     if factor.low > 1 and factor.high >= 1 + limit:
         return [Check("slowdown", Outcome.FAILED, text, _less_one(factor), limit)]
     if factor.high >= 1 + limit:
+        groups = len({done.group for done in record.rounds})
+        if record.settings.homes and groups < clusters.FEWEST:
+            text = (
+                f"after takes {factor.estimate - 1:+.1%} ms/batch compared with {than}, in too few processes of each "
+                f"loop to tell by how much one differs from the next ({groups}; --processes)"
+            )
+            return [Check("slowdown", Outcome.INCONCLUSIVE, text, _less_one(factor), limit)]
         more = "more processes would tell: --processes" if record.settings.homes else None
         text += f"; {advice if noise != 1 else more or 'more rounds would tell: --precision, --max-time'}"
         return [Check("slowdown", Outcome.INCONCLUSIVE, text, _less_one(factor), limit)]

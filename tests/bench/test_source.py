@@ -106,6 +106,16 @@ def test_names_do_not_depend_on_where_things_lie(tmp_path, monkeypatch):
     assert not is_cell("cellar.py")
 
 
+def test_in_a_repository_they_are_those_of_its_files_wherever_it_lies(tmp_path, monkeypatch):
+    """So they are the same of a working tree and of a checkout in a temporary folder."""
+    for name in ("working", "checkout"):
+        (tmp_path / name / "scripts").mkdir(parents=True)
+        (tmp_path / name / ".git").touch()  # as a worktree has it
+        monkeypatch.chdir(tmp_path / name / "scripts")
+        assert place(str(tmp_path / name / "package" / "train.py"), 7) == "../package/train.py:7"
+    assert shorter(str(tmp_path / "working" / "train.py")) == str(tmp_path / "working" / "train.py")
+
+
 CELLS = """
 from IPython.core.interactiveshell import InteractiveShell
 from loop_bench.source import is_users, place, shorter

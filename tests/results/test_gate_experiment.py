@@ -45,9 +45,9 @@ def test_a_planted_loop_works_more_and_trains_as_much(experiment, monkeypatch):
     worked = []
     monkeypatch.setattr(planted, "multiply", worked.append)
     loop = Loop()
-    planted.Planted(loop, share=0.05, steps=1000.0).run(3)
+    planted.Planted(loop, share=0.05, steps=1000.0, beginning=0.01).run(3)
     assert loop.trained == 3
-    assert worked == [round(1000 * (0.05 - planted.BEGINNING))]
+    assert worked == [40]
 
 
 def test_steps_are_what_takes_as_long_as_a_block(experiment, monkeypatch):

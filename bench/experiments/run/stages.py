@@ -108,9 +108,14 @@ class Pace:
         """Seconds for so many batches of each."""
         return batches * sum(self.batch.get(arm) or self._factor() * _BATCH[arm] for arm in map(arm_of, arms))
 
-    def restarting(self, groups: int) -> float:
-        """Seconds to begin all but the first of so many groups of processes and to build their loops, two at a time."""
-        started = self.start or self.scaled(_START)
+    def restarting(self, groups: int, importing: bool) -> float:
+        """Seconds to begin all but the first of so many groups of processes and to build their loops, two at a time.
+
+        Args:
+            groups: their number.
+            importing: whether each imports TensorFlow anew.
+        """
+        started = (self.start or self.scaled(_START)) if importing else 0.0
         return (groups - 1) * (started + self.building(*TIMED) / 2)
 
     def comparing(self, batches: int) -> float:

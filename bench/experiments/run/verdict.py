@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from loop_bench import clusters
 from loop_bench.experiments.run.figures import Comparison, Timing
 from loop_bench.experiments.run.record import Record
 from loop_bench.report.rows import NULL_ARM
@@ -149,8 +150,10 @@ def _processes(record: Record) -> list[str]:
     ]
     if record.idle_gpu is not None and record.idle_gpu > IDLE:
         found.append(f"the GPU was busy {record.idle_gpu:.0%} of the time while nothing was asked of either loop")
-    if record.settings.homes and len({done.group for done in record.rounds}) < 2:
-        found.append("one process of each loop: by how much one differs from the next is not known (--processes)")
+    groups = len({done.group for done in record.rounds})
+    if record.settings.homes and groups < clusters.FEWEST:
+        few, known = (f"{groups} processes", "hardly") if groups > 1 else ("one process", "not")
+        found.append(f"{few} of each loop: by how much one differs from the next is {known} known (--processes)")
     return found
 
 

@@ -227,6 +227,21 @@ def test_a_factory_that_the_revision_does_not_have(project, temporary, light):
     assert is_clean(project, temporary)
 
 
+def test_a_factory_that_is_nowhere_is_not_looked_for_at_the_revision(project, temporary, light, monkeypatch):
+    for name in ("trian:make_loop", "train"):
+        said = refused(living(light, {"revision": "HEAD"}, factories={"before": name, "after": name}))
+        assert said.startswith(f"after: factory {name!r}: ")
+        assert "HEAD" not in said
+
+
+def test_a_loop_of_ours_that_the_revision_does_not_have(project, temporary, light):
+    ours = "loop_bench.baseline:make_loop"
+    said = refused(living(light, {"revision": "HEAD"}, factories={"before": ours, "after": "train:make_loop"}))
+    assert (
+        said == f"before: {ours} comes with loop-bench, and is not in HEAD; --after MODULE:FACTORY says which is meant"
+    )
+
+
 def test_a_factory_that_the_working_tree_does_not_have(project, temporary, light):
     said = refused(living(light, {"revision": "HEAD"}, factories={"after": "train:other"}))
     assert said == "after: factory 'train:other': train has no other"

@@ -183,6 +183,19 @@ def test_what_git_does_not_track_is_noted(project):
         )
 
 
+def test_what_runs_leave_is_not_noted(project):
+    for path in ("results/runs/1.json", "out/1.json", "out/old/weights.h5", "data/1.npy"):
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).touch()
+    for results, noted in (
+        ("results/runs", "data/, out/"),
+        ("out", "data/, results/"),
+        ("out/old", "data/, out/, "),
+    ):
+        with Worktrees(project, results=project / results) as worktrees:
+            assert f"git does not track it: {noted}" in worktrees.at("main").notes[0]
+
+
 def test_of_what_git_does_not_track_five_are_named(project):
     for number in range(9):
         (project / f"{number}.npy").touch()

@@ -356,10 +356,10 @@ with ForkServer(sys.argv[2].split(), os.environ) as server:
 
 
 @contextlib.contextmanager
-def starter(desk, lock, modules, *codes):
+def starter(desk, lock, modules, *codes, **more):
     """A process that has entered a server."""
     command = [sys.executable, "-c", STARTER, lock, modules, *codes]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables(desk), text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables(desk, **more), text=True)
     try:
         assert process.stdout.readline() == "entered\n"
         yield process
@@ -453,6 +453,32 @@ def test_it_is_ready_when_all_is_imported(desk):
         os.kill(server._process.pid, signal.SIGKILL)
         with pytest.raises(RuntimeError, match="and forks has died"):
             server.wait_until_ready()
+
+
+WRITES = """
+import os, tempfile, time
+path = tempfile.NamedTemporaryFile(delete=False).name
+assert os.path.dirname(path) == os.environ["TMPDIR"]
+print(path, flush=True)
+"""
+
+
+@pytest.mark.parametrize("leaving", ["it is left", "it was killed who has entered"])
+def test_what_its_processes_leave_in_temporary_files_goes_with_it(desk, tmp_path, leaving):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    if leaving == "it is left":
+        with ForkServer((), variables(desk, TMPDIR=str(temporary))) as server:
+            code, path = ended(server, "-c", WRITES)
+            assert (code, Path(path.strip()).exists()) == (0, True)
+            assert temporary in Path(path).parents
+            assert begin(server, f"{WRITES}{HANG}").returncode is None
+    else:
+        with starter(desk, tmp_path / "lock", "", f"{WRITES}{HANG}", TMPDIR=str(temporary)) as process:
+            until(lambda: [*temporary.glob("*/*")])
+            process.kill()
+            process.wait()
+    until(lambda: not [*temporary.iterdir()])
 
 
 def test_nobody_waits_for_its_imports_who_leaves(desk):

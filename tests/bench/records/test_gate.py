@@ -271,6 +271,20 @@ def test_one_process_of_each_loop_cannot_tell():
     assert "--processes" in decision.line
 
 
+def test_an_interval_of_two_processes_is_not_told_as_if_it_said_something():
+    """It is from -97% to +5102%, or so."""
+    rounds = elsewhere(groups=2, after=0.060, noise=0.001).rounds
+    uneven = tuple(
+        done.model_copy(update={"seconds": {**done.seconds, "after": done.seconds["after"] * (1 + 0.2 * done.group)}})
+        for done in rounds
+    )
+    (check,) = gate.judge(elsewhere(groups=2).model_copy(update={"rounds": uneven}), Limits(), None).checks
+    assert check.outcome == Outcome.INCONCLUSIVE
+    assert check.text.endswith(
+        "in too few processes of each loop to tell by how much one differs from the next (2; --processes)"
+    )
+
+
 def test_what_processes_differ_by_counts_against_a_reference_too():
     """In either record."""
     apart = elsewhere(groups=4, after=0.060, noise=0.001)

@@ -158,6 +158,12 @@ def test_a_gpu_that_is_busy_for_nobody_is_a_doubt():
     )
 
 
+def test_few_processes_of_each_are_a_doubt():
+    (doubt,) = Verdict.of(elsewhere(groups=2)).doubts
+    assert doubt == "2 processes of each loop: by how much one differs from the next is hardly known (--processes)"
+    assert Verdict.of(elsewhere(groups=4)).doubts == ()
+
+
 def test_a_single_process_of_each_is_a_doubt():
     (doubt,) = Verdict.of(elsewhere(groups=1)).doubts
     assert doubt == "one process of each loop: by how much one differs from the next is not known (--processes)"
@@ -167,7 +173,9 @@ def test_what_processes_differ_by_is_no_difference_of_loops():
     """Rounds of two processes that each are sure of another ratio: 4% slower, and 4% faster."""
     apart = elsewhere(after=0.06, noise=0.001)
     rounds = tuple(
-        done.model_copy(update={"seconds": {**done.seconds, "after": done.seconds["after"] * (0.96, 1.04)[done.group]}})
+        done.model_copy(
+            update={"seconds": {**done.seconds, "after": done.seconds["after"] * (0.96, 1.04)[done.group % 2]}}
+        )
         for done in apart.rounds
     )
     found = Verdict.of(apart.model_copy(update={"rounds": rounds}))
