@@ -72,6 +72,9 @@ SETTINGS = Settings(
 WARM_UP = 30
 """Batches of each loop after its first, before the first round of a group."""
 
+TOGETHER = SETTINGS.model_copy(update={"homes": {}, "processes": 1})
+"""Of loops in one process, which are timed in one group."""
+
 LOOPS = {
     "quiet": {"same": 0.0, "slow_5": 0.05, "slow_10": 0.10},
     "busy": {"same": 0.0, "same_2": 0.0, "same_3": 0.0},
@@ -186,20 +189,20 @@ def _together() -> dict[str, Any]:
     subjects[NULL].warm_up()
     for subject in subjects.values():
         subject.start()
-    return _line([_rounds({name: subject.train for name, subject in subjects.items()}, 0)], began)
+    return _line([_rounds({name: subject.train for name, subject in subjects.items()}, 0, TOGETHER)], began)
 
 
-def _rounds(timers: dict[str, Any], group: int) -> dict[str, list[int]]:
+def _rounds(timers: dict[str, Any], group: int, settings: Settings = SETTINGS) -> dict[str, list[int]]:
     """Times rounds until the harness's own rule would end them for every pair; microseconds of each block."""
     for timer in timers.values():
         timer(WARM_UP)
-    timed, others = Interleaver(timers, SETTINGS.batches, [*timers], group), [*timers][1:]
+    timed, others = Interleaver(timers, settings.batches, [*timers], group), [*timers][1:]
     look = 10
     while True:
         timed.round()
         if len(timed.rounds) >= look:
             found = _columns(timed.rounds)
-            if all(_as_long_as_the_harness(found, name, group)[1] for name in others):
+            if all(_as_long_as_the_harness(found, name, group, settings)[1] for name in others):
                 break
             look = int(look * 1.15) + 1
     return {name: [round(1e6 * each) for each in column] for name, column in _columns(timed.rounds).items()}
@@ -261,11 +264,13 @@ def _columns(rounds: list[Round]) -> dict[str, list[float]]:
     return {name: [done.seconds[name] for done in rounds] for name in rounds[0].seconds}
 
 
-def _as_long_as_the_harness(columns: dict[str, list[float]], after: str, group: int) -> tuple[list[Round], str]:
+def _as_long_as_the_harness(
+    columns: dict[str, list[float]], after: str, group: int, settings: Settings = SETTINGS
+) -> tuple[list[Round], str]:
     """The rounds of a group with this loop after, and why they end there; "" when they would go on."""
     made = [
         Round(
-            batches=SETTINGS.batches,
+            batches=settings.batches,
             order=(*ARMS, NULL),
             seconds={ARMS[0]: before, NULL: null, ARMS[1]: taken},
             group=group,
@@ -274,7 +279,7 @@ def _as_long_as_the_harness(columns: dict[str, list[float]], after: str, group: 
     ]
     elapsed = [0.0, *itertools.accumulate(sum(done.seconds.values()) for done in made)]
     length = 0
-    rule = of_group(SETTINGS, group, clock=lambda: elapsed[length])
+    rule = of_group(settings, group, clock=lambda: elapsed[length])
     for length in range(len(made) + 1):  # the clock reads it
         if ended := rule(made[:length]):
             return made[:length], ended
