@@ -50,7 +50,8 @@ class Interleaver:
         self.trained = dict.fromkeys(timers, 0)
         self._failed = failed
         self._group = group
-        for name in timers:  # the warm-up: whatever a loop does only once should be done before the first round
+        # The warm-up: whatever a loop does only once should be done before the first round.
+        for name in rotated([*timers], group):
             if name not in warm:
                 self._try(name)
         self._orders = balanced_orders([*self.timers], group)  # few rounds of many groups: not always the same orders
@@ -100,6 +101,21 @@ class Interleaver:
             del self.timers[name]
             self._failed(name, error)
             return None
+
+
+def rotated(names: Sequence[str], group: int) -> list[str]:
+    """The order in which loops do what each of them does once in a group of processes; another one is first in each.
+
+    Which of two processes trains first makes a difference that stays: on two cores, of two that ran the same program
+    the first took 1% longer for as long as they lived, whichever of them it was (docs/against.md).
+
+    Args:
+        names: of the loops.
+        group: its number. Over twice as many groups as there are names each has been at each place twice.
+    """
+    cycle, place = divmod(group, len(names))
+    turned = [*names[place:], *names[:place]]
+    return turned[::-1] if cycle % 2 else turned
 
 
 def balanced_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, ...]]:

@@ -52,7 +52,7 @@ from loop_bench.report.texts import Texts
 from loop_bench.settings import ARMS, NULL, Settings
 from loop_bench.statistics import TRIMMED, spread
 from loop_bench.timing import samples as ratios
-from loop_bench.timing.rounds import Interleaver
+from loop_bench.timing.rounds import Interleaver, rotated
 from loop_bench.timing.samples import Round
 from loop_bench.timing.stopping import of_group
 
@@ -194,8 +194,8 @@ def _together() -> dict[str, Any]:
 
 def _rounds(timers: dict[str, Any], group: int, settings: Settings = SETTINGS) -> dict[str, list[int]]:
     """Times rounds until the harness's own rule would end them for every pair; microseconds of each block."""
-    for timer in timers.values():
-        timer(WARM_UP)
+    for name in rotated([*timers], group):
+        timers[name](WARM_UP)
     timed, others = Interleaver(timers, settings.batches, [*timers], group), [*timers][1:]
     look = 10
     while True:

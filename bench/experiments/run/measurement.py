@@ -31,7 +31,7 @@ from loop_bench.machine import environment, gpu
 from loop_bench.settings import ARMS, TIMED, Settings, arm_of
 from loop_bench.timing import samples, stopping, work
 from loop_bench.timing.clock import warm_up
-from loop_bench.timing.rounds import Interleaver
+from loop_bench.timing.rounds import Interleaver, rotated
 from loop_bench.timing.samples import Ended, Round, Start
 from loop_bench.timing.stopping import StoppingRule
 
@@ -100,13 +100,14 @@ class Measurement:
     @functools.cached_property
     def timed(self) -> Interleaver:
         """Both loops and the null arm, built, warm and ready to be timed in turns."""
-        subjects = {name: self._started_loop(name).subject for name in TIMED}
+        order = rotated(TIMED, self._group)
+        subjects = {name: self._started_loop(name).subject for name in order}
         counted = [name for name in TIMED if self._started[name].trained >= self.settings.batches]
         with self.stages.of(Stage.ROUNDS):
-            timers = {name: subject.train for name, subject in subjects.items()}
+            timers = {name: subjects[name].train for name in TIMED}
             timed = Interleaver(timers, self.settings.batches, counted, self._group)
             # Also of the null arm, where nobody asks: its process is to have done what that of the loop before has.
-            looked = {name: (each.described(), each.touch_seconds()) for name, each in subjects.items()}
+            looked = {name: (subjects[name].described(), subjects[name].touch_seconds()) for name in order}
             for arm in ARMS:
                 described, least = looked[arm]
                 self._add(arm, described_first=described, touch_seconds=least)

@@ -2,10 +2,12 @@ import collections
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers
 
 from loop_bench.settings import TIMED
 from loop_bench.timing import clock
-from loop_bench.timing.rounds import Interleaver, balanced_orders, permuted_orders, williams_orders
+from loop_bench.timing.rounds import Interleaver, balanced_orders, permuted_orders, rotated, williams_orders
 from loop_bench.timing.stopping import Exactly
 
 
@@ -184,3 +186,20 @@ def test_shuffled_anew_and_the_same_from_the_same_seed():
     assert one != other
     assert first(6, 12) == [*one, *other]
     assert first(6, 6, seed=1) != one
+
+
+@given(count=integers(1, 6))
+def test_in_groups_each_loop_is_at_each_place_equally_often(count):
+    names = [str(number) for number in range(count)]
+    orders = [rotated(names, group) for group in range(2 * count)]
+    assert all(sorted(order) == names for order in orders)
+    assert all([order[place] for order in orders].count(name) == 2 for name in names for place in range(count))
+
+
+def test_loops_are_warmed_up_in_another_order_in_each_group():
+    def warmed_up(group):
+        begun = []
+        Interleaver({name: lambda batches, name=name: begun.append(name) or 1.0 for name in "abc"}, 1, group=group)
+        return "".join(begun)
+
+    assert [warmed_up(group) for group in range(3)] == ["abc", "bca", "cab"]
