@@ -7,12 +7,13 @@
 
 Ctrl-C at any time: `run` and `noise` go on where they were.
 
-Each run makes a git repository of its own. Its commit has the baseline loop at preset tiny; its working tree has the
-same loop again, and with more work. Before and the null arm live at HEAD, after in the working tree, each in processes
-of its own that take turns, eight of them one after the other. Worktree, processes, orders, stopping rule and gate are
-those of `--against` with its default options, but for blocks of one batch, which reach a precision in less time. There
-are three loops after, of the same code, and with 5% and 10% more work, each in processes of its own; so one run gives
-three records. Busy, all three are of the same code. What comes before and after the rounds of a run is left out.
+Each run makes a git repository of its own. Its commit has a small loop around `tf.GradientTape` (LOOP), about 1 ms a
+batch, which is quickly built; its working tree has the same loop again, and with more work. Before and the null arm
+live at HEAD, after in the working tree, each in processes of its own that take turns, eight of them one after the
+other. Worktree, processes, orders, stopping rule and gate are those of `--against` with its default options, but for
+blocks of one batch, which reach a precision in less time. There are three loops after, of the same code, and with 5%
+and 10% more work, each in processes of its own; so one run gives three records. Busy, all three are of the same code.
+What comes before and after the rounds of a run is left out.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import datetime
-import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +35,7 @@ import numpy as np
 import pandas as pd
 import typer
 from answers import answers
+from planted import steps_in_a_block
 from rich.console import Console
 from rich.progress import track
 from scipy import stats
@@ -45,6 +46,7 @@ from loop_bench.cli.homes import PROCESSES
 from loop_bench.experiments.run.measurement import MADE, SUBJECT
 from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.home import Home
+from loop_bench.loop import LoopSpec, build, load
 from loop_bench.machine.environment import environment
 from loop_bench.records.change import MACHINE
 from loop_bench.report import markdown
@@ -58,20 +60,24 @@ from loop_bench.timing.stopping import of_group
 
 HERE = Path(__file__).parent
 THIS_MACHINE = HERE / "epyc-9004-2-cores"
+LOOP = "loop_bench.examples.images:on_host"
 FACTORY = "extra_work:make_loop"
 SETTINGS = Settings(
     before=FACTORY,
     after=FACTORY,
-    preset="tiny",
+    preset="any",
     seed=0,
     batches=1,
     homes={ARMS[0]: Home(revision="HEAD"), ARMS[1]: Home()},
     processes=PROCESSES,
 )
 
+SLOWER_IN_TURNS = 1.22
+"""By what a block between those of other processes takes longer than one in a row."""
+
 WARM_UP = 30
-"""Rounds before the first that counts in a group. (In turns: of two processes that had trained 30 batches each, one after
-the other, the second was 1% faster in all rounds of one batch after that.)"""
+"""Rounds before the first that counts in a group. (In turns: of two processes that had trained 30 batches each, one
+after the other, the second was 1% faster in all rounds of one batch after that.)"""
 
 TOGETHER = SETTINGS.model_copy(update={"homes": {}, "processes": 1})
 """Of loops in one process, which are timed in one group."""
@@ -185,8 +191,8 @@ def _together() -> dict[str, Any]:
     """The samples of a run with both loops in this process, as a run has them by default."""
     from loop_bench.experiments.run.subject import Subject
 
-    began, baseline = time.monotonic(), "loop_bench.baseline:make_loop"
-    subjects = {name: Subject(baseline, SETTINGS.preset, SETTINGS.seed, {}) for name in (ARMS[0], NULL)}
+    began = time.monotonic()
+    subjects = {name: Subject(LOOP, SETTINGS.preset, SETTINGS.seed, {}) for name in (ARMS[0], NULL)}
     subjects[NULL].warm_up()
     for subject in subjects.values():
         subject.start()
@@ -199,15 +205,37 @@ def _rounds(timers: dict[str, Any], group: int, settings: Settings = SETTINGS) -
     for _ in range(WARM_UP):
         timed.round()
     timed.rounds.clear()
-    look = 10
-    while True:
+    pairs = {name: _Pair(settings, group) for name in others}
+    while not all(pair.ended for pair in pairs.values()):
         timed.round()
-        if len(timed.rounds) >= look:
-            found = _columns(timed.rounds)
-            if all(_as_long_as_the_harness(found, name, group, settings)[1] for name in others):
-                break
-            look = int(look * 1.15) + 1
-    return {name: [round(1e6 * each) for each in column] for name, column in _columns(timed.rounds).items()}
+        for name, pair in pairs.items():
+            pair.add(timed.rounds[-1].seconds, name)
+    return {name: [round(1e6 * done.seconds[name]) for done in timed.rounds] for name in timers}
+
+
+class _Pair:
+    """The rounds of a group with one of the loops after, until the harness would end them for these two.
+
+    Attributes:
+        rounds: those.
+        ended: why they have ended; None while they go on.
+    """
+
+    def __init__(self, settings: Settings, group: int) -> None:
+        self.rounds: list[Round] = []
+        self._settings, self._group, self._elapsed = settings, group, 0.0
+        self._rule = of_group(settings, group, clock=lambda: self._elapsed)
+        self.ended = self._rule([])
+
+    def add(self, seconds: Mapping[str, float], after: str) -> None:
+        """Takes a round, if it is still wanted."""
+        if self.ended:
+            return
+        of_loops = {ARMS[0]: seconds[ARMS[0]], NULL: seconds[NULL], ARMS[1]: seconds[after]}
+        batches = self._settings.batches
+        self.rounds.append(Round(batches=batches, order=(*ARMS, NULL), seconds=of_loops, group=self._group))
+        self._elapsed += sum(of_loops.values())
+        self.ended = self._rule(self.rounds)
 
 
 def _line(groups: list[dict[str, list[int]]], began: float) -> dict[str, Any]:
@@ -222,77 +250,56 @@ def _line(groups: list[dict[str, list[int]]], began: float) -> dict[str, Any]:
 
 
 def _repository(folder: Path) -> None:
-    """A package whose commit has the baseline, and whose working tree has it with more work besides."""
+    """A package whose commit has the loop, and whose working tree has it with more work besides."""
     file = folder / "extra_work.py"
 
     def git(*arguments: str) -> None:
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=folder, check=True)
 
     git("init", "--quiet")
-    file.write_text("from loop_bench.baseline import make_loop\n", encoding="utf-8")
+    file.write_text("from loop_bench.examples.images import on_host as make_loop\n", encoding="utf-8")
     git("add", ".")
     git("commit", "--quiet", "--message", "The loop as it is")
     work = (HERE / "planted.py").read_text(encoding="utf-8")
     (folder / "planted.py").write_text(work, encoding="utf-8")
-    file.write_text(_WORKING_TREE, encoding="utf-8")
+    file.write_text(_WORKING_TREE.format(steps=_steps()), encoding="utf-8")
 
 
 _WORKING_TREE = '''
 """The loop as it is, and with more work in each block of one batch."""
 
-from planted import Planted, steps_in_a_block
+from planted import Planted
 
-from loop_bench.baseline import make_loop
+from loop_bench.examples.images import on_host as make_loop
+
+STEPS = {steps}  # that take as long as a block
 
 same = make_loop
 
 
-def slow(spec, share):
-    loop = make_loop(spec)
-    loop.run(50)
-    return Planted(loop, share, steps_in_a_block([loop], 1), beginning=0.006)
-
-
 def slow_5(spec):
-    return slow(spec, 0.05)
+    return Planted(make_loop(spec), 0.05, STEPS, beginning=0.0)
 
 
 def slow_10(spec):
-    return slow(spec, 0.10)
+    return Planted(make_loop(spec), 0.10, STEPS, beginning=0.0)
 '''
 
 
-def _columns(rounds: list[Round]) -> dict[str, list[float]]:
-    return {name: [done.seconds[name] for done in rounds] for name in rounds[0].seconds}
-
-
-def _as_long_as_the_harness(
-    columns: dict[str, list[float]], after: str, group: int, settings: Settings = SETTINGS
-) -> tuple[list[Round], str]:
-    """The rounds of a group with this loop after, and why they end there; "" when they would go on."""
-    made = [
-        Round(
-            batches=settings.batches,
-            order=(*ARMS, NULL),
-            seconds={ARMS[0]: before, NULL: null, ARMS[1]: taken},
-            group=group,
-        )
-        for before, null, taken in zip(columns[ARMS[0]], columns[NULL], columns[after], strict=True)
-    ]
-    elapsed = [0.0, *itertools.accumulate(sum(done.seconds.values()) for done in made)]
-    length = 0
-    rule = of_group(settings, group, clock=lambda: elapsed[length])
-    for length in range(len(made) + 1):  # the clock reads it
-        if ended := rule(made[:length]):
-            return made[:length], ended
-    return made, ""
+def _steps() -> float:
+    """The planted multiplications that take as long as a block does between those of other loops."""
+    loop = build(LOOP, load(LOOP), LoopSpec(SETTINGS.preset, SETTINGS.seed))
+    loop.run(50)
+    return SLOWER_IN_TURNS * steps_in_a_block([loop], 1)
 
 
 def _record(line: dict[str, Any], after: str) -> Record:
     made: list[Round] = []
     for number, group in enumerate(line["groups"]):
-        columns = {name: [value / 1e6 for value in values] for name, values in group.items()}
-        made += _as_long_as_the_harness(columns, after, number)[0]
+        pair = _Pair(SETTINGS, number)
+        for each in zip(*group.values(), strict=True):
+            pair.add({name: value / 1e6 for name, value in zip(group, each, strict=True)}, after)
+        made += pair.rounds
     return Record(
         created=line["created"],
         settings=SETTINGS,
@@ -341,7 +348,7 @@ def _judged(lines: list[dict[str, Any]], shares: dict[str, float]) -> str:
     return (
         f"{markdown.render(Texts.of(pd.DataFrame(judged)))}\n\n{markdown.render(Texts.of(pd.DataFrame(measured)))}\n\n"
         f"A run took {took.median:.0f} s ({took.low:.0f} to {took.high:.0f}), at a load of {load.median:.1f} "
-        f"({load.low:.1f} to {load.high:.1f}) over its last minute. The baseline's own ms/batch was "
+        f"({load.low:.1f} to {load.high:.1f}) over its last minute. The loop's own ms/batch was "
         f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
     )
 
