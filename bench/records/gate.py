@@ -107,7 +107,7 @@ def judge(record: Record, limits: Limits, reference: Record | None = None) -> De
         checks.append(_syncs(record, limits.max_syncs))
     if limits.max_retraces is not None:
         checks.append(_retraces(record, limits.max_retraces))
-    if record.settings.homes and len({done.group for done in record.rounds}) < 2:
+    if record.settings.homes and samples.processes(record.rounds) < 2:
         text = "one process of each loop: by how much one differs from the next is not known; --processes"
         checks.append(Check("processes", Outcome.INCONCLUSIVE, text))
     if why := suspicion(record):
@@ -178,11 +178,11 @@ def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Ch
     if factor.low > 1 and factor.high >= 1 + limit:
         return [Check("slowdown", Outcome.FAILED, text, _less_one(factor), limit)]
     if factor.high >= 1 + limit:
-        groups = len({done.group for done in record.rounds})
-        if record.settings.homes and groups < clusters.FEWEST:
+        processes = samples.processes(record.rounds)
+        if record.settings.homes and processes < clusters.FEWEST:
             text = (
                 f"after takes {factor.estimate - 1:+.1%} ms/batch compared with {than}, in too few processes of each "
-                f"loop to tell by how much one differs from the next ({groups}; --processes)"
+                f"loop to tell by how much one differs from the next ({processes}; --processes)"
             )
             return [Check("slowdown", Outcome.INCONCLUSIVE, text, _less_one(factor), limit)]
         more = "more processes would tell: --processes" if record.settings.homes else None

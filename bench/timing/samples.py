@@ -87,6 +87,11 @@ def groups(rounds: Sequence[Round]) -> list[int]:
     return [done.group for done in rounds]
 
 
+def processes(rounds: Sequence[Round]) -> int:
+    """Of each loop, that rounds come from: groups, which are one where all loops live in one process."""
+    return len({*groups(rounds)})
+
+
 def between_processes(rounds: Sequence[Round], confidence: float) -> float:
     """The factor by which processes of the same loops may differ; 1 where all rounds are of the same processes."""
     found = clusters.between(_logs(rounds, "after"), groups(rounds), confidence)

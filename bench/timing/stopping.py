@@ -123,6 +123,11 @@ _WIDER = 1.5
 is about as large, and no number of rounds with the same ones shows it."""
 
 
+def precision_of_group(settings: Settings) -> float:
+    """Width of a group's own 95% interval of before/after that is narrow enough, as a share."""
+    return settings.precision * (_WIDER if settings.processes > 1 else 1.0)
+
+
 def of_group(settings: Settings, group: int, clock: Callable[[], float] = time.monotonic) -> StoppingRule:
     """The rule that settings ask for, for the share of one group of processes.
 
@@ -134,5 +139,4 @@ def of_group(settings: Settings, group: int, clock: Callable[[], float] = time.m
     groups, rounds = settings.processes, settings.rounds
     if rounds is not None:
         return Exactly(rounds // groups + (group < rounds % groups))
-    precision = settings.precision * (_WIDER if groups > 1 else 1.0)
-    return UntilPrecise(precision, settings.max_time / groups, clock)
+    return UntilPrecise(precision_of_group(settings), settings.max_time / groups, clock)

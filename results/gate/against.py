@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +35,7 @@ import numpy as np
 import pandas as pd
 import typer
 from answers import answers
+from pairs import Pair
 from planted import steps_in_a_block
 from rich.console import Console
 from rich.progress import track
@@ -55,8 +56,6 @@ from loop_bench.settings import ARMS, NULL, Settings
 from loop_bench.statistics import TRIMMED, spread
 from loop_bench.timing import samples as ratios
 from loop_bench.timing.rounds import Interleaver
-from loop_bench.timing.samples import Round
-from loop_bench.timing.stopping import of_group
 
 HERE = Path(__file__).parent
 THIS_MACHINE = HERE / "epyc-9004-2-cores"
@@ -209,37 +208,13 @@ def _rounds(timers: dict[str, Any], group: int, settings: Settings = SETTINGS) -
     for _ in range(WARM_UP):
         timed.round()
     timed.rounds.clear()
-    pairs = {name: _Pair(settings, group) for name in others}
+    pairs = {name: Pair(settings, group) for name in others}
     while not all(pair.ended for pair in pairs.values()):
         timed.round()
+        seconds = timed.rounds[-1].seconds
         for name, pair in pairs.items():
-            pair.add(timed.rounds[-1].seconds, name)
+            pair.add(seconds[ARMS[0]], seconds[NULL], seconds[name])
     return {name: [round(1e6 * done.seconds[name]) for done in timed.rounds] for name in timers}
-
-
-class _Pair:
-    """The rounds of a group with one of the loops after, until the harness would end them for these two.
-
-    Attributes:
-        rounds: those.
-        ended: why they have ended; None while they go on.
-    """
-
-    def __init__(self, settings: Settings, group: int) -> None:
-        self.rounds: list[Round] = []
-        self._settings, self._group, self._elapsed = settings, group, 0.0
-        self._rule = of_group(settings, group, clock=lambda: self._elapsed)
-        self.ended = self._rule([])
-
-    def add(self, seconds: Mapping[str, float], after: str) -> None:
-        """Takes a round, if it is still wanted."""
-        if self.ended:
-            return
-        of_loops = {ARMS[0]: seconds[ARMS[0]], NULL: seconds[NULL], ARMS[1]: seconds[after]}
-        batches = self._settings.batches
-        self.rounds.append(Round(batches=batches, order=(*ARMS, NULL), seconds=of_loops, group=self._group))
-        self._elapsed += sum(of_loops.values())
-        self.ended = self._rule(self.rounds)
 
 
 def _line(groups: list[dict[str, list[int]]], began: float) -> dict[str, Any]:
@@ -299,19 +274,18 @@ def _steps() -> float:
 
 
 def _record(line: dict[str, Any], after: str) -> Record:
-    made: list[Round] = []
-    for number, group in enumerate(line["groups"]):
-        pair = _Pair(SETTINGS, number)
-        for each in zip(*group.values(), strict=True):
-            pair.add({name: value / 1e6 for name, value in zip(group, each, strict=True)}, after)
-        made += pair.rounds
+    pairs = [Pair(SETTINGS, number) for number in range(len(line["groups"]))]
+    for pair, group in zip(pairs, line["groups"], strict=True):
+        for microseconds in zip(group[ARMS[0]], group[NULL], group[after], strict=True):
+            pair.add(*(each / 1e6 for each in microseconds))
+    made = [done for pair in pairs for done in pair.rounds]
     return Record(
         created=line["created"],
         settings=SETTINGS,
         environment=line["environment"],
         arms={arm: ArmRecord(factory=FACTORY) for arm in ARMS},
         rounds=tuple(made),
-        rounds_ended="precise",
+        rounds_ended="precise" if all(pair.ended == "precise" for pair in pairs) else "out of time",
         rounds_seconds=ratios.seconds(made),
         problems=(),
     )

@@ -18,7 +18,6 @@ from the loop before, which would make it more careful.
 from __future__ import annotations
 
 import datetime
-import itertools
 import json
 import os
 import subprocess
@@ -33,6 +32,7 @@ import numpy as np
 import pandas as pd
 import typer
 from answers import answers
+from pairs import Pair
 from rich.console import Console
 from rich.progress import track
 
@@ -44,8 +44,6 @@ from loop_bench.report.texts import Texts
 from loop_bench.settings import ARMS, Settings
 from loop_bench.statistics import spread
 from loop_bench.timing import samples as ratios
-from loop_bench.timing.samples import Round
-from loop_bench.timing.stopping import UntilPrecise
 
 HERE = Path(__file__).parent
 FACTORY = "loop_bench.baseline:make_loop"
@@ -131,15 +129,15 @@ def one(condition: Condition) -> None:
     samples: list[dict[str, float]] = []
     orders = balanced_orders(names)
     timing = time.monotonic()
-    look = 40
+    pairs = {pair: Pair(SETTINGS) for pair in PAIRS[condition]}
     while time.monotonic() - timing < SETTINGS.max_time * len(names) / 3:
         order = next(orders)
         taken = {name: clock.seconds_for(loops[name], SETTINGS.batches) for name in order}
         samples.append({name: taken[name] for name in names})
-        if len(samples) >= look:
-            if all(_as_long_as_the_harness(_columns(samples), *pair)[1] for pair in PAIRS[condition]):
-                break
-            look = int(look * 1.15)
+        for (before, after), pair in pairs.items():
+            pair.add(taken[before], taken[before], taken[after])
+        if all(pair.ended for pair in pairs.values()):
+            break
     timed = time.monotonic() - timing
     found = environment()
     line = {
@@ -235,32 +233,18 @@ def _columns(samples: list[dict[str, float]]) -> dict[str, list[float]]:
     return {name: [sample[name] for sample in samples] for name in samples[0]}
 
 
-def _as_long_as_the_harness(columns: dict[str, list[float]], before: str, after: str) -> tuple[list[Round], str]:
-    """The rounds of a run with this pair, and why they end there; "" when they would go on."""
-    made = [
-        Round(batches=SETTINGS.batches, order=("before", "null", "after"), seconds={"before": b, "null": b, "after": a})
-        for b, a in zip(columns[before], columns[after], strict=True)
-    ]
-    elapsed = [0.0, *itertools.accumulate(sum(done.seconds.values()) for done in made)]
-    length = 0
-    rule = UntilPrecise(SETTINGS.precision, SETTINGS.max_time, clock=lambda: elapsed[length])
-    for length in range(len(made) + 1):  # the clock reads it
-        if ended := rule(made[:length]):
-            return made[:length], ended
-    return made, ""
-
-
 def _record(process: dict[str, Any], before: str, after: str) -> Record:
-    columns = {name: [value / 1e6 for value in values] for name, values in process["microseconds"].items()}
-    made, ended = _as_long_as_the_harness(columns, before, after)
+    pair = Pair(SETTINGS)
+    for microseconds in zip(*(process["microseconds"][name] for name in (before, before, after)), strict=True):
+        pair.add(*(each / 1e6 for each in microseconds))
     return Record(
         created=process["created"],
         settings=SETTINGS,
         environment=process["environment"],
         arms={arm: ArmRecord(factory=FACTORY) for arm in ARMS},
-        rounds=tuple(made),
-        rounds_ended=ended or "out of time",
-        rounds_seconds=ratios.seconds(made),
+        rounds=tuple(pair.rounds),
+        rounds_ended=pair.ended or "out of time",
+        rounds_seconds=ratios.seconds(pair.rounds),
         problems=(),
     )
 

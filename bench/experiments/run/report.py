@@ -25,6 +25,8 @@ from loop_bench.report import rows
 from loop_bench.report.report import Number, Report
 from loop_bench.report.rows import NULL_ARM, Row, few, number, speed_up, spread
 from loop_bench.settings import ARMS
+from loop_bench.timing import samples
+from loop_bench.timing.stopping import precision_of_group
 
 TITLE = "before / after"
 
@@ -117,11 +119,11 @@ def _length(record: Record, timing: Timing | None) -> str:
         return "nothing was timed"
     of = "the ratio in each process" if settings.homes else "the ratio"
     why = {
-        "precise": f"until the interval of {of} was narrower than {settings.precision:.1%}",
+        "precise": f"until the interval of {of} was narrower than {precision_of_group(settings):.1%}",
         "out of time": f"the time of {settings.max_time:g} s was over",
         "as many as asked for": "as many as were asked for",
     }[ended]
-    groups = len({done.group for done in record.rounds})
+    groups = samples.processes(record.rounds)
     turns = f"{groups} processes of each, one after the other" if groups > 1 else "a process of each"
     processes = f" in {turns}" if settings.homes else ""
     return (

@@ -150,9 +150,9 @@ def _processes(record: Record) -> list[str]:
     ]
     if record.idle_gpu is not None and record.idle_gpu > IDLE:
         found.append(f"the GPU was busy {record.idle_gpu:.0%} of the time while nothing was asked of either loop")
-    groups = len({done.group for done in record.rounds})
-    if record.settings.homes and groups < clusters.FEWEST:
-        few, known = (f"{groups} processes", "hardly") if groups > 1 else ("one process", "not")
+    processes = samples.processes(record.rounds)
+    if record.settings.homes and processes < clusters.FEWEST:
+        few, known = (f"{processes} processes", "hardly") if processes > 1 else ("one process", "not")
         found.append(f"{few} of each loop: by how much one differs from the next is {known} known (--processes)")
     return found
 

@@ -228,6 +228,6 @@ def test_the_footer_says_in_how_many_processes():
     assert (
         "; 40 interleaved rounds of 10 batches a loop in 4 processes of each, one after the other, until the " in line
     )
-    assert "until the interval of the ratio in each process was narrower than 3.0%" in line
+    assert "until the interval of the ratio in each process was narrower than 4.5%" in line
     (line,) = [line for line in said(record(count=40)) if "interleaved rounds" in line]
     assert "40 interleaved rounds of 10 batches a loop, until the interval of the ratio was narrower than" in line

@@ -1,0 +1,35 @@
+"""Two loops of a run that has more: their rounds, ended where the harness's own rule would have ended them."""
+
+from __future__ import annotations
+
+from loop_bench.settings import ARMS, NULL, Settings
+from loop_bench.timing.samples import Ended, Round
+from loop_bench.timing.stopping import of_group
+
+
+class Pair:
+    """The rounds of a group with one loop before and one after, until the harness would end them for these two.
+
+    Args:
+        settings: of the run.
+        group: of processes.
+
+    Attributes:
+        rounds: those.
+        ended: why they have ended; None while they go on.
+    """
+
+    def __init__(self, settings: Settings, group: int = 0) -> None:
+        self.rounds: list[Round] = []
+        self._batches, self._group, self._elapsed = settings.batches, group, 0.0
+        self._rule = of_group(settings, group, clock=lambda: self._elapsed)
+        self.ended: Ended | None = self._rule([])
+
+    def add(self, before: float, null: float, after: float) -> None:
+        """Takes the seconds of a round, if it is still wanted."""
+        if self.ended:
+            return
+        seconds = {ARMS[0]: before, NULL: null, ARMS[1]: after}
+        self.rounds.append(Round(batches=self._batches, order=(*ARMS, NULL), seconds=seconds, group=self._group))
+        self._elapsed += sum(seconds.values())
+        self.ended = self._rule(self.rounds)
