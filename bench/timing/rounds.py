@@ -113,7 +113,7 @@ def rotated(names: Sequence[str], group: int) -> list[str]:
         names: of the loops.
         group: its number. Over twice as many groups as there are names each has been at each place twice.
     """
-    cycle, place = divmod(group, len(names))
+    cycle, place = divmod(group, max(1, len(names)))  # a ladder may have none left
     turned = [*names[place:], *names[:place]]
     return turned[::-1] if cycle % 2 else turned
 

@@ -196,6 +196,10 @@ def test_in_groups_each_loop_is_at_each_place_equally_often(count):
     assert all([order[place] for order in orders].count(name) == 2 for name in names for place in range(count))
 
 
+def test_where_no_loop_is_left_there_is_no_order():
+    assert rotated([], 3) == []
+
+
 def test_loops_are_warmed_up_in_another_order_in_each_group():
     def warmed_up(group):
         begun = []
