@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loop_bench.cli import options
+from loop_bench.cli import pytest_options
 from loop_bench.cli.progress import ProgressDisplay
 from loop_bench.experiments.run.stages import Stage
 
@@ -20,7 +20,7 @@ def test_equivalence(
 ) -> None:
     """Records it; what follows if they do not is for the verdict to say."""
     progress.stage("both loops with everything the same but how it is carried out")
-    same = options.pair(pytestconfig).equivalent
+    same = pytest_options.pair(pytestconfig).equivalent
     if same is None:
         pytest.skip("no options are known that make these loops the same algorithm")
     measurement.check_equivalence(same)

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from loop_bench.cli import options
+from loop_bench.cli import options, pytest_options
 from loop_bench.cli.progress import ProgressDisplay
 from loop_bench.cli.session import AtEnd
 from loop_bench.experiments import registry
@@ -30,7 +30,7 @@ def test_experiment(
 ) -> None:
     """Leaves record, tables and plots; a loop that is slow, or dies at times, is a result and no failure."""
     experiment = registry.experiment(name)
-    asked = options.asked_of(pytestconfig, experiment)
+    asked = pytest_options.asked_of(pytestconfig, experiment)
     assert asked is not None, "it is skipped then"
     assert experiment.switch is not None
     if experiment.switch.with_run:
@@ -38,9 +38,9 @@ def test_experiment(
     else:
         progress.stage("starting TensorFlow")
         gpu.share()
-    settings = options.settings(pytestconfig)
-    work = experiment.prepare(options.pair(pytestconfig), options.settings_of(asked, settings.preset), asked)
-    folder = options.results(pytestconfig) / f"{name}-{settings.preset}"
+    settings = pytest_options.settings(pytestconfig)
+    work = experiment.prepare(pytest_options.pair(pytestconfig), options.settings_of(asked, settings.preset), asked)
+    folder = pytest_options.results(pytestconfig) / f"{name}-{settings.preset}"
     tell = progress.weighted(work.total)
     if isinstance(work, Parts):
         progress.stage(experiment.stage)

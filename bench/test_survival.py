@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from loop_bench.cli import options
+from loop_bench.cli import pytest_options
 from loop_bench.cli.progress import ProgressDisplay
 from loop_bench.experiments import registry
 from loop_bench.experiments.run.stages import Stage
@@ -36,12 +36,12 @@ def test_survival(
     counted: None,
 ) -> None:
     """Records what became of the loops; one that dies of a fault is a result, and one that was not tested is none."""
-    whole = options.asked(pytestconfig)["survival"] == "full"
+    whole = pytest_options.asked(pytestconfig)["survival"] == "full"
     settings = measurement.settings
-    pair = options.pair(pytestconfig)
+    pair = pytest_options.pair(pytestconfig)
     seeds, epochs = (SEEDS, EPOCHS) if whole else (None, 0)
     plan = pair.survival(settings, seeds, epochs, measurement.homes)
-    folder = options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
+    folder = pytest_options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
     tell, shown = progress.weighted(len(plan.trials())), pair.shown(plan)
     progress.stage(_STAGE)
     found = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), processes)

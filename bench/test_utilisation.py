@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from loop_bench.cli import options
+from loop_bench.cli import pytest_options
 from loop_bench.cli.progress import ProgressDisplay
 from loop_bench.experiments.run.stages import Stage
 from loop_bench.jobs.flaw import flaw
@@ -32,7 +32,7 @@ def test_utilisation(
     counted: None,
 ) -> None:
     """Records what was seen of each loop."""
-    seconds = options.utilisation(pytestconfig, measurement.settings.preset)
+    seconds = pytest_options.utilisation(pytestconfig, measurement.settings.preset)
     tell = progress.weighted(len(ARMS))
     progress.stage(_STAGE)
     elsewhere = request.getfixturevalue("residences") is not None  # such loops are watched from here

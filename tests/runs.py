@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from loop_bench.cli import options
+from loop_bench.cli import pytest_options
 
 
 class Declared(dict):
@@ -20,7 +20,7 @@ class Declared(dict):
 def declared():
     """All options."""
     found = Declared()
-    options.add(found)
+    pytest_options.add(found)
     return found
 
 

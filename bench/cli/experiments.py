@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from loop_bench import builtin
-from loop_bench.cli import options
+from loop_bench.cli import options, typer_options
 from loop_bench.cli.progress import ProgressDisplay, TrialsDisplay
 from loop_bench.document import Document
 from loop_bench.errors import UsageError
@@ -60,7 +60,7 @@ def command(experiment: Experiment) -> Callable[..., None]:
         if code := experiment.exit_code(record):
             raise typer.Exit(code)
 
-    run.__signature__ = options.signature(declared)  # type: ignore[attr-defined]
+    run.__signature__ = typer_options.signature(declared)  # type: ignore[attr-defined]
     run.__doc__ = experiment.__doc__
     return run
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
-
-import pytest
-import typer
+from typing import Any
 
 from loop_bench import builtin
 from loop_bench.cli import homes
@@ -27,14 +22,12 @@ from loop_bench.experiments.experiment import (
     RealNumber,
     WholeNumber,
 )
-from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS, TOTAL
-from loop_bench.pair import Pair
-from loop_bench.records.gate import MAX_SLOWDOWN, Limits
+from loop_bench.records.gate import MAX_SLOWDOWN
 from loop_bench.settings import Settings
 
-_UTILISATION = 3.0
-_UTILISATION_OF = {"tiny": 1.0}
+UTILISATION_SECONDS = 3.0
+UTILISATION_SECONDS_AT = {"tiny": 1.0}
 """Seconds of undisturbed training, unless asked for otherwise; by preset where it is not the first."""
 
 DEFAULT_RESULTS = "results/runs"
@@ -110,8 +103,8 @@ UTILISATION = Option(
     "watch each loop train for so long in a process of its own: utilisation, memory, power, clocks and copies of a "
     "GPU, CPU time and memory without one; 0: do not",
     RealNumber(zero=True),
-    default_words=f"{_UTILISATION:g}; "
-    + ", ".join(f"{value:g} at preset {name}" for name, value in _UTILISATION_OF.items()),
+    default_words=f"{UTILISATION_SECONDS:g}; "
+    + ", ".join(f"{value:g} at preset {name}" for name, value in UTILISATION_SECONDS_AT.items()),
     metavar="SECONDS",
 )
 
@@ -144,8 +137,6 @@ MAX_RETRACES = Option("--max-retraces", "traces of functions allowed to the loop
 GATE = (REFERENCE, MAX_SLOWDOWN_OPTION, MAX_SYNCS, MIN_SPEEDUP, MAX_RETRACES)
 """Limits for a run."""
 
-_PAIR: pytest.StashKey[Pair] = pytest.StashKey()
-
 
 def of_run() -> tuple[Option, ...]:
     """The options of `pytest bench/`, in order, without the gate's."""
@@ -170,198 +161,12 @@ def words(option: Option) -> str:
     return option.help.format(presets=", ".join(builtin.PRESETS), axes=", ".join(builtin.AXES))
 
 
-# For pytest
-
-
-def add(parser: pytest.Parser) -> None:
-    """Declares the options. All are texts: what is wrong with one is said by `check`, in one line."""
-    group = parser.getgroup("bench", "comparing two training loops")
-    for option in of_run():
-        _declare(group, option)
-    gate_group = parser.getgroup(
-        "bench gate",
-        "a limit for the run; the exit code says whether it was kept: "
-        "0 yes, 1 no, 2 wrong use, 3 the run cannot tell, 4 the run is invalid",
-    )
-    for option in GATE:
-        _declare(gate_group, option)
-
-
-def _declare(group: Any, option: Option) -> None:
-    default = option.default_words if option.default is None else option.default
-    said = f" (default: {default})" if default else ""
-    how: dict[str, Any] = {"help": (words(option) + said).replace("%", "%%")}
-    if isinstance(option.kind, Flag):
-        how["action"] = "store_true"
-    else:
-        how["default"] = option.default
-        if option.repeated:
-            how["action"] = "append"
-        if option.metavar:
-            how["metavar"] = option.metavar
-    group.addoption(option.name, **how)
-
-
-def asked(config: pytest.Config) -> Asked:
-    """The values of all options of a run, by their keys.
-
-    Raises:
-        UsageError: a text stands for none.
-    """
-    found = {option.key: option.read(config.getoption(option.key)) for option in (*of_run(), *GATE)}
-    found["before"] = found["before"] or (found["after"] if homes.differ(found) else builtin.BEFORE)
-    return found
-
-
-def asked_of(config: pytest.Config, experiment: Experiment) -> Asked | None:
-    """The values of an experiment's options in a run; None where it is not asked for.
-
-    What the run and the experiment's command both have is as the run has it.
-    """
-    found = asked(config)
-    value = found[experiment.switch.option.key] if experiment.switch else None
-    if not value:
-        return None
-    found = {**found, "max_time": found["max_time"] or MOST_ROUNDS}
-    return {**defaults(experiment), **found, **experiment.in_run(value)}
-
-
-def check(config: pytest.Config) -> None:
-    """Looks at what can be wrong before anything slow is begun.
-
-    Raises:
-        UsageError: an option is wrong; it says which and how.
-    """
-    found = asked(config)
-    gate(config)
-    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
-        raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
-    elsewhere = homes.homes(found)
-    loops, options = pair(config), loop_options(found)
-    loops.check(found["preset"], found["seed"], options)
-    for experiment in registry.experiments():
-        wanted = asked_of(config, experiment)
-        if wanted is not None and elsewhere and experiment.switch:
-            option = experiment.switch.option.name
-            raise UsageError(f"{option}: is for loops that share a process, and these have some of their own")
-        if wanted is not None:
-            experiment.check(loops, wanted, options)
-            experiment.prepare(loops, settings_of(wanted, found["preset"] or "paper"), wanted)
-    _writable(found["results"])
-    _has_gpu(config)
-
-
-def pair(config: pytest.Config) -> Pair:
-    """Both loops, and what may be asked of them."""
-    found = config.stash.get(_PAIR, None)
-    if found is None:
-        said = asked(config)
-        found = config.stash[_PAIR] = builtin.find(said["before"], said["after"])
-    return found
-
-
-def settings(config: pytest.Config) -> Settings:
-    """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
-    found = asked(config)
-    return settings_of(found, found["preset"] or builtin.default_preset())
-
-
-def utilisation(config: pytest.Config, preset: str) -> float:
-    """For how many seconds each loop is watched; 0: not at all.
-
-    Raises:
-        UsageError: not a number, or a negative one.
-    """
-    value = UTILISATION.read(config.getoption("utilisation"))
-    return _UTILISATION_OF.get(preset, _UTILISATION) if value is None else float(value)
-
-
-def is_gated(config: pytest.Config) -> bool:
-    """Whether the run must keep to anything."""
-    return any(config.getoption(option.key) is not None for option in GATE)
-
-
-def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
-    """What the run must keep to, and where what it is held against lies.
-
-    Raises:
-        UsageError: an option is wrong.
-        InvalidRecordError: the reference is a file without a whole record.
-    """
-    reference, slowdown, syncs, speedup, retraces = (option.read(config.getoption(option.key)) for option in GATE)
-    if reference is not None and not reference.is_dir():
-        Record.read(reference)
-    return Limits(MAX_SLOWDOWN if slowdown is None else slowdown, syncs, speedup, retraces), reference
-
-
-def results(config: pytest.Config) -> Path:
-    """The folder for records."""
-    return Path(config.getoption("results"))
-
-
-def _has_gpu(config: pytest.Config) -> None:
-    """Last of all that is looked at: it imports TensorFlow."""
-    if config.getoption("require_gpu") and not config.getoption("collectonly"):
-        from loop_bench.machine import gpu
-
-        print(f"--require-gpu: TensorFlow computes on {gpu.require()}")
-
-
-def _writable(folder: Path) -> None:
-    """Tries it, and leaves no trace: a run that stops early should not have made a folder."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise UsageError(f"--results {folder}: cannot be written ({error.strerror})") from None
-
-
-# For commands
-
-
-def typed(option: Option) -> Any:
-    """An option as Typer has it in an annotation."""
-    said = words(option)
-    said = f"{said[0].upper()}{said[1:]}."
-    if option.default is None and option.default_words:
-        said = f"{said} Default: {option.default_words}."
-    how: dict[str, Any] = {"help": said, "metavar": option.command_metavar or option.metavar}
-    if isinstance(option.kind, WholeNumber | RealNumber):
-        how["min"] = option.kind.least
-    return typer.Option(option.name, *option.also, **how)
-
-
-def signature(options: Iterable[Option]) -> inspect.Signature:
-    """The signature of a command with some options, from which Typer makes its interface."""
-    return inspect.Signature([_parameter(option) for option in options])
-
-
-def _parameter(option: Option) -> inspect.Parameter:
-    kind: Any = {WholeNumber: int, RealNumber: float, Flag: bool, Folder: Path, ExistingFile: Path}.get(
-        type(option.kind), str
-    )
-    default: Any = option.default
-    if isinstance(option.kind, Flag):
-        default = False
-    elif option.repeated:
-        kind = list[str] | None
-    elif default is None:
-        kind = kind | None
-    return inspect.Parameter(
-        option.key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typed(option)]
-    )
-
-
 def defaults(experiment: Experiment) -> dict[str, Any]:
     """The values of an experiment's options where none is given."""
     return {
         option.key: False if isinstance(option.kind, Flag) else option.read(option.default)
         for option in of_command(experiment)
     }
-
-
-# For both
 
 
 def loop_options(found: Mapping[str, Any]) -> dict[str, str]:

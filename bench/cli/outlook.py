@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from loop_bench.cli import homes, options
+from loop_bench.cli import homes, options, pytest_options
 from loop_bench.experiments import registry
 from loop_bench.experiments.equivalence import record as equivalence
 from loop_bench.experiments.run import stages
@@ -48,17 +48,17 @@ class Outlook:
         self._config = config
         self._left = list(items)
         self._measurement = measurement
-        self._asked = options.asked(config)
+        self._asked = pytest_options.asked(config)
         # What the options say is looked up once: forecasts are made between timed rounds.
         self._experiments = {
             each.name: each.seconds(asked)
             for each in registry.experiments()
-            if (asked := options.asked_of(config, each)) is not None
+            if (asked := pytest_options.asked_of(config, each)) is not None
         }
         self._groups, self._importing = options.groups(self._asked), homes.import_anew(self._asked)
         self._limit: float | None = self._asked["max_time"]
         self.is_limited_by_user = self._limit is not None or self._asked["rounds"] is not None
-        if self._limit is None and options.is_gated(config):
+        if self._limit is None and pytest_options.is_gated(config):
             self._limit = stages.MOST_ROUNDS
 
     @functools.cached_property
@@ -87,13 +87,12 @@ class Outlook:
         if stage is Stage.ROUNDS:
             return self._rounds() if arms == [ARMS[0]] else 0.0  # the first row has all of them timed
         if stage is Stage.EQUIVALENCE:
-            return (
-                self.pace.comparing(equivalence.BATCHES) if options.pair(self._config).equivalent is not None else 0.0
-            )
+            comparable = pytest_options.pair(self._config).equivalent is not None
+            return self.pace.comparing(equivalence.BATCHES) if comparable else 0.0
         if stage is Stage.SURVIVAL:
             return self._survival()
         if stage is Stage.UTILISATION:
-            watched = options.utilisation(self._config, self._asked["preset"] or "")
+            watched = pytest_options.utilisation(self._config, self._asked["preset"] or "")
             return sum(self.pace.watching(watched, arm) for arm in ARMS) if watched else 0.0
         return 0.0
 
@@ -134,7 +133,7 @@ class Outlook:
             return 0.0
         if wanted == "full":
             return self.pace.scaled(3600.0)
-        faults = options.pair(self._config).faults
+        faults = pytest_options.pair(self._config).faults
         return self.pace.surviving(1 + len(faults.short), self._workers, small=faults.short_preset is not None)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from loop_bench.cli import closing, options
+from loop_bench.cli import closing, options, typer_options
 from loop_bench.errors import InvalidRecordError
 from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.verdict import Verdict, invalid
@@ -71,11 +71,11 @@ def history(
 
 def gate(
     record: RecordFile,
-    reference: Annotated[Path | None, options.typed(options.REFERENCE)] = None,
-    max_slowdown: Annotated[str, options.typed(MAX_SLOWDOWN)] = MAX_SLOWDOWN.default,
-    max_syncs: Annotated[float | None, options.typed(options.MAX_SYNCS)] = None,
-    min_speedup: Annotated[float | None, options.typed(options.MIN_SPEEDUP)] = None,
-    max_retraces: Annotated[int | None, options.typed(options.MAX_RETRACES)] = None,
+    reference: Annotated[Path | None, typer_options.typed(options.REFERENCE)] = None,
+    max_slowdown: Annotated[str, typer_options.typed(MAX_SLOWDOWN)] = MAX_SLOWDOWN.default,
+    max_syncs: Annotated[float | None, typer_options.typed(options.MAX_SYNCS)] = None,
+    min_speedup: Annotated[float | None, typer_options.typed(options.MIN_SPEEDUP)] = None,
+    max_retraces: Annotated[int | None, typer_options.typed(options.MAX_RETRACES)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
     """Decide whether a record may pass; the exit code says it, and one line why.

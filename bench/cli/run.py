@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import pytest
 import typer
 
-from loop_bench.cli import homes, options
+from loop_bench.cli import homes, options, typer_options
 from loop_bench.experiments.experiment import Flag, Option
 
 _ALONE = ("-c", os.devnull, "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "--no-header")
@@ -72,7 +72,7 @@ def _command() -> Callable[..., None]:
         """
         _pytest(given)
 
-    run.__signature__ = options.signature(_options())  # type: ignore[attr-defined]
+    run.__signature__ = typer_options.signature(_options())  # type: ignore[attr-defined]
     return run
 
 
@@ -94,7 +94,7 @@ def _against() -> Callable[..., None]:
         """
         _pytest({**given, homes.AGAINST.key: revision})
 
-    others = options.signature(option for option in _options() if option.name != homes.AGAINST.name)
+    others = typer_options.signature(option for option in _options() if option.name != homes.AGAINST.name)
     which = typer.Argument(
         metavar=homes.AGAINST.metavar, help="A name of a commit: main, origin/main, HEAD~1, v1.2.", show_default=False
     )

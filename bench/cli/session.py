@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from loop_bench import builtin
-from loop_bench.cli import homes, options
+from loop_bench.cli import homes, pytest_options
 from loop_bench.cli.outlook import Outlook, age, stage_of
 from loop_bench.cli.progress import Forecast, ProgressDisplay
 from loop_bench.errors import UsageError
@@ -69,7 +69,7 @@ _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declares the options."""
-    options.add(parser)
+    pytest_options.add(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuses wrong options at once."""
     try:
-        options.check(session.config)
+        pytest_options.check(session.config)
     except UsageError as error:
         _exit(error)
 
@@ -105,14 +105,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_place)
     for item in items:
         if stage_of(item) is Stage.UTILISATION:
-            watched = options.utilisation(config, config.getoption("preset") or "")
+            watched = pytest_options.utilisation(config, config.getoption("preset") or "")
             item.add_marker(pytest.mark.skipif(not watched, reason="--utilisation 0"))
         if stage_of(item) is Stage.SURVIVAL:
-            left_out = options.asked(config)["survival"] == "none"
+            left_out = pytest_options.asked(config)["survival"] == "none"
             item.add_marker(pytest.mark.skipif(left_out, reason="--survival none"))
         if mark := item.get_closest_marker("is_experiment"):
             experiment = registry.experiment(mark.args[0])
-            if options.asked_of(config, experiment) is None and experiment.switch:
+            if pytest_options.asked_of(config, experiment) is None and experiment.switch:
                 item.add_marker(pytest.mark.skip(reason=experiment.switch.without))
 
 
@@ -220,7 +220,7 @@ def residing(config: pytest.Config) -> Iterator[Residences | None]:
     It does not ask for the run's settings, which may have to start TensorFlow to choose a preset: processes of trials,
     which import it beside this one, are begun after this.
     """
-    asked = options.asked(config)
+    asked = pytest_options.asked(config)
     lives = homes.homes(asked)
     if not lives:
         yield None
@@ -230,7 +230,7 @@ def residing(config: pytest.Config) -> Iterator[Residences | None]:
     factories = {arm: asked[arm] for arm in ARMS}
     with (
         _interrupted_when_terminated(),
-        Residences(lives, factories, asked["link"] or (), options.results(config)) as entered,
+        Residences(lives, factories, asked["link"] or (), pytest_options.results(config)) as entered,
     ):
         config.stash[_LACKING] = entered.notes
         yield entered
@@ -281,7 +281,7 @@ def begin(
     with builtin.importing_tensorflow():
         from loop_bench.experiments.run.measurement import Measurement
 
-    made = config.stash[_MEASUREMENT] = Measurement(options.settings(config), residences)
+    made = config.stash[_MEASUREMENT] = Measurement(pytest_options.settings(config), residences)
     made.pace.start = before + time.monotonic() - began
     if others:
         others.wait_until_ready()  # or they would disturb what is timed
@@ -353,15 +353,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if measurement is None or not (exitstatus == pytest.ExitCode.OK or only_flaws):
         # A gate that was given nothing to judge must not pass, nor say "slower" or "inconclusive" with pytest's own
         # codes. (Wrong use and Ctrl-C stay 2.)
-        wanted = not config.getoption("collectonly") and options.is_gated(config)
+        wanted = not config.getoption("collectonly") and pytest_options.is_gated(config)
         if wanted and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
             session.exitstatus = 4
             config.stash[_NOTHING_TO_JUDGE] = True
         return
     from loop_bench.cli.closing import Closing
 
-    closing = config.stash[_CLOSING] = Closing.of(measurement.record(), options.results(config), tuple(flaws))
-    session.exitstatus = closing.judge(options.gate(config) if options.is_gated(config) else None)
+    closing = config.stash[_CLOSING] = Closing.of(measurement.record(), pytest_options.results(config), tuple(flaws))
+    session.exitstatus = closing.judge(pytest_options.gate(config) if pytest_options.is_gated(config) else None)
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,7 +3,7 @@ import sys
 import pytest
 from runs import config
 
-from loop_bench.cli import homes, options
+from loop_bench.cli import homes, pytest_options
 from loop_bench.errors import UsageError
 from loop_bench.home import Home
 
@@ -11,7 +11,7 @@ HERE = Home()
 
 
 def asked(**given):
-    return options.asked(config(**given))
+    return pytest_options.asked(config(**given))
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def old(tmp_path, monkeypatch):
 
 def test_by_default_both_live_in_the_process_of_the_run():
     assert homes.homes(asked()) == {}
-    found = options.settings(config(preset="tiny"))
+    found = pytest_options.settings(config(preset="tiny"))
     assert (found.homes, found.processes) == ({}, 1)
 
 
@@ -45,13 +45,13 @@ def test_by_default_both_live_in_the_process_of_the_run():
 )
 def test_options_that_put_arms_somewhere(old, given, before, after):
     assert homes.homes(asked(**given)) == {"before": before, "after": after}
-    found = options.settings(config(preset="tiny", **given))
+    found = pytest_options.settings(config(preset="tiny", **given))
     assert found.homes == {"before": before, "after": after}
     assert found.processes == homes.PROCESSES
 
 
 def test_processes_one_after_the_other():
-    assert options.settings(config(preset="tiny", isolate=True, processes="3")).processes == 3
+    assert pytest_options.settings(config(preset="tiny", isolate=True, processes="3")).processes == 3
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_processes_one_after_the_other():
 )
 def test_options_that_contradict_each_other_or_stand_for_nothing(old, given, says):
     with pytest.raises(UsageError) as caught:
-        options.check(config(**given))
+        pytest_options.check(config(**given))
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
 
@@ -81,7 +81,7 @@ def test_options_that_contradict_each_other_or_stand_for_nothing(old, given, say
 @pytest.mark.parametrize("switch", [{"ladder": True}, {"sweep": ["batch=1"]}, {"profile": True}, {"convergence": "3"}])
 def test_experiments_with_loops_that_share_a_process_are_refused(switch):
     with pytest.raises(UsageError) as caught:
-        options.check(config(isolate=True, **switch))
+        pytest_options.check(config(isolate=True, **switch))
     (key,) = switch
     assert str(caught.value) == f"--{key}: is for loops that share a process, and these have some of their own"
 

@@ -3,7 +3,7 @@ import json
 import pytest
 import runs
 
-from loop_bench.cli import options
+from loop_bench.cli import options, pytest_options
 
 # What another test has imported in this process before says nothing of a command line.
 IGNORED = ("-W", "ignore:Module already imported so cannot be rewritten")
@@ -44,7 +44,7 @@ def line(monkeypatch, run):
 def values(pytester, arguments):
     """What the harness makes of a command line of pytest."""
     config = pytester.parseconfig(*IGNORED, *arguments)
-    return {**options.asked(config), "full_trace": config.getoption("fulltrace")}
+    return {**pytest_options.asked(config), "full_trace": config.getoption("fulltrace")}
 
 
 def test_every_option_means_the_same(line, pytester):

@@ -5,7 +5,7 @@ import pynvml
 import pytest
 import tensorflow as tf
 
-from loop_bench.cli import options
+from loop_bench.cli import pytest_options
 from loop_bench.cli.plugin import BENCH
 from loop_bench.errors import UsageError
 from loop_bench.machine import gpu
@@ -280,7 +280,7 @@ class Config:
 def test_a_run_looks_for_it_when_told_to(monkeypatch, wanted, collected, looks):
     seen = []
     monkeypatch.setattr(gpu, "require", lambda: seen.append("looked") or "a GPU")
-    options._has_gpu(Config(require_gpu=wanted, collectonly=collected))
+    pytest_options._has_gpu(Config(require_gpu=wanted, collectonly=collected))
     assert bool(seen) == looks
 
 
