@@ -41,6 +41,6 @@ def bare(place, folder, **variables):
 def without_tensorflow(folder):
     """Variables of processes that find something else in this folder for what takes seconds to import."""
     folder.mkdir(exist_ok=True)
-    (folder / "tensorflow.py").write_text("__version__ = '2.0'\n")
+    (folder / "tensorflow.py").write_text("import os\n__version__, IMPORTED_IN = '2.0', os.getpid()\n")
     (folder / "keras.py").touch()
     return {"PYTHONPATH": str(folder)}

@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+IMPORTED_IN = os.getpid()
+
 
 def make_loop(spec):
     """A factory that is only to be found."""
@@ -22,6 +24,10 @@ class Arm:
         """What the module of a loop says of itself here."""
         found = importlib.import_module(module)
         return [found.RATE, str(Path.cwd()), found.__file__, os.environ.get("PYTHONHASHSEED"), os.environ.get("KIND")]
+
+    def imported_in(self, module):
+        """The process in which a module that notes it was imported."""
+        return importlib.import_module(module).IMPORTED_IN
 
     def variable(self, name):
         return os.environ.get(name)

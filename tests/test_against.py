@@ -3,15 +3,17 @@
 import signal
 import subprocess
 import sys
-import time
 
 import programs
 import pytest
 from repositories import commit, git, repository
+from waiting import until
 
 from loop_bench.experiments.run.record import Record
 
 TRAIN = """
+import os
+
 import numpy as np
 import tensorflow as tf
 from bench import rates
@@ -43,6 +45,7 @@ class Loop:
 
 
 def make_loop(spec):
+    open(os.environ["BEGUN"], "w").close()
     return Loop({read_each})
 """
 
@@ -69,6 +72,7 @@ def begin(project, tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("BEGUN", str(tmp_path / "begun"))
     begun = []
 
     def start(*more):
@@ -97,17 +101,10 @@ def is_clean(project, tmp_path):
     return not left and not (project / ".git" / "worktrees").exists()
 
 
-def wait_for_a_worktree(project):
-    until = time.monotonic() + 60
-    while git(project, "worktree", "list").count("\n") < 1:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 def test_a_branch_against_another(project, begin, tmp_path):
     killed = begin("--survival", "none")
-    wait_for_a_worktree(project)
+    until(lambda: "\n" in git(project, "worktree", "list"))
     killed.kill()
     killed.wait()
     assert not is_clean(project, tmp_path)
@@ -137,8 +134,10 @@ def test_a_branch_against_another(project, begin, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing(project, begin, tmp_path, number):
     process = begin("--survival", "none")
-    wait_for_a_worktree(project)
+    until((tmp_path / "begun").exists)  # a loop is built: there are a checkout, processes and files of theirs
     process.send_signal(number)
+    if number == signal.SIGTERM:  # as `timeout` sends it: to the process, and to its group
+        process.send_signal(number)
     out = process.communicate()[0]
     assert process.returncode == 2, out
     assert is_clean(project, tmp_path)

@@ -44,6 +44,7 @@ class Launch:
     folder: Path  # the current folder of the process
     environment: Mapping[str, str]  # all of its variables
     paths: tuple[str, ...] = ()  # where the user's modules are looked for
+    asked: int = 0  # so many of them, the first, a PYTHONPATH of its own names
 
     def command(self, module: str, *arguments: str) -> list[str]:
         """The command that runs a module of our package as a program."""
@@ -65,11 +66,11 @@ def launch(
         moved: two folders; what this process finds in the first is looked for in the second.
     """
     wanted = dict(variables or {})
-    paths = [str(folder / path) for path in wanted.pop("PYTHONPATH", "").split(os.pathsep) if path]
-    paths += [_moved(path, moved) for path in own_paths()]
+    asked = [str(folder / path) for path in wanted.pop("PYTHONPATH", "").split(os.pathsep) if path]
+    paths = asked + [_moved(path, moved) for path in own_paths()]
     environment = {name: value for name, value in os.environ.items() if name not in _OF_INTERPRETER}
     environment |= {**wanted, "PYTHONPATH": os.pathsep.join(paths)}
-    return Launch(python or sys.executable, folder, environment, tuple(paths))
+    return Launch(python or sys.executable, folder, environment, tuple(paths), len(asked))
 
 
 _OF_INTERPRETER = ("PYTHONPATH", "PYTHONHOME")

@@ -36,8 +36,6 @@ _ERRORS: dict[str, type[LoopError]] = {"factory": FactoryError, "loop": LoopErro
 _DUMPING = 5.0
 """Seconds for a process to print where it is, or to end once it has closed its end of the connection."""
 
-_PROGRAM = "loop_bench.arms.worker"
-
 _STACK = re.compile(r'File "([^"]+)", line (\d+) in')
 
 _STANDARD = re.compile(r"/lib/python3\.\d+/")
@@ -124,7 +122,7 @@ class ArmProcess:
             with theirs:
                 output = self._printed.fileno()
                 try:
-                    self._process = self._zygote.fork(_PROGRAM, self._launch, output, theirs.fileno())
+                    self._process = self._zygote.fork(self._launch, output, theirs.fileno())
                 except ForkServerError as error:
                     raise ArmError.told(f"{self.name}: {error}") from None
             stack.pop_all()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from typing_extensions import Self
 
 from loop_bench.arms.launch import Launch, interpreter, launch
-from loop_bench.arms.process import PATIENCE, ArmProcess, NotLoadedError
+from loop_bench.arms.process import ArmProcess, NotLoadedError
 from loop_bench.arms.worktree import Checkout, Worktrees
 from loop_bench.arms.zygote import Zygote
 from loop_bench.errors import UsageError
@@ -43,7 +43,6 @@ class Residences:
         factories: of each, as module:factory.
         links: paths that a revision has from the working tree: large data that git does not track.
         results: the folder that the run itself writes into, which no revision needs.
-        patience: seconds for one call of a process.
     """
 
     def __init__(
@@ -52,10 +51,8 @@ class Residences:
         factories: Mapping[str, str],
         links: Sequence[str] = (),
         results: Path | None = None,
-        patience: float = PATIENCE,
     ) -> None:
         self._homes, self._factories, self._links, self._results = homes, factories, links, results
-        self._patience = patience
         self._worktrees: Worktrees | None = None
         self._checkouts: dict[str, Checkout] = {}
         self._launches: dict[str, Launch] = {}
@@ -155,7 +152,7 @@ class Residences:
     @contextlib.contextmanager
     def another(self, arm: str) -> Iterator[ArmProcess]:
         """A process of an arm that is used for nothing else; it ends on leaving."""
-        with ArmProcess(arm, self._launches[arm], self._zygotes[arm], self._patience) as process:
+        with ArmProcess(arm, self._launches[arm], self._zygotes[arm]) as process:
             process.begin(self._makers, self._factories[arm])
             yield process
 
@@ -219,17 +216,19 @@ class Residences:
             self._zygotes[arm] = begun[place]
 
     def _shared(self, launch: Launch) -> Launch:
-        """What arms at two revisions have alike: all but what lies in a working tree."""
+        """What arms at two revisions have alike: all but what lies in a working tree unasked."""
         trees = [self._worktrees.root.resolve()] if self._worktrees else []
         trees += [checkout.folder.resolve() for checkout in self._checkouts.values()]
-        paths = [path for path in launch.paths if not any(Path(path).resolve().is_relative_to(tree) for tree in trees)]
+        own = launch.paths[launch.asked :]
+        paths = [path for path in own if not any(Path(path).resolve().is_relative_to(tree) for tree in trees)]
+        paths = [*launch.paths[: launch.asked], *paths]
         environment = {**launch.environment, "PYTHONPATH": os.pathsep.join(paths)}
         return dataclasses.replace(launch, folder=Path.cwd(), environment=environment, paths=tuple(paths))
 
     def _start(self, name: str) -> dict[str, Any]:
         arm = arm_of(name)
         shown = "the null arm" if name == NULL else name
-        process = ArmProcess(shown, self._launches[arm], self._zygotes[arm], self._patience)
+        process = ArmProcess(shown, self._launches[arm], self._zygotes[arm])
         self._processes[name] = process.__enter__()
         checkout = self._checkouts.get(arm)
         try:

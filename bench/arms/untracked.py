@@ -28,9 +28,11 @@ def untracked(working_tree: Path, results: Path | None = None) -> Untracked:
 
     Args:
         working_tree: its root.
-        results: a folder that does not count either, wherever it is.
+        results: a folder that does not count either, unless the working tree is in it.
     """
     apart = results.resolve() if results else None
+    if apart and working_tree.resolve().is_relative_to(apart):
+        apart = None
     status = git(
         working_tree,
         *("status", "--porcelain=v2", "-z", "--no-renames"),

@@ -20,6 +20,8 @@ from loop_bench.jobs.pool import last_words
 _IMPORTING = 600.0
 """Seconds for an interpreter to start and to import TensorFlow, also from the disk of a cluster."""
 
+_PROGRAM = "loop_bench.arms.worker"
+
 _MODULES = ("loop_bench.arms.needs", "loop_bench.jobs.imports", "loop_bench.arms.server")
 
 
@@ -65,14 +67,13 @@ class Zygote:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._server.__exit__(kind, error, _)
 
-    def fork(self, module: str, launch: Launch, output: int, give: int) -> Forked:
-        """Begins a process that runs a module of our package as a program.
+    def fork(self, launch: Launch, output: int, give: int) -> Forked:
+        """Begins a process of an arm.
 
         Args:
-            module: its name.
             launch: of the arm; interpreter and variables are those of this one.
             output: file for what it prints.
-            give: file that it has, and whose number there is its argument.
+            give: file that it has too: its end of the connection.
 
         Raises:
             UsageError: the interpreter will not do.
@@ -80,7 +81,7 @@ class Zygote:
         """
         path = {"PYTHONPATH": launch.environment["PYTHONPATH"]}
         try:
-            forked = self._server.start(["-m", module], output, (), path, [give], launch.folder)
+            forked = self._server.start(["-m", _PROGRAM], output, (), path, [give], launch.folder)
         except TimeoutError:
             raise self._unfit(f"no answer within {_IMPORTING:g} s") from None
         except ForkServerError as error:

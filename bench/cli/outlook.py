@@ -56,6 +56,7 @@ class Outlook:
             if (asked := pytest_options.asked_of(config, each)) is not None
         }
         self._groups, self._importing = options.groups(self._asked), homes.import_anew(self._asked)
+        self._counted = syncs.BATCHES if homes.homes(self._asked) else 0  # of the null arm, before its rounds
         self._limit: float | None = self._asked["max_time"]
         self.is_limited_by_user = self._limit is not None or self._asked["rounds"] is not None
         if self._limit is None and pytest_options.is_gated(config):
@@ -122,6 +123,7 @@ class Outlook:
     def _rounds(self) -> float:
         rounds, pace = self._asked["rounds"], self.pace
         building = self._unbuilt(*ARMS, NULL) + pace.restarting(self._groups, self._importing)
+        building += pace.training(self._counted, NULL)
         if rounds is not None:
             batches: int = (rounds + self._groups) * self._asked["batches"]
             return building + pace.training(batches, *ARMS, NULL)

@@ -238,8 +238,16 @@ def residing(config: pytest.Config) -> Iterator[Residences | None]:
 
 @contextlib.contextmanager
 def _interrupted_when_terminated() -> Iterator[None]:
-    """Has SIGTERM, as `timeout` and schedulers send it, do what Ctrl-C does: Python would clean nothing."""
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Has SIGTERM, as `timeout` and schedulers send it, do what Ctrl-C does: Python would clean nothing.
+
+    Some send it twice; the second one must not interrupt the cleaning.
+    """
+
+    def interrupt(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:

@@ -73,6 +73,9 @@ class Forked:
             if status.poll(None if timeout is None else math.ceil(timeout * 1000)):
                 told = os.read(self._status, 64)
                 self.lost = not told
+                if self.lost:  # what it has started nobody else ends
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(self.pid, signal.SIGKILL)
                 self.returncode = -signal.SIGKILL if self.lost else int(told)
         return self.returncode
 
@@ -138,8 +141,10 @@ class ForkServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if not self._has_answered:  # it imports, has forked nothing that anybody knows of, and would not notice
-            self._process.kill()
+        # It imports, has forked nothing that anybody knows of, and would not notice. With its group: it may be a script
+        # that has started Python.
+        if not self._has_answered and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
         with self._talking:  # another thread may wait for the answer, which it has now
             self._socket.close()
             self._process.wait()
@@ -227,5 +232,5 @@ class ForkServer:
         self._tell({"kill": pid})
 
     def _tell(self, what: Mapping[str, Any]) -> None:
-        with self._talking, contextlib.suppress(OSError):  # of a server that is gone all processes are
+        with self._talking, contextlib.suppress(OSError):  # with a server all its processes go: see `Forked.wait`
             self._socket.send(json.dumps(what).encode())

@@ -46,6 +46,8 @@ class _Server:
         self._selector.register(woken, selectors.EVENT_READ)
         signal.set_wakeup_fd(waking)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        # Schedulers send it to all processes of a job. This one ends with the run, and cleans up before.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def serve(self) -> list[str] | None:
         """Forks what it is asked for; gives the arguments in a process that was forked, None when nobody asks more."""
@@ -112,7 +114,8 @@ class _Server:
         # By its number, and not what this returns: since Python 3.12, asyncio takes it away itself after a fork.
         signal.set_wakeup_fd(-1)
         os.close(self._waking)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         self._selector.close()
         self._talk.close()
         # Processes are killed, or end without Python's ending: what AutoGraph, for one, would remove then would stay.
@@ -120,6 +123,10 @@ class _Server:
         os.dup2(stdin, 0)
         for stream in (1, 2):
             os.dup2(output, stream)
+        # What kills it must not take its last words.
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        if numpy_random := sys.modules.get("numpy.random"):
+            numpy_random.seed()  # as Python's own generator is after a fork: draws without a seed are its own
         for file in (*self._statuses.values(), self._woken, stdin, output, status):
             os.close(file)
         return 0

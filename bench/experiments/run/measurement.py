@@ -28,7 +28,7 @@ from loop_bench.jobs import pool
 from loop_bench.jobs.gather import Run, in_processes
 from loop_bench.loop import load
 from loop_bench.machine import environment, gpu
-from loop_bench.settings import ARMS, TIMED, Settings, arm_of
+from loop_bench.settings import ARMS, NULL, TIMED, Settings, arm_of
 from loop_bench.timing import samples, stopping, work
 from loop_bench.timing.clock import warm_up
 from loop_bench.timing.rounds import Interleaver, rotated
@@ -102,6 +102,9 @@ class Measurement:
         """Both loops and the null arm, built, warm and ready to be timed in turns."""
         order = rotated(TIMED, self._group)
         subjects = {name: self._started_loop(name).subject for name in order}
+        if self._residences and (batches := self._started[ARMS[0]].trained):
+            # What a process has done stays with it: that of the null arm does what that of the loop before has.
+            self._count(self._started[NULL], batches)
         counted = [name for name in TIMED if self._started[name].trained >= self.settings.batches]
         with self.stages.of(Stage.ROUNDS):
             timers = {name: subjects[name].train for name in TIMED}
@@ -230,11 +233,15 @@ class Measurement:
         if (begun := self._started_loop(arm)).trained or "timed" in self.__dict__:
             begun = self._start(arm)
         began = time.perf_counter()
-        with self.stages.of(Stage.SYNCS):
-            found = HostSyncs.model_validate(begun.subject.count(batches, bool(gpu.states())))
-        begun.trained = batches
+        found = HostSyncs.model_validate(self._count(begun, batches))
         self.pace.batch[arm] = (time.perf_counter() - began) / batches
         self._add(arm, host_syncs=found)
+        return found
+
+    def _count(self, begun: _Started, batches: int) -> dict[str, Any]:
+        with self.stages.of(Stage.SYNCS):
+            found = begun.subject.count(batches, bool(gpu.states()))
+        begun.trained = batches
         return found
 
     def survive(

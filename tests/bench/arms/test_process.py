@@ -95,7 +95,8 @@ def test_what_a_loop_has_raised_is_kept_for_records(real):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """How processes are started that have something else for TensorFlow."""
-    return launch(Path.cwd(), variables=without_tensorflow(tmp_path_factory.mktemp("place")))
+    light = without_tensorflow(tmp_path_factory.mktemp("place"))
+    return launch(Path.cwd(), variables={**light, "PYTHONUNBUFFERED": ""})
 
 
 @pytest.fixture(scope="module")

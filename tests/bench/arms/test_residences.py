@@ -14,7 +14,6 @@ from loop_bench.arms.launch import own_paths
 from loop_bench.arms.residences import Residences
 from loop_bench.errors import UsageError
 from loop_bench.home import Home
-from loop_bench.jobs import forkserver
 from loop_bench.settings import TIMED
 
 ARM = "lethal:Arm"
@@ -54,8 +53,8 @@ def living(light, before=None, after=None, factories=None, **changes):
 
 
 def processes():
-    """Those of arms, and those that they are forked from, that have not ended."""
-    return [each for each in psutil.Process().children(recursive=True) if forkserver.PROGRAM in each.cmdline()]
+    """Those of arms, and those that they are forked from, that have not ended; not those of tests/forked.py."""
+    return [each for each in psutil.Process().children(recursive=True) if "loop_bench.arms.needs" in each.cmdline()]
 
 
 def test_each_arm_imports_its_own_code(project, temporary, light, monkeypatch):
@@ -112,6 +111,18 @@ def test_what_an_arm_is_given_it_alone_has(project, light):
         assert (found.folder, found.environment, found.interpreter) == ("old", env, None)
         assert lived.launch("before").folder == project / "old"
         assert lived.launch("before").paths == (light["PYTHONPATH"], *own_paths())
+
+
+def test_packages_of_an_arm_that_lie_in_the_working_tree_are_its_own(project, light):
+    """As those of `pip install --target`: what the process that forks imports must not be those of the other arm."""
+    (project / "deps").mkdir()
+    (project / "deps" / "lethal_dependency.py").write_text("")
+    path = os.pathsep.join(["deps", light["PYTHONPATH"]])
+    with living(light, {"revision": "HEAD"}, {"environment": {**light, "PYTHONPATH": path}}) as residences:
+        residences.begin([ARM])
+        assert len({*residences._zygotes.values()}) == 2
+        forks = psutil.Process(residences.process("after").pid).parent()
+        assert forks.environ()["PYTHONPATH"].split(os.pathsep)[0] == str(project / "deps")
 
 
 def test_nothing_that_is_installed_here_is_on_the_path_there(project):
@@ -332,6 +343,7 @@ def test_of_those_that_begin_one_that_fails_ends_the_others(project, light, monk
         return genuine(process)
 
     monkeypatch.setattr(module.ArmProcess, "__enter__", enter)
+    monkeypatch.setattr(module, "_GRACE", 0.0)  # or all of them would have begun before the first is ended
     (project / "train.py").write_text("import time; time.sleep(100)")
     began = time.monotonic()
     with living(light) as residences:

@@ -191,6 +191,8 @@ def test_what_runs_leave_is_not_noted(project):
         ("results/runs", "data/, out/"),
         ("out", "data/, results/"),
         ("out/old", "data/, out/, "),
+        (".", "data/, out/, results/"),
+        ("..", "data/, out/, results/"),
     ):
         with Worktrees(project, results=project / results) as worktrees:
             assert f"git does not track it: {noted}" in worktrees.at("main").notes[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 from homes import without_tensorflow
+from waiting import has_ended, until
 
 from loop_bench.arms.launch import launch
 from loop_bench.arms.process import ArmError, ArmProcess
@@ -40,9 +41,10 @@ def test_what_it_forks_has_a_folder_and_a_path_of_its_own(place, tmp_path):
 
 def test_it_has_imported_what_takes_long_before_it_forks(place):
     with Zygote("before", place, ["lethal"]) as zygote, ArmProcess("before", place, zygote) as process:
-        parent = psutil.Process(process.pid).parent()
-        assert "loop_bench.jobs.forkserver_process" in parent.cmdline()
-        assert {"loop_bench.jobs.imports", "lethal"} <= {*parent.cmdline()}
+        process.begin([ARM], "lethal:make_loop")
+        forks = psutil.Process(process.pid).ppid()
+        assert process.make(ARM).imported_in("lethal") == forks
+        assert process.make(ARM).imported_in("tensorflow") == forks
 
 
 @pytest.mark.parametrize(
@@ -92,10 +94,12 @@ def test_one_that_dies_takes_its_processes_along_and_is_named(place):
     with Zygote("before", place) as zygote, ArmProcess("before", place, zygote) as process:
         process.begin([ARM], "lethal:make_loop")
         arm = process.make(ARM)
+        child = psutil.Process(arm.child())
         os.kill(psutil.Process(process.pid).ppid(), signal.SIGKILL)
         with pytest.raises(
             ArmError, match=r"before: its process died in hang\(\): with the process that it was forked from"
         ):
             arm.hang()
+        until(lambda: has_ended(child))
         with pytest.raises(ArmError, match=r"before: the process that imports .* and forks has died"):
             ArmProcess("before", place, zygote).__enter__()

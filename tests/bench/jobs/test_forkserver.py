@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from waiting import has_ended, until
 
 from loop_bench.jobs.forkserver import ForkServer
 
@@ -67,13 +68,6 @@ def ended(server, *arguments, hold=(), environment=None):
         process.close()
         output.seek(0)
         return code, output.read().decode()
-
-
-def until(holds):
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @contextlib.contextmanager
@@ -161,6 +155,18 @@ def test_it_is_begun_as_it_is_told_and_in_the_folder_that_it_is_told(desk, tmp_p
         found = ended(server, "-c", "import os, sys; print(os.getcwd(), sys.flags.utf8_mode)")
     assert found == (0, f"{tmp_path} 1\n")
     assert begun == [("loop_bench.jobs.forkserver_process", "preloaded")]
+
+
+def test_what_a_process_prints_before_it_is_killed_is_there(desk):
+    with ForkServer((), variables(desk, PYTHONUNBUFFERED="")) as server:
+        code = "import os\nprint('last words')\nos.kill(os.getpid(), 9)"
+        assert ended(server, "-c", code) == (-signal.SIGKILL, "last words\n")
+
+
+def test_draws_without_a_seed_are_a_processs_own(desk):
+    with ForkServer(["numpy.random"], variables(desk)) as server:
+        draws = [ended(server, "-c", "import numpy as np; print(np.random.rand())")[1] for _ in range(2)]
+    assert len({*draws}) == 2
 
 
 def test_a_preloaded_module_may_take_away_the_descriptor_that_signals_wake(desk):
@@ -419,11 +425,13 @@ def test_nothing_outlives_one_that_was_ended_while_it_asked(desk, tmp_path, when
 
 
 def test_nothing_outlives_a_killed_server_and_nobody_waits_for_it(desk, tmp_path):
-    path = tmp_path / "lock"
+    path, begun = tmp_path / "lock", tmp_path / "begun"
     before = open_files()
     with ForkServer((), variables(desk)) as server:
         with locked(path) as lock:
-            alive = [begin(server, code, hold=[lock]) for code in (HANG, BUSY)]
+            codes = (f"{STARTS}open({str(begun)!r}, 'w').close()\n{HANG}", BUSY)
+            alive = [begin(server, code, hold=[lock]) for code in codes]
+        until(begun.exists)
         os.kill(server._process.pid, signal.SIGKILL)
         assert [process.wait(60) for process in alive] == [-signal.SIGKILL] * 2
         assert all(process.lost for process in alive)
@@ -472,7 +480,9 @@ def test_what_its_processes_leave_in_temporary_files_goes_with_it(desk, tmp_path
             code, path = ended(server, "-c", WRITES)
             assert (code, Path(path.strip()).exists()) == (0, True)
             assert temporary in Path(path).parents
-            assert begin(server, f"{WRITES}{HANG}").returncode is None
+            process = begin(server, f"{WRITES}{HANG}")
+            until(lambda: len([*temporary.glob("*/*")]) == 2)
+        process.close()
     else:
         with starter(desk, tmp_path / "lock", "", f"{WRITES}{HANG}", TMPDIR=str(temporary)) as process:
             until(lambda: [*temporary.glob("*/*")])
@@ -486,6 +496,27 @@ def test_nobody_waits_for_its_imports_who_leaves(desk):
     with ForkServer(["endless"], variables(desk)) as server:
         pass
     assert server._process.returncode == -signal.SIGKILL
+
+
+def test_a_script_that_starts_python_is_ended_with_what_it_has_started(desk, tmp_path):
+    begun = tmp_path / "begun"
+    (desk / "begins.py").write_text(f"import os\nopen({str(begun)!r}, 'w').write(str(os.getpid()))\n{HANG}\n")
+
+    def command(module, *arguments):
+        return ["sh", "-c", '"$0" "$@"; exit', sys.executable, "-m", module, *arguments]
+
+    with ForkServer(["begins"], variables(desk), command) as server:
+        until(lambda: begun.exists() and begun.read_text())
+        importing = psutil.Process(int(begun.read_text()))
+        assert importing.ppid() == server._process.pid
+    until(lambda: has_ended(importing))
+
+
+def test_a_signal_that_is_sent_to_all_processes_of_a_job_does_not_end_it(desk):
+    with ForkServer((), variables(desk)) as server:
+        server.wait_until_ready()
+        os.kill(server._process.pid, signal.SIGTERM)
+        assert ended(server, "-c", "print('begun')") == (0, "begun\n")
 
 
 def test_modules_that_cannot_be_imported_are_named(desk, capfd):

@@ -226,8 +226,13 @@ def test_the_null_arm_is_asked_all_that_the_loop_before_is(project, monkeypatch)
     monkeypatch.setattr(ArmProcess, "ask", ask)
     residences, settings = living({})
     with residences:
-        Measurement(settings, residences).time_rounds()
-    assert called["before"].count(("train", (settings.batches,))) == settings.rounds + settings.processes
+        measurement = Measurement(settings, residences)
+        for arm in ARMS:
+            measurement.count_host_syncs(arm, 10)
+        measurement.time_rounds()
+    # In the first process the counted batches warm the loop up, and a block in each of the others.
+    assert called["before"].count(("train", (settings.batches,))) == settings.rounds + settings.processes - 1
+    assert [method for method, _ in called["before"]].count("count") == 1
     assert called["the null arm"] == called["before"]
 
 
