@@ -3,17 +3,18 @@
     python results/gate/against.py run quiet    # 100 runs
     python results/gate/against.py run busy     # 100 records of identical code, while another process keeps a core busy
     python results/gate/against.py noise        # a loop and itself in two processes, and in one: 20 runs each
-    python results/gate/against.py outcome      # has the gate judge all runs: against.md
+    python results/gate/against.py outcome      # has the gate judge all runs: against.md (against_tables.py)
 
 Ctrl-C at any time: `run` and `noise` go on where they were.
 
-Each run makes a git repository of its own. Its commit has a small loop around `tf.GradientTape` (LOOP), about 1 ms a
-batch, which is quickly built; its working tree has the same loop again, and with more work. Before and the null arm
-live at HEAD, after in the working tree, each in processes of its own that take turns, eight of them one after the
-other. Worktree, processes, orders, stopping rule and gate are those of `--against` with its default options, but for
-blocks of one batch, which reach a precision in less time. There are three loops after, of the same code, and with 5%
-and 10% more work, each in processes of its own; so one run gives three records. Busy, all three are of the same code.
-What comes before and after the rounds of a run is left out.
+Each run makes a git repository of its own. Its commit has a small loop around `tf.GradientTape` (LOOP), which is
+quickly built; its working tree has the same loop again, and with more work. Before and the null arm live at HEAD,
+after in the working tree, each in processes of its own that take turns, eight of them one after the other. Worktree,
+processes, orders, stopping rule and gate are those of `--against` with its default options. What is different: blocks
+of one batch, which reach a precision in less time; WARM_UP rounds before the first that counts, where a run trains a
+block of each loop; and three loops after, of the same code, and with 5% and 10% more work, each in processes of its
+own, so that one run gives three records. Busy, all three are of the same code. What comes before and after the rounds
+of a run is left out.
 """
 
 from __future__ import annotations
@@ -31,30 +32,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import pandas as pd
 import typer
-from answers import answers
+from against_tables import judged, null_arms
 from pairs import Pair
 from planted import steps_in_a_block
 from rich.console import Console
 from rich.progress import track
-from scipy import stats
 
 from loop_bench.arms.process import ArmProcess
 from loop_bench.arms.residences import Residences
 from loop_bench.cli.homes import PROCESSES
 from loop_bench.experiments.run.measurement import MADE, SUBJECT
-from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.home import Home
 from loop_bench.loop import LoopSpec, build, load
 from loop_bench.machine.environment import environment
 from loop_bench.records.change import MACHINE
-from loop_bench.report import markdown
-from loop_bench.report.texts import Texts
 from loop_bench.settings import ARMS, NULL, Settings
-from loop_bench.statistics import TRIMMED, spread
-from loop_bench.timing import samples as ratios
 from loop_bench.timing.rounds import Interleaver
 
 HERE = Path(__file__).parent
@@ -273,107 +266,22 @@ def _steps() -> float:
     return SLOWER_IN_TURNS * steps_in_a_block([loop], 1)
 
 
-def _record(line: dict[str, Any], after: str) -> Record:
-    pairs = [Pair(SETTINGS, number) for number in range(len(line["groups"]))]
-    for pair, group in zip(pairs, line["groups"], strict=True):
-        for microseconds in zip(group[ARMS[0]], group[NULL], group[after], strict=True):
-            pair.add(*(each / 1e6 for each in microseconds))
-    made = [done for pair in pairs for done in pair.rounds]
-    return Record(
-        created=line["created"],
-        settings=SETTINGS,
-        environment=line["environment"],
-        arms={arm: ArmRecord(factory=FACTORY) for arm in ARMS},
-        rounds=tuple(made),
-        rounds_ended="precise" if all(pair.ended == "precise" for pair in pairs) else "out of time",
-        rounds_seconds=ratios.seconds(made),
-        problems=(),
-    )
-
-
 @app.command()
 def outcome(folder: Folder = THIS_MACHINE) -> None:
     """Has the gate judge all runs, and counts its answers into against.md."""
     text = ""
     for condition, shares in LOOPS.items():
         if lines := _lines(folder / f"against-{condition}.jsonl"):
-            text += f"## {condition}, {len(lines)} runs\n\n{_judged(lines, shares)}\n"
+            text += f"## {condition}, {len(lines)} runs\n\n{judged(lines, shares, SETTINGS)}\n"
     apart, together = (_lines(folder / f"noise-{where}.jsonl") for where in ("apart", "together"))
     if apart and together:
-        text += f"## Null arms\n\n{_null_arms(apart, together)}\n"
+        text += f"## Null arms\n\n{null_arms(apart, together)}\n"
     print(text)
     (folder / "against.md").write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _judged(lines: list[dict[str, Any]], shares: dict[str, float]) -> str:
-    records: dict[float, list[Record]] = {}
-    for line in track(lines, "making the records", console=console):
-        for name, share in shares.items():
-            records.setdefault(share, []).append(_record(line, name))
-    step = len(records[0.0]) // len(lines)  # a reference is another run
-    judged, measured = [], []
-    for share, of_share in records.items():
-        references = [None] * step + records[0.0][:-step]
-        judged.append(answers(share, "by itself", of_share, [None] * len(of_share)))
-        judged.append(answers(share, "against the run before as reference", of_share[step:], references[step:]))
-        measured.append(_measured(share, of_share))
-    took = spread(np.array([line["seconds"] for line in lines]))
-    load = spread(np.array([line["load"][0] for line in lines]))
-    level = np.array([np.median(ratios.milliseconds(record.rounds, ARMS[0])) for record in records[0.0]])
-    return (
-        f"{markdown.render(Texts.of(pd.DataFrame(judged)))}\n\n{markdown.render(Texts.of(pd.DataFrame(measured)))}\n\n"
-        f"A run took {took.median:.0f} s ({took.low:.0f} to {took.high:.0f}), at a load of {load.median:.1f} "
-        f"({load.low:.1f} to {load.high:.1f}) over its last minute. The loop's own ms/batch was "
-        f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
-    )
-
-
-def _measured(share: float, records: list[Record]) -> dict[str, Any]:
-    slower = np.array([ratios.speed_up(record.rounds).reciprocal.estimate - 1 for record in records])
-    widths = spread(np.array([ratios.speed_up(record.rounds).width for record in records]))
-    count = spread(np.array([len(record.rounds) for record in records]))
-    length = spread(np.array([record.rounds_seconds for record in records]))
-    return {
-        "planted": f"{share:.0%}",
-        "measured, mean (SD over runs)": f"{slower.mean():+.2%} ({slower.std(ddof=1):.2%})",
-        "width of the 95% interval, median (quartiles)": f"{widths.median:.1%} ({widths.low:.1%} to {widths.high:.1%})",
-        "rounds": f"{count.median:.0f} ({count.low:.0f} to {count.high:.0f})",
-        "s in them": f"{length.median:.1f} ({length.low:.1f} to {length.high:.1f})",
-    }
-
-
-def _null_arms(apart: list[dict[str, Any]], together: list[dict[str, Any]]) -> str:
-    """How far a loop is from itself: in one process, in two, and in several pairs of processes, the mean of them."""
-    pairs = [_estimate([group]) for line in apart for group in line["groups"]]
-    all_pairs, one = [_estimate(line["groups"]) for line in apart], [_estimate(line["groups"]) for line in together]
-    rows = [
-        _far("in one process", one),
-        _far("in two processes", pairs),
-        _far(f"in {PROCESSES} pairs of processes, their mean", all_pairs),
-    ]
-    return markdown.render(Texts.of(pd.DataFrame(rows)))
-
-
-def _estimate(groups: list[dict[str, list[int]]]) -> float:
-    """The logarithm of time before / time of the null arm: the mean over groups of trimmed means over rounds."""
-    logs = [np.log(np.array(group[ARMS[0]]) / np.array(group[NULL])) for group in groups]
-    return float(np.mean([stats.trim_mean(each, TRIMMED) for each in logs]))
-
-
-def _far(where: str, logs: list[float]) -> dict[str, Any]:
-    found, freedom = np.array(logs), len(logs)
-    root = float(np.sqrt(np.mean(found**2)))  # about 0, which is known
-    low, high = (root * np.sqrt(freedom / stats.chi2.ppf(tail, freedom)) for tail in (0.975, 0.025))
-    return {
-        "the loop and itself": where,
-        "pairs": freedom,
-        "difference, root mean square (95%)": f"{root:.2%} ({low:.2%} to {high:.2%})",
-        "largest": f"{np.max(np.abs(found)):.2%}",
-    }
 
 
 if __name__ == "__main__":

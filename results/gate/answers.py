@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import concurrent.futures
+import multiprocessing
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import track
@@ -11,6 +13,8 @@ from rich.progress import track
 from loop_bench.experiments.run.record import Record
 from loop_bench.records import gate
 from loop_bench.statistics import wilson_interval
+
+Found = TypeVar("Found")
 
 
 def answers(planted: float, how: str, records: Sequence[Record], references: Sequence[Record | None]) -> dict[str, Any]:
@@ -22,9 +26,7 @@ def answers(planted: float, how: str, records: Sequence[Record], references: Seq
         records: of runs.
         references: what each is held against; None: the loop before of the same run.
     """
-    pairs = list(zip(records, references, strict=True))
-    shown = track(pairs, f"{planted:.0%}, {how}", console=Console(stderr=True))
-    found = [gate.judge(record, gate.Limits(), reference).outcome for record, reference in shown]
+    found = on_all_cores(_outcome, list(zip(records, references, strict=True)), f"{planted:.0%}, {how}")
     failed = wilson_interval(found.count(gate.Outcome.FAILED), len(found))
     return {
         "planted": f"{planted:.0%}",
@@ -32,3 +34,15 @@ def answers(planted: float, how: str, records: Sequence[Record], references: Seq
         **{outcome.name.lower(): found.count(outcome) for outcome in gate.Outcome},
         "share failed (95% Wilson)": f"{failed.estimate:.1%} ({failed.low:.1%} to {failed.high:.1%})",
     }
+
+
+def _outcome(record: Record, reference: Record | None) -> gate.Outcome:
+    return gate.judge(record, gate.Limits(), reference).outcome
+
+
+def on_all_cores(function: Callable[..., Found], arguments: Sequence[tuple[Any, ...]], title: str) -> list[Found]:
+    """What a function of a module gives for each of several arguments: bootstraps take seconds. Shows progress."""
+    cores = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(mp_context=cores) as pool:
+        found = pool.map(function, *zip(*arguments, strict=True))
+        return list(track(found, title, len(arguments), console=Console(stderr=True)))

@@ -1,4 +1,5 @@
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,12 @@ def load_script():
         return module
 
     return load
+
+
+@pytest.fixture(scope="session")
+def gate_scripts():
+    """The folder of scripts that import each other, found like modules; and where their samples are."""
+    folder = RESULTS / "gate"
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))

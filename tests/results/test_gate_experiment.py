@@ -1,26 +1,20 @@
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from loop_bench.records.gate import Limits, Outcome, judge
 
-FOLDER = Path(__file__).parents[2] / "results" / "gate"
-
 
 @pytest.fixture(scope="module")
-def experiment():
-    sys.path.insert(0, str(FOLDER))
+def experiment(gate_scripts):
     import experiment
 
-    yield experiment
-    sys.path.remove(str(FOLDER))
+    return experiment
 
 
 @pytest.fixture(scope="module")
-def process():
-    with (FOLDER / "epyc-2-cores" / "quiet.jsonl").open() as file:
+def process(gate_scripts):
+    with (gate_scripts / "epyc-2-cores" / "quiet.jsonl").open() as file:
         return json.loads(next(file))
 
 

@@ -1,0 +1,112 @@
+"""What the gate says of the runs of against.py, and how far a loop is from itself there, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from answers import answers, on_all_cores
+from pairs import Pair
+from scipy import stats
+
+from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.report import markdown
+from loop_bench.report.texts import Texts
+from loop_bench.settings import ARMS, NULL, Settings
+from loop_bench.statistics import TRIMMED, spread
+from loop_bench.timing import samples as ratios
+
+
+def judged(lines: list[dict[str, Any]], shares: dict[str, float], settings: Settings) -> str:
+    """How often the gate gives which answer, by itself and with the run before as a reference, and what was measured.
+
+    Args:
+        lines: of runs, as against.py keeps them.
+        shares: of extra work in the loops after, by name.
+        settings: of the runs.
+    """
+    wanted = [(line, name, settings) for line in lines for name in shares]
+    made = on_all_cores(_record, wanted, "making the records")
+    records: dict[float, list[Record]] = {}
+    for (_, name, _), record in zip(wanted, made, strict=True):
+        records.setdefault(shares[name], []).append(record)
+    step = len(records[0.0]) // len(lines)  # a reference is another run
+    rows, measured = [], []
+    for share, of_share in records.items():
+        references = [None] * step + records[0.0][:-step]
+        rows.append(answers(share, "by itself", of_share, [None] * len(of_share)))
+        rows.append(answers(share, "against the run before as reference", of_share[step:], references[step:]))
+        measured.append(_measured(share, of_share))
+    took = spread(np.array([line["seconds"] for line in lines]))
+    load = spread(np.array([line["load"][0] for line in lines]))
+    level = np.array([np.median(ratios.milliseconds(record.rounds, ARMS[0])) for record in records[0.0]])
+    return (
+        f"{markdown.render(Texts.of(pd.DataFrame(rows)))}\n\n{markdown.render(Texts.of(pd.DataFrame(measured)))}\n\n"
+        f"A run took {took.median:.0f} s ({took.low:.0f} to {took.high:.0f}), at a load of {load.median:.1f} "
+        f"({load.low:.1f} to {load.high:.1f}) over its last minute. The loop's own ms/batch was "
+        f"{np.median(level):.2f} in the median, and from {level.min():.2f} to {level.max():.2f} over the runs.\n"
+    )
+
+
+def _record(line: dict[str, Any], after: str, settings: Settings) -> Record:
+    """The record of a run that has had this loop after, as long as the harness's own rule would have made it."""
+    pairs = [Pair(settings, number) for number in range(len(line["groups"]))]
+    for pair, group in zip(pairs, line["groups"], strict=True):
+        for microseconds in zip(group[ARMS[0]], group[NULL], group[after], strict=True):
+            pair.add(*(each / 1e6 for each in microseconds))
+    made = [done for pair in pairs for done in pair.rounds]
+    return Record(
+        created=line["created"],
+        settings=settings,
+        environment=line["environment"],
+        arms={arm: ArmRecord(factory=settings.before) for arm in ARMS},
+        rounds=tuple(made),
+        rounds_ended="precise" if all(pair.ended == "precise" for pair in pairs) else "out of time",
+        rounds_seconds=ratios.seconds(made),
+        problems=(),
+    )
+
+
+def _measured(share: float, records: list[Record]) -> dict[str, Any]:
+    slower = np.array([ratios.speed_up(record.rounds).reciprocal.estimate - 1 for record in records])
+    widths = spread(np.array([ratios.speed_up(record.rounds).width for record in records]))
+    count = spread(np.array([len(record.rounds) for record in records]))
+    length = spread(np.array([record.rounds_seconds for record in records]))
+    return {
+        "planted": f"{share:.0%}",
+        "measured, mean (SD over runs)": f"{slower.mean():+.2%} ({slower.std(ddof=1):.2%})",
+        "width of the 95% interval, median (quartiles)": f"{widths.median:.1%} ({widths.low:.1%} to {widths.high:.1%})",
+        "rounds": f"{count.median:.0f} ({count.low:.0f} to {count.high:.0f})",
+        "s in them": f"{length.median:.1f} ({length.low:.1f} to {length.high:.1f})",
+    }
+
+
+def null_arms(apart: list[dict[str, Any]], together: list[dict[str, Any]]) -> str:
+    """How far a loop is from itself: in one process, in two, and in several pairs of processes, the mean of them."""
+    pairs = [_estimate([group]) for line in apart for group in line["groups"]]
+    all_pairs, one = [_estimate(line["groups"]) for line in apart], [_estimate(line["groups"]) for line in together]
+    rows = [
+        _far("in one process", one),
+        _far("in two processes", pairs),
+        _far(f"in {len(apart[0]['groups'])} pairs of processes, their mean", all_pairs),
+    ]
+    return markdown.render(Texts.of(pd.DataFrame(rows)))
+
+
+def _estimate(groups: list[dict[str, list[int]]]) -> float:
+    """The logarithm of time before / time of the null arm: the mean over groups of trimmed means over rounds."""
+    logs = [np.log(np.array(group[ARMS[0]]) / np.array(group[NULL])) for group in groups]
+    return float(np.mean([stats.trim_mean(each, TRIMMED) for each in logs]))
+
+
+def _far(where: str, logs: list[float]) -> dict[str, Any]:
+    found, freedom = np.array(logs), len(logs)
+    root = float(np.sqrt(np.mean(found**2)))  # about 0, which is known
+    low, high = (root * np.sqrt(freedom / stats.chi2.ppf(tail, freedom)) for tail in (0.975, 0.025))
+    return {
+        "the loop and itself": where,
+        "pairs": freedom,
+        "difference, root mean square (95%)": f"{root:.2%} ({low:.2%} to {high:.2%})",
+        "largest": f"{np.max(np.abs(found)):.2%}",
+    }
