@@ -2,7 +2,7 @@
 
     python results/gate/against.py run quiet    # 100 runs
     python results/gate/against.py run busy     # 100 records of identical code, while another process keeps a core busy
-    python results/gate/against.py noise        # a loop and itself in two processes, and in one: 20 runs each
+    python results/gate/against.py noise        # a loop and itself in processes of their own, and in one: 20 runs each
     python results/gate/against.py outcome      # has the gate judge all runs: against.md (against_tables.py)
 
 Ctrl-C at any time: `run` and `noise` go on where they were.
@@ -14,7 +14,7 @@ processes, orders, stopping rule and gate are those of `--against` with its defa
 of one batch, which reach a precision in less time; WARM_UP rounds before the first that counts, where a run trains a
 block of each loop; and three loops after, of the same code, and with 5% and 10% more work, each in processes of its
 own, so that one run gives three records. Busy, all three are of the same code. What comes before and after the rounds
-of a run is left out.
+of a run is left out. `noise` takes the null arms of whole runs of `loop-bench run`, with its defaults.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from loop_bench.arms.process import ArmProcess
 from loop_bench.arms.residences import Residences
 from loop_bench.cli.homes import PROCESSES
 from loop_bench.experiments.run.measurement import MADE, SUBJECT
+from loop_bench.experiments.run.record import Record
 from loop_bench.home import Home
 from loop_bench.loop import LoopSpec, build, load
 from loop_bench.machine.environment import environment
@@ -74,9 +75,6 @@ alone, loops were 5.9% and 10.8% slower (13 runs)."""
 WARM_UP = 30
 """Rounds before the first that counts in a group. (In turns: of two processes that had trained 30 batches each, one
 after the other, the second was 1% faster in all rounds of one batch after that.)"""
-
-TOGETHER = SETTINGS.model_copy(update={"homes": {}, "processes": 1})
-"""Of loops in one process, which are timed in one group."""
 
 LOOPS = {
     "quiet": {"same": 0.0, "slow_5": 0.05, "slow_10": 0.10},
@@ -137,8 +135,8 @@ def one(condition: Condition) -> None:
 
 @app.command(name="null", hidden=True)
 def null_arm(where: str) -> None:
-    """One run of a loop against itself, in processes of its own or in this one: its samples, as a line of JSON."""
-    print(json.dumps(_run({}) if where == "apart" else _together()))
+    """One run of the loop against itself, in processes of its own or in one: its samples, as a line of JSON."""
+    print(json.dumps(_of_a_run("--isolate") if where == "apart" else _of_a_run()))
 
 
 def _run(loops: dict[str, str]) -> dict[str, Any]:
@@ -156,10 +154,10 @@ def _group(residences: Residences, loops: dict[str, str], group: int) -> dict[st
     """Microseconds of each block of each loop, in a process for each that ends with the group."""
     residences.begin(MADE)
     with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor() as threads:
-        others = {name: stack.enter_context(residences.another(ARMS[1])) for name in [*loops][1:]}
-        first = residences.process(ARMS[1]) if loops else None
         processes = {name: residences.process(name) for name in (ARMS[0], NULL)}
-        processes |= {name: others.get(name, first) for name in loops}
+        first, *others = loops
+        processes[first] = residences.process(ARMS[1])
+        processes |= {name: stack.enter_context(residences.another(ARMS[1])) for name in others}
         subjects = threads.map(lambda name: _begun(processes[name], loops.get(name, FACTORY)), processes)
         return _rounds({name: each.train for name, each in zip(processes, subjects, strict=True)}, group)
 
@@ -183,25 +181,29 @@ def _inside(folder: str) -> Iterator[None]:
         os.chdir(left)
 
 
-def _together() -> dict[str, Any]:
-    """The samples of a run with both loops in this process, as a run has them by default."""
-    from loop_bench.experiments.run.subject import Subject
-
+def _of_a_run(*options: str) -> dict[str, Any]:
+    """The blocks of before and the null arm in a run of the loop against itself, with the harness's default options."""
     began = time.monotonic()
-    subjects = {name: Subject(LOOP, SETTINGS.preset, SETTINGS.seed, {}) for name in (ARMS[0], NULL)}
-    subjects[NULL].warm_up()
-    for subject in subjects.values():
-        subject.start()
-    return _line([_rounds({name: subject.train for name, subject in subjects.items()}, 0, TOGETHER)], began)
+    loops = ("--before", LOOP, "--after", LOOP, "--preset", "any", "--survival", "none", "--utilisation", "0")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "loop_bench", "run", *loops, "--results", folder, *options]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        (path,) = Path(folder).glob("*.json")
+        record = Record.read(path)
+    groups: list[dict[str, list[int]]] = []
+    for group in range(record.settings.processes):
+        rounds = [each for each in record.rounds if each.group == group]
+        groups.append({name: [round(1e6 * each.seconds[name]) for each in rounds] for name in (ARMS[0], NULL)})
+    return _line(groups, began)
 
 
-def _rounds(timers: dict[str, Any], group: int, settings: Settings = SETTINGS) -> dict[str, list[int]]:
+def _rounds(timers: dict[str, Any], group: int) -> dict[str, list[int]]:
     """Times rounds until the harness's own rule would end them for every pair; microseconds of each block."""
-    timed, others = Interleaver(timers, settings.batches, group=group), [*timers][1:]
+    timed, others = Interleaver(timers, SETTINGS.batches, group=group), [*timers][1:]
     for _ in range(WARM_UP):
         timed.round()
     timed.rounds.clear()
-    pairs = {name: Pair(settings, group) for name in others}
+    pairs = {name: Pair(SETTINGS, group) for name in others}
     while not all(pair.ended for pair in pairs.values()):
         timed.round()
         seconds = timed.rounds[-1].seconds

@@ -1,7 +1,11 @@
 import json
+import subprocess
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
+import records
 
 from loop_bench.records.gate import Limits, Outcome, judge
 
@@ -36,6 +40,20 @@ def test_a_run_gives_a_record_for_each_loop_after(against, tables, line, after, 
     assert record.rounds[3].seconds["after"] == first[3] / 1e6
     assert of_group[3].seconds["after"] == second[3] / 1e6
     assert judge(record, Limits()).outcome == outcome
+
+
+def test_of_whole_runs_the_blocks_of_before_and_null_arm_are_kept(against, monkeypatch):
+    found = records.elsewhere(groups=3)
+
+    def run(command, **_):
+        assert command[-1] == "--isolate"
+        Path(command[command.index("--results") + 1], "1.json").write_text(found.model_dump_json())
+
+    monkeypatch.setattr(against, "subprocess", types.SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
+    made = against._of_a_run("--isolate")["groups"]
+    assert [{*group} for group in made] == [{"before", "null"}] * 3
+    first = [each for each in found.rounds if each.group == 1]
+    assert made[1]["null"] == [round(1e6 * each.seconds["null"]) for each in first]
 
 
 def kept(*ratios, rounds=20):
