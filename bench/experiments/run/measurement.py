@@ -54,7 +54,7 @@ class _Started:
 class Measurement:
     """Measures what it is asked for, and gathers it for the record.
 
-    The loops whose host syncs are counted are those that are timed afterwards: the counted batches warm them up.
+    The loops whose host syncs are counted are those that are timed afterwards.
 
     Args:
         settings: which loops, how much work.
@@ -105,10 +105,9 @@ class Measurement:
         if self._residences and (batches := self._started[ARMS[0]].trained):
             # What a process has done stays with it: that of the null arm does what that of the loop before has.
             self._count(self._started[NULL], batches)
-        counted = [name for name in TIMED if self._started[name].trained >= self.settings.batches]
         with self.stages.of(Stage.ROUNDS):
             timers = {name: subjects[name].train for name in TIMED}
-            timed = Interleaver(timers, self.settings.batches, counted, self._group)
+            timed = Interleaver(timers, self.settings.batches, self._group)
             # Also of the null arm, where nobody asks: its process is to have done what that of the loop before has.
             looked = {name: (subjects[name].described(), subjects[name].touch_seconds()) for name in order}
             for arm in ARMS:

@@ -42,14 +42,6 @@ def test_warms_all_up_before_any_round(rounds, log):
     assert rounds.rounds == []
 
 
-def test_those_that_are_warm_wait_for_the_first_round(log):
-    rounds = interleaved({name: Loop(name, log) for name in TIMED}, warm={"before", "after"})
-    assert log == [("null", 5)]
-    assert rounds.trained == {"before": 0, "null": 5, "after": 0}
-    rounds.round()
-    assert sorted(log[1:]) == sorted((name, 5) for name in TIMED)
-
-
 def test_every_order_comes_as_often_as_every_other():
     orders = collections.Counter(itertools.islice(permuted_orders(TIMED), 60))
     assert set(orders.values()) == {10}
