@@ -219,9 +219,8 @@ class Residences:
         """What arms at two revisions have alike: all but what lies in a working tree unasked."""
         trees = [self._worktrees.root.resolve()] if self._worktrees else []
         trees += [checkout.folder.resolve() for checkout in self._checkouts.values()]
-        own = launch.paths[launch.asked :]
-        paths = [path for path in own if not any(Path(path).resolve().is_relative_to(tree) for tree in trees)]
-        paths = [*launch.paths[: launch.asked], *paths]
+        asked, own = launch.paths[: launch.asked], launch.paths[launch.asked :]
+        paths = [*asked, *(path for path in own if not any(Path(path).resolve().is_relative_to(t) for t in trees))]
         environment = {**launch.environment, "PYTHONPATH": os.pathsep.join(paths)}
         return dataclasses.replace(launch, folder=Path.cwd(), environment=environment, paths=tuple(paths))
 

@@ -88,7 +88,7 @@ def groups(rounds: Sequence[Round]) -> list[int]:
 
 
 def processes(rounds: Sequence[Round]) -> int:
-    """Of each loop, that rounds come from: groups, which are one where all loops live in one process."""
+    """Number of processes of each loop that rounds come from: one, where all loops live in one process."""
     return len({*groups(rounds)})
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from answers import answers, on_all_cores
-from pairs import Pair
+from answers import all_answers, on_all_cores
+from pairs import Pair, record
 from scipy import stats
 
-from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.experiments.run.record import Record
 from loop_bench.report import markdown
 from loop_bench.report.texts import Texts
 from loop_bench.settings import ARMS, NULL, Settings
@@ -29,15 +29,11 @@ def judged(lines: list[dict[str, Any]], shares: dict[str, float], settings: Sett
     wanted = [(line, name, settings) for line in lines for name in shares]
     made = on_all_cores(_record, wanted, "making the records")
     records: dict[float, list[Record]] = {}
-    for (_, name, _), record in zip(wanted, made, strict=True):
-        records.setdefault(shares[name], []).append(record)
+    for (_, name, _), each in zip(wanted, made, strict=True):
+        records.setdefault(shares[name], []).append(each)
     step = len(records[0.0]) // len(lines)  # a reference is another run
-    rows, measured = [], []
-    for share, of_share in records.items():
-        references = [None] * step + records[0.0][:-step]
-        rows.append(answers(share, "by itself", of_share, [None] * len(of_share)))
-        rows.append(answers(share, "against the run before as reference", of_share[step:], references[step:]))
-        measured.append(_measured(share, of_share))
+    rows = all_answers(records, step, "against the run before as reference")
+    measured = [_measured(share, of_share) for share, of_share in records.items()]
     took = spread(np.array([line["seconds"] for line in lines]))
     load = spread(np.array([line["load"][0] for line in lines]))
     level = np.array([np.median(ratios.milliseconds(record.rounds, ARMS[0])) for record in records[0.0]])
@@ -55,22 +51,13 @@ def _record(line: dict[str, Any], after: str, settings: Settings) -> Record:
     for pair, group in zip(pairs, line["groups"], strict=True):
         for microseconds in zip(group[ARMS[0]], group[NULL], group[after], strict=True):
             pair.add(*(each / 1e6 for each in microseconds))
-    made = [done for pair in pairs for done in pair.rounds]
-    return Record(
-        created=line["created"],
-        settings=settings,
-        environment=line["environment"],
-        arms={arm: ArmRecord(factory=settings.before) for arm in ARMS},
-        rounds=tuple(made),
-        rounds_ended="precise" if all(pair.ended == "precise" for pair in pairs) else "out of time",
-        rounds_seconds=ratios.seconds(made),
-        problems=(),
-    )
+    return record(line, settings, pairs)
 
 
 def _measured(share: float, records: list[Record]) -> dict[str, Any]:
-    slower = np.array([ratios.speed_up(record.rounds).reciprocal.estimate - 1 for record in records])
-    widths = spread(np.array([ratios.speed_up(record.rounds).width for record in records]))
+    found = on_all_cores(ratios.speed_up, [(record.rounds,) for record in records], f"{share:.0%}, intervals")
+    slower = np.array([speed_up.reciprocal.estimate - 1 for speed_up in found])
+    widths = spread(np.array([speed_up.width for speed_up in found]))
     count = spread(np.array([len(record.rounds) for record in records]))
     length = spread(np.array([record.rounds_seconds for record in records]))
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -15,6 +15,22 @@ from loop_bench.records import gate
 from loop_bench.statistics import wilson_interval
 
 Found = TypeVar("Found")
+
+
+def all_answers(records: Mapping[float, Sequence[Record]], step: int, other: str) -> list[dict[str, Any]]:
+    """Has the gate judge records by themselves, and against earlier ones of identical code.
+
+    Args:
+        records: of runs, in their order, by the share of extra work in the loops after; of 0.0 as many as of any.
+        step: so many records before each is its reference.
+        other: how that is called, in words.
+    """
+    references = [None] * step + [*records[0.0]][:-step]
+    rows = []
+    for share, of_share in records.items():
+        rows.append(answers(share, "by itself", of_share, [None] * len(of_share)))
+        rows.append(answers(share, other, of_share[step:], references[step:]))
+    return rows
 
 
 def answers(planted: float, how: str, records: Sequence[Record], references: Sequence[Record | None]) -> dict[str, Any]:

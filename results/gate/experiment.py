@@ -31,17 +31,17 @@ from typing import IO, Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
-from answers import answers
-from pairs import Pair
+from answers import all_answers
+from pairs import Pair, record
 from rich.console import Console
 from rich.progress import track
 
-from loop_bench.experiments.run.record import ArmRecord, Record
+from loop_bench.experiments.run.record import Record
 from loop_bench.records import gate
 from loop_bench.records.change import MACHINE
 from loop_bench.report import markdown
 from loop_bench.report.texts import Texts
-from loop_bench.settings import ARMS, Settings
+from loop_bench.settings import Settings
 from loop_bench.statistics import spread
 from loop_bench.timing import samples as ratios
 
@@ -200,12 +200,8 @@ def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
         for before, after in PAIRS[condition]:
             records.setdefault(PLANTED.get(after, 0.0), []).append(_record(process, before, after))
     step = len(records[0.0]) // len(processes)  # a reference is a run of another process
-    judged, measured = [], []
-    for planted, of_share in records.items():
-        references = [None] * step + records[0.0][:-step]
-        judged.append(answers(planted, "by itself", of_share, [None] * len(of_share)))
-        judged.append(answers(planted, "against the process before", of_share[step:], references[step:]))
-        measured.append(_measured(planted, of_share))
+    judged = all_answers(records, step, "against the process before")
+    measured = [_measured(planted, of_share) for planted, of_share in records.items()]
     yield markdown.render(Texts.of(pd.DataFrame(judged)))
     yield markdown.render(Texts.of(pd.DataFrame(measured)))
     took = spread(np.array([process["seconds"]["in all"] for process in processes]))
@@ -237,16 +233,7 @@ def _record(process: dict[str, Any], before: str, after: str) -> Record:
     pair = Pair(SETTINGS)
     for microseconds in zip(*(process["microseconds"][name] for name in (before, before, after)), strict=True):
         pair.add(*(each / 1e6 for each in microseconds))
-    return Record(
-        created=process["created"],
-        settings=SETTINGS,
-        environment=process["environment"],
-        arms={arm: ArmRecord(factory=FACTORY) for arm in ARMS},
-        rounds=tuple(pair.rounds),
-        rounds_ended=pair.ended or "out of time",
-        rounds_seconds=ratios.seconds(pair.rounds),
-        problems=(),
-    )
+    return record(process, SETTINGS, [pair])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.settings import ARMS, NULL, Settings
+from loop_bench.timing import samples
 from loop_bench.timing.samples import Ended, Round
 from loop_bench.timing.stopping import of_group
 
@@ -33,3 +38,24 @@ class Pair:
         self.rounds.append(Round(batches=self._batches, order=(*ARMS, NULL), seconds=seconds, group=self._group))
         self._elapsed += sum(seconds.values())
         self.ended = self._rule(self.rounds)
+
+
+def record(kept: Mapping[str, Any], settings: Settings, pairs: Sequence[Pair]) -> Record:
+    """The record of a run with these pairs, one of each group of processes.
+
+    Args:
+        kept: when and where it was, as the experiments keep it.
+        settings: of the run.
+        pairs: those, which have all of their rounds.
+    """
+    rounds = tuple(done for pair in pairs for done in pair.rounds)
+    return Record(
+        created=kept["created"],
+        settings=settings,
+        environment=kept["environment"],
+        arms={arm: ArmRecord(factory=settings.before) for arm in ARMS},
+        rounds=rounds,
+        rounds_ended="precise" if all(pair.ended == "precise" for pair in pairs) else "out of time",
+        rounds_seconds=samples.seconds(rounds),
+        problems=(),
+    )
