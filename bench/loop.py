@@ -12,9 +12,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from loop_bench import collectives
 from loop_bench.errors import UsageError
 from loop_bench.failure import FactoryError, blaming, located
 from loop_bench.source import adopt
+from loop_bench.variables import is_on_a_parameter_server
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,10 @@ class TrainingLoop(Protocol):
 
     @property
     def variables(self) -> Sequence[Any]:
-        """Weights and optimizer state: tf.Variable or keras.Variable; the trainable ones count as weights."""
+        """Weights and optimizer state: tf.Variable or keras.Variable; the trainable ones count as weights.
+
+        Under tf.distribute they may be distributed values: see `loop_bench.variables`. Every replica is looked at.
+        """
 
 
 LoopFactory = Callable[[LoopSpec], TrainingLoop]
@@ -72,6 +77,7 @@ def load(name: str) -> LoopFactory:
     if not (module_name and colon and attribute):
         raise UsageError(f"factory {name!r}: must be module:factory, e.g. my_package.training:make_loop")
     look_in_current_folder()
+    collectives.begin_numbering()  # of strategies that the module makes when it is imported
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
@@ -142,6 +148,7 @@ def build(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> Na
     """
     of_role = f" ({role})" if role else ""
     factory_name = f"factory {name!r}{of_role}"
+    collectives.begin_numbering()
     with blaming(f"{factory_name}:", FactoryError):
         loop = factory(spec)
     kind = type(loop).__name__
@@ -155,6 +162,8 @@ def build(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> Na
     for variable in variables:
         if not hasattr(variable, "assign") or not hasattr(variable, "trainable"):
             raise UsageError(f"{factory_name}: variables holds {_shorten(variable)}, which is no variable; {_CONTRACT}")
+        if is_on_a_parameter_server(variable):
+            raise UsageError(f"{factory_name}: {_ASYNCHRONOUS}")
     return NamedLoop(f"loop {name!r}{of_role}", loop)
 
 
@@ -207,37 +216,6 @@ def evaluate(loop: TrainingLoop) -> dict[str, float]:
         raise UsageError(f"evaluate() of {name_of(loop)} is {_shorten(found)}, but must be numbers by name") from None
 
 
-def variable_name(variable: Any) -> str:
-    """What a variable is called: Keras' path (`generator/lstm/kernel`), or TensorFlow's name."""
-    return str(getattr(variable, "path", None) or variable.name)
-
-
-class VariableReader:
-    """Copies what variables hold, all of them in one call: one by one that takes longer than a small batch."""
-
-    def __init__(self) -> None:
-        self._variables: list[Any] = []
-        self._read: Callable[[], list[Any]] = list
-
-    def __call__(self, variables: Sequence[Any]) -> list[np.ndarray]:
-        """The value of each, in their order; a graph is traced when they are not those of the last call."""
-        if [*map(id, variables)] != [*map(id, self._variables)]:
-            import tensorflow as tf  # not before a loop is there, whose factory may have to set it up
-
-            read = self._variables = [*variables]
-            self._read = tf.function(lambda: [tf.convert_to_tensor(each) for each in read], autograph=False)
-        return [np.array(value.numpy()) for value in self._read()]
-
-
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """The Euclidean distance of two values of a variable; NaN or infinite where they are.
-
-    Not `np.linalg.norm`: its BLAS keeps threads spinning for the next call, on the cores that the loop needs.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.sqrt(np.sum(np.square(one.astype(float) - other.astype(float)))))
-
-
 def describe(loop: TrainingLoop) -> dict[str, Any]:
     """What the loop says of itself, if it says anything, as plain values; what is not plain as its text.
 
@@ -261,6 +239,11 @@ def describe(loop: TrainingLoop) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else str(value)
 
+
+_ASYNCHRONOUS = (
+    "its variables are on parameter servers, whose workers train on batches of their own: no batch has an end that "
+    "could be timed; take MirroredStrategy or MultiWorkerMirroredStrategy"
+)
 
 _CONTRACT = "a loop has run(batches), history() -> {name: [batches]} and variables, a list of tf.Variable"
 

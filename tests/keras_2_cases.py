@@ -13,9 +13,10 @@ from loop_bench.experiments.survival.kinds import optimizer_state
 from loop_bench.experiments.survival.learning_rate import learning_rates
 from loop_bench.experiments.survival.watching import observe
 from loop_bench.experiments.syncs.counting import count_host_syncs
-from loop_bench.loop import LoopSpec, build, load, variable_name
+from loop_bench.loop import LoopSpec, build, load
 from loop_bench.loops.rows import ROOM
 from loop_bench.machine import environment
+from loop_bench.variables import variable_name
 
 optimizers, schedules = tf.keras.optimizers, tf.keras.optimizers.schedules
 scaled = tf.keras.mixed_precision.LossScaleOptimizer

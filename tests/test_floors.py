@@ -8,7 +8,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BASE = ("errors", "extras", "statistics", "clusters", "writing", "document", "source", "home")
-LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "arms", "timing", "report", "hostsync")
+OF_LOOPS = ("variables", "collectives")
+LOWER = (
+    *BASE,
+    *OF_LOOPS,
+    "origin",
+    "failure",
+    "loop",
+    "machine",
+    "settings",
+    "jobs",
+    "arms",
+    "timing",
+    "report",
+    "hostsync",
+)
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
@@ -19,11 +33,12 @@ MAY_KNOW = {
     "loops": ("errors", "source"),
     "origin": BASE,
     "failure": (*BASE, "origin"),
-    "loop": (*BASE, "failure"),
+    **dict.fromkeys(OF_LOOPS, ()),
+    "loop": (*BASE, *OF_LOOPS, "failure"),
     "machine": (*BASE, "failure", "loop"),
     **dict.fromkeys(("settings", "jobs"), (*BASE, "failure", "loop", "machine")),
     "arms": (*BASE, "failure", "loop", "machine", "settings", "jobs"),
-    **dict.fromkeys(("timing", "report"), (*BASE, "failure", "loop", "machine", "settings", "jobs")),
+    **dict.fromkeys(("timing", "report"), (*BASE, *OF_LOOPS, "failure", "loop", "machine", "settings", "jobs")),
     "hostsync": ("errors", "source"),
     "hostsync.command": ("errors", "source", "hostsync", "machine", "report"),
     "experiments.experiment": LOWER,

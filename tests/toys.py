@@ -312,6 +312,38 @@ def mirrored(spec):
     return Mirrored(spec.seed)
 
 
+class Unsummed(Mirrored):
+    """Each replica trains by itself after a while: the second moves its weight a bit more."""
+
+    def __init__(self, seed=0, after=5):
+        super().__init__(seed)
+        self.after = after
+
+    def run(self, batches):
+        for _ in range(batches):
+            super().run(1)
+            if len(self.losses) > self.after:
+                self.weight.values[1].assign_add([0.01] * 4)
+
+
+def unsummed(spec):
+    two_cpus()
+    return Unsummed(spec.seed)
+
+
+class GuardedMirrored(Mirrored):
+    """Skips an update whose summed gradient is not finite."""
+
+    def _half(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.weight - 3.0) ** 2) / 2
+        (gradient,) = tape.gradient(loss, [self.weight])
+        total = tf.distribute.get_replica_context().all_reduce("SUM", gradient)
+        good = tf.reduce_all(tf.math.is_finite(total))
+        self.optimizer.apply([tf.where(good, gradient, 0.0)], [self.weight])
+        return loss
+
+
 class NoHistory:
     def run(self, batches):
         pass

@@ -31,8 +31,8 @@ def from_keras(
 
     Args:
         model: compiled, with a fresh optimizer. It makes its weights here if it has none.
-        data: a tf.data.Dataset of batches as `fit` takes them; begun again when it ends, and gone on with, from
-            one call of `run` to the next.
+        data: a tf.data.Dataset of batches as `fit` takes them, each of all replicas together; begun again when it
+            ends, and gone on with, from one call of `run` to the next.
         steps_per_execution: batches in a call of Keras' graph; None: as the model was compiled. The last call of the
             graph in each `run` has fewer where it does not divide the batches.
         callbacks: of Keras, for every `fit`.
@@ -42,7 +42,7 @@ def from_keras(
         The loop. Its `history()` raises UsageError if `fit` has trained fewer batches than it was asked for.
 
     Raises:
-        UsageError: the model is not compiled or is on several devices, or the data is no tf.data.Dataset or has no
+        UsageError: the model is not compiled or is on several machines, or the data is no tf.data.Dataset or has no
             batches.
     """
     import tensorflow as tf
@@ -51,9 +51,12 @@ def from_keras(
     if getattr(model, "optimizer", None) is None:
         name = getattr(model, "name", type(model).__name__)
         raise caller.error(f"model {name!r} is not compiled: call its compile(optimizer, loss) first")
-    if (devices := model.distribute_strategy.num_replicas_in_sync) > 1:
+    strategy = model.distribute_strategy
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1 and replicas > len(strategy.extended.worker_devices):
         raise caller.error(
-            f"the model is on {devices} devices, but its history is kept on one: write a class (loop_bench/loop.py)"
+            f"the model has {replicas} replicas on several machines, but its history is kept on one: write a class "
+            "(loop_bench/loop.py)"
         )
     if not isinstance(data, tf.data.Dataset):
         raise caller.error(f"data is a {type(data).__name__}, but must be a tf.data.Dataset of batches")
@@ -61,6 +64,7 @@ def from_keras(
     if epoch == 0:
         raise caller.error(_NO_BATCHES)
     _make_weights(model, data)
+    _build(model, data)
     if steps_per_execution is not None:
         model.steps_per_execution = steps_per_execution
     fit = _Fit(caller, model, [*callbacks], _endless(data))
@@ -131,6 +135,18 @@ def _make_weights(model: Any, data: Any) -> None:
     inputs = spec[0] if isinstance(spec, tuple) else spec
     with contextlib.suppress(Exception):  # of a model that does not fit its data, of which `fit` says more
         tf.function(lambda inputs: model(inputs), autograph=False).get_concrete_function(inputs)
+
+
+_STRATEGY, _BUILD = "_distribute_strategy", "_maybe_symbolic_build"
+"""Of Keras 3's models, private: the strategy of tf.distribute that one was made under, and how `fit` then builds its
+metrics."""
+
+
+def _build(model: Any, data: Any) -> None:
+    """Has a model under a strategy build its metrics now: each `fit` would else take a batch or more of the data."""
+    if getattr(model, _STRATEGY, None) is not None and hasattr(model, _BUILD):
+        getattr(model, _BUILD)(data_batch=next(iter(data), None))
+        setattr(model, _BUILD, lambda *args, **kwargs: None)
 
 
 def _variables(model: Any) -> list[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from loop_bench.loops.metrics import as_tensor, is_number, leaves
@@ -13,10 +14,12 @@ ROOM = 4096
 
 
 class KeptRows:
-    """The metrics of each batch of a call of `fit`, on the device.
+    """The metrics of each batch of a call of `fit`, on the device, or on each that has a replica of the model.
 
     `loss` is the batch's own, as `compute_loss` gives it; the others are what Keras shows, means since `fit` was
-    called, and so is the `loss` of a step that does not call `compute_loss` once.
+    called, and so is the `loss` of a step that does not call `compute_loss` once. Of several replicas the losses are
+    added up, for each has its share of the batch's (keras.optimizers' scaling by the number of replicas); all else is
+    the mean over them.
 
     Args:
         model: whose methods `train_step` and `compute_loss` are wrapped from here on.
@@ -27,24 +30,26 @@ class KeptRows:
 
         self._model = model
         self._room = ROOM
-        self._rows: dict[str, Any] = {}  # variables [room] by metric
-        self._row = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._losses: list[Any] = []
+        strategy = model.distribute_strategy
+        devices = strategy.extended.worker_devices if strategy.num_replicas_in_sync > 1 else [None]
+        self._replicas = [_Rows(device) for device in devices]
+        self._of_batches: set[str] = set()  # metrics that each replica has its share of
         step, compute_loss = model.train_step, model.compute_loss
 
         # No functools.wraps: it would take over the mark of a tf.function. AutoGraph converts a step of the user's
         # through this one, and so it is not marked either.
         def train_step(*args: Any, **kwargs: Any) -> Any:
-            self._losses.clear()
+            replica = self._replicas[_replica()]
+            replica.losses.clear()
             logs = step(*args, **kwargs)
-            keep(logs)
+            keep(replica, logs)
             return logs
 
         keep = tf.autograph.experimental.do_not_convert(self._keep)
 
         def computed(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
-            self._losses.append(loss)
+            self._replicas[_replica()].losses.append(loss)
             return loss
 
         model.train_step = train_step
@@ -56,9 +61,11 @@ class KeptRows:
         """Makes room for what a call of `fit` will give."""
         if batches > self._room:
             self._room = 2 ** (batches - 1).bit_length()
-            self._rows.clear()
+            for each in self._replicas:
+                each.rows.clear()
             self._model.make_train_function(force=True)
-        self._row.assign(0)
+        for each in self._replicas:
+            each.row.assign(0)
 
     def taken(self, batches: int, trained: str) -> dict[str, Any]:
         """What a call of `fit` has given, by metric, tensors [batches]; reads nothing.
@@ -69,29 +76,80 @@ class KeptRows:
         """
         import tensorflow as tf
 
-        rows = {name: rows[:batches] for name, rows in self._rows.items()}
-        return {**rows, trained: tf.fill([batches], self._row)} if rows else {}
+        rows = {
+            name: self._of_all(name, [each.rows[name][:batches] for each in self._replicas])
+            for name in self._replicas[0].rows
+        }
+        return {**rows, trained: tf.fill([batches], self._replicas[0].row)} if rows else {}
 
-    def _keep(self, logs: Any) -> None:
+    def _of_all(self, name: str, rows: Sequence[Any]) -> Any:
+        """A metric of all replicas."""
+        import tensorflow as tf
+
+        if len(rows) == 1:
+            return rows[0]
+        total = tf.add_n([tf.identity(each) for each in rows])
+        return total if name in self._of_batches else total / len(rows)
+
+    def _keep(self, replica: _Rows, logs: Any) -> None:
         import tensorflow as tf
 
         values = {name: as_tensor(value) for name, value in leaves(logs)} if isinstance(logs, Mapping) else {}
-        if "loss" in values and len(self._losses) == 1 and _is_of_this_graph(self._losses[0]):
-            values["loss"] = self._losses[0]
+        if "loss" in values and len(replica.losses) == 1 and _is_of_this_graph(replica.losses[0]):
+            values["loss"] = replica.losses[0]
+            self._of_batches.add("loss")
         for name, value in values.items():
             value = tf.convert_to_tensor(value)
             if value.shape.rank == 0 and is_number(value.dtype):  # of a metric for each class there is no one number
                 value = value if value.dtype.is_floating else tf.cast(value, tf.float64)
-                self._rows_of(name, value.dtype).scatter_nd_update(self._row[None, None], value[None])
-        self._row.assign_add(1)
+                replica.of(name, self._room, value.dtype).scatter_nd_update(replica.row[None, None], value[None])
+        replica.row.assign_add(1)
 
-    def _rows_of(self, name: str, dtype: Any) -> Any:
+
+class _Rows:
+    """What one replica keeps.
+
+    Attributes:
+        row: the next one, a variable [].
+        rows: variables [room] by metric.
+        losses: of the step that is being traced, or computed eagerly.
+    """
+
+    def __init__(self, device: str | None) -> None:
         import tensorflow as tf
 
-        if name not in self._rows:
-            with tf.init_scope():
-                self._rows[name] = tf.Variable(tf.zeros([self._room], dtype), trainable=False)
-        return self._rows[name]
+        self._device = device
+        self.row = self._made(lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
+        self.rows: dict[str, Any] = {}
+        self.losses: list[Any] = []
+
+    def of(self, name: str, room: int, dtype: Any) -> Any:
+        """The rows of a metric."""
+        import tensorflow as tf
+
+        if name not in self.rows:
+            self.rows[name] = self._made(lambda: tf.Variable(tf.zeros([room], dtype), trainable=False))
+        return self.rows[name]
+
+    def _made(self, make: Callable[[], Any]) -> Any:
+        """A variable of this replica alone."""
+        import tensorflow as tf
+
+        def on_device() -> Any:
+            with tf.device(self._device):
+                return make()
+
+        # A thread has no graph and no distribution strategy around it, of which the variable would else be a part.
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            return thread.submit(on_device).result()
+
+
+def _replica() -> int:
+    """The number of the replica whose step is traced, or computed, in this thread."""
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else int(tf.get_static_value(context.replica_id_in_sync_group))
 
 
 def _is_of_this_graph(tensor: Any) -> bool:

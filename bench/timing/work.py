@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from loop_bench.loop import TrainingLoop, describe, history, variable_name
+from loop_bench.loop import TrainingLoop, describe, history
 from loop_bench.timing import clock
+from loop_bench.variables import drifted, held, is_mirrored, variable_name
 
 Snapshot = Mapping[str, np.ndarray]
 
@@ -19,8 +20,12 @@ _NAMED = 3
 
 
 def weights(loop: TrainingLoop) -> dict[str, np.ndarray]:
-    """Copies of the trainable variables by a name that is theirs alone."""
-    return {f"{i}:{variable_name(v)}": v.numpy() for i, v in enumerate(loop.variables) if v.trainable}
+    """Copies of the trainable variables by a name that is theirs alone, [replicas, ...] of those that have replicas."""
+    return {name: held(variable) for name, variable in _trainable(loop).items()}
+
+
+def _trainable(loop: TrainingLoop) -> dict[str, Any]:
+    return {f"{i}:{variable_name(v)}": v for i, v in enumerate(loop.variables) if v.trainable}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +39,16 @@ class Work:
     not_finite: tuple[str, ...]
     samples_per_batch: float | None  # if the loop says so
     described: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what it says of itself afterwards
+    drifted: Mapping[str, float] = dataclasses.field(default_factory=dict)  # weights whose replicas are no longer alike
 
     @classmethod
     def of(
-        cls, loop: TrainingLoop, batches: int, before: Snapshot, described: tuple[Mapping[str, Any], Mapping[str, Any]]
+        cls,
+        loop: TrainingLoop,
+        batches: int,
+        before: Snapshot,
+        described: tuple[Mapping[str, Any], Mapping[str, Any]],
+        mirrored: Sequence[str] = (),
     ) -> Work:
         """Looks at a loop after its training; reads the device.
 
@@ -47,6 +58,7 @@ class Work:
             before: its weights after the first of them.
             described: what it said of itself then, and what it says now. A number called `samples` in it is
                 taken for how many it has trained on.
+            mirrored: weights whose replicas were alike then.
         """
         now = weights(loop)
         still = tuple(name for name, value in now.items() if np.array_equal(value, before[name]))
@@ -59,6 +71,7 @@ class Work:
             still=still,
             not_finite=tuple(name for name, value in now.items() if not np.all(np.isfinite(value))),
             described=described[1],
+            drifted=drifted(now, before, mirrored),
             samples_per_batch=None if first is None or last is None or batches < 2 else (last - first) / (batches - 1),
         )
 
@@ -76,6 +89,9 @@ class Work:
             found.append("no weight has moved")
         if self.not_finite:
             found.append(f"not finite: {_names(self.not_finite)}")
+        elif self.drifted:
+            most = max(self.drifted.values())
+            found.append(f"replicas differ, by up to {most:.2g} of how far they have moved: {_names(self.drifted)}")
         return found
 
 
@@ -90,10 +106,12 @@ class Witness:
         self._loop = loop
         self.weights = weights(loop)
         self.described = describe(loop)
+        self._mirrored = [name for name, each in _trainable(loop).items() if is_mirrored(each, self.weights[name])]
 
     def work(self, batches: int) -> Work:
         """What the loop has to show for so many batches since the first; reads the device."""
-        return Work.of(self._loop, 1 + batches, self.weights, (self.described, describe(self._loop)))
+        said = self.described, describe(self._loop)
+        return Work.of(self._loop, 1 + batches, self.weights, said, self._mirrored)
 
 
 def unequal(one: Work, other: Work, names: tuple[str, str]) -> list[str]:
@@ -116,9 +134,9 @@ def unequal(one: Work, other: Work, names: tuple[str, str]) -> list[str]:
     return found
 
 
-def _names(names: tuple[str, ...]) -> str:
+def _names(names: Collection[str]) -> str:
     rest = len(names) - _NAMED
-    return f"{', '.join(names[:_NAMED])}{f' and {rest} more' if rest > 0 else ''}"
+    return f"{', '.join([*names][:_NAMED])}{f' and {rest} more' if rest > 0 else ''}"
 
 
 TIMES, REPEATS = 20, 11
@@ -147,7 +165,7 @@ def touch_seconds(loop: TrainingLoop, before: Snapshot) -> float | None:
     dense = [name for name, value in now.items() if np.mean(value != before[name]) > DENSE]
     if not dense:
         return None
-    trainable = dict(zip(now, (variable for variable in loop.variables if variable.trainable), strict=True))
+    trainable = _trainable(loop)
     copies, gradients = [], []
     for name in dense:
         value = tf.convert_to_tensor(trainable[name])

@@ -2,30 +2,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 import toys
-from hypothesis import given
-from hypothesis import strategies as st
 
 from loop_bench.errors import UsageError
 from loop_bench.failure import FactoryError, LoopError
 from loop_bench.loop import (
     LoopSpec,
     TrainingLoop,
-    VariableReader,
     as_made,
     build,
     describe,
-    distance,
     evaluate,
     history,
     lines,
     load,
     name_of,
-    variable_name,
 )
 
 SPEC = LoopSpec("tiny")
@@ -72,7 +65,6 @@ def test_builds_what_keeps_the_contract():
     loop = build("toys:plain", toys.plain, SPEC)
     assert isinstance(loop, TrainingLoop)
     assert describe(loop) == {}
-    assert variable_name(loop.variables[0]) == "generator/weight:0"
 
 
 @pytest.mark.parametrize(
@@ -152,32 +144,6 @@ def test_what_a_loop_says_of_itself_must_be_numbers_by_name(found):
 def test_the_contract_does_not_start_tensorflow():
     code = "import sys, loop_bench.loop; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_variables_are_read_as_they_are_now_and_copied():
-    plain, of_keras = tf.Variable([1.0, 2.0]), keras.Variable([[3]], dtype="int64")
-    read = VariableReader()
-    first = read([plain, of_keras])
-    plain.assign([5.0, 6.0])
-    second = read([plain, of_keras])
-    assert [value.tolist() for value in first] == [[1.0, 2.0], [[3]]]
-    assert [value.tolist() for value in second] == [[5.0, 6.0], [[3]]]
-    second[0][:] = 0.0
-    assert plain.numpy().tolist() == [5.0, 6.0]
-    assert [value.tolist() for value in read([of_keras])] == [[[3]]]
-    assert [value.tolist() for value in read([of_keras, tf.Variable(True)])] == [[[3]], True]
-
-
-@given(st.lists(st.tuples(*[st.floats(-(2.0**100), 2.0**100, width=32)] * 2), max_size=9))
-def test_a_distance_is_euclidean(pairs):
-    one, other = np.array(pairs, np.float32).reshape(-1, 2).T
-    assert distance(one, other) == pytest.approx(np.linalg.norm(one.astype(float) - other.astype(float)), rel=1e-12)
-
-
-@pytest.mark.parametrize(("value", "expected"), [(np.inf, np.inf), (np.nan, np.nan)])
-def test_a_distance_to_what_is_not_finite_is_not(value, expected):
-    np.testing.assert_equal(distance(np.array([value]), np.array([1.0])), expected)
-    assert distance(np.array([3, 4]), np.array([0, 0])) == 5.0
 
 
 class Breaking(toys.Quadratic):

@@ -7,15 +7,15 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from loop_bench.document import Count, Frozen
 from loop_bench.errors import UsageError
 from loop_bench.failure import LoopError
 from loop_bench.jobs.trial import Ending, LoopTrial, Result
-from loop_bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, evaluate, load, name_of, variable_name
+from loop_bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, describe, evaluate, load, name_of
 from loop_bench.timing import clock
+from loop_bench.variables import held, variable_name
 
 
 class Moment(Frozen):
@@ -127,7 +127,7 @@ def _digest(loop: TrainingLoop) -> str:
     digest = hashlib.sha256()
     for variable in loop.variables:
         if variable.trainable:
-            value = np.asarray(variable)
-            digest.update(f"{variable_name(variable)}\0{value.dtype}{value.shape}\0".encode())
-            digest.update(value.tobytes())
+            now = held(variable)
+            digest.update(f"{variable_name(variable)}\0{now.dtype}{now.shape}\0".encode())
+            digest.update(now.tobytes())
     return digest.hexdigest()[:16]

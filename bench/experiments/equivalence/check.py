@@ -51,14 +51,16 @@ def equivalence(before: Side, after: Side, options: Mapping[str, Any], batches: 
         return found(False, "the histories have different lengths")
     flip = _first_flip(before, after)
     same_metrics = all(np.array_equal(one[name], other[name], equal_nan=True) for name in common)
+    if drift := _drift(before, after):
+        return found(False, drift)
     if same_metrics and flip is None and _same_weights(before, after):
         drawn = "metrics and weights" if _drawn(before, after) is None else "metrics, weights and drawn tokens"
         return found(True, f"bit for bit the same over {batches} batches, {drawn}", bit_for_bit=True)
     stepped = lockstep(before, after, _stretches(batches))
     if stepped is None:
         return found(False, "not bit for bit the same, and with other variables, so that no batch can be compared")
-    too_far = problem(stepped)
-    return found(too_far is None, too_far or rounding(stepped, flip), flip=flip, lockstep=stepped)
+    too_far = problem(stepped) or _drift(before, after)
+    return found(not too_far, too_far or rounding(stepped, flip), flip=flip, lockstep=stepped)
 
 
 def _train_until_a_flip(before: Side, after: Side, batches: int) -> None:
@@ -75,6 +77,15 @@ def _stretches(batches: int) -> list[int]:
     """A third of the batches two at a time, for what goes wrong between those of one call; the others one by one."""
     pairs = max(1, batches // 6)
     return [*[1] * (batches - 2 * pairs), *[2] * pairs]
+
+
+def _drift(before: Side, after: Side) -> str:
+    """Which loop has replicas that no longer hold the same, in words; empty if none has."""
+    for arm, side in zip(ARMS, (before, after), strict=True):
+        if apart := side.apart():
+            most = max(apart.values())
+            return f"the replicas of {arm} differ, by up to {most:.2g} of how far they have moved: {', '.join(apart)}"
+    return ""
 
 
 def _same_weights(before: Side, after: Side) -> bool:

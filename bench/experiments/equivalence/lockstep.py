@@ -13,7 +13,7 @@ import numpy as np
 
 from loop_bench.experiments.equivalence.record import Lockstep
 from loop_bench.experiments.equivalence.side import Side, Variable
-from loop_bench.loop import distance
+from loop_bench.variables import distance
 
 SCALE = 1e-2
 """Added to the size of a metric by which a difference is divided: a loss near zero is the logarithm of a probability

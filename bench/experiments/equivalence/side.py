@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from loop_bench.loop import LoopSpec, TrainingLoop, VariableReader, build, history, lines, load, variable_name
+from loop_bench.loop import LoopSpec, TrainingLoop, build, history, lines, load
+from loop_bench.variables import VariableReader, drifted, held, is_mirrored, replicas, variable_name
 
 Variable = tuple[str, Sequence[int], str, bool]
 """Name, shape, dtype, and whether it is trained."""
@@ -26,6 +27,8 @@ class Side:
     def __init__(self, loop: TrainingLoop) -> None:
         self._loop = loop
         self._read = VariableReader()
+        self._first = self._of_replicas()
+        self._mirrored = [name for name, (variable, value) in self._first.items() if is_mirrored(variable, value)]
 
     @classmethod
     def made(cls, factory: str, preset: str, seed: int, options: Mapping[str, Any], role: str = "") -> Side:
@@ -56,11 +59,21 @@ class Side:
         variables = [*self._loop.variables]
         return self._read([variables[place] for place in places])
 
+    def apart(self) -> dict[str, float]:
+        """Variables whose replicas held the same at first and do no longer; how far apart: see `variables.apart`."""
+        now = {name: value for name, (_, value) in self._of_replicas().items()}
+        return drifted(now, {name: value for name, (_, value) in self._first.items()}, self._mirrored)
+
     def assign(self, places: Sequence[int], values: Sequence[np.ndarray]) -> None:
-        """Gives some variables other values."""
+        """Gives some variables other values, on every replica."""
         variables = [*self._loop.variables]
         for place, value in zip(places, values, strict=True):
             variables[place].assign(value)
+
+    def _of_replicas(self) -> dict[str, tuple[Any, np.ndarray]]:
+        """Variables that have replicas and what each of these holds, by a name that is theirs alone."""
+        with_replicas = [(place, each) for place, each in enumerate(self._loop.variables) if len(replicas(each)) > 1]
+        return {f"{place}:{variable_name(each)}": (each, held(each)) for place, each in with_replicas}
 
 
 def _dtype(variable: Any) -> str:

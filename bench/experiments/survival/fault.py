@@ -52,6 +52,8 @@ class Fault:
         probability: that it happens in one of them; drawn from `seed` and that of the run, for each batch by itself.
         growth: of the factor, from one batch to the next.
         seed: see `probability`.
+        replica: under tf.distribute, the only replica whose gradients are hit, before they are summed up; None: all.
+            Of `gradients` only.
 
     Raises:
         UsageError: a field is out of its range; it names the field, its value and what would be right.
@@ -67,6 +69,7 @@ class Fault:
     probability: float = 1.0
     growth: float = 1.0
     seed: int = 0
+    replica: int | None = None
 
     def __post_init__(self) -> None:
         def require(holds: bool, name: str, right: str) -> None:
@@ -84,10 +87,13 @@ class Fault:
         require(self.extent in EXTENTS, "extent", f"one of {', '.join(EXTENTS)}")
         for name, least in (("batch", 1), ("batches", 1), ("seed", 0)):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            require(whole and value >= least, name, f"a whole number of at least {least}")
+            require(_is_whole(value) and value >= least, name, f"a whole number of at least {least}")
         require(0 < self.probability <= 1, "probability", "above 0 and at most 1")
         require(math.isfinite(self.growth) and self.growth > 0, "growth", "a finite number above 0")
+        if self.replica is not None:
+            require(_is_whole(self.replica) and self.replica >= 0, "replica", "a whole number of at least 0")
+            right = f"left out: only {GRADIENTS} are of a replica, and not {self.place}"
+            require(self.place == GRADIENTS, "replica", right)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -100,6 +106,7 @@ class Fault:
         kind, equals, factor = first.partition("=")
         fields: dict[str, Any] = {"kind": kind}
         types: dict[str, type] = {field.name: type(field.default) for field in dataclasses.fields(cls)}
+        types["replica"] = int
         names = {_named(name): name for name in types if name not in ("kind", "factor")}
         try:
             if equals or kind == "scale":
@@ -124,9 +131,9 @@ class Fault:
         return ",".join(parts)
 
     @property
-    def way(self) -> tuple[str, str, str]:
+    def way(self) -> tuple[str, str, str, int | None]:
         """Where it gets in, and what it hits there; the rest is how, and when."""
-        return self.place, self.target, self.extent
+        return self.place, self.target, self.extent, self.replica
 
     @property
     def end(self) -> int:
@@ -183,9 +190,10 @@ class Fault:
         return f"{call.argument} of {function}" if call.argument else f"the result of {function}"
 
     def _which(self) -> list[str]:
+        replica = [] if self.replica is None else [f"replica {self.replica} alone"]
         if self.target != EVERYTHING:
-            return [self.target]
-        return [] if self.call else ["all networks"]
+            return [self.target, *replica]
+        return [*([] if self.call else ["all networks"]), *replica]
 
     def _when(self) -> list[str]:
         found = []
@@ -198,6 +206,10 @@ class Fault:
         if self.batch != Fault.batch:
             found.append(f"from batch {self.batch} on" if self.batches > 1 else f"batch {self.batch}")
         return found
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _named(field: str) -> str:

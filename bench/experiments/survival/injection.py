@@ -18,7 +18,8 @@ from loop_bench.experiments.survival.fault import EVERYTHING, GRADIENTS, LEARNIN
 from loop_bench.experiments.survival.learning_rate import learning_rates
 from loop_bench.experiments.survival.switch import Switch
 from loop_bench.failure import error_line
-from loop_bench.loop import TrainingLoop, as_made, variable_name
+from loop_bench.loop import TrainingLoop, as_made
+from loop_bench.variables import variable_name
 
 _plain = tf.autograph.experimental.do_not_convert
 """For what is ours in somebody's graph. What calls the genuine function is left to AutoGraph, or that would not be
@@ -88,6 +89,10 @@ class _Traced:
 class GradientInjection(_Traced):
     """Wraps `tf.GradientTape.gradient`, so that what any tape computes can go wrong."""
 
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self._elsewhere: set[int] = set()  # replicas that have computed gradients, and are not the one that is hit
+
     def __enter__(self) -> Self:
         genuine = self._genuine = tf.GradientTape.gradient
 
@@ -105,6 +110,9 @@ class GradientInjection(_Traced):
         """See `Injection`."""
         if self.hit:
             return "no such gradient was computed in its batches"
+        if self._elsewhere:
+            computed = ", ".join(f"replica {number}" for number in sorted(self._elsewhere))
+            return f"gradients were computed by {computed} alone"
         named = (
             "any variable" if self.fault.target == EVERYTHING else f"a variable with {self.fault.target!r} in its name"
         )
@@ -115,6 +123,9 @@ class GradientInjection(_Traced):
 
     @_plain
     def _corrupt(self, sources: Any, gradients: Any) -> Any:
+        if self.fault.replica is not None and (replica := _replica()) != self.fault.replica:
+            self._elsewhere.add(replica)
+            return gradients
         before = self.hit
 
         def corrupt(source: Any, gradient: Any) -> Any:
@@ -312,6 +323,18 @@ class LearningRateInjection(_Assigned):
     def why_not(self) -> str:
         """See `Injection`."""
         return "the loop has no such variable called learning_rate"
+
+
+_UNKNOWN = -1
+"""In place of a replica's number where that is known only when a graph runs, as on a TPU."""
+
+
+def _replica() -> int:
+    """The number of the replica that computes, or is traced, in this thread; 0 without tf.distribute."""
+    context = tf.distribute.get_replica_context()
+    number = None if context is None else context.replica_id_in_sync_group
+    known = number if isinstance(number, int) else tf.get_static_value(number)
+    return _UNKNOWN if known is None else int(known)
 
 
 def _faulty(values: np.ndarray, kind: str, strength: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from loop_bench.loop import variable_name
+from loop_bench.variables import variable_name
 
 _NAME = "learning_rate"
 

@@ -44,6 +44,8 @@ class Observation:
     bad_weights: tuple[str, ...] = ()  # not finite at the end
     bad_state: tuple[str, ...] = ()  # the same of variables that are not trained
     optimizer_state: tuple[str, ...] = ()  # variables known to be an optimizer's: see `kinds.optimizer_state`
+    first_apart: int | None = None  # the first batch after which replicas of a variable held different numbers
+    apart: tuple[str, ...] = ()  # variables whose replicas do at the end
 
     def __post_init__(self) -> None:
         if self.stride < 1:

@@ -33,6 +33,8 @@ SHAPES = (
 ELSEWHERE = ("nan,in=weights,extent=element", "scale=1000,in=learning_rate")
 """Faults outside of the gradients, in any loop."""
 
+ONE_REPLICA = ("nan,replica=0",)
+"""Faults of loops that are asked for several replicas besides: what one that goes wrong does to all."""
 
 NOWHERE_ELSE: Mapping[str, str] = types.MappingProxyType({})
 """By arm, where it lives, of arms that live where the run does."""
@@ -124,7 +126,10 @@ class SurvivalPlan(Frozen):
     def _ready(self, loop: str) -> tuple[str, ...]:
         """A fault for each way in which those of a loop get into gradients: what a graph must be traced with."""
         ways = dict.fromkeys(fault.way for fault in self._faults(loop) if fault.place == GRADIENTS)
-        return tuple(str(Fault("nan", place=place, target=target, extent=extent)) for place, target, extent in ways)
+        return tuple(
+            str(Fault("nan", place=place, target=target, extent=extent, replica=of))
+            for place, target, extent, of in ways
+        )
 
     def _trial(self, loop: str, seed: int, **what: Any) -> SurvivalTrial:
         of = self.loops[loop]
@@ -159,7 +164,9 @@ def survival_plan(
         homes: where each arm lives, as text with its commit; loops between the arms live where `after` does. Empty: all
             live in the run's own environment.
     """
-    chosen = canonical(faults.short if seeds is None else faults.matrix)
+    replicas = settings.options.get("replicas")
+    several = ONE_REPLICA if isinstance(replicas, int) and replicas > 1 else ()
+    chosen = canonical((*(faults.short if seeds is None else faults.matrix), *several))
     loops = {
         arm: AttackedLoop(factory=factory, options=dict(settings.options), faults=chosen, **_lives(homes, arm))
         for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True)

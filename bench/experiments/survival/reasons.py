@@ -51,6 +51,12 @@ def bad_state(seen: Observation, bad: Collection[str]) -> str:
     return f"{' and '.join(told)} not finite"
 
 
+def apart(seen: Observation, variables: Collection[str]) -> str:
+    """`the replicas of 4 variables differ, from batch 11 on, with finite numbers`."""
+    count = _counted(len(variables), "variable")
+    return f"the replicas of {count} differ, from batch {seen.first_apart} on, with finite numbers"
+
+
 def skipped(updates: StruckUpdates) -> str:
     """`1 update, bit for bit as before` of all that a fault was in, `skipped 1 of 2 updates` of some."""
     count = len(updates.skipped)

@@ -18,6 +18,7 @@ Outcome = Literal[
     "survived",
     "frozen",
     "diverged",
+    "replicas differ",
     "poisoned state",
     "poisoned weights",
     "crashed",

@@ -19,14 +19,12 @@ from loop_bench.loop import (
     LoopFactory,
     LoopSpec,
     TrainingLoop,
-    VariableReader,
     build,
     describe,
-    distance,
     history,
     load,
-    variable_name,
 )
+from loop_bench.variables import VariableReader, distance, is_mirrored, variable_name
 
 if TYPE_CHECKING:  # it needs pydantic, which the process of an arm need not have
     from loop_bench.experiments.survival.trial import SurvivalTrial
@@ -89,10 +87,13 @@ class _Watch:
         self, loop: TrainingLoop, fault: Fault | None, way: Injection | None, seed: int, stride: int = 1
     ) -> None:
         self._loop, self._fault, self._way, self._seed, self._stride = loop, fault, way, seed, stride
-        self._values_of = VariableReader()
+        self._values_of = VariableReader(every_replica=True)
         self._names: dict[tuple[str, int], str] = {}  # each with a number, that makes it one variable's alone
         self._weights: dict[str, None] = {}  # in the order in which they were first seen
         self._finite: dict[str, bool] = {}  # whether a variable was so when it was first seen: not every one has to be
+        self._mirrored: dict[str, bool] = {}  # whether it had replicas that were alike then
+        self._apart: tuple[str, ...] = ()  # of those, the ones that are no longer
+        self._first_apart: int | None = None
         self._last = self._read()
         self._steps: dict[str, list[float]] = {}
         self._moved: dict[str, list[int]] = {}
@@ -146,6 +147,8 @@ class _Watch:
                 self._moved.setdefault(name, []).append(batch)
         self._look_for_the_worst(now)
         self._look_for_the_bad(now, self._stride * (batch + 1) - 1)
+        if self._apart and self._first_apart is None:
+            self._first_apart = self._stride * (batch + 1) - 1
         self._last = now
 
     def _look_for_the_worst(self, now: dict[str, np.ndarray]) -> None:
@@ -188,6 +191,8 @@ class _Watch:
             bad_weights=tuple(name for name in broken if name in self._weights),
             bad_state=tuple(name for name in broken if name not in self._weights),
             optimizer_state=tuple(name for name in end if name in state),
+            first_apart=self._first_apart,
+            apart=self._apart,
         )
 
     def _why_not(self) -> str:
@@ -206,8 +211,12 @@ class _Watch:
             return {}
 
     def _read(self) -> dict[str, np.ndarray]:
-        """Copies of all variables that hold numbers; an optimizer may make its own in the first batch."""
+        """Copies of all variables that hold numbers, of every replica; takes note of replicas that are no longer alike.
+
+        An optimizer may make its variables in the first batch.
+        """
         found: dict[str, np.ndarray] = {}
+        apart = []
         namesakes: collections.Counter[str] = collections.Counter()
         variables = [*self._loop.variables]
         for variable, value in zip(variables, self._values_of(variables), strict=True):
@@ -218,8 +227,12 @@ class _Watch:
             if value.dtype.kind not in "OSU":
                 found[name] = value
                 self._finite.setdefault(name, _is_finite(value))
+                mirrored = is_mirrored(variable, value)
+                if self._mirrored.setdefault(name, mirrored) and not mirrored:
+                    apart.append(name)
                 if variable.trainable:
                     self._weights[name] = None
+        self._apart = tuple(apart)
         return found
 
 

@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,8 +13,9 @@ from loop_bench.experiments.survival import Fault
 from loop_bench.experiments.survival.injection import GradientInjection
 from loop_bench.experiments.syncs.counting import count_host_syncs
 from loop_bench.failure import LoopError
-from loop_bench.loop import history, variable_name
+from loop_bench.loop import history
 from loop_bench.loops import rows
+from loop_bench.variables import variable_name
 
 
 class FirstFeature(tf.keras.Sequential):
@@ -246,8 +249,10 @@ def test_a_step_that_gives_others_than_before_is_told():
         loop.run(1)
 
 
-def test_a_model_on_several_devices_is_refused(monkeypatch):
+def test_a_model_on_several_machines_is_refused(monkeypatch):
     line = model()
-    monkeypatch.setattr(type(line.distribute_strategy), "num_replicas_in_sync", 2)
-    with pytest.raises(UsageError, match="the model is on 2 devices"):
+    one_here = types.SimpleNamespace(worker_devices=("/job:worker/task:0/device:CPU:0",))
+    of_two = types.SimpleNamespace(num_replicas_in_sync=2, extended=one_here)
+    monkeypatch.setattr(type(line), "distribute_strategy", of_two)
+    with pytest.raises(UsageError, match="the model has 2 replicas on several machines"):
         loops.from_keras(line, data())

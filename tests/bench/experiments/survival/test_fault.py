@@ -26,6 +26,7 @@ growths = st.floats(0, exclude_min=True, allow_infinity=False)
 faults = st.one_of(
     st.builds(Fault, kind=st.sampled_from(["nan", "inf"]), **fields),
     st.builds(Fault, kind=st.just("scale"), factor=finite, growth=growths, **fields),
+    st.builds(Fault, kind=st.just("nan"), **{**fields, "place": st.just("gradients")}, replica=st.integers(0)),
 )
 offsets = st.integers(0, 2**40)
 
@@ -44,6 +45,7 @@ def test_text_makes_the_same_fault_again(fault):
         ("nan,in=weights,extent=element", Fault("nan", place="weights", extent="element")),
         ("inf,in=my.steps:loss(rewards)", Fault("inf", place="my.steps:loss(rewards)")),
         ("nan,batches=40,probability=0.1,seed=3", Fault("nan", batches=40, probability=0.1, seed=3)),
+        ("nan,replica=0", Fault("nan", replica=0)),
     ],
 )
 def test_texts(text, fault):
@@ -158,6 +160,11 @@ def test_it_happens_as_often_as_it_says(probability):
         ({"probability": 1.1}, "fault probability 1.1: must be above 0 and at most 1"),
         ({"probability": math.nan}, "fault probability nan: must be above 0 and at most 1"),
         ({"growth": 0.0}, "fault growth 0.0: must be a finite number above 0"),
+        ({"replica": -1}, "fault replica -1: must be a whole number of at least 0"),
+        (
+            {"replica": 1, "place": "weights"},
+            "fault replica 1: must be left out: only gradients are of a replica, and not weights",
+        ),
         ({"growth": math.inf}, "fault growth inf: must be a finite number above 0"),
     ],
     ids=str,
@@ -192,10 +199,10 @@ def test_a_place_is_a_function_by_its_name(place):
         ("nan,target=", "fault target '': must be part of a variable's name, or all"),
         (
             "nan,place=weights",
-            "'place' is none of in, target, extent, batch, batches, probability, growth, seed",
+            "'place' is none of in, target, extent, batch, batches, probability, growth, seed, replica",
         ),
-        ("nan,", "'' is none of in, target, extent, batch, batches, probability, growth, seed"),
-        ("nan,kind=inf", "'kind' is none of in, target, extent, batch, batches, probability, growth, seed"),
+        ("nan,", "'' is none of in, target, extent, batch, batches, probability, growth, seed, replica"),
+        ("nan,kind=inf", "'kind' is none of in, target, extent, batch, batches, probability, growth, seed, replica"),
         ("nan,extent=a\nb", "fault extent 'a\\nb': must be one of all, variable, element"),
     ],
 )
@@ -238,6 +245,8 @@ def test_the_function_it_gets_in_by(place, call):
     [
         ("nan", "NaN gradients, all networks"),
         ("inf,target=generator", "infinite gradients, generator"),
+        ("inf,target=generator,replica=1", "infinite gradients, generator, replica 1 alone"),
+        ("nan,replica=0", "NaN gradients, all networks, replica 0 alone"),
         ("scale=1e4,target=generator", "gradients × 10000, generator"),
         ("nan,extent=element", "NaN gradients in one element, all networks"),
         ("scale=-2,extent=variable", "gradients of one variable × -2, all networks"),

@@ -58,7 +58,7 @@ def test_counts_the_most_frequent_first():
 
 def test_each_outcome_is_alive_or_not_or_no_run():
     found = {outcome: (rated(outcome).alive, rated(outcome).runs, rated(outcome).untested) for outcome in OUTCOMES}
-    dead = ("frozen", "diverged", "poisoned state", "poisoned weights", "crashed", "timed out")
+    dead = ("frozen", "diverged", "replicas differ", "poisoned state", "poisoned weights", "crashed", "timed out")
     assert found == {
         "skipped": (1, 1, 0),
         "survived": (1, 1, 0),

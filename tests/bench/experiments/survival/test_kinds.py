@@ -1,7 +1,7 @@
 import keras
 
 from loop_bench.experiments.survival.kinds import optimizer_state
-from loop_bench.loop import variable_name
+from loop_bench.variables import variable_name
 
 
 def named(variables):

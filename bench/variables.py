@@ -1,0 +1,136 @@
+"""What a loop's variables hold, on each device that has a replica of them.
+
+A variable is tf.Variable or keras.Variable. Under tf.distribute it may stand for several, one a replica: then its
+`values` are those (tf.distribute.DistributedValues). Read are all of them; what is assigned goes to all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+LEFT_ALONE = 1e-3
+"""Largest difference of a variable's replicas, as a share of how far it has moved, that is no finding.
+
+Each replica applies the same sum of gradients, so that on devices of one kind not a bit differs; devices of two kinds
+may round an update differently, by about 1e-6 of its size. Replicas that train by themselves, or miss an update, differ
+by a share of the updates themselves.
+"""
+
+
+def variable_name(variable: Any) -> str:
+    """What a variable is called: Keras' path (`generator/lstm/kernel`), or TensorFlow's name."""
+    return str(getattr(variable, "path", None) or variable.name)
+
+
+def replicas(variable: Any) -> tuple[Any, ...]:
+    """The variables of each replica of this process; of one that is on one device, itself."""
+    values = getattr(_inner(variable), "values", None)
+    return tuple(values) if isinstance(values, Sequence) and len(values) > 1 else (variable,)
+
+
+def is_on_a_parameter_server(variable: Any) -> bool:
+    """Whether a variable is where tf.distribute.ParameterServerStrategy keeps those of a loop."""
+    return "/job:ps/" in str(getattr(_inner(variable), "device", ""))
+
+
+def _inner(variable: Any) -> Any:
+    """TensorFlow's variable behind one that may be Keras'."""
+    found = getattr(variable, "value", None)
+    return variable if found is None or callable(found) else found  # TensorFlow's has a method of this name
+
+
+class VariableReader:
+    """Copies what variables hold, all of them in one call: one by one that takes longer than a small batch.
+
+    Args:
+        every_replica: whether a variable with replicas gives what each of them holds, [replicas, ...]; else what the
+            first holds.
+    """
+
+    def __init__(self, every_replica: bool = False) -> None:
+        self._every_replica = every_replica
+        self._variables: list[Any] = []
+        self._read: Callable[[], list[list[Any]]] = list
+
+    def __call__(self, variables: Sequence[Any]) -> list[np.ndarray]:
+        """The value of each, in their order; a graph is traced when they are not those of the last call."""
+        if [*map(id, variables)] != [*map(id, self._variables)]:
+            import tensorflow as tf  # not before a loop is there, whose factory may have to set it up
+
+            self._variables = [*variables]
+            parts = [replicas(each) if self._every_replica else (each,) for each in variables]
+            self._read = tf.function(
+                lambda: [[tf.convert_to_tensor(part) for part in each] for each in parts], autograph=False
+            )
+        return [_joined([np.array(part.numpy()) for part in each]) for each in self._read()]
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.stack(parts)
+
+
+def held(variable: Any) -> np.ndarray:
+    """A copy of what a variable holds; [replicas, ...] of one that has replicas."""
+    return _joined([np.array(part.numpy()) for part in replicas(variable)])
+
+
+def is_mirrored(variable: Any, value: np.ndarray) -> bool:
+    """Whether a variable has replicas that hold the same, bit for bit, and are meant to.
+
+    Those that are added up when they are read (`tf.VariableSynchronization.ON_READ`, as Keras' metrics are) are not.
+
+    Args:
+        variable: of a loop.
+        value: what every replica holds.
+    """
+    parts = replicas(variable)
+    if len(parts) == 1 or _is_added_up(variable):
+        return False
+    return all(each.tobytes() == value[0].tobytes() for each in value[1:])
+
+
+def _is_added_up(variable: Any) -> bool:
+    return getattr(getattr(_inner(variable), "synchronization", None), "name", "") == "ON_READ"
+
+
+def apart(value: np.ndarray, before: np.ndarray) -> float:
+    """How far the replicas of a variable are from the first of them, at most, as a share of its way since `before`.
+
+    Args:
+        value: [replicas, ...].
+        before: the same, earlier.
+
+    Returns:
+        0 where they hold the same; infinite where they differ and the first has not moved, or is no number.
+    """
+    others = [each for each in value[1:] if not np.array_equal(each, value[0], equal_nan=True)]
+    if not others:
+        return 0.0
+    furthest, moved = np.max([distance(each, value[0]) for each in others]), distance(value[0], before[0])
+    return float(furthest / moved) if np.isfinite(furthest) and moved > 0 else float("inf")
+
+
+def drifted(
+    now: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray], watched: Sequence[str]
+) -> dict[str, float]:
+    """Variables whose replicas have drifted apart, and how far: see `apart`.
+
+    Args:
+        now: values of every replica, by name.
+        before: the same, earlier.
+        watched: names of those whose replicas held the same then.
+    """
+    shares = {name: apart(now[name], before[name]) for name in watched if name in now}
+    return {name: share for name, share in shares.items() if share > LEFT_ALONE}
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    """The Euclidean distance of two values of a variable; NaN or infinite where they are.
+
+    Not `np.linalg.norm`: its BLAS keeps threads spinning for the next call, on the cores that the loop needs.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sqrt(np.sum(np.square(one.astype(float) - other.astype(float)))))
