@@ -77,7 +77,7 @@ def load(name: str) -> LoopFactory:
     if not (module_name and colon and attribute):
         raise UsageError(f"factory {name!r}: must be module:factory, e.g. my_package.training:make_loop")
     look_in_current_folder()
-    collectives.begin_numbering()  # of strategies that the module makes when it is imported
+    collectives.begin_numbering(collectives.ON_ONE_MACHINE)  # the module may make a strategy when it is imported
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:

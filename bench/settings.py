@@ -37,3 +37,4 @@ class Settings(Frozen):
     # By arm, where it lives; empty: both live in the process of the run.
     homes: dict[str, Home] = Field(default_factory=dict)
     processes: Annotated[int, Field(gt=0)] = 1  # of each arm, one after the other, where arms live elsewhere
+    machines: Annotated[int, Field(gt=0)] = 1  # processes that train together, each on a machine: TF_CONFIG

@@ -92,6 +92,11 @@ class Program:
     def __init__(self, process, streams, output):
         self._process, self._streams, self._output = process, streams, output
 
+    @property
+    def pid(self):
+        """Of its process."""
+        return self._process.pid
+
     def wait(self, timeout):
         """Its exit code; None when it has not ended within so many seconds."""
         return self._process.wait(timeout)

@@ -1,5 +1,6 @@
 """Small training loops with known behaviour, for tests of the harness; they know nothing of it."""
 
+import os
 import warnings
 
 import numpy as np
@@ -342,6 +343,39 @@ class GuardedMirrored(Mirrored):
         good = tf.reduce_all(tf.math.is_finite(total))
         self.optimizer.apply([tf.where(good, gradient, 0.0)], [self.weight])
         return loss
+
+
+class OnMachines(Mirrored):
+    """A replica on each of several machines, which TF_CONFIG names."""
+
+    def __init__(self, seed=0):
+        self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with self.strategy.scope():
+            Quadratic.__init__(self, seed)
+
+    def _half(self):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.weight - 3.0) ** 2) / self.strategy.num_replicas_in_sync
+        self.optimizer.apply(tape.gradient(loss, [self.weight]), [self.weight])
+        return loss
+
+
+def on_machines(spec):
+    return OnMachines(spec.seed)
+
+
+class Mortal(OnMachines):
+    """A worker of it dies after a while."""
+
+    def run(self, batches):
+        for _ in range(batches):
+            if len(self.losses) == 8 and self.strategy.cluster_resolver.task_id:
+                os._exit(3)
+            super().run(1)
+
+
+def mortal(spec):
+    return Mortal(spec.seed)
 
 
 class NoHistory:

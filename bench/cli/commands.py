@@ -82,6 +82,12 @@ COMMANDS = {
             _LOOPS,
         ),
         Command(
+            "worker",
+            "Train together with the machine that measures: what the chief does, this process does at the same time.",
+            _at("worker:worker"),
+            _LOOPS,
+        ),
+        Command(
             "syncs",
             "Run a program unchanged, and show every line at which it reads a tensor to the host, and what it traces "
             "again.",

@@ -19,6 +19,7 @@ from loop_bench.experiments import registry
 from loop_bench.experiments.experiment import Asked, Experiment, Parts, Stages
 from loop_bench.failure import LoopError
 from loop_bench.machine import gpu
+from loop_bench.multiworker.task import task
 from loop_bench.report import files, terminal
 
 
@@ -35,6 +36,8 @@ def command(experiment: Experiment) -> Callable[..., None]:
             raise
 
     def run_experiment(asked: Asked) -> None:
+        if task():
+            raise UsageError(f"TF_CONFIG names several machines, and {experiment.name} is of one: unset it")
         pair, loop_options = builtin.find(asked["before"], asked["after"]), options.loop_options(asked)
         experiment.check(pair, asked, loop_options)
         if asked["preset"] is None:

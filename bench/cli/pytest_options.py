@@ -15,6 +15,7 @@ from loop_bench.experiments import registry
 from loop_bench.experiments.experiment import Asked, Experiment, Flag, Option
 from loop_bench.experiments.run.record import Record
 from loop_bench.experiments.run.stages import MOST_ROUNDS
+from loop_bench.multiworker.task import task
 from loop_bench.pair import Pair
 from loop_bench.records.gate import MAX_SLOWDOWN, Limits
 from loop_bench.settings import Settings
@@ -86,10 +87,17 @@ def check(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
         raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
     elsewhere = homes.homes(found)
+    of_several = task()
+    if of_several and not of_several.is_chief:
+        raise UsageError(f"TF_CONFIG: this is {of_several.title}, and the chief measures; here: loop-bench worker")
+    if of_several and elsewhere:
+        raise UsageError("TF_CONFIG names several machines: loops that train on them share a process on each")
     loops, written = pair(config), options.loop_options(found)
     loops.check(found["preset"], found["seed"], written)
     for experiment in registry.experiments():
         wanted = asked_of(config, experiment)
+        if wanted is not None and of_several and experiment.switch:
+            raise UsageError(f"{experiment.switch.option.name}: is of one machine, and TF_CONFIG names several")
         if wanted is not None and elsewhere and experiment.switch:
             option = experiment.switch.option.name
             raise UsageError(f"{option}: is for loops that share a process, and these have some of their own")
@@ -111,8 +119,9 @@ def pair(config: pytest.Config) -> Pair:
 
 def settings(config: pytest.Config) -> Settings:
     """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
-    found = asked(config)
-    return options.settings_of(found, found["preset"] or builtin.default_preset())
+    found, of_several = asked(config), task()
+    made = options.settings_of(found, found["preset"] or builtin.default_preset())
+    return made.model_copy(update={"machines": len(of_several.addresses)}) if of_several else made
 
 
 def utilisation(config: pytest.Config, preset: str) -> float:

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from loop_bench import builtin
-from loop_bench.cli import homes, pytest_options
+from loop_bench.cli import homes, options, pytest_options
 from loop_bench.cli.outlook import Outlook, age, stage_of
 from loop_bench.cli.progress import Forecast, ProgressDisplay
 from loop_bench.errors import UsageError
@@ -26,6 +26,7 @@ from loop_bench.experiments.run.stages import Stage
 from loop_bench.failure import LoopError, exit_code
 from loop_bench.jobs.gather import Processes
 from loop_bench.machine import gpu
+from loop_bench.multiworker.task import task
 from loop_bench.settings import ARMS
 from loop_bench.statistics import FEWEST_PAIRS
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytes
     from loop_bench.arms.trials import ProcessesElsewhere
     from loop_bench.cli.closing import Closing
     from loop_bench.experiments.run.measurement import Measurement
+    from loop_bench.multiworker.company import Company
     from loop_bench.timing.samples import Round
 
 
@@ -103,7 +105,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Puts the stages in their order, and skips what was not asked for."""
     items.sort(key=_place)
+    alone = pytest.mark.skip(reason="processes of their own would not train together with other machines")
     for item in items:
+        if stage_of(item) in (Stage.UTILISATION, Stage.SURVIVAL) and task():
+            item.add_marker(alone)
         if stage_of(item) is Stage.UTILISATION:
             watched = pytest_options.utilisation(config, config.getoption("preset") or "")
             item.add_marker(pytest.mark.skipif(not watched, reason="--utilisation 0"))
@@ -255,21 +260,38 @@ def _interrupted_when_terminated() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def company(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Iterator[Company | None]:
+    """The workers that train together with this process, where TF_CONFIG names some."""
+    of_several = task()
+    if of_several is None:
+        yield None
+        return
+    from loop_bench.multiworker.company import Company
+
+    asked = pytest_options.asked(pytestconfig)
+    loops = [(asked[arm], options.loop_options(asked)) for arm in ARMS]
+    with _interrupted_when_terminated(), Company(of_several, loops, progress.stage) as entered:
+        yield entered
+
+
+@pytest.fixture(scope="session")
 def measurement(
     request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
     progress: ProgressDisplay,
     residences: Residences | None,
+    company: Company | None,
 ) -> Measurement:
     """Gathers what all the tests find."""
     progress.stage("starting TensorFlow, loading the loops")
-    return begin(pytestconfig, lambda: request.getfixturevalue("processes"), residences)
+    return begin(pytestconfig, lambda: request.getfixturevalue("processes"), residences, company)
 
 
 def begin(
     config: pytest.Config,
     processes: Callable[[], Processes | ProcessesElsewhere],
     residences: Residences | None = None,
+    company: Company | None = None,
 ) -> Measurement:
     """Starts TensorFlow and loads the loops; has begun the processes, if any are wanted, and waited for them.
 
@@ -279,6 +301,7 @@ def begin(
         config: of the run.
         processes: begins them.
         residences: where the loops live; None: in this process.
+        company: the workers that train together with this process; None: it trains by itself.
     """
     before, began = config.stash[_BEFORE_TESTS], time.monotonic()
     # By default this process would take all memory of a GPU, and those in which loops have faults need some.
@@ -289,7 +312,7 @@ def begin(
     with builtin.importing_tensorflow():
         from loop_bench.experiments.run.measurement import Measurement
 
-    made = config.stash[_MEASUREMENT] = Measurement(pytest_options.settings(config), residences)
+    made = config.stash[_MEASUREMENT] = Measurement(pytest_options.settings(config), residences, company)
     made.pace.start = before + time.monotonic() - began
     if others:
         others.wait_until_ready()  # or they would disturb what is timed

@@ -33,7 +33,12 @@ MACHINE = {
 """Fields of the environment that describe the machine and decide how long a batch takes, with their titles; beside them
 counts what kind of CPU it is."""
 
-WORK = {"preset": "preset", "batches": "batches in a block", "options": "options"}
+WORK = {
+    "preset": "preset",
+    "batches": "batches in a block",
+    "options": "options",
+    "machines": "machines that train together",
+}
 """Settings that decide what a batch is."""
 
 

@@ -30,6 +30,8 @@ def path(record: Record, results: Path) -> Path:
     kind = [settings.before, settings.after, settings.batches, settings.options, machine, change.cpu(record)]
     if settings.homes:
         kind.append({arm: home.model_dump(exclude={"revision"}) for arm, home in settings.homes.items()})
+    if settings.machines > 1:
+        kind.append(settings.machines)
     digest = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:6]
     return results / machine_name(record) / f"reference-{settings.preset}-{digest}.json"
 

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 
 from loop_bench.failure import blaming
 from loop_bench.loop import LoopFactory, LoopSpec, TrainingLoop, build, name_of
+from loop_bench.multiworker.task import task
 
 if TYPE_CHECKING:  # it needs pydantic, which the process of an arm need not have
     from loop_bench.timing.samples import Start
 
 
 def fence() -> None:
-    """Returns when every device has done all that was queued on it."""
+    """Returns when every device of this machine has done all that was queued on it."""
     import tensorflow as tf  # only here: what is read of records may know this module
 
-    tf.test.experimental.sync_devices()
+    if task() is None:
+        tf.test.experimental.sync_devices()
+        return
+    # TensorFlow's own asks the devices of all machines, which it can only where one of them commands the others.
+    here = tf.constant(0).device.rpartition("/device:")[0]
+    for device in tf.config.list_logical_devices():
+        if device.name.startswith(f"{here}/"):
+            with tf.device(device.name):
+                tf.raw_ops.SyncDevice()
 
 
 def seconds_for(loop: TrainingLoop, batches: int) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +37,7 @@ from loop_bench.timing.stopping import StoppingRule
 
 if TYPE_CHECKING:
     from loop_bench.arms.residences import Residences
+    from loop_bench.multiworker.company import Company, Together
 
 SUBJECT, SIDE = (f"{each.__module__}:{each.__qualname__}" for each in (Subject, Side.made))
 MADE = (SUBJECT, SIDE, telemetry.TRAINEE)
@@ -59,6 +60,7 @@ class Measurement:
     Args:
         settings: which loops, how much work.
         residences: where they live, entered; None: in this process.
+        company: the workers that follow this process, entered; None: it trains by itself.
 
     Attributes:
         settings: those.
@@ -70,15 +72,19 @@ class Measurement:
         UsageError: a factory that cannot be loaded.
     """
 
-    def __init__(self, settings: Settings, residences: Residences | None = None) -> None:
+    def __init__(
+        self, settings: Settings, residences: Residences | None = None, company: Company | None = None
+    ) -> None:
         self.settings = settings
-        self._residences = residences
+        self._residences, self._company = residences, company
         self._names = {"before": settings.before, "after": settings.after}
         self._found = {arm: ArmRecord(factory=name) for arm, name in self._names.items()}
         self.stages, self.pace = StageClock(), Pace()
         if residences is None:
             for name in self._names.values():
                 load(name)  # or it would be said only when it is built
+            if company:
+                company.begin((SUBJECT, SIDE))
         else:
             residences.begin(MADE)
             for arm in ARMS:
@@ -213,7 +219,15 @@ class Measurement:
         said = {arm: done[arm].samples_per_batch for arm in ARMS}
         self.samples_per_batch = {arm: samples for arm, samples in said.items() if samples is not None}
         found = [f"{name}: {problem}" for name in TIMED for problem in done[name].problems()]
-        return [*found, *work.unequal(done["before"], done["after"], ARMS)]
+        return [*found, *self._machines_apart(), *work.unequal(done["before"], done["after"], ARMS)]
+
+    def _machines_apart(self) -> Iterator[str]:
+        """Loops whose weights are not the same on all machines, in words."""
+        for name, begun in self._started.items() if self._company else ():
+            chief, *workers = cast("Together", begun.subject).everywhere("digest")
+            others = [str(index) for index, digest in enumerate(workers, start=1) if digest != chief]
+            if others:
+                yield f"{name}: its weights are not those of the chief on worker {', '.join(others)}"
 
     def check_equivalence(self, options: Mapping[str, Any]) -> Equivalence:
         """Whether both loops compute the same thing.
@@ -314,6 +328,7 @@ class Measurement:
             problems=self._problems,
             idle=self._idle,
             idle_gpu=self._idle_gpu,
+            machines=self._company.machines if self._company else (),
             stages=dict(self.stages.seconds),
         )
 
@@ -332,16 +347,26 @@ class Measurement:
                 if name not in self._started:
                     subject.warm_up()
             elif not any(found.starts for found in self._found.values()):
-                warm_up(*(self._subject(each).build for each in ARMS))
+                self._warm_up()
             took = Start(**dict(zip(("build_seconds", "first_batch_seconds"), subject.start(), strict=True)))
         self._add(arm, starts=(*self._found[arm].starts, took))
         self.pace.first_batch[arm] = took.seconds
         return _Started(subject)
 
+    def _warm_up(self) -> None:
+        """Has this process, and any that follows it, do what it does only once."""
+        subjects = [self._subject(arm) for arm in ARMS]
+        if self._company is None:
+            warm_up(*(each.build for each in subjects))
+        for each in subjects if self._company else ():
+            each.warm_up()
+
     def _subject(self, name: str) -> Subject:
         """A loop of a name in TIMED that is not built yet, in the process in which it lives."""
         arm, settings = arm_of(name), self.settings
         what = self._names[arm], settings.preset, settings.seed, settings.options, arm
+        if self._company:
+            return cast(Subject, self._company.make(SUBJECT, *what))  # answers as one
         if self._residences is None:
             return Subject(*what)
         return cast(Subject, self._residences.process(name).make(SUBJECT, *what))  # answers as one
@@ -349,6 +374,8 @@ class Measurement:
     def _side(self, arm: str, options: Mapping[str, Any]) -> Side:
         """A fresh loop to be held against another one, in the process in which it lives."""
         what = self._names[arm], self.settings.preset, self.settings.seed, options, arm
+        if self._company:
+            return cast(Side, self._company.make(SIDE, *what))
         if self._residences is None:
             return Side.made(*what)
         return cast(Side, self._residences.process(arm).make(SIDE, *what))

@@ -60,6 +60,8 @@ class Record(Document):
     idle: dict[str, NotNegative] = Field(default_factory=dict)
     idle_gpu: NotNegative | None = None  # share of the time in which the GPU was busy while nothing was asked of any
     problems: tuple[str, ...] | None = None  # that the timed loops had with their work; None: not looked at
+    # Of each process that has trained together with the others, the chief's first; empty where there was one.
+    machines: tuple[dict[str, Any], ...] = ()
     stages: dict[Stage, NotNegative] = Field(default_factory=dict)  # seconds that each has taken
 
     @model_validator(mode="after")

@@ -106,7 +106,11 @@ def _changes(before: Residence, after: Residence) -> list[str]:
 def _machine(record: Record) -> list[str]:
     if record.settings.homes:
         return [environment.hardware(record.environment)]
-    return [environment.machine(record.environment)]
+    if not record.machines:
+        return [environment.machine(record.environment)]
+    chief, *workers = map(environment.machine, record.machines)
+    others = [f"worker {index}: {'the same' if each == chief else each}" for index, each in enumerate(workers, 1)]
+    return [f"trained together on {len(record.machines)} machines; chief, which measured: {chief}", *others]
 
 
 def _options(options: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from loop_bench.hostsync.tracing import Trace, watch_traces
 from loop_bench.timing import clock
 from loop_bench.timing import work as works
 from loop_bench.timing.beginning import Beginning
+from loop_bench.variables import VariableReader
 
 
 class Subject(Beginning):
@@ -75,6 +77,13 @@ class Subject(Beginning):
     def work(self) -> dict[str, Any]:
         """What the loop has to show for all its batches: the fields of a `Work`."""
         return dataclasses.asdict(self._witnessed.work(self._trained))
+
+    def digest(self) -> str:
+        """A hash of the weights of the first replica here, bit for bit: equal on all machines that train together."""
+        found = hashlib.sha256()
+        for value in VariableReader()([each for each in self.started.variables if each.trainable]):
+            found.update(value.tobytes())
+        return found.hexdigest()
 
     @property
     def _witnessed(self) -> works.Witness:

@@ -50,8 +50,8 @@ class SurvivalExperiment(Experiment):
 
     A fault is nan, inf or scale=FACTOR, and what differs from the defaults of: in=gradients (or weights,
     learning_rate, module:function(argument), or method(argument) of the loop), target=all (or part of the variables'
-    names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0. Under tf.distribute,
-    replica=NUMBER hits the gradients of that replica alone, before they are summed up.
+    names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0. Under
+    tf.distribute, replica=NUMBER hits the gradients of that replica alone, before they are summed up.
 
     Examples: loop-bench survive --out runs/survival
 

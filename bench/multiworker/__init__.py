@@ -1,0 +1,1 @@
+"""Loops that train on several machines: the chief measures, the workers follow."""

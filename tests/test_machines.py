@@ -1,0 +1,114 @@
+"""Loops that train on several machines: two processes here, as `loop-bench run` and `loop-bench worker` are there."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+
+import pytest
+import waiting
+
+from loop_bench.experiments.run.record import Record
+from loop_bench.settings import ARMS
+
+TIMED = "timing before, null arm and after in turns"
+"""What the chief says as soon as it times rounds."""
+
+RUN = ("--preset", "any", "--rounds", "12", "--batches", "5")
+
+
+def ports(count):
+    """Ports that were free a moment ago."""
+    with contextlib.ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in free]
+
+
+@pytest.fixture
+def machines():
+    """Variables of the chief and of a worker."""
+    *workers, control = ports(3)
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in workers]}
+    meeting = {"LOOP_BENCH_CONTROL": f"127.0.0.1:{control}"}
+    return [
+        {**meeting, "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})}
+        for index in range(2)
+    ]
+
+
+@contextlib.contextmanager
+def begun(python, machines, folder, before, after, *options):
+    """Chief and worker."""
+    loops = ("--before", f"toys:{before}", "--after", f"toys:{after}")
+    with (
+        python.begun("-m", "loop_bench", "worker", cwd=folder, **machines[1]) as worker,
+        python.begun("-m", "loop_bench", "run", *loops, *options, cwd=folder, **machines[0]) as chief,
+    ):
+        yield chief, worker
+
+
+def test_two_machines_train_one_loop_and_leave_a_record(python, machines, tmp_path):
+    with begun(python, machines, tmp_path, "on_machines", "on_machines", *RUN, "--results", tmp_path) as both:
+        assert [each.wait(120) for each in both] == [0, 0], both[0].stdout() + both[0].stderr() + both[1].stderr()
+        assert both[1].stdout().splitlines()[-1] == "loop-bench worker: the run is over"
+    record = Record.read(next(tmp_path.glob("*.json")))
+    assert (record.problems, len(record.rounds), record.settings.machines, len(record.machines)) == ((), 12, 2, 2)
+    for arm in ARMS:
+        assert record.arms[arm].host_syncs.batches == 100
+        # A batch is the sum of both: Adam moves the weight as on one machine.
+        assert len(record.arms[arm].history["loss"]) == 1 + 100 + 13 * 5
+    text = next(tmp_path.glob("*.md")).read_text()
+    assert "trained together on 2 machines; chief, which measured: " in text
+    assert "worker 1: the same" in text
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_named_and_ends_the_run(python, machines, tmp_path):
+    endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%", "--results", tmp_path)
+    with begun(python, machines, tmp_path, "on_machines", "on_machines", *endless) as (chief, worker):
+        waiting.until(lambda: TIMED in chief.stderr())
+        os.kill(worker.pid, signal.SIGKILL)
+        assert chief.wait(60) == 1
+        says = "has died, or was ended, while it was asked for train() of toys:on_machines"
+        assert says in chief.stdout() + chief.stderr()
+    assert not [*tmp_path.glob("*.json")]
+
+
+@pytest.mark.slow
+def test_a_worker_does_not_outlive_the_chief(python, machines, tmp_path):
+    endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%", "--results", tmp_path)
+    with begun(python, machines, tmp_path, "on_machines", "on_machines", *endless) as (chief, worker):
+        waiting.until(lambda: TIMED in chief.stderr())
+        os.kill(chief.pid, signal.SIGKILL)
+        assert worker.wait(60) == 1
+        assert "is gone before the run was over" in worker.stdout() + worker.stderr()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_chief_and_worker(python, machines, tmp_path):
+    endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%", "--results", tmp_path)
+    with begun(python, machines, tmp_path, "on_machines", "on_machines", *endless) as (chief, worker):
+        waiting.until(lambda: TIMED in chief.stderr())
+        os.kill(chief.pid, signal.SIGINT)
+        assert chief.wait(60) == 2
+        assert worker.wait(60) == 1
+
+
+@pytest.mark.parametrize(
+    ("index", "command", "says"),
+    [
+        (1, ("run",), "TF_CONFIG: this is worker 1 (127.0.0.1:"),
+        (0, ("worker",), "TF_CONFIG: this is the chief, which measures; here: loop-bench run"),
+        (0, ("run", "--ladder"), "--ladder: is of one machine, and TF_CONFIG names several"),
+        (0, ("run", "--against", "HEAD"), "TF_CONFIG names several machines: loops that train on them share a process"),
+        (0, ("survive",), "TF_CONFIG names several machines, and survival is of one: unset it"),
+        (None, ("worker",), "TF_CONFIG: names no other machine; it must say which trains with which"),
+    ],
+)
+def test_wrong_use_is_one_line(python, machines, tmp_path, index, command, says):
+    variables = {"TF_CONFIG": None} if index is None else machines[index]
+    done = python("-m", "loop_bench", *command, cwd=tmp_path, **variables)
+    assert done.returncode == 2
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
