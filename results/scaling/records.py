@@ -318,8 +318,8 @@ def main(
         here = fresh.submit(environment.environment).result()  # it starts TensorFlow
     with tempfile.TemporaryDirectory(prefix="records-") as name:
         folder = Path(name)
-        found = [in_fresh_process(fill, folder, trials, here)]
         turns = [group for _ in range(rounds) for group in only or GROUPS]
+        found = [in_fresh_process(fill, folder, trials, here)] if "resume" in turns else []
         for group in track(turns, "rounds", console=Console(stderr=True), transient=True):
             found.append(in_fresh_process(GROUPS[group], folder, trials, here))
     out.parent.mkdir(parents=True, exist_ok=True)

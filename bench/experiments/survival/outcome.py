@@ -40,6 +40,10 @@ Metrics alone do not tell: those of a generator hardly change in 70 batches, whe
 LEAST_REACH = 0.01
 """A metric that never moves in the clean run may differ by this share of its value before that counts."""
 
+CURVED = 100
+"""Seeds of which metrics are kept batch by batch. Medians and quartiles of as many are drawn as smoothly as those of
+more, and of more they would be most of the record."""
+
 Series = Mapping[str, tuple[float, ...]]
 """Of one run by name, [batches] each."""
 
@@ -56,7 +60,7 @@ def record(
         plan: all of whose trials have a result.
         results: by the keys of the trials.
         environment: in which they were.
-        shown: faults whose metrics are kept batch by batch.
+        shown: faults whose metrics are kept batch by batch, of the first CURVED seeds.
     """
     judged = {name: JudgedLoop.of(plan, name, results, shown) for name in plan.loops}
     return SurvivalRecord(
@@ -98,12 +102,13 @@ class JudgedLoop:
         undisturbed = []
         for seed in plan.seeds_of(name):
             clean = CleanRun(seen(plan.clean(name, seed)))
-            if kept:
+            is_drawn = seed in plan.seeds_of(name)[:CURVED]
+            if kept and is_drawn:
                 drawn[""].append(clean.seen.metrics)
             for text, fault in faults.items():
                 run = seen(plan.faulty(name, seed, text))
                 survivals[text].append(judge(run, clean, fault, seed))
-                if text in kept:
+                if text in kept and is_drawn:
                     # A process that was killed has left no steps.
                     paces = pace(run, clean, fault) if run.steps else ()
                     drawn[text].append({PACE: paces, **run.metrics})
@@ -258,10 +263,10 @@ def _back(values: np.ndarray, usual: UsualMetric, last: int) -> int | None:
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
     """The mean of each value and up to SMOOTHED - 1 before it: [n] of [n]; of a single NaN among them it is NaN."""
-    padded = np.concatenate([np.zeros(SMOOTHED - 1), values])
-    sums = np.lib.stride_tricks.sliding_window_view(padded, SMOOTHED).sum(axis=-1)
-    means: np.ndarray = sums / np.minimum(np.arange(len(values)) + 1, SMOOTHED)
-    return means
+    if not len(values):
+        return values
+    sums = np.convolve(values, np.ones(SMOOTHED))[: len(values)]
+    return sums / np.minimum(np.arange(len(values)) + 1, SMOOTHED)
 
 
 def _first_of_rest(far: Sequence[bool] | np.ndarray) -> int | None:

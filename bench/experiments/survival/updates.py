@@ -8,7 +8,7 @@ import math
 import numpy as np
 from typing_extensions import Self
 
-from loop_bench.experiments.survival.clean_run import CleanRun, moving
+from loop_bench.experiments.survival.clean_run import CleanRun, HitWeights, moving
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.observation import Observation
 
@@ -45,12 +45,11 @@ class StruckUpdates:
             fault: what went wrong.
             seed: of both.
         """
-        hit, rhythm = clean.hit(fault).names, clean.hit(fault).rhythm
-        applied = {batch: update for batch in seen.struck if (update := _first(rhythm, batch)) is not None}
+        hit = clean.hit(fault)
+        applied = {batch: update for batch in seen.struck if (update := _first(hit.rhythm, batch)) is not None}
         batches = tuple(dict.fromkeys(applied.values()))
-        others = np.setdiff1d(rhythm, batches)
         skippable = dict.fromkeys(update for batch, update in applied.items() if not _shrinks(fault, batch, seed))
-        skipped = [each for each in skippable if _held(seen, clean, hit, each) and _goes_on(seen, hit, others, each)]
+        skipped = [each for each in skippable if _held(seen, clean, hit, each) and _goes_on(seen, hit, batches, each)]
         return cls(batches, tuple(skipped), _moved(seen, fault, skipped))
 
 
@@ -66,16 +65,16 @@ def _shrinks(fault: Fault, batch: int, seed: int) -> bool:
     return strength is not None and abs(strength) < 1
 
 
-def _held(seen: Observation, clean: CleanRun, hit: tuple[str, ...], update: int) -> bool:
+def _held(seen: Observation, clean: CleanRun, hit: HitWeights, update: int) -> bool:
     """Whether no weight that can be hit moved in an update, but for those that are not finite without the fault."""
-    steps = [seen.steps.get(name, ()) for name in hit if math.isfinite(clean.seen.steps[name][update])]
+    steps = [seen.steps.get(name, ()) for name in hit.names if math.isfinite(clean.seen.steps[name][update])]
     return all(len(each) > update and each[update] == 0 for each in steps)  # NaN is not 0
 
 
-def _goes_on(seen: Observation, hit: tuple[str, ...], others: np.ndarray, update: int) -> bool:
+def _goes_on(seen: Observation, hit: HitWeights, struck: tuple[int, ...], update: int) -> bool:
     """Whether weights move after an update, or none of the updates that the fault is not in was due any more."""
-    due = _first(others, update + 1)
-    return due is None or due >= seen.batches or bool(np.any(moving(seen, hit) > update))
+    due = _first(np.setdiff1d(hit.rhythm, struck), update + 1)
+    return due is None or due >= seen.batches or bool(np.any(moving(seen, hit.names) > update))
 
 
 def _moved(seen: Observation, fault: Fault, skipped: list[int]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from loop_bench.experiments.survival import Fault, clean_run, outcome
+from loop_bench.experiments.survival import Fault, clean_run, outcome, plots
 from loop_bench.experiments.survival.clean_run import WITHIN_NOISE, WITHIN_REACH, CleanRun, UsualMetric, moving
 from loop_bench.experiments.survival.observation import WATCHED, Observation
 from loop_bench.experiments.survival.plan import AttackedLoop, SurvivalPlan
@@ -96,6 +96,17 @@ def test_each_result_is_asked_for_once(experiment):
     record = outcome.record(plan, results, {}, shown=FAULTS[:2])
     assert results.times == dict.fromkeys((trial.key for trial in plan.trials()), 1)
     assert record.seconds == len(results)
+
+
+def test_metrics_are_kept_of_the_first_seeds_alone(experiment, monkeypatch):
+    plan, results = experiment
+    monkeypatch.setattr(outcome, "CURVED", 2)
+    record = outcome.record(plan, results, {}, shown=FAULTS[:1])
+    assert {len(runs) for loop in record.curves.values() for each in loop.values() for runs in each.values()} == {2}
+    assert {len(runs) for runs in record.survivals.values()} == {len(FAULTS) * 3}
+    assert "medians over the first 2 of 3 seeds" in next(
+        each.caption for each in plots.pictures(record) if each.stem == "around-a-fault"
+    )
 
 
 def test_what_is_needed_of_a_clean_run_is_computed_once_and_not_once_a_fault(experiment, monkeypatch):
