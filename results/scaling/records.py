@@ -5,8 +5,8 @@
 All that the harness does around its trials is done for real, by its own functions: planned, begun and ended, gathered
 from the folder of an interrupted experiment, judged, written, read, reported, drawn. What is simulated is what is seen
 of a trial (`simulation.py`), and the processes in which trials would run, which end as soon as they are begun. Each
-group of steps is in a process of its own, several times in turns; the least time is shown, for other work on the
-machine only adds to it, and the largest peak of memory.
+group of steps is in a process of its own, several times in turns. The least time is shown, for other work on the
+machine only adds to it; CPU time, which it adds less to; and the largest peak of memory.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
+import numpy as np
 import simulation
 import typer
 from rich.console import Console
@@ -63,6 +64,7 @@ class Step(NamedTuple):
     group: str
     name: str
     seconds: float
+    cpu: float  # seconds, of all threads
     peak: float  # MiB, of the process so far
 
 
@@ -76,9 +78,10 @@ class Stopwatch:
 
     def __call__(self, name: str, work: Callable[[], Value]) -> Value:
         """Does a step."""
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         found = work()
-        self.steps.append(Step(self.group, name, time.perf_counter() - started, peak()))
+        took = time.perf_counter() - started, time.process_time() - cpu
+        self.steps.append(Step(self.group, name, *took, peak()))
         return found
 
 
@@ -153,18 +156,11 @@ class Instant:
 
 
 class InstantServer:
-    """Begins such processes.
-
-    Args:
-        source: the result that each leaves.
-    """
-
-    def __init__(self, source: Path) -> None:
-        self._source = source
+    """Begins such processes."""
 
     def start(self, arguments: list[str], *what: Any) -> Instant:
         """The last argument is the path of the result."""
-        Path(arguments[-1]).hardlink_to(self._source)
+        Path(arguments[-1]).touch()
         return Instant()
 
 
@@ -172,13 +168,11 @@ def run(folder: Path, count: int, here: Here) -> Stopwatch:
     """All that the pool of local processes does besides waiting for them."""
     took = Stopwatch("run")
     trials = simulation.plan(count).trials()
-    source = folder / "result.json"
-    source.write_text("{}")
     with tempfile.TemporaryDirectory(dir=folder) as new, folders.locked(Path(new)) as locked:
 
         def ran() -> None:
             jobs = [Job(each.key, ("-m", "x", each.model_dump_json()), each.title) for each in trials]
-            pool.run(InstantServer(source), jobs, locked, 2, lambda job, death: death.why)  # type: ignore[arg-type]
+            pool.run(InstantServer(), jobs, locked, 2, lambda job, death: death.why)  # type: ignore[arg-type]
 
         took("begin and end all trials", ran)
     return took
@@ -257,13 +251,7 @@ def fill(folder: Path, count: int, here: Here) -> Stopwatch:
     return took
 
 
-GROUPS: dict[str, Callable[[Path, int, Here], Stopwatch]] = {
-    "judge": judge,
-    "show": show,
-    "resume": resume,
-    "run": run,
-    "log": log,
-}
+GROUPS: tuple[Callable[[Path, int, Here], Stopwatch], ...] = (judge, show, resume, run, log)
 """What is taken in turns, in the order in which they must first run."""
 
 
@@ -281,36 +269,42 @@ def table(found: list[Stopwatch]) -> Texts:
     rows = []
     for (_, name), each in steps.items():
         seconds = [step.seconds for step in each]
-        rows.append((name, f"{min(seconds):.2f}", f"{max(seconds):.2f}", f"{max(step.peak for step in each):.0f}"))
-    return Texts(["step", "s, least", "s, most", "peak of the process until then, MiB"], rows)
+        cpu, most = min(step.cpu for step in each), max(step.peak for step in each)
+        rows.append((name, f"{min(seconds):.2f}", f"{max(seconds):.2f}", f"{cpu:.2f}", f"{most:.0f}"))
+    return Texts(["step", "s, least", "s, most", "s of CPU time, least", "peak of the process until then, MiB"], rows)
 
 
-def least(found: list[Stopwatch], group: str, *but: str) -> float:
-    """The least time that all steps of a group have taken in one process, but for some, s."""
+def least(found: list[Stopwatch], group: str, *but: str) -> np.ndarray:
+    """The least that all steps of a group have taken in one process, but for some: s, and s of CPU time."""
     runs = (took for took in found if took.group == group)
-    return min(sum(step.seconds for step in took.steps if step.name not in but) for took in runs)
+    taken = [[(step.seconds, step.cpu) for step in took.steps if step.name not in but] for took in runs]
+    return np.min([np.sum(each, axis=0) for each in taken], axis=0)
 
 
 def notes(found: list[Stopwatch], rounds: int, here: Here) -> list[str]:
     """What a reader must know to believe the table."""
     sizes = {name: value for took in found for name, value in took.sizes.items()}
+    shown, planned = least(found, "show"), least(found, "judge")
     written = least(found, "judge", "plan: all trials", "judge all runs")
     told = ", ".join(f"{name} {value:.0f}" for name, value in sizes.items() if name.startswith("bytes a read"))
     return [
         f"{sizes['trials']:.0f} simulated trials of the built-in pair; {rounds} rounds of each group of steps, each in "
         "a process of its own",
         f"the record has {sizes['record, MiB']:.0f} MiB, a result {sizes['result, KiB']:.0f} KiB in the mean",
-        f"written, read, reported in four formats and plotted in two: {written + least(found, 'show'):.0f} s; planned "
-        f"and judged besides: {least(found, 'judge') + least(found, 'show'):.0f} s",
+        f"written, read, reported in four formats and plotted in two: {_said(written + shown)}; planned and judged "
+        f"besides: {_said(planned + shown)}",
         f"memory of a log of host reads, {FRAMES} frames deep: {told}",
         environment.machine(here),
     ]
 
 
+def _said(taken: np.ndarray) -> str:
+    return f"{taken[0]:.0f} s ({taken[1]:.0f} s of CPU time)"
+
+
 def main(
     trials: Annotated[int, typer.Option(min=72, help="Of the simulated experiment, at least.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="Of each group of steps.")] = 3,
-    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(GROUPS)}; may be repeated.")] = None,
     out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-9004-2-cores" / "records.md",
 ) -> None:
     """Measures and writes the table."""
@@ -318,10 +312,9 @@ def main(
         here = fresh.submit(environment.environment).result()  # it starts TensorFlow
     with tempfile.TemporaryDirectory(prefix="records-") as name:
         folder = Path(name)
-        turns = [group for _ in range(rounds) for group in only or GROUPS]
-        found = [in_fresh_process(fill, folder, trials, here)] if "resume" in turns else []
-        for group in track(turns, "rounds", console=Console(stderr=True), transient=True):
-            found.append(in_fresh_process(GROUPS[group], folder, trials, here))
+        turns = [fill, *(group for _ in range(rounds) for group in GROUPS)]
+        shown = track(turns, "steps", console=Console(stderr=True), transient=True)
+        found = [in_fresh_process(group, folder, trials, here) for group in shown]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(markdown.render(table(found), notes(found, rounds, here)), encoding="utf-8")
     print(out.read_text(encoding="utf-8"))

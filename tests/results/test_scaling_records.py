@@ -9,7 +9,7 @@ from loop_bench.experiments.survival import outcome
 from loop_bench.experiments.survival.clean_run import CleanRun
 from loop_bench.settings import ARMS
 
-pytestmark = pytest.mark.usefixtures("scaling_scripts")
+pytestmark = pytest.mark.usefixtures("scaling_scripts", "undrawn")
 
 COUNT = 300
 HERE = {"cpu": "of some kind", "cores": 2, "gpus": [], "versions": {"tensorflow": "2.21.0"}, "python": "3.11"}
