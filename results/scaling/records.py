@@ -204,7 +204,7 @@ def log(folder: Path, count: int, here: Here) -> Stopwatch:
             return found
 
         found = took(name, recorded)
-        took.sizes[f"bytes a read{', with its stack' if stack else ''}"] = (held() - before) / READS
+        took.sizes["with its stack" if stack else "a read"] = (held() - before) / READS
         took(f"sites of {name}", lambda found=found: hostsync.by_site(found.reads))
         del found
     return took
@@ -286,14 +286,14 @@ def notes(found: list[Stopwatch], rounds: int, here: Here) -> list[str]:
     sizes = {name: value for took in found for name, value in took.sizes.items()}
     shown, planned = least(found, "show"), least(found, "judge")
     written = least(found, "judge", "plan: all trials", "judge all runs")
-    told = ", ".join(f"{name} {value:.0f}" for name, value in sizes.items() if name.startswith("bytes a read"))
     return [
         f"{sizes['trials']:.0f} simulated trials of the built-in pair; {rounds} rounds of each group of steps, each in "
         "a process of its own",
         f"the record has {sizes['record, MiB']:.0f} MiB, a result {sizes['result, KiB']:.0f} KiB in the mean",
         f"written, read, reported in four formats and plotted in two: {_said(written + shown)}; planned and judged "
         f"besides: {_said(planned + shown)}",
-        f"memory of a log of host reads, {FRAMES} frames deep: {told}",
+        f"memory of a log of host reads, {FRAMES} frames deep: {sizes['a read']:.0f} bytes a read, "
+        f"{sizes['with its stack']:.0f} with its stack",
         environment.machine(here),
     ]
 
