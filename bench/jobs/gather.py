@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -128,7 +128,7 @@ def gather(
     workers: int = 1,
     progress: Callable[[str], None] = lambda title: None,
     run: Run = in_processes,
-) -> dict[str, Result[Found]]:
+) -> Results[Found]:
     """Runs all trials that have no result yet, or one for which the time was too short; returns all results by key.
 
     A trial's process writes its result itself, as the last thing that it does: so a result that is there is whole, and
@@ -151,21 +151,46 @@ def gather(
     made_of = folders.fingerprint([loop for trial in by_key.values() for loop in trial.loops])
     with folders.locked(folder) as locked:
         folders.same_conditions(folder, {**environment, **made_of})
-        results = {key: result for key, trial in by_key.items() if (result := _done(trial, locked.result(key)))}
-        for key in results:
-            progress(by_key[key].title)
-        left = [trial for key, trial in by_key.items() if key not in results]
+        left = []
+        for trial in by_key.values():
+            if _is_done(trial, locked.result(trial.key)):
+                progress(trial.title)
+            else:
+                left.append(trial)
         if left:
             run(left, locked, workers, lambda trial: progress(trial.title))
-        return {key: results.get(key) or read(locked.result(key), trial) for key, trial in by_key.items()}
+        for trial in left:
+            read(locked.result(trial.key), trial)
+        return Results(locked.result, by_key)
 
 
-def _done(trial: Trial[Found], path: Path) -> Result[Found] | None:
-    """The result that is there, if it counts; one that deserves a retry is removed."""
+def _is_done(trial: Trial[Found], path: Path) -> bool:
+    """Whether there is a result that counts; one that deserves a retry is removed."""
     if not path.exists():
-        return None
-    result = read(path, trial)
-    if not result.deserves_retry(trial):
-        return result
+        return False
+    if not read(path, trial).deserves_retry(trial):
+        return True
     path.unlink()
-    return None
+    return False
+
+
+class Results(Mapping[str, Result[Found]]):
+    """Results of trials by key, each read from its file whenever it is asked for: all of them need not fit into memory.
+
+    Args:
+        path: gives the file of the result with a key.
+        trials: by key; each has a result that can be read.
+    """
+
+    def __init__(self, path: Callable[[str], Path], trials: Mapping[str, Trial[Found]]) -> None:
+        self._path = path
+        self._trials = trials
+
+    def __getitem__(self, key: str) -> Result[Found]:
+        return read(self._path(key), self._trials[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._trials)
+
+    def __len__(self) -> int:
+        return len(self._trials)

@@ -1,3 +1,4 @@
+import contextlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -23,7 +24,21 @@ def load_script():
 @pytest.fixture(scope="session")
 def gate_scripts():
     """The folder of scripts that import each other, found like modules; and where their samples are."""
-    folder = RESULTS / "gate"
+    with found_like_modules(RESULTS / "gate") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def scaling_scripts():
+    """The same of those on scaling."""
+    with found_like_modules(RESULTS / "scaling") as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def found_like_modules(folder):
     sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
+    try:
+        yield folder
+    finally:
+        sys.path.remove(str(folder))

@@ -55,10 +55,13 @@ Magnitude = tuple[str, str]
 
 def by_magnitude(survivals: Iterable[Survival]) -> dict[Magnitude, Rate]:
     """Rates of runs in which all gradients of one batch went wrong, by network and size; other faults are left out."""
-    groups: dict[Magnitude, list[Survival]] = {}
+    by_fault: dict[str, list[Survival]] = {}
     for each in survivals:
-        if magnitude := magnitude_of(Fault.parse(each.fault)):
-            groups.setdefault(magnitude, []).append(each)
+        by_fault.setdefault(each.fault, []).append(each)
+    groups: dict[Magnitude, list[Survival]] = {}
+    for text, found in by_fault.items():
+        if magnitude := magnitude_of(Fault.parse(text)):
+            groups.setdefault(magnitude, []).extend(found)
     return {magnitude: Rate.of(found) for magnitude, found in groups.items()}
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from typing_extensions import Self
 
 from loop_bench.experiments.survival import reasons
+from loop_bench.experiments.survival.clean_run import SMOOTHED, CleanRun, UsualMetric
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.observation import WATCHED, Observation
 from loop_bench.experiments.survival.plan import SurvivalPlan
-from loop_bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
+from loop_bench.experiments.survival.record import ALIVE, PACE, Curves, Outcome, Survival, SurvivalRecord, Undisturbed
 from loop_bench.experiments.survival.trial import SurvivalTrial, observed
 from loop_bench.experiments.survival.updates import StruckUpdates
 from loop_bench.jobs.trial import Result
@@ -30,19 +33,19 @@ moment of about k**2 that decays by 0.1% a batch, so that thousands of updates a
 DIVERGED_ABOVE = 10.0
 """And one whose weights still move this many times as far is not where it was, whatever its metrics say."""
 
-SMOOTHED = 10
-"""Batches over whose mean a metric is compared with that of the clean run."""
-
-WITHIN_NOISE, WITHIN_REACH = 2.0, 0.05
-"""A metric is back when its mean lies, from then on, no farther from that of the clean run than twice its noise from
-batch to batch, or 5% of all that it moves in the clean run, whichever is more."""
-
 PACE_BACK = 0.5
 """And the weights are back when they move, from then on, at least this share of what they move in the clean run.
 Metrics alone do not tell: those of a generator hardly change in 70 batches, whether it learns or not."""
 
 LEAST_REACH = 0.01
 """A metric that never moves in the clean run may differ by this share of its value before that counts."""
+
+CURVED = 100
+"""Seeds of which metrics are kept batch by batch. Medians and quartiles of as many are drawn as smoothly as those of
+more, and of more they would be most of the record."""
+
+Series = Mapping[str, tuple[float, ...]]
+"""Of one run by name, [batches] each."""
 
 
 def record(
@@ -57,44 +60,65 @@ def record(
         plan: all of whose trials have a result.
         results: by the keys of the trials.
         environment: in which they were.
-        shown: faults whose metrics are kept batch by batch.
+        shown: faults whose metrics are kept batch by batch, of the first CURVED seeds.
     """
-
-    def seen(trial: SurvivalTrial) -> Observation:
-        return observed(results[trial.key])
-
-    survivals, undisturbed, curves = {}, {}, {}
-    for name, loop in plan.loops.items():
-        cleans = {seed: seen(plan.clean(name, seed)) for seed in plan.seeds_of(name)}
-        survivals[name] = tuple(
-            judge(seen(plan.faulty(name, seed, fault)), cleans[seed], Fault.parse(fault), seed)
-            for fault in loop.faults
-            for seed in plan.seeds_of(name)
-        )
-        if plan.epochs and name in ARMS:
-            undisturbed[name] = tuple(
-                Undisturbed.of(seed, seen(plan.undisturbed(name, seed))) for seed in plan.seeds_of(name)
-            )
-        kept = [fault for fault in shown if fault in loop.faults]
-        if kept:
-            curves[name] = {"": _metrics(list(cleans.values()))}
-        for fault in kept:
-            runs = {seed: seen(plan.faulty(name, seed, fault)) for seed in plan.seeds_of(name)}
-            # A process that was killed has left no steps.
-            paces = [pace(run, cleans[seed], Fault.parse(fault)) if run.steps else () for seed, run in runs.items()]
-            curves[name][fault] = {PACE: _short(paces), **_metrics(list(runs.values()))}
+    judged = {name: JudgedLoop.of(plan, name, results, shown) for name in plan.loops}
     return SurvivalRecord(
         created=datetime.datetime.now(datetime.timezone.utc),
         environment=environment,
         plan=plan,
-        seconds=sum(each.seconds for each in results.values()),
-        survivals=survivals,
-        undisturbed=undisturbed,
-        curves=curves,
+        seconds=sum(each.seconds for each in judged.values()),
+        survivals={name: each.survivals for name, each in judged.items()},
+        undisturbed={name: each.undisturbed for name, each in judged.items() if each.undisturbed},
+        curves={name: each.curves for name, each in judged.items() if each.curves},
     )
 
 
-def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) -> Survival:
+@dataclasses.dataclass(frozen=True)
+class JudgedLoop:
+    """All that a record says of one loop."""
+
+    survivals: tuple[Survival, ...]  # by fault, and then by seed
+    undisturbed: tuple[Undisturbed, ...]
+    curves: Curves
+    seconds: float  # of its processes together
+
+    @classmethod
+    def of(
+        cls, plan: SurvivalPlan, name: str, results: Mapping[str, Result[Observation]], shown: tuple[str, ...]
+    ) -> Self:
+        """Judges its runs, seed by seed: each result is asked for once, and no more than one seed's are at hand."""
+        seconds, faults = 0.0, {text: Fault.parse(text) for text in plan.loops[name].faults}
+
+        def seen(trial: SurvivalTrial) -> Observation:
+            nonlocal seconds
+            result = results[trial.key]
+            seconds += result.seconds
+            return observed(result)
+
+        survivals: dict[str, list[Survival]] = {text: [] for text in faults}
+        kept = [text for text in shown if text in faults]
+        drawn: dict[str, list[Series]] = {text: [] for text in (["", *kept] if kept else [])}
+        undisturbed = []
+        for seed in plan.seeds_of(name):
+            clean = CleanRun(seen(plan.clean(name, seed)))
+            is_drawn = seed in plan.seeds_of(name)[:CURVED]
+            if kept and is_drawn:
+                drawn[""].append(clean.seen.metrics)
+            for text, fault in faults.items():
+                run = seen(plan.faulty(name, seed, text))
+                survivals[text].append(judge(run, clean, fault, seed))
+                if text in kept and is_drawn:
+                    # A process that was killed has left no steps.
+                    paces = pace(run, clean, fault) if run.steps else ()
+                    drawn[text].append({PACE: paces, **run.metrics})
+            if plan.epochs and name in ARMS:
+                undisturbed.append(Undisturbed.of(seed, seen(plan.undisturbed(name, seed))))
+        curves = {text: _curves(runs) for text, runs in drawn.items()}
+        return cls(tuple(itertools.chain(*survivals.values())), tuple(undisturbed), curves, seconds)
+
+
+def judge(seen: Observation, clean: CleanRun, fault: Fault, seed: int = 0) -> Survival:
     """The outcome of a run with a fault, against the run of the same loop from the same seed without it.
 
     Args:
@@ -105,8 +129,8 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
     """
     movement, recovery, updates = math.nan, None, StruckUpdates.of(seen, clean, fault, seed)
     outcome: Outcome
-    if problem := _problem(clean):
-        outcome, reason = "not tested", problem
+    if clean.problem:
+        outcome, reason = "not tested", clean.problem
     elif seen.ended == "not tested":
         outcome, reason = "not tested", seen.why
     elif seen.ended == "timed out":
@@ -115,8 +139,9 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
         outcome, reason = "crashed", seen.why + reasons.at_a_crash(seen)
     elif not seen.struck:
         outcome, reason = "not tested", "the fault did not happen"
-    elif clean.batches < seen.batches:
-        outcome, reason = "not tested", f"the run without the fault has {clean.batches} batches, not {seen.batches}"
+    elif clean.seen.batches < seen.batches:
+        outcome = "not tested"
+        reason = f"the run without the fault has {clean.seen.batches} batches, not {seen.batches}"
     else:
         movement = _movement(seen, clean, fault)
         outcome, reason = _of_whole(seen, clean, movement, updates)
@@ -145,21 +170,13 @@ def judge(seen: Observation, clean: Observation, fault: Fault, seed: int = 0) ->
     )
 
 
-def _problem(clean: Observation) -> str | None:
-    """Why nothing can be compared with a clean run."""
-    if clean.ended != "whole":
-        return f"it does not come through without any fault: {clean.why}"
-    broken = [*clean.bad_weights, *(key for key, values in clean.metrics.items() if not np.all(np.isfinite(values)))]
-    return f"{broken[0]} is not finite without any fault" if broken else None
-
-
-def _of_whole(seen: Observation, clean: Observation, movement: float, updates: StruckUpdates) -> tuple[Outcome, str]:
+def _of_whole(seen: Observation, clean: CleanRun, movement: float, updates: StruckUpdates) -> tuple[Outcome, str]:
     """The outcome of a loop that ran to the end, and its reason; the worst first."""
     if seen.bad_weights:
         return "poisoned weights", reasons.bad_weights(seen)
     if _is_bad_at_times(seen, clean):
         return "poisoned weights", reasons.weights_bad_at_times(seen)
-    if broken := set(seen.bad_state) - set(clean.bad_state):
+    if broken := set(seen.bad_state) - set(clean.seen.bad_state):
         return "poisoned state", f"{reasons.bad_state(seen, broken)}, with finite weights"
     if apart := set(seen.apart) - set(clean.apart):
         return "replicas differ", reasons.apart(seen, apart)
@@ -167,9 +184,9 @@ def _of_whole(seen: Observation, clean: Observation, movement: float, updates: S
     if endless := [key for key, values in watched.items() if not np.all(np.isfinite(values))]:
         return "poisoned state", f"{', '.join(endless)} not finite, with finite weights"
     for key, values, usual in _compared(seen, clean):
-        level, expected = float(np.mean(values[-WATCHED:])), float(np.mean(usual[-WATCHED:]))
-        if abs(level - expected) > max(float(np.ptp(usual)), LEAST_REACH * abs(expected)):
-            return "diverged", f"{key} is {level:.3g}, without the fault {expected:.3g}"
+        level = float(np.mean(values[-WATCHED:]))
+        if abs(level - usual.level) > max(usual.reach, LEAST_REACH * abs(usual.level)):
+            return "diverged", f"{key} is {level:.3g}, without the fault {usual.level:.3g}"
     if math.isnan(movement):
         return "not tested", "the weights that it hits do not move without it either"
     if movement > DIVERGED_ABOVE:
@@ -182,14 +199,14 @@ def _of_whole(seen: Observation, clean: Observation, movement: float, updates: S
     return "skipped" if updates.skipped == updates.batches else "survived", f"{reasons.skipped(updates)}; {moving}"
 
 
-def _is_bad_at_times(seen: Observation, clean: Observation) -> bool:
+def _is_bad_at_times(seen: Observation, clean: CleanRun) -> bool:
     """Whether a weight that is finite without the fault was not in one of the last batches."""
-    never_finite = {name for name, steps in clean.steps.items() if not all(map(math.isfinite, steps))}
-    watched = [step for name, steps in seen.steps.items() for step in steps[-WATCHED:] if name not in never_finite]
+    never = clean.never_finite
+    watched = [step for name, steps in seen.steps.items() for step in steps[-WATCHED:] if name not in never]
     return not all(map(math.isfinite, watched))
 
 
-def _movement(seen: Observation, clean: Observation, fault: Fault) -> float:
+def _movement(seen: Observation, clean: CleanRun, fault: Fault) -> float:
     """How far the attacked weights moved at the end, as a share of how far they move without the fault.
 
     The way that they went, batch by batch, and the median over the variables: an embedding's rows that had no
@@ -198,29 +215,31 @@ def _movement(seen: Observation, clean: Observation, fault: Fault) -> float:
     """
     shares = []
     for name, steps in seen.steps.items():
-        usual = sum(clean.steps[name][: seen.batches][-WATCHED:])
+        usual = sum(clean.seen.steps[name][: seen.batches][-WATCHED:])
         if fault.hits(name) and usual > 0:
             shares.append(sum(steps[-WATCHED:]) / usual)
     return float(np.median(shares)) if shares else math.nan
 
 
-def pace(seen: Observation, clean: Observation, fault: Fault) -> tuple[float, ...]:
+def pace(seen: Observation, clean: CleanRun, fault: Fault) -> tuple[float, ...]:
     """How far the attacked weights moved in each batch, as a share of how far they move in the mean without the fault.
 
     The median over the variables, [batches]; NaN where they are not finite.
     """
-    usual = {name: float(np.mean(steps)) for name, steps in clean.steps.items() if fault.hits(name)}
-    shares = [np.array(seen.steps[name]) / mean for name, mean in usual.items() if 0 < mean < math.inf]
-    return tuple(np.median(np.array(shares), axis=0).tolist()) if shares else ()
+    usual = clean.hit(fault).steps
+    shares = np.array([seen.steps[name] for name in usual]) / np.array([*usual.values()])[:, None]
+    return tuple(np.median(shares, axis=0).tolist()) if usual else ()
 
 
-def _recovery(seen: Observation, clean: Observation, fault: Fault, last: int) -> int | None:
+def _recovery(seen: Observation, clean: CleanRun, fault: Fault, last: int) -> int | None:
     """Batches after batch `last` until weights and metrics were back where the clean run is, and stayed.
 
     None if never, or if there is no metric to tell it by.
     """
     metrics = [_back(values, usual, last) for _, values, usual in _compared(seen, clean) if len(values) > last + 1]
-    moved, usual = (_smoothed(np.array(pace(each, clean, fault))[last + 1 : seen.batches]) for each in (seen, clean))
+    moved, usual = (
+        _smoothed(np.array(pace(each, clean, fault))[last + 1 : seen.batches]) for each in (seen, clean.seen)
+    )
     far = ~(moved >= PACE_BACK * usual)  # NaN is far
     found = [_first_of_rest(far), *metrics]
     if not metrics or any(each is None for each in found):
@@ -228,27 +247,28 @@ def _recovery(seen: Observation, clean: Observation, fault: Fault, last: int) ->
     return max(each for each in found if each is not None)
 
 
-def _compared(seen: Observation, clean: Observation) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _compared(seen: Observation, clean: CleanRun) -> Iterator[tuple[str, np.ndarray, UsualMetric]]:
     """The metrics of both, [batches] with the fault and without; a loop may leave out the value of a batch."""
     for key, values in seen.metrics.items():
-        length = min(len(values), len(clean.metrics.get(key, ())))
+        length = min(len(values), len(clean.seen.metrics.get(key, ())))
         if length:
-            yield key, np.array(values[:length]), np.array(clean.metrics[key][:length])
+            yield key, np.array(values[:length]), clean.metric(key, length)
 
 
-def _back(values: np.ndarray, usual: np.ndarray, last: int) -> int | None:
-    """Batches after `last` from which on the smoothed `values` [batches] keep to the `usual` ones; None if never."""
-    noise = float(np.median(np.abs(np.diff(usual)))) / (math.sqrt(2) * 0.6745)  # of a normal's absolute difference
-    near = max(WITHIN_NOISE * noise, WITHIN_REACH * float(np.ptp(usual)))
+def _back(values: np.ndarray, usual: UsualMetric, last: int) -> int | None:
+    """Batches after `last` from which on the smoothed `values` [batches] keep to the usual ones; None if never."""
     after = slice(last + 1, None)
     with np.errstate(invalid="ignore"):
-        far = ~(np.abs(_smoothed(values[after]) - _smoothed(usual[after])) <= near)  # NaN is far
+        far = ~(np.abs(_smoothed(values[after]) - _smoothed(usual.values[after])) <= usual.near)  # NaN is far
     return _first_of_rest(far)
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
-    """The mean of each value and up to SMOOTHED - 1 before it: [n] of [n]."""
-    return pd.Series(values).rolling(SMOOTHED, min_periods=1).apply(np.mean, raw=True).to_numpy()
+    """The mean of each value and up to SMOOTHED - 1 before it: [n] of [n]; of a single NaN among them it is NaN."""
+    if not len(values):
+        return values
+    sums = np.convolve(values, np.ones(SMOOTHED))[: len(values)]
+    return sums / np.minimum(np.arange(len(values)) + 1, SMOOTHED)
 
 
 def _first_of_rest(far: Sequence[bool] | np.ndarray) -> int | None:
@@ -260,9 +280,9 @@ def _first_of_rest(far: Sequence[bool] | np.ndarray) -> int | None:
     return first if first < len(far) else None
 
 
-def _metrics(runs: list[Observation]) -> dict[str, tuple[tuple[float, ...], ...]]:
-    names = dict.fromkeys(name for run in runs for name in run.metrics)
-    return {name: _short([run.metrics.get(name, ()) for run in runs]) for name in names}
+def _curves(runs: Sequence[Series]) -> dict[str, tuple[tuple[float, ...], ...]]:
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: _short(run.get(name, ()) for run in runs) for name in names}
 
 
 def _short(series: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -86,12 +87,11 @@ class SurvivalPlan(Frozen):
 
     def clean(self, loop: str, seed: int) -> SurvivalTrial:
         """The run that those of a loop from a seed are compared with: as long as the longest of them can be."""
-        longest = PATIENCE + max(map(horizon, self._faults(loop)), default=1)
-        return self._trial(loop, seed, ready=self._ready(loop), batches=longest)
+        return self._trial(loop, seed, ready=_ready(self.loops[loop].faults), batches=_longest(self.loops[loop].faults))
 
     def faulty(self, loop: str, seed: int, fault: str) -> SurvivalTrial:
         """A run with a fault."""
-        return self._trial(loop, seed, fault=fault, ready=self._ready(loop), batches=horizon(Fault.parse(fault)))
+        return self._trial(loop, seed, fault=fault, ready=_ready(self.loops[loop].faults), batches=_batches(fault))
 
     def undisturbed(self, loop: str, seed: int) -> SurvivalTrial:
         """A long run without one."""
@@ -120,21 +120,31 @@ class SurvivalPlan(Frozen):
                 found += [self.undisturbed(name, seed)] if self.epochs and name in ARMS else []
         return found
 
-    def _faults(self, loop: str) -> list[Fault]:
-        return [Fault.parse(text) for text in self.loops[loop].faults]
-
-    def _ready(self, loop: str) -> tuple[str, ...]:
-        """A fault for each way in which those of a loop get into gradients: what a graph must be traced with."""
-        ways = dict.fromkeys(fault.way for fault in self._faults(loop) if fault.place == GRADIENTS)
-        return tuple(
-            str(Fault("nan", place=place, target=target, extent=extent, replica=of))
-            for place, target, extent, of in ways
-        )
-
     def _trial(self, loop: str, seed: int, **what: Any) -> SurvivalTrial:
         of = self.loops[loop]
         shared = {"preset": self.preset, "seed": seed, "options": of.options, "time_limit": self.time_limit}
         return SurvivalTrial(loop=loop, factory=of.factory, arm=of.arm, home=of.home, **{**shared, **what})
+
+
+@functools.cache
+def _ready(faults: tuple[str, ...]) -> tuple[str, ...]:
+    """A fault for each way in which those of a loop get into gradients: what a graph must be traced with."""
+    ways = dict.fromkeys(fault.way for fault in map(Fault.parse, faults) if fault.place == GRADIENTS)
+    return tuple(
+        str(Fault("nan", place=place, target=target, extent=extent, replica=replica))
+        for place, target, extent, replica in ways
+    )
+
+
+@functools.cache
+def _batches(fault: str) -> int:
+    return horizon(Fault.parse(fault))
+
+
+@functools.cache
+def _longest(faults: tuple[str, ...]) -> int:
+    """Batches of the run that those with faults are compared with."""
+    return PATIENCE + max(map(_batches, faults), default=1)
 
 
 def canonical(faults: Iterable[str]) -> tuple[str, ...]:

@@ -46,10 +46,18 @@ def _pictures(record: SurvivalRecord) -> Iterator[Picture]:
         yield Picture(
             "around-a-fault",
             f"Steps of the weights that are hit, over their usual size, and {' and '.join(metrics)} of {loops}, batch "
-            "by batch around a fault (the upright line) and without it: medians over the seeds, quartiles shaded; a "
-            "cross is where the last run has died, and a skipped update is a step of zero, below the logarithmic axis.",
+            f"by batch around a fault (the upright line) and without it: medians over the {_seeds(record)}, quartiles "
+            "shaded; a cross is where the last run has died, and a skipped update is a step of zero, below the "
+            "logarithmic axis.",
             functools.partial(around_a_fault, record),
         )
+
+
+def _seeds(record: SurvivalRecord) -> str:
+    """Those that are drawn: `seeds`, or `first 100 of 1000 seeds`."""
+    series = (runs for arm in ARMS for metrics in record.curves.get(arm, {}).values() for runs in metrics.values())
+    drawn, planned = max(map(len, series), default=0), len(record.plan.seeds)
+    return "seeds" if drawn in (0, planned) else f"first {drawn} of {planned} seeds"
 
 
 def _networks(record: SurvivalRecord) -> dict[str, list[str]]:

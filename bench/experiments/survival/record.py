@@ -89,7 +89,10 @@ class Undisturbed(Frozen):
 
 
 Curves = dict[str, dict[str, tuple[tuple[float, ...], ...]]]
-"""By fault (empty: without one) and metric: [seeds][batches], a series as long as its run."""
+"""By fault (empty: without one) and metric: [seeds][batches], a series as long as its run.
+
+Of the first seeds alone, see `outcome.CURVED`.
+"""
 
 PACE = "step of the weights hit / usual step"
 """Beside the metrics: see `outcome.pace`. A loop that is frozen shows it here, and often nowhere else."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from typing_extensions import Self
 
+from loop_bench.experiments.survival.clean_run import CleanRun, HitWeights, moving
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.observation import Observation
 
@@ -34,7 +36,7 @@ class StruckUpdates:
     moved: tuple[str, ...]
 
     @classmethod
-    def of(cls, seen: Observation, clean: Observation, fault: Fault, seed: int = 0) -> Self:
+    def of(cls, seen: Observation, clean: CleanRun, fault: Fault, seed: int = 0) -> Self:
         """Finds them.
 
         Args:
@@ -43,20 +45,12 @@ class StruckUpdates:
             fault: what went wrong.
             seed: of both.
         """
-        hit = [name for name in clean.steps if fault.hits(name)]
-        rhythm = _moving(clean, hit)
-        applied = {batch: update for batch in seen.struck if (update := _first(rhythm, batch)) is not None}
+        hit = clean.hit(fault)
+        applied = {batch: update for batch in seen.struck if (update := _first(hit.rhythm, batch)) is not None}
         batches = tuple(dict.fromkeys(applied.values()))
-        others = np.setdiff1d(rhythm, batches)
         skippable = dict.fromkeys(update for batch, update in applied.items() if not _shrinks(fault, batch, seed))
-        skipped = [each for each in skippable if _held(seen, clean, hit, each) and _goes_on(seen, hit, others, each)]
+        skipped = [each for each in skippable if _held(seen, clean, hit, each) and _goes_on(seen, hit, batches, each)]
         return cls(batches, tuple(skipped), _moved(seen, fault, skipped))
-
-
-def _moving(run: Observation, names: list[str]) -> np.ndarray:
-    """The batches in which any of these weights moved, ascending."""
-    steps = np.array([run.steps[name] for name in names if name in run.steps])
-    return np.flatnonzero(np.any(steps > 0, axis=0)) if steps.size else np.empty(0, int)
 
 
 def _first(batches: np.ndarray, batch: int) -> int | None:
@@ -71,16 +65,16 @@ def _shrinks(fault: Fault, batch: int, seed: int) -> bool:
     return strength is not None and abs(strength) < 1
 
 
-def _held(seen: Observation, clean: Observation, hit: list[str], update: int) -> bool:
+def _held(seen: Observation, clean: CleanRun, hit: HitWeights, update: int) -> bool:
     """Whether no weight that can be hit moved in an update, but for those that are not finite without the fault."""
-    steps = [seen.steps.get(name, ()) for name in hit if np.isfinite(clean.steps[name][update])]
+    steps = [seen.steps.get(name, ()) for name in hit.names if math.isfinite(clean.seen.steps[name][update])]
     return all(len(each) > update and each[update] == 0 for each in steps)  # NaN is not 0
 
 
-def _goes_on(seen: Observation, hit: list[str], others: np.ndarray, update: int) -> bool:
+def _goes_on(seen: Observation, hit: HitWeights, struck: tuple[int, ...], update: int) -> bool:
     """Whether weights move after an update, or none of the updates that the fault is not in was due any more."""
-    due = _first(others, update + 1)
-    return due is None or due >= seen.batches or bool(np.any(_moving(seen, hit) > update))
+    due = _first(np.setdiff1d(hit.rhythm, struck), update + 1)
+    return due is None or due >= seen.batches or bool(np.any(moving(seen, hit.names) > update))
 
 
 def _moved(seen: Observation, fault: Fault, skipped: list[int]) -> tuple[str, ...]:

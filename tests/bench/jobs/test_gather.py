@@ -90,6 +90,22 @@ def test_what_is_done_is_left_alone_and_told_of(tmp_path, door, monkeypatch):
     assert gather(TRIALS, tmp_path, environment=HERE) == both
 
 
+def test_results_stay_in_their_files(tmp_path, door):
+    results = gather(TRIALS, tmp_path, environment=HERE, run=door)
+    key = TRIALS[0].key
+    assert results[key] == results[key]
+    assert results[key] is not results[key]
+
+
+def test_what_is_done_is_told_of_while_the_rest_is_read(tmp_path, door):
+    gather(TRIALS, tmp_path, environment=HERE, run=door)
+    (tmp_path / f"{TRIALS[1].key}.json").write_text("{")
+    told = []
+    with pytest.raises(InvalidRecordError):
+        gather(TRIALS, tmp_path, environment=HERE, progress=told.append, run=door)
+    assert told == [TRIALS[0].title]
+
+
 def test_trials_of_one_key_are_one_trial(tmp_path, door):
     results = gather(
         [TRIALS[1], TRIALS[1].model_copy(update={"time_limit": 9.0})], tmp_path, environment=HERE, run=door

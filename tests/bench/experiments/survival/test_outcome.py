@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival import outcome as outcomes
+from loop_bench.experiments.survival.clean_run import SMOOTHED, CleanRun
 from loop_bench.experiments.survival.kinds import KINDS
 from loop_bench.experiments.survival.observation import PATIENCE, WATCHED, Observation, horizon
 from loop_bench.experiments.survival.outcome import (
@@ -18,8 +20,6 @@ from loop_bench.experiments.survival.outcome import (
     FROZEN_BELOW,
     LEAST_REACH,
     PACE_BACK,
-    SMOOTHED,
-    judge,
 )
 from loop_bench.experiments.survival.record import ALIVE, Outcome
 from loop_bench.experiments.survival.watching import observe
@@ -27,6 +27,10 @@ from loop_bench.loop import LoopSpec
 
 ORDER = typing.get_args(Outcome)
 SPEC = LoopSpec("tiny")
+
+
+def judge(seen, clean, fault, seed=0):
+    return outcomes.judge(seen, CleanRun(clean), fault, seed)
 
 
 class Repaired(toys.Quadratic):

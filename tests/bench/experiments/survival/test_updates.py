@@ -7,6 +7,7 @@ import tensorflow as tf
 import toys
 
 from loop_bench.experiments.survival import Fault
+from loop_bench.experiments.survival.clean_run import CleanRun
 from loop_bench.experiments.survival.observation import Observation
 from loop_bench.experiments.survival.updates import StruckUpdates
 from loop_bench.experiments.survival.watching import observe
@@ -27,7 +28,7 @@ def watch(make, fault=None, batches=22):
 
 
 def updates(make, fault, batches=22):
-    return StruckUpdates.of(watch(make, fault, batches), watch(make, None, 22), Fault.parse(fault))
+    return StruckUpdates.of(watch(make, fault, batches), CleanRun(watch(make, None, 22)), Fault.parse(fault))
 
 
 def paths(names):
@@ -256,7 +257,7 @@ def without(steps, *batches, value=0.0):
 
 
 def struck(seen, target="generator", clean=None, **fault):
-    return StruckUpdates.of(seen, clean or run(), Fault("nan", target=target, **fault))
+    return StruckUpdates.of(seen, CleanRun(clean or run()), Fault("nan", target=target, **fault))
 
 
 @pytest.mark.parametrize(("batch", "update"), [(8, 11), (10, 11), (11, 11), (12, 15), (39, 39)])
@@ -315,11 +316,11 @@ def test_an_update_that_a_loop_has_died_before_is_not_skipped():
 def test_of_a_factor_that_grows_only_the_updates_count_in_which_it_is_no_less_than_one():
     seen = run(without(EACH, 5, 6, 7), struck=(5, 6, 7))
     fault = Fault("scale", 0.1, target="generator", batch=5, batches=3, growth=10.0)
-    assert StruckUpdates.of(seen, run(EACH), fault) == StruckUpdates((5, 6, 7), (6, 7), ())
+    assert StruckUpdates.of(seen, CleanRun(run(EACH)), fault) == StruckUpdates((5, 6, 7), (6, 7), ())
     waited = Fault("scale", -2.0, target="generator", batch=4)
-    assert StruckUpdates.of(run(without(EACH, 6), struck=(6,)), run(EACH), waited).skipped == (6,)
+    assert StruckUpdates.of(run(without(EACH, 6), struck=(6,)), CleanRun(run(EACH)), waited).skipped == (6,)
     smaller = Fault("scale", 0.5, target="generator", batch=4)
-    assert StruckUpdates.of(run(without(EACH, 6), struck=(6,)), run(EACH), smaller).skipped == ()
+    assert StruckUpdates.of(run(without(EACH, 6), struck=(6,)), CleanRun(run(EACH)), smaller).skipped == ()
 
 
 def test_what_moves_in_a_skip_is_state_that_had_moved_before():
