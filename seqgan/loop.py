@@ -124,6 +124,7 @@ class OptimizedLoop:
         return {
             "config": self.config.to_dict(),
             "samples": self._batch * self.config.batch_size,
+            "tokens_per_sample": self.config.sequence_length,
             "batches_per_epoch": self._data.batches_per_epoch(self.config.batch_size),
             "temperature": self.temperature,
             "skipped_updates": skipped,
