@@ -255,10 +255,8 @@ def _devices(count: int) -> list[str]:
         _divide_cpu(count)
     found = tf.config.list_logical_devices(kind)
     if len(found) < count:
-        late = "" if physical else "; it was started before it could be told to have more"
-        raise InputError(
-            f"config: replicas={count} needs as many devices, and TensorFlow has {len(found)} {kind}{late}"
-        )
+        late = "" if physical else ", for it had been started before a loop could ask for more"
+        raise InputError(f"config: replicas={count}: TensorFlow has {len(found)} {kind}{'s' * (len(found) > 1)}{late}")
     return [f"/{kind.lower()}:{index}" for index in range(count)]
 
 
