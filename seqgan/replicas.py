@@ -140,11 +140,9 @@ class Several:
 
         @functools.wraps(function)  # by the names of whose arguments a fault finds its way
         def everywhere(*args: Any) -> Result:
-            of_batch = [isinstance(each, tf.Tensor) and each.shape.rank > 0 for each in args]
-
             def of_one(*given: Any) -> Result:
                 rows = self._parts[self.here].rows
-                return function(*(rows(each) if whole else each for each, whole in zip(given, of_batch, strict=True)))
+                return function(*(rows(each) if self._is_of_batch(each) else each for each in given))
 
             found = self._strategy.run(of_one, args)
             local = self._strategy.experimental_local_results
@@ -155,6 +153,10 @@ class Several:
 
         traced: Callable[..., Result] = tf.function(everywhere, autograph=False)
         return traced
+
+    def _is_of_batch(self, value: Any) -> bool:
+        """Whether a tensor has the rows of all replicas; a single one's are not marked where each machine has one."""
+        return isinstance(value, tf.Tensor) and value.shape.rank > 0 and value.shape[0] == self._batch
 
     def first(self, values: Result) -> Result:
         """See `Replicas`."""
@@ -225,22 +227,31 @@ def replicas(config: Config, compiled: bool) -> Replicas:
 
 
 def reserve_devices(config: Config) -> None:
-    """Divides the CPU into as many logical devices as the config has replicas, where there is no GPU.
+    """Sees to it that there are as many devices as the config has replicas.
 
-    To be called before anything starts TensorFlow's devices, which can be configured no more then.
+    Without a GPU, the CPU is divided into logical devices. Where TF_CONFIG names several machines, they find each
+    other. Both are to be done before anything else starts TensorFlow's devices.
 
     Raises:
         InputError: there are fewer devices than replicas, and it is too late to have more, or they are GPUs.
     """
-    if config.replicas > 1:
-        _devices(config.replicas // max(1, len(_workers())))
+    if config.replicas == 1:
+        return
+    if len(_workers()) > 1:
+        _strategy(config.replicas)
+    else:
+        _devices(config.replicas)
 
 
 @functools.lru_cache
 def _strategy(count: int) -> tf.distribute.Strategy:
     """Over all machines that TF_CONFIG names, or over devices of this one; kept, for all loops of a process."""
     if len(_workers()) > 1:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        if strategy.num_replicas_in_sync != count:
+            there = f"{len(_workers())} machines have {strategy.num_replicas_in_sync} devices together"
+            raise InputError(f"config: replicas={count}: TF_CONFIG's {there}")
+        return strategy
     return tf.distribute.MirroredStrategy(_devices(count))
 
 
