@@ -1,6 +1,7 @@
 """Tests of loops with several replicas; `tests/seqgan/test_replicas.py` runs them in a process with two devices."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -43,8 +44,8 @@ def make(tiny, lines):
 
 @pytest.fixture(scope="module")
 def traced(tiny, lines):
-    """Loops that tests only train on, for tracing them takes seconds."""
-    return {name: make(tiny, lines) for name, make in LOOPS.items()}
+    """Gives loops that tests only train on, for tracing them takes seconds."""
+    return functools.cache(lambda name: LOOPS[name](tiny, lines))
 
 
 def values(loop):
@@ -66,10 +67,10 @@ def compare(one, other, batches=12):
     np.testing.assert_array_equal(one.lines(), other.lines())
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("name", [pytest.param("before", marks=SLOW), "after"])
 def test_two_compute_what_one_does(make, traced, name):
-    compare(traced[name], make(name, replicas=1))
-    assert_alike(traced[name])
+    compare(traced(name), make(name, replicas=1))
+    assert_alike(traced(name))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,7 @@ def nan_in_the_second(monkeypatch):
     monkeypatch.setattr(tf.GradientTape, "gradient", gradient)
 
 
+@SLOW
 def test_a_nan_in_one_replica_skips_the_update_on_all(make, nan_in_the_second):
     loop = make(protection="guard")
     before = values(loop)
@@ -172,13 +174,14 @@ def test_an_argument_reaches_the_graphs_by_the_names_that_users_know(make):
         assert not np.isfinite(loop.history()["g_loss"][0])
 
 
-def test_reads_are_those_of_one_replica(traced):
-    for name, expected in (("before", 10 * 5 + 4), ("after", 0)):  # the tokens are kept, too
-        traced[name].run(1)
-        traced[name].history()
-        with hostsync.record() as log:
-            traced[name].run(10)
-        assert len(log.reads) == expected
+@pytest.mark.parametrize(("name", "expected"), [pytest.param("before", 10 * 5 + 4, marks=SLOW), ("after", 0)])
+def test_reads_are_those_of_one_replica(traced, name, expected):  # the tokens are kept, too
+    loop = traced(name)
+    loop.run(1)
+    loop.history()
+    with hostsync.record() as log:
+        loop.run(10)
+    assert len(log.reads) == expected
 
 
 @SLOW
@@ -193,7 +196,7 @@ def test_replicas_begin_with_what_the_first_was_given(make, tiny, lines):
 
 
 def test_a_variable_has_a_value_for_each_replica(traced):
-    variable = traced["after"].variables[0]
+    variable = traced("after").variables[0]
     first, second = variable.values
     assert [each.value.device[-5:] for each in (first, second)] == ["CPU:0", "CPU:1"]
     assert (variable.path, variable.trainable) == (first.path, True)
