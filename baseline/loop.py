@@ -13,42 +13,60 @@ import numpy as np
 import tensorflow as tf
 
 from loop_bench.seqgan import feeds as pipeline
-from loop_bench.seqgan import rollout, sampler, steps
+from loop_bench.seqgan import replicas, rollout, steps
 from loop_bench.seqgan.calls import HISTORY_KEYS
 from loop_bench.seqgan.config import Config
 from loop_bench.seqgan.dataset import Dataset
 from loop_bench.seqgan.evaluation import Evaluation
 from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.part import Part
 
 PROGRESS_EVERY = 10  # batches
+
+
+class PlainReplica:
+    """What one device has of the loop: its networks, and an update of each by the gradients of all replicas."""
+
+    def __init__(self, config: Config, data: Dataset, part: Part, networks: Networks | None) -> None:
+        self.part = part
+        self.networks = networks or Networks(config, data.sizes)
+        generator, discriminator = self.networks.generator, self.networks.discriminator
+        self.sampler = part.sampler(config.sampler or "categorical")
+        self.apply_g = part.applying(self.networks.g_optimizer.apply, generator.trainable_variables, guarded=False)
+        self.apply_d = part.applying(self.networks.d_optimizer.apply, discriminator.trainable_variables, guarded=False)
+        self.rollouts = rollout.Rollouts(generator, discriminator, self.sampler, config, compiled=False)
 
 
 class BaselineLoop:
     """Adversarial training with three graph calls a batch and `.numpy()` on each metric.
 
     Takes what `loop_bench.seqgan.loop.OptimizedLoop` takes. `progress` is the line that a terminal would show.
+
+    With several `config.replicas` it trains as people do by `tf.distribute`: each of the three graph calls runs in all
+    replicas, on their rows of the batch, and an update is of the sum of their gradients; it reads what it always reads.
     """
 
     def __init__(self, config: Config, data: Dataset, networks: Networks | None = None, start_batch: int = 0) -> None:
         self.config = config
-        self.networks = networks or Networks(config, data.sizes)
+        self._all = replicas.replicas(config, compiled=False)
+        given = iter([networks])
+        self._replicas = self._all.make(lambda part: PlainReplica(config, data, part, next(given, None)))
+        self.networks = self._replicas[0].networks
         self.progress = ""
         self._data = data
         self._batch = start_batch
         self._batches = iter(pipeline.batches(config, data, start_batch))
         self._history: dict[str, list[float]] = {key: [] for key in HISTORY_KEYS}
-        self._sampler = sampler.BY_NAME[config.sampler or "categorical"]
-        self.generate_fake_samples = tf.function(self._generate_fake_samples)
-        self.train_discriminator_adversarial = tf.function(self._train_discriminator)
-        self.train_generator_adversarial = tf.function(self._train_generator)
-        self._rollouts = rollout.Rollouts(
-            self.networks.generator, self.networks.discriminator, self._sampler, config, compiled=False
-        )
-        self.rollout_rewards = tf.function(self._rollout_rewards)
+        self.generate_fake_samples = self._all.graph(self._generate_fake_samples)
+        self.train_discriminator_adversarial = self._all.graph(self._train_discriminator)
+        self.train_generator_adversarial = self._all.graph(self._train_generator)
+        self.rollout_rewards = self._all.graph(self._rollout_rewards)
         self._lines: list[np.ndarray] = []
 
     def run(self, batches: int) -> None:
         """Trains exactly `batches` more."""
+        if not self._history["g_loss"]:
+            self._all.align([each.networks.adversarial_variables for each in self._replicas])
         temperature = tf.constant(self.temperature)
         for _ in range(batches):
             real, character, scene = next(self._batches)
@@ -59,10 +77,10 @@ class BaselineLoop:
         """The metrics of each batch so far, [batches] float32 by name."""
         return {key: np.array(values, np.float32) for key, values in self._history.items()}
 
-    @property
+    @functools.cached_property
     def variables(self) -> list[Any]:
-        """Weights and optimizer state."""
-        return self.networks.adversarial_variables
+        """Weights and optimizer state; of several replicas, each with its `values`."""
+        return self._all.variables([each.networks.adversarial_variables for each in self._replicas])
 
     @property
     def temperature(self) -> float:
@@ -74,6 +92,7 @@ class BaselineLoop:
         return {
             "config": self.config.to_dict(),
             "samples": self._batch * self.config.batch_size,
+            "tokens_per_sample": self.config.sequence_length,
             "batches_per_epoch": self._data.batches_per_epoch(self.config.batch_size),
             "temperature": self.temperature,
         }
@@ -111,7 +130,7 @@ class BaselineLoop:
             g_loss, g_reward = self._learn(fresh, character, scene, temperature, fresh_draw)
 
         if config.keep_lines:
-            self._lines.append(fake.numpy())
+            self._lines.append(self._all.gather(fake).numpy())
         self._history["g_loss"].append(float(g_loss.numpy()))
         self._history["d_loss"].append(float(d_loss.numpy()))
         self._history["d_accuracy"].append(float(d_accuracy.numpy()))
@@ -129,18 +148,25 @@ class BaselineLoop:
         rewards = (self.rollout_rewards(*known, tf.constant(draw)),) if self.config.rollouts else ()
         return self.train_generator_adversarial(*known, *rewards)
 
+    @property
+    def _here(self) -> PlainReplica:
+        """The replica that is traced."""
+        return self._replicas[self._all.here]
+
     # What follows is traced into graphs.
 
     def _generate_fake_samples(
         self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
     ) -> tf.Tensor:
         """Lines [B, T] of the generator for characters and scenes [B]; the same `draw`, the same lines."""
-        return self.networks.generator.sample(self._sampler, char_cond, scene_cond, temperature, self.config.seed, draw)
+        here = self._here
+        return here.networks.generator.sample(here.sampler, char_cond, scene_cond, temperature, self.config.seed, draw)
 
     def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One update on [B, T] real and generated lines; gives loss and accuracy before it."""
+        here = self._here
         return steps.discriminator_step(
-            self.networks.discriminator, self.networks.d_optimizer.apply, real_sequences, fake_sequences
+            here.networks.discriminator, here.apply_d, real_sequences, fake_sequences, here.part
         )
 
     def _train_generator(
@@ -155,15 +181,17 @@ class BaselineLoop:
 
         The rewards [B, T] are the discriminator's of the whole line unless they are given.
         """
+        here = self._here
         return steps.policy_gradient_step(
-            self.networks.generator,
-            self.networks.discriminator,
-            self.networks.g_optimizer.apply,
+            here.networks.generator,
+            here.networks.discriminator,
+            here.apply_g,
             sequences,
             char_cond,
             scene_cond,
             temperature,
             rewards,
+            here.part,
         )
 
     def _rollout_rewards(
@@ -175,4 +203,4 @@ class BaselineLoop:
         draw: tf.Tensor,
     ) -> tf.Tensor:
         """The reward of each token [B, T] of lines [B, T], by `config.rollouts` completions of each prefix."""
-        return self._rollouts(sequences, char_cond, scene_cond, temperature, self.config.seed, draw)
+        return self._here.rollouts(sequences, char_cond, scene_cond, temperature, self.config.seed, draw)

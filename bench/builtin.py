@@ -51,6 +51,7 @@ AXES = {
     "vocabulary": "vocabulary_size",
     "hidden": "hidden_size",
     "d_steps": "d_steps",
+    "replicas": "replicas",
 }
 """Sizes of the work that a sweep can vary, and the config's fields that they are."""
 

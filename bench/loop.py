@@ -34,7 +34,8 @@ class TrainingLoop(Protocol):
 
     A loop may also have `describe() -> dict`: plain values worth keeping in the record, such as its
     configuration. A number called `temperature` in it gets a row in the table, `batches_per_epoch` one of host syncs
-    an epoch; `samples`, the number that it has trained on so far, is held against that of the other loop.
+    an epoch; `samples`, the number that it has trained on so far, is held against that of the other loop, and makes,
+    with `tokens_per_sample`, the throughput of a run with several replicas.
 
     And it may have `lines()`, integers [batches, ...] that it has drawn at random in each batch so far: where rounding
     makes two loops differ, it is then known whether it has flipped a draw.

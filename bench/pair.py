@@ -23,6 +23,11 @@ from loop_bench.settings import ARMS, Settings
 DECLARED = "PAIRS"
 """The attribute of a module of factories that holds its pairs, a sequence of `Pair`."""
 
+REPLICAS = "replicas"
+"""The option of a LoopSpec that says how many devices share each batch."""
+
+ONE_REPLICA = f"{ARMS[1]}, one replica"
+
 Check = Callable[[str | None, int, Mapping[str, Any]], object]
 """Of preset, seed and options. Raises UsageError unless a loop can be made of them, before anything slow is begun."""
 
@@ -97,13 +102,17 @@ class Pair:
         return ladder(settings, self.changes, self.equivalent)
 
     def candidates(self, settings: Settings, every_rung: bool) -> list[Candidate]:
-        """The loops that are held against the one before.
+        """The loops that are held against the one before; where that has several replicas, the one after with one, too.
 
         Raises:
             UsageError: every rung is wanted, and there are none between the loops.
         """
         if not every_rung:
-            return [loop_after(settings, self.equivalent)]
+            after = loop_after(settings, self.equivalent)
+            if settings.options.get(REPLICAS, 1) == 1:
+                return [after]
+            alone = {name: value for name, value in settings.options.items() if name != REPLICAS}
+            return [after, after._replace(name=ONE_REPLICA, options=alone)]
         rungs = self.ladder(settings).rungs[1:]
         if len(rungs) < 2:
             raise UsageError("--every-rung: there are no rungs between these loops; their module can declare some")

@@ -52,12 +52,13 @@ def resolve(spec: Spec) -> tuple[Config, Dataset, Networks | None]:
     Raises:
         InputError: as `make_loop`.
     """
-    from loop_bench.seqgan import dataset
+    from loop_bench.seqgan import dataset, replicas
     from loop_bench.seqgan.config import Config
     from loop_bench.seqgan.script import ScriptFile
 
     script, fields = ScriptFile.taken_from(spec.options)
     config = Config.preset(spec.preset, seed=spec.seed, **fields)
+    replicas.reserve_devices(config)  # before the oracle draws lines with the devices that there are
     data = dataset.load(config, script)
     if not config.pretrained:
         return config, data, None

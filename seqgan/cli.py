@@ -29,7 +29,7 @@ app = typer.Typer(
 console = Console()
 
 # What may change when a run goes on: how long it is to be, and how it is carried out.
-_ADJUSTABLE = ("mle_epochs", "d_epochs", "epochs", "window", "jit_compile")
+_ADJUSTABLE = ("mle_epochs", "d_epochs", "epochs", "window", "jit_compile", "replicas")
 
 
 class LoopName(str, enum.Enum):
@@ -154,10 +154,12 @@ def _train(
     data = dataset.load(config, script) if script else None
     _make_folder(out)
     _start_tensorflow(cache)
+    from loop_bench.seqgan import replicas
     from loop_bench.seqgan.display import TrainingDisplay, summarise
     from loop_bench.seqgan.interrupt import Interrupt
     from loop_bench.seqgan.training import Training
 
+    replicas.reserve_devices(config)
     if data is None:
         with console.status("drawing synthetic lines from the oracle"):
             data = dataset.load(config)

@@ -76,6 +76,9 @@ class Config:
     convolutions: str = "one_product"  # one of CONVOLUTIONS; separate ones are slow in a window that XLA compiles
     jit_compile: bool = True  # compile by XLA: a window as one on a CPU, else each batch, or each of its three parts
 
+    # On how many devices, both loops alike.
+    replicas: int = 1  # share each batch, and apply the sum of their gradients; categorical draws differ then
+
     # What is measured of a generator, and where adversarial training begins; the same on both loops.
     evaluation_temperature: float = 1.0  # of the lines that are rated: what the generator has learned, undistorted
     held_out: float = 0.0  # share of a script's lines never trained on; of the oracle's, as many more, none taken away
@@ -91,6 +94,10 @@ class Config:
             raise InputError(
                 f"config: policy_gradient='sampled_pass' needs a batch that is one graph call: not calls='three' "
                 f"(here {self.calls!r}), and rollouts=0 (here {self.rollouts})"
+            )
+        if self.batch_size % self.replicas:
+            raise InputError(
+                f"config: replicas={self.replicas} must divide batch_size={self.batch_size}, for each has as many lines"
             )
         if self.temperature_end > self.temperature_start:
             raise InputError(

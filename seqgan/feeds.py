@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from loop_bench.seqgan.config import Config
 from loop_bench.seqgan.dataset import Dataset
+from loop_bench.seqgan.replicas import Replicas
 
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """Real lines [B, T], character [B] and scene [B], int32 each."""
@@ -29,10 +30,25 @@ class Feed(Protocol):
         """One batch of a stretch, in a graph or outside."""
 
 
-class ResidentFeed:
-    """All lines are on the device, so that a batch is a gather there and not a copy to it."""
+Rows = Callable[[Any], Any]
+"""Of a tensor [B, ...] of a batch, the rows that are meant."""
 
-    def __init__(self, config: Config, data: Dataset) -> None:
+
+def _all_rows(values: Any) -> Any:
+    return values
+
+
+class ResidentFeed:
+    """All lines are on the device, so that a batch is a gather there and not a copy to it.
+
+    Args:
+        config: says how large a batch is.
+        data: the lines.
+        rows: of each batch that `batch` gives; stretches are of whole batches.
+    """
+
+    def __init__(self, config: Config, data: Dataset, rows: Rows = _all_rows) -> None:
+        self._rows = rows
         self._config = config
         self._data = data
         self._epoch: int | None = None
@@ -55,7 +71,9 @@ class ResidentFeed:
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
         """One batch, gathered on the device."""
-        real, character, scene = (tf.cast(tf.gather(values, stretch[index]), tf.int32) for values in self._lines)
+        real, character, scene = (
+            tf.cast(tf.gather(values, self._rows(stretch[index])), tf.int32) for values in self._lines
+        )
         return real, character, scene
 
 
@@ -81,9 +99,10 @@ def batches(config: Config, data: Dataset, first: int) -> tf.data.Dataset:
 
 
 class PipelineFeed:
-    """Batches of the input pipeline, one at a time."""
+    """Batches of the input pipeline, one at a time; takes what `ResidentFeed` takes."""
 
-    def __init__(self, config: Config, data: Dataset) -> None:
+    def __init__(self, config: Config, data: Dataset, rows: Rows = _all_rows) -> None:
+        self._rows = rows
         self._config = config
         self._data = data
         self._batches: Any = None  # begun at the first batch that is asked for
@@ -103,8 +122,37 @@ class PipelineFeed:
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
         """One batch, a slice."""
-        real, character, scene = (values[index] for values in stretch)
+        real, character, scene = (self._rows(values[index]) for values in stretch)
         return real, character, scene
 
 
-BY_NAME: dict[str, Callable[[Config, Dataset], Feed]] = {"pipeline": PipelineFeed, "resident": ResidentFeed}
+BY_NAME: dict[str, Callable[[Config, Dataset, Rows], Feed]] = {"pipeline": PipelineFeed, "resident": ResidentFeed}
+
+
+class SplitFeed:
+    """The batches of several replicas, each of which takes its rows on its device.
+
+    Args:
+        replicas: all of them.
+        feeds: of each.
+    """
+
+    def __init__(self, replicas: Replicas, feeds: Sequence[Feed]) -> None:
+        self._replicas = replicas
+        self._feeds = feeds
+
+    @property
+    def spec(self) -> Any:
+        """See `Feed`."""
+        return self._feeds[0].spec
+
+    def stretch(self, first: int, count: int) -> Any:
+        """See `Feed`; of whole batches."""
+        return self._feeds[0].stretch(first, count)
+
+    def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
+        """See `Feed`; each tensor has a value for each replica."""
+        return self._replicas.run(self._of_one, stretch, index)
+
+    def _of_one(self, stretch: Any, index: tf.Tensor | int) -> Batch:
+        return self._feeds[self._replicas.here].batch(stretch, index)

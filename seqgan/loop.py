@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from loop_bench.seqgan import calls, device, discriminator, feeds, guard, policy, protection, rollout, sampler, steps
+from loop_bench.seqgan import calls, device, feeds, guard, policy, replicas, steps
 from loop_bench.seqgan.calls import HISTORY_KEYS, last_row
 from loop_bench.seqgan.config import Config
 from loop_bench.seqgan.dataset import Dataset
 from loop_bench.seqgan.evaluation import Evaluation
 from loop_bench.seqgan.networks import Networks
+from loop_bench.seqgan.replica import Replica
 
 NETWORKS = ("generator", "discriminator")
 
@@ -40,38 +41,40 @@ class OptimizedLoop:
 
     def __init__(self, config: Config, data: Dataset, networks: Networks | None = None, start_batch: int = 0) -> None:
         self.config = config
-        self.networks = networks or Networks(config, data.sizes)
+        compiled = config.jit_compile
+        self._all = replicas.replicas(config, compiled)
+        given = iter([networks])
+        self._replicas = self._all.make(lambda part: Replica(config, data, part, next(given, None)))
+        first = self._replicas[0]
+        self.networks = first.networks
         self._data = data
         self._start_batch = self._batch = start_batch
         drawn = config.batch_size * config.sequence_length if config.keep_lines else 0
         self._metrics = calls.METRICS_BY_NAME[config.metrics](_COLUMNS + drawn)
-        self._feed = feeds.BY_NAME[config.feed](config, data)
         # An input of the graphs and no constant in them, so that they are the same for every seed.
         self._seed = tf.constant(config.seed & 0x7FFFFFFF)
-        self._sampler = sampler.BY_NAME[config.sampler or "inverse_cdf"]
-        self._judge = discriminator.BY_NAME[config.convolutions](self.networks.discriminator)
-        protect = protection.BY_NAME[config.protection]
-        self._g_update = protect(self.networks.g_optimizer, config)
-        self._d_update = protect(self.networks.d_optimizer, config)
+        self._g_update, self._d_update = first.g_update, first.d_update
         self._skips_before: tf.Tensor | None = None  # all skips of each network, [2] int64, before the first batch
         # Loss and accuracy of the last batch that trained the discriminator, for the batches that do not.
         self._d_metrics = tf.Variable([0.0, 0.0], trainable=False, name="last_discriminator_metrics")
 
-        compiled = config.jit_compile
         # Without AutoGraph: there is nothing in here for it to convert, and that takes it seconds.
         graph = functools.partial(tf.function, jit_compile=compiled, autograph=False)
+        # Several replicas exchange gradients in the midst of an update, which XLA compiles before and after.
+        alone = config.replicas == 1
         self.generate_fake_samples = graph(self._generate_fake_samples)
-        self.train_discriminator_adversarial = graph(self._train_discriminator)
-        self.train_generator_adversarial = graph(self._train_generator)
-        self._rollouts = rollout.Rollouts(
-            self.networks.generator, self.networks.discriminator, self._sampler, config, compiled
-        )
+        self.train_discriminator_adversarial = graph(self._train_discriminator) if alone else self._train_discriminator
+        self.train_generator_adversarial = graph(self._train_generator) if alone else self._train_generator
         self.rollout_rewards = tf.function(self._rollout_rewards, autograph=False)
-        self._policy = self._choose_policy()
+        self._policies = [self._choose_policy(each) for each in self._replicas]
+        self._feed = first.feed if alone else feeds.SplitFeed(self._all, [each.feed for each in self._replicas])
         epoch_length = data.batches_per_epoch(config.batch_size)
         # With rollouts, only the parts of a batch: the rollouts are the most of it, and need all threads of a CPU.
         self._train = calls.BY_NAME[config.calls](
-            self._train_batch, self._feed, min(config.window, epoch_length), compiled and not config.rollouts
+            self._train_batch,
+            self._feed,
+            min(config.window, epoch_length),
+            compiled and not config.rollouts and alone,
         )
 
     def run(self, batches: int) -> None:
@@ -85,6 +88,7 @@ class OptimizedLoop:
                 meanwhile.
         """
         if self._skips_before is None:  # not sooner, for a checkpoint may be restored first; and not read
+            self._all.align([each.variables for each in self._replicas])
             self._skips_before = tf.stack([self._g_update.total, self._d_update.total])
         end = self._batch + batches
         epoch_length = self._data.batches_per_epoch(self.config.batch_size)
@@ -102,13 +106,12 @@ class OptimizedLoop:
         self._metrics.read()
         return dict(zip(HISTORY_KEYS, self._metrics.rows().T, strict=False))
 
-    @property
+    @functools.cached_property
     def variables(self) -> list[Any]:
-        """Weights, optimizer state and that of the guards."""
-        guards = [*self._g_update.state, *self._d_update.state]
+        """Weights, optimizer state and that of the guards; of several replicas, each with its `values`."""
         # A discriminator that is trained in every batch overwrites its metrics before they are read: no state then.
         metrics = [self._d_metrics] if self.config.d_train_interval > 1 else []
-        return [*self.networks.adversarial_variables, *guards, *metrics]
+        return [*self._all.variables([each.variables for each in self._replicas]), *metrics]
 
     @property
     def temperature(self) -> float:
@@ -121,6 +124,7 @@ class OptimizedLoop:
         return {
             "config": self.config.to_dict(),
             "samples": self._batch * self.config.batch_size,
+            "tokens_per_sample": self.config.sequence_length,
             "batches_per_epoch": self._data.batches_per_epoch(self.config.batch_size),
             "temperature": self.temperature,
             "skipped_updates": skipped,
@@ -180,14 +184,24 @@ class OptimizedLoop:
         """For each network its skips in a row and in all, [2, batches] float32, of the batches read so far."""
         return np.split(self._metrics.rows()[:, len(HISTORY_KEYS) : _COLUMNS].T, len(NETWORKS))
 
-    def _choose_policy(self) -> policy.Policy:
-        if self.config.keeps_sampled_pass:
-            on_cpu = self.config.jit_compile and not device.on_gpu()
-            batch = self.config.batch_size if on_cpu else None
-            return policy.SampledPass(
-                self.networks.generator, self._judge, self._sampler, self._seed, self._g_update, batch
-            )
-        return policy.SecondPass(self, rollouts=self.config.rollouts > 0)
+    def _choose_policy(self, replica: Replica) -> policy.Policy:
+        if not self.config.keeps_sampled_pass:
+            return policy.SecondPass(self, rollouts=self.config.rollouts > 0)
+        in_one_program = self.config.jit_compile and self.config.replicas == 1 and not device.on_gpu()
+        return policy.SampledPass(
+            replica.networks.generator,
+            replica.judge,
+            replica.sampler,
+            self._seed,
+            replica.apply_g,
+            replica.part,
+            self.config.batch_size if in_one_program else None,
+        )
+
+    @property
+    def _here(self) -> Replica:
+        """The replica that is traced."""
+        return self._replicas[self._all.here]
 
     # What follows is traced into graphs.
 
@@ -195,39 +209,49 @@ class OptimizedLoop:
         self, real: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, batch: tf.Tensor | int
     ) -> tf.Tensor:
         """Trains batch number `batch` on real lines [B, T]; gives its row of metrics, [columns] float32."""
-        config = self.config
+        config, run = self.config, self._all.run
         draw = tf.convert_to_tensor(batch * (config.d_steps + config.g_steps))
-        lines = self._policy.draw(character, scene, temperature, draw)
+        lines = run(self._draw, character, scene, temperature, draw)
 
         def train_discriminator() -> None:
-            latest = self.train_discriminator_adversarial(real, lines.tokens)
+            latest = run(self.train_discriminator_adversarial, real, lines.tokens)
             for step in range(1, config.d_steps):
-                fresh = self.generate_fake_samples(character, scene, temperature, draw + step)
-                latest = self.train_discriminator_adversarial(real, fresh)
-            self._d_metrics.assign(tf.stack(latest))
+                fresh = run(self.generate_fake_samples, character, scene, temperature, draw + step)
+                latest = run(self.train_discriminator_adversarial, real, fresh)
+            self._d_metrics.assign(tf.stack(self._all.first(latest)))
 
         if config.d_train_interval == 1:
             train_discriminator()
         else:
             _when(batch % config.d_train_interval == 0, train_discriminator)
 
-        g_loss, g_reward = self._policy.learn(lines, character, scene, temperature, draw)
+        learned = run(self._learn, lines, character, scene, temperature, draw)
         for step in range(1, config.g_steps):
             fresh_draw = draw + config.d_steps + step
-            fresh_lines = self._policy.draw(character, scene, temperature, fresh_draw)
-            g_loss, g_reward = self._policy.learn(fresh_lines, character, scene, temperature, fresh_draw)
+            fresh_lines = run(self._draw, character, scene, temperature, fresh_draw)
+            learned = run(self._learn, fresh_lines, character, scene, temperature, fresh_draw)
 
+        g_loss, g_reward = self._all.first(learned)
         d_loss, d_accuracy = tf.unstack(self._d_metrics.read_value())
         counters = [(update.consecutive, update.total) for update in (self._g_update, self._d_update)]
         row = [tf.stack([g_loss, d_loss, d_accuracy, g_reward]), tf.reshape(tf.stack(counters), [-1])]
-        row += [tf.reshape(lines.tokens, [-1])] if config.keep_lines else []
+        row += [tf.reshape(self._all.gather(lines.tokens), [-1])] if config.keep_lines else []
         return tf.concat([tf.cast(values, tf.float32) for values in row], axis=0)
+
+    def _draw(self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor) -> Any:
+        return self._policies[self._all.here].draw(character, scene, temperature, draw)
+
+    def _learn(
+        self, lines: Any, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
+    ) -> policy.Metrics:
+        return self._policies[self._all.here].learn(lines, character, scene, temperature, draw)
 
     def _generate_fake_samples(
         self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
     ) -> tf.Tensor:
         """Lines [B, T] of the generator for characters and scenes [B]; the same `draw`, the same lines."""
-        return self.networks.generator.sample(self._sampler, char_cond, scene_cond, temperature, self._seed, draw)
+        here = self._here
+        return here.networks.generator.sample(here.sampler, char_cond, scene_cond, temperature, self._seed, draw)
 
     def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One protected update on [B, T] real and generated lines; gives loss and accuracy before it.
@@ -236,8 +260,9 @@ class OptimizedLoop:
         """
         real, real_exist = steps.existing(real_sequences, self._data.sizes.vocabulary)
         fake, fake_exist = steps.existing(fake_sequences, self._data.sizes.vocabulary)
-        apply = functools.partial(self._d_update.apply, allowed=real_exist & fake_exist)
-        return steps.discriminator_step(self._judge, apply, real, fake)
+        here = self._here
+        apply = functools.partial(here.apply_d, allowed=real_exist & fake_exist)
+        return steps.discriminator_step(here.judge, apply, real, fake, here.part)
 
     def _train_generator(
         self,
@@ -252,19 +277,20 @@ class OptimizedLoop:
         The rewards [B, T] are the discriminator's of the whole line unless they are given.
         Lines with a token, character or scene that does not exist are treated as the discriminator's.
         """
-        sizes = self._data.sizes
+        sizes, here = self._data.sizes, self._here
         tokens, tokens_exist = steps.existing(sequences, sizes.vocabulary)
         character, characters_exist = steps.existing(char_cond, sizes.characters)
         scene, scenes_exist = steps.existing(scene_cond, sizes.scenes)
         return steps.policy_gradient_step(
-            self.networks.generator,
-            self._judge,
-            functools.partial(self._g_update.apply, allowed=tokens_exist & characters_exist & scenes_exist),
+            here.networks.generator,
+            here.judge,
+            functools.partial(here.apply_g, allowed=tokens_exist & characters_exist & scenes_exist),
             tokens,
             character,
             scene,
             temperature,
             rewards,
+            here.part,
         )
 
     def _rollout_rewards(
@@ -276,7 +302,7 @@ class OptimizedLoop:
         draw: tf.Tensor,
     ) -> tf.Tensor:
         """The reward of each token [B, T] of lines [B, T], by `config.rollouts` completions of each prefix."""
-        return self._rollouts(sequences, char_cond, scene_cond, temperature, self._seed, draw)
+        return self._here.rollouts(sequences, char_cond, scene_cond, temperature, self._seed, draw)
 
 
 def _when(holds: tf.Tensor | bool, act: Callable[[], None]) -> None:

@@ -28,7 +28,9 @@ def mle_loss(logits: tf.Tensor, tokens: tf.Tensor, ends: bool) -> tf.Tensor:
     return tf.reduce_sum(token_nll(logits, tokens) * mask) / tf.reduce_sum(mask)
 
 
-def policy_gradient_loss(nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor, ends: bool) -> tf.Tensor:
+def policy_gradient_loss(
+    nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor, ends: bool, total: tf.Tensor | None = None
+) -> tf.Tensor:
     """REINFORCE (Williams, 1992), as in SeqGAN.
 
     The log-probabilities must be of softmax(logits / temperature), the policy that the tokens were drawn from;
@@ -39,13 +41,14 @@ def policy_gradient_loss(nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor, 
         tokens: [B, T] int32.
         rewards: constants, [B, T] float32 of each token, or [B, 1] of the whole line, as SeqGAN without rollouts.
         ends: whether lines end before T.
+        total: scalar float32, tokens that the mean is over where these lines are not all of them; by default theirs.
 
     Returns:
         scalar float32, the mean over tokens of -log p(token) x reward.
     """
     mask = line_mask(tokens, ends)
     weighted = nll * mask * rewards
-    return tf.reduce_sum(weighted) / tf.reduce_sum(mask)
+    return tf.reduce_sum(weighted) / (tf.reduce_sum(mask) if total is None else total)
 
 
 def discriminator_loss(p_real: tf.Tensor, p_fake: tf.Tensor) -> tf.Tensor:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
 from loop_bench.seqgan import sampled_pass, steps
 from loop_bench.seqgan.discriminator import Judge
 from loop_bench.seqgan.generator import Generator
-from loop_bench.seqgan.protection import Update
+from loop_bench.seqgan.part import Apply, Part
 from loop_bench.seqgan.sampler import Sampler
 
 Metrics = tuple[tf.Tensor, tf.Tensor]
@@ -42,8 +41,7 @@ class Steps(Protocol):
     rollout_rewards: Callable[..., tf.Tensor]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Lines:
+class Lines(NamedTuple):
     """Lines without anything to learn from: the generator reads them again."""
 
     tokens: tf.Tensor  # [B, T] int32
@@ -83,7 +81,8 @@ class SampledPass:
         judge: gives the rewards.
         sampler: draws tokens.
         seed: of the run, scalar int32.
-        update: of the generator's weights.
+        apply: updates the generator's weights.
+        part: of each batch.
         batch: lines that are drawn at a time, if XLA compiles this for a CPU; else None. Their weights then have a
             buffer that lives as long as this does. A new one for each batch would be given back to the system in
             between, at preset `paper` 26 MB or 6250 pages, and be taken and filled with zeros again.
@@ -95,14 +94,16 @@ class SampledPass:
         judge: Judge,
         sampler: Sampler,
         seed: tf.Tensor,
-        update: Update,
+        apply: Apply,
+        part: Part,
         batch: int | None = None,
     ) -> None:
         self._generator = generator
         self._judge = judge
         self._sampler = sampler
         self._seed = seed
-        self._update = update
+        self._apply = apply
+        self._part = part
         self._buffer = None
         if batch is not None:
             shape = [generator.length, batch, generator.sizes.vocabulary]
@@ -112,11 +113,7 @@ class SampledPass:
         self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
     ) -> sampled_pass.Drawn:
         """See `Policy`."""
-        sizes = self._generator.sizes
-        who, where = steps.existing(character, sizes.characters)[0], steps.existing(scene, sizes.scenes)[0]
-        return sampled_pass.draw(
-            self._generator, self._sampler, who, where, temperature, self._seed, draw, self._buffer
-        )
+        return self._part.compute(lambda: self._draw(character, scene, temperature, draw))
 
     def learn(
         self,
@@ -130,8 +127,20 @@ class SampledPass:
         del temperature, draw  # of the pass, which is over
         sizes = self._generator.sizes
         exist = steps.existing(character, sizes.characters)[1] & steps.existing(scene, sizes.scenes)[1]
-        apply = functools.partial(self._update.apply, allowed=exist)
-        rewards = self._judge(lines.tokens)[:, None]
-        with tf.GradientTape() as tape:
-            nll = sampled_pass.nll(self._generator, lines)
-        return steps.reinforce(self._generator, apply, tape, nll, lines.tokens, rewards)
+        return steps.reinforce(
+            self._generator,
+            functools.partial(self._apply, allowed=exist),
+            lambda: sampled_pass.nll(self._generator, lines),
+            lines.tokens,
+            lambda: self._judge(lines.tokens)[:, None],
+            self._part,
+        )
+
+    def _draw(
+        self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
+    ) -> sampled_pass.Drawn:
+        sizes = self._generator.sizes
+        who, where = steps.existing(character, sizes.characters)[0], steps.existing(scene, sizes.scenes)[0]
+        return sampled_pass.draw(
+            self._generator, self._sampler, who, where, temperature, self._seed, draw, self._buffer
+        )

@@ -7,9 +7,8 @@ the recurrent part one walk back over the states (`seqgan.recurrence`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -18,8 +17,7 @@ from loop_bench.seqgan.recurrence import Recurrence
 from loop_bench.seqgan.sampler import Sampler, draw_seed, relative_weights, total_weight
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Drawn:
+class Drawn(NamedTuple):
     """Lines, and what was computed when they were drawn.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -9,6 +10,9 @@ import tensorflow as tf
 
 Sampler = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """(logits [B, V] float32, seed [2] int32) -> tokens [B] int32, distributed as softmax(logits)."""
+
+Numbers = Callable[[tuple[int, ...], tf.Tensor], tf.Tensor]
+"""(shape, seed [2] int32) -> float32 of that shape, uniform in (0, 1)."""
 
 
 def uniforms(shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
@@ -45,7 +49,7 @@ def categorical(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_categorical(logits, 1, seed, dtype=tf.int32)[:, 0]
 
 
-def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor, numbers: Numbers = uniforms) -> tf.Tensor:
     """Inversion in two levels: one uniform a line finds a block of tokens by the blocks' sums, then a token.
 
     It needs one exponential a token and no logarithm or random number for each, and scans about sqrt(V) numbers
@@ -57,7 +61,7 @@ def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     upto = _upto_each_block(weights)
     blocks = upto.shape[-1]
 
-    target = uniforms((batch,), seed) * upto[:, -1]
+    target = numbers((batch,), seed) * upto[:, -1]
     block = _first_above(upto, target)  # [B]
     before = tf.where(block > 0, tf.gather(upto, tf.maximum(block - 1, 0), batch_dims=1), 0.0)
     tokens = block[:, None] + blocks * tf.range(-(-size // blocks))  # of the block, [B, about sqrt(V)]
@@ -110,3 +114,29 @@ def _first_above(cumulative: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 BY_NAME: dict[str, Sampler] = {"categorical": categorical, "inverse_cdf": inverse_cdf}
+
+
+def for_rows(name: str, index: int, count: int, lines: int) -> Sampler:
+    """The sampler of a name for the rows of one replica.
+
+    Args:
+        name: a key of BY_NAME.
+        index: of the replica.
+        count: of replicas.
+        lines: of a batch that each of them has; what is drawn at once are so many rows, or a multiple of them.
+
+    Returns:
+        Of `inverse_cdf`, a sampler of the tokens that it would draw for these rows among all: each replica draws the
+        numbers of all rows, which are one a row. Of any other, one whose seed has the index folded in.
+    """
+    if name == "inverse_cdf":
+        numbers = functools.partial(_uniforms_of_rows, index, count, lines)
+        return functools.partial(inverse_cdf, numbers=numbers)
+    return lambda logits, seed: BY_NAME[name](logits, tf.random.experimental.stateless_fold_in(seed, index))
+
+
+def _uniforms_of_rows(index: int, count: int, lines: int, shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
+    """The replica's [rows] of the numbers for all rows: of several batches at once, its lines of each."""
+    (rows,) = shape
+    of_all = tf.reshape(uniforms((count * rows,), seed), [-1, count, lines])
+    return tf.reshape(of_all[:, index], [rows])

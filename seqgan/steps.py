@@ -10,10 +10,8 @@ import tensorflow as tf
 from loop_bench.seqgan import objectives
 from loop_bench.seqgan.discriminator import Judge
 from loop_bench.seqgan.generator import Generator
+from loop_bench.seqgan.part import WHOLE, Apply, Part
 from loop_bench.seqgan.tracing import as_written
-
-Apply = Callable[[Sequence[Any], Sequence[Any]], Any]
-"""Changes variables by their gradients: `optimizer.apply`, or that of a `seqgan.protection.Update`."""
 
 
 def existing(ids: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -42,20 +40,29 @@ def mle_step(
     """Maximum likelihood on real lines [B, T]; gives the loss before the update, in nats a token."""
     with tf.GradientTape() as tape:
         loss = objectives.mle_loss(generator(tokens, character, scene), tokens, generator.sizes.ends)
-    _update(apply, tape, loss, generator.trainable_variables)
+    apply(_gradients(tape, loss, generator.trainable_variables), generator.trainable_variables)
     return loss
 
 
 @as_written
 def discriminator_step(
-    discriminator: Judge, apply: Apply, real: tf.Tensor, fake: tf.Tensor
+    discriminator: Judge, apply: Apply, real: tf.Tensor, fake: tf.Tensor, part: Part = WHOLE
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Real against generated lines, [B, T] each; gives loss and accuracy before the update."""
-    with tf.GradientTape() as tape:
-        p_real, p_fake = tf.split(discriminator(tf.concat([real, fake], axis=0)), 2)
-        loss = objectives.discriminator_loss(p_real, p_fake)
-    _update(apply, tape, loss, discriminator.trainable_variables)
-    return loss, objectives.discriminator_accuracy(p_real, p_fake)
+    """Real against generated lines, [B, T] each; gives loss and accuracy before the update.
+
+    With a `part` of the batch, lines are those of the part, and loss and accuracy those of the batch.
+    """
+
+    def compute() -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as tape:
+            p_real, p_fake = tf.split(discriminator(tf.concat([real, fake], axis=0)), 2)
+            loss = _of_batch(part, objectives.discriminator_loss(p_real, p_fake))
+        return _gradients(tape, loss, discriminator.trainable_variables), loss, p_real, p_fake
+
+    gradients, loss, p_real, p_fake = part.compute(compute)
+    apply(gradients, discriminator.trainable_variables)
+    accuracy = _of_batch(part, objectives.discriminator_accuracy(p_real, p_fake))
+    return part.total((loss, accuracy))
 
 
 @as_written
@@ -68,31 +75,58 @@ def policy_gradient_step(
     scene: tf.Tensor,
     temperature: tf.Tensor | float,
     rewards: tf.Tensor | None = None,
+    part: Part = WHOLE,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """REINFORCE on lines [B, T] drawn at `temperature`, which the generator reads once more.
 
     Rewards are of each token [B, T], the last one that of the whole line; by default the discriminator's of the line.
-    Gives loss and mean reward of a line before the update.
+    Gives loss and mean reward of a line before the update; with a `part`, as `discriminator_step`.
     """
-    if rewards is None:
-        rewards = discriminator(sequences)[:, None]
-    with tf.GradientTape() as tape:
-        nll = objectives.token_nll(generator(sequences, character, scene) / temperature, sequences)
-    return reinforce(generator, apply, tape, nll, sequences, rewards)
+
+    def given() -> tf.Tensor:
+        return discriminator(sequences)[:, None] if rewards is None else rewards
+
+    def nll() -> tf.Tensor:
+        return objectives.token_nll(generator(sequences, character, scene) / temperature, sequences)
+
+    return reinforce(generator, apply, nll, sequences, given, part)
 
 
 def reinforce(
-    generator: Generator, apply: Apply, tape: tf.GradientTape, nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor
+    generator: Generator,
+    apply: Apply,
+    nll: Callable[[], tf.Tensor],
+    tokens: tf.Tensor,
+    rewards: Callable[[], tf.Tensor],
+    part: Part = WHOLE,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The update for tokens [B, T] whose -log p [B, T] `tape` has recorded; gives loss and mean reward of a line."""
-    with tape:
-        loss = objectives.policy_gradient_loss(nll, tokens, rewards, generator.sizes.ends)
-    _update(apply, tape, loss, generator.trainable_variables)
-    return loss, tf.reduce_mean(rewards[:, -1])
+    """The update for tokens [B, T], given their -log p [B, T] and rewards [B, T] or [B, 1] when they are asked for.
+
+    Gives loss and mean reward of a line; with a `part`, as `discriminator_step`.
+    """
+    ends = generator.sizes.ends
+    total = None
+    if ends and part is not WHOLE:  # else every part has as many tokens
+        total = part.total(tf.reduce_sum(objectives.line_mask(tokens, ends)))
+
+    def compute() -> tuple[tf.Tensor, ...]:
+        given = rewards()
+        with tf.GradientTape() as tape:
+            loss = objectives.policy_gradient_loss(nll(), tokens, given, ends, total)
+            loss = loss if total is not None else _of_batch(part, loss)
+        return _gradients(tape, loss, generator.trainable_variables), loss, given
+
+    gradients, loss, given = part.compute(compute)
+    apply(gradients, generator.trainable_variables)
+    return part.total((loss, _of_batch(part, tf.reduce_mean(given[:, -1]))))
 
 
-def _update(apply: Apply, tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any]) -> None:
+def _of_batch(part: Part, mean: tf.Tensor) -> tf.Tensor:
+    """What the mean over a part's lines adds to the mean over the batch."""
+    return mean if part is WHOLE else mean * part.share
+
+
+def _gradients(tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any]) -> list[tf.Tensor]:
     # Dense: an embedding's gradient comes as IndexedSlices, in which a token that occurs twice has two slices.
     # Keras 3.15's Adam squares each slice by itself, so that the second moment of such a row comes out too small.
-    gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
-    apply(gradients, variables)
+    return [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]

@@ -34,18 +34,32 @@ def died(point, ended="crashed", why="killed by SIGKILL, as the system does when
     return Measured(point=point, ended=ended, why=why, seconds=3.0)
 
 
-def sweep_record(plan=None, found=None):
+def usual(plan):
     """Of five sizes on two axes, one of which is on both, and at one of which memory ran out."""
-    plan = plan or sweep()
     small, own, large = plan.points["batch"]
     long = plan.points["tokens"][-1]
-    usual = [
+    return [
         measured(small, 16, before=0.020, after=0.010), measured(own, 64), died(large),
         measured(long, 64, before=0.120, after=0.040),
     ]  # fmt: skip
+
+
+def sweep_record(plan=None, found=None):
+    """Of some points; the usual ones where none are given."""
+    plan = plan or sweep()
     return SweepRecord(
         created=datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
         environment=ENVIRONMENT,
         sweep=plan,
-        measured={each.point.key: each for each in found or usual},
+        measured={each.point.key: each for each in found or usual(plan)},
     )
+
+
+def scaling(name="replicas", values=(1, 2, 4), times=({}, {"before": 0.040, "after": 0.020}, None)):
+    """Of one axis, at whose values the loops take some `times`; None: memory ran out."""
+    axis = Axis(name=name, values=values)
+    plan = sweep({axis: [Size({name: value}, 20) for value in values]})
+    found = [
+        died(point) if of is None else measured(point, **of) for point, of in zip(plan.points[name], times, strict=True)
+    ]
+    return sweep_record(plan, found)

@@ -47,6 +47,15 @@ OF_SCRIPT = (
 )
 """How a script is written: they go to the loops with it, and are options of every command that has `--script`."""
 
+REPLICAS = Option(
+    "--replicas",
+    "devices that share each batch, data-parallel: GPUs, or logical devices of the CPU where there is none; the loops "
+    "find it in the options of their LoopSpec",
+    WholeNumber(1),
+    default_words="1",
+)
+"""Goes to the loops as well, and is an option of the same commands."""
+
 COMMON = (
     Option("--preset", "size of the work: {presets}", default_words="by the device"),
     Option("--batches", "batches of each loop in a round", WholeNumber(1), "10"),
@@ -67,6 +76,7 @@ COMMON = (
     Option("--seed", "of weights, data and draws", WholeNumber(0), "0"),
     Option("--script", "train on this script, CSV, TSV or JSON Lines, instead of synthetic lines", ExistingFile()),
     *OF_SCRIPT,
+    REPLICAS,
     Option("--before", "module:factory of the loop before", default=builtin.BEFORE, command_metavar="MODULE:FACTORY"),
     Option("--after", "module:factory of the loop after", default=builtin.AFTER, command_metavar="MODULE:FACTORY"),
 )
@@ -152,7 +162,7 @@ def of_command(experiment: Experiment) -> tuple[Option, ...]:
         name, changes = each if isinstance(each, tuple) else (each, {})
         found.append(name if isinstance(name, Option) else table[name].but(**changes))
         if name == "--script":
-            found.extend(OF_SCRIPT)
+            found.extend((*OF_SCRIPT, REPLICAS))
     return (*found, FULL_TRACE)
 
 
@@ -169,7 +179,7 @@ def defaults(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def loop_options(found: Mapping[str, Any]) -> dict[str, str]:
+def loop_options(found: Mapping[str, Any]) -> dict[str, Any]:
     """What a factory finds in the options of its LoopSpec.
 
     Raises:
@@ -180,7 +190,7 @@ def loop_options(found: Mapping[str, Any]) -> dict[str, str]:
     for name in given:
         if "script" not in given:
             raise UsageError(f"--{name} {given[name]!r}: says how a script is written; needs --script as well")
-    return given
+    return given if found.get(REPLICAS.key) is None else {**given, REPLICAS.key: found[REPLICAS.key]}
 
 
 def settings_of(found: Asked, preset: str) -> Settings:

@@ -162,7 +162,7 @@ def test_a_loop_that_is_compared_with_a_built_in_one_is_told_every_size():
 def test_a_size_that_the_built_in_loops_do_not_take_is_refused():
     with pytest.raises(UsageError, match="sequence_length=1 must be a whole number of at least 2"):
         swept("tokens=1,20")
-    with pytest.raises(UsageError, match="the axes are batch, tokens, vocabulary, hidden, d_steps"):
+    with pytest.raises(UsageError, match="the axes are batch, tokens, vocabulary, hidden, d_steps, replicas"):
         swept("layers=2")
 
 

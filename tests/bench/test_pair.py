@@ -89,3 +89,13 @@ def test_without_rungs_none_can_be_compared():
     settings = record().settings
     with pytest.raises(UsageError, match="no rungs between these loops"):
         find("my.old:make", "my.new:make").candidates(settings, every_rung=True)
+
+
+def test_several_replicas_are_held_against_one_as_well():
+    pair, settings = find("my.old:make", "my.new:make"), record().settings
+    (only,) = pair.candidates(settings, every_rung=False)
+    two = settings.model_copy(update={"options": {"script": "a.csv", "replicas": 2}})
+    same, one = pair.candidates(two, every_rung=False)
+    assert (only.name, same.name, one.name) == ("after", "after", "after, one replica")
+    assert (same.options, one.options) == (two.options, {"script": "a.csv"})
+    assert (one.factory, one.equivalent) == (same.factory, same.equivalent)

@@ -71,6 +71,8 @@ def test_unknown_field_names_the_valid_ones_and_the_likely_one():
         ("held_out", -0.1),
         ("held_out", True),
         ("pretrained", 1),
+        ("replicas", 0),
+        ("replicas", 3),  # of 16 lines
         ("evaluation_temperature", 0.0),
     ],
 )

@@ -32,3 +32,10 @@ def test_pipeline_goes_on_over_the_end_of_an_epoch(tiny, lines):
     for number, real in zip((19, 20), found, strict=True):
         rows = lines.epoch_order(tiny.batch_size, tiny.seed, number // 20)[number % 20]
         np.testing.assert_array_equal(real, lines.tokens[rows])
+
+
+@pytest.mark.parametrize("name", feeds.BY_NAME)
+def test_a_replica_takes_its_rows(tiny, lines, name):
+    whole, part = (feeds.BY_NAME[name](tiny, lines, *rows) for rows in ([], [lambda values: values[4:8]]))
+    for one, all_rows in zip(batches(part, [(0, 2)]), batches(whole, [(0, 2)]), strict=True):
+        np.testing.assert_array_equal(one, all_rows[:, 4:8])

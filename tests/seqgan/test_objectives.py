@@ -61,3 +61,13 @@ def test_discriminator_loss_and_accuracy():
 
 def test_saturated_probabilities_keep_the_loss_finite():
     assert np.isfinite(objectives.discriminator_loss(tf.constant([0.0]), tf.constant([1.0])))
+
+
+def test_parts_of_a_batch_add_up_to_the_mean_over_its_tokens():
+    given = objectives.token_nll(LOGITS, TOKENS)
+    parts = [
+        objectives.policy_gradient_loss(given[rows], TOKENS[rows], REWARDS[rows, None], True, tf.constant(MASK.sum()))
+        for rows in (slice(0, 1), slice(1, 3))
+    ]
+    whole = objectives.policy_gradient_loss(given, TOKENS, REWARDS[:, None], ends=True)
+    assert float(sum(parts)) == pytest.approx(float(whole), rel=1e-6)

@@ -25,7 +25,7 @@ def make(tiny, lines):
     ],
 )
 def test_the_sampled_pass_is_used_where_it_can_be(make, changes, expected):
-    assert type(make(**changes)._policy) is expected
+    assert type(make(**changes)._policies[0]) is expected
 
 
 @pytest.mark.parametrize("changes", [{"calls": "three"}, {"rollouts": 2}])
@@ -45,7 +45,7 @@ def test_the_sampled_pass_skips_conditions_that_do_not_exist(make, lines, wrong)
     @tf.function
     def batch():
         arguments = *given.values(), tf.constant(1.0), tf.constant(0)
-        return loop._policy.learn(loop._policy.draw(*arguments), *arguments)
+        return loop._learn(loop._draw(*arguments), *arguments)
 
     batch()
     assert loop.describe()["skipped_updates"] == {"generator": 1, "discriminator": 0}

@@ -82,3 +82,24 @@ def test_never_zero_and_never_one(monkeypatch, bits):
 def test_draws_have_seeds_of_their_own():
     seeds = {tuple(sampler.draw_seed(seed, tf.constant(draw)).numpy()) for seed in range(3) for draw in range(5)}
     assert len(seeds) == 15
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_replicas_draw_together_what_one_draws(batches, compiled):
+    lines, count = 4, 2
+    logits = np.random.default_rng(2).normal(size=(batches, count, lines, 53)).astype(np.float32)
+    seed = tf.constant([5, 6])
+    whole = sampler.inverse_cdf(tf.reshape(logits, [-1, 53]), seed).numpy().reshape(batches, count, lines)
+    for index in range(count):
+        draw = tf.function(sampler.for_rows("inverse_cdf", index, count, lines), jit_compile=compiled)
+        found = draw(tf.reshape(logits[:, index], [-1, 53]), seed).numpy().reshape(batches, lines)
+        np.testing.assert_array_equal(found, whole[:, index])
+
+
+def test_replicas_draw_apart_where_each_token_has_a_number():
+    logits, seed = tf.zeros([500, 53]), tf.constant([5, 6])
+    found = [sampler.for_rows("categorical", index, 3, 500)(logits, seed).numpy() for index in range(3)]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.mean(found[one] == found[other]) < 0.1
+    np.testing.assert_array_equal(found[1], sampler.for_rows("categorical", 1, 3, 500)(logits, seed))

@@ -17,6 +17,14 @@ from loop_bench.timing import samples
 
 
 @dataclasses.dataclass(frozen=True)
+class Throughput:
+    """What a loop trains on in a second."""
+
+    unit: str  # tokens, or samples where a loop does not say how many are in one
+    per_second: Spread
+
+
+@dataclasses.dataclass(frozen=True)
 class ArmFigures:
     """Figures of one loop; None: not measured."""
 
@@ -28,6 +36,7 @@ class ArmFigures:
     survivals: dict[str, tuple[Survival, ...]]  # by the text of the fault, one a seed
     telemetry: Telemetry | None = None
     traced: tuple[TracedFunction, ...] | None = None  # functions, although the loop was warm
+    throughput: Throughput | None = None  # as far as the loop says how much is in a batch
 
     @property
     def host_syncs_per_batch(self) -> float | None:
@@ -74,13 +83,15 @@ class Comparison:
     after: ArmFigures
     timing: Timing | None  # None when nothing was timed
     survival_preset: str | None = None  # of the loops that had faults, where it is not that of the run
+    replicas: int = 1  # that were asked for: devices that share each batch
 
     @classmethod
     def of(cls, record: Record) -> Comparison:
         """The figures of a record."""
         timing = _timing(record) if record.rounds else None
         preset = record.survival_preset if record.survival_preset != record.settings.preset else None
-        return cls(_figures(record, "before"), _figures(record, "after"), timing, preset)
+        replicas = record.settings.options.get("replicas", 1)
+        return cls(_figures(record, "before"), _figures(record, "after"), timing, preset, replicas)
 
 
 def _figures(record: Record, name: str) -> ArmFigures:
@@ -100,7 +111,18 @@ def _figures(record: Record, name: str) -> ArmFigures:
         },
         telemetry=arm.telemetry,
         traced=traced_when_warm(arm),
+        throughput=_throughput(record, arm, samples.milliseconds(record.rounds, name)) if record.rounds else None,
     )
+
+
+def _throughput(record: Record, arm: ArmRecord, ms: np.ndarray) -> Throughput | None:
+    """Of a loop that counts its `samples`, and may say how many `tokens_per_sample` there are."""
+    said, batches = arm.described_last, max(map(len, arm.history.values()), default=0)
+    trained, tokens = said.get("samples"), said.get("tokens_per_sample")
+    if not isinstance(trained, int | float) or not batches:
+        return None
+    unit, per_sample = ("tokens", tokens) if isinstance(tokens, int) else ("samples", 1)
+    return Throughput(unit, statistics.spread(1e3 * per_sample * trained / batches / ms))
 
 
 def traced_when_warm(arm: ArmRecord) -> tuple[TracedFunction, ...] | None:

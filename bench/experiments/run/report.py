@@ -25,6 +25,7 @@ from loop_bench.report import rows
 from loop_bench.report.report import Number, Report
 from loop_bench.report.rows import NULL_ARM, Row, few, number, speed_up, spread
 from loop_bench.settings import ARMS
+from loop_bench.statistics import Spread
 from loop_bench.timing import samples
 from loop_bench.timing.stopping import precision_of_group
 
@@ -44,6 +45,8 @@ def comparison(found: Comparison) -> Iterator[Row]:
     """A row for each metric, in the order of the table; what the record does not hold is said to be not measured."""
     arms = found.before, found.after
     yield from _times(arms, found.timing)
+    if found.replicas > 1:
+        yield from _throughput(arms)
     yield from _host_syncs(arms)
     yield from telemetry.rows(found.before.telemetry, found.after.telemetry)
     if any(arm.temperature for arm in arms):
@@ -160,6 +163,22 @@ def _times(arms: Arms, timing: Timing | None) -> Iterator[Row]:
         number("time to first batch", "s", Number.median),
         change=lambda before, after: _change(before.median, after.median, "shorter", "longer"),
     )  # fmt: skip
+
+
+def _throughput(arms: Arms) -> Iterator[Row]:
+    """One row where both loops say how much is in a batch, and in the same unit."""
+    known = [arm.throughput for arm in arms if arm.throughput]
+    units = {each.unit for each in known}
+    if len(known) == len(arms) and len(units) == 1:
+        (unit,) = units
+        yield Row.of(
+            f"{unit}/s, median (quartiles)", arms, lambda arm: arm.throughput and arm.throughput.per_second, _rates,
+            number("throughput", f"{unit}/s", Number.median),
+        )  # fmt: skip
+
+
+def _rates(found: Spread) -> str:
+    return f"{found.median:,.0f} ({found.low:,.0f} to {found.high:,.0f})"
 
 
 def _host_syncs(arms: Arms) -> Iterator[Row]:

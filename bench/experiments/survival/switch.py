@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from loop_bench.experiments.survival.fault import Fault
 
 
 class _State:
-    """The variables of a switch."""
+    """The variables of a switch on one device."""
 
     def __init__(self, fault: Fault) -> None:
         self.on = tf.Variable(False, trainable=False, name="fault_is_on")
@@ -33,21 +32,33 @@ class Switch:
     for bit as it is: what is chosen between is the genuine tensor and the faulty one, and nothing is computed with
     the genuine one. (Multiplying by 1 could already change a bit under XLA.) What kind of fault it is, is such a
     variable, too: so XLA compiles one program for all kinds, which a cache of programs then holds already.
+
+    Under a `tf.distribute` strategy each replica has such variables on its device, for XLA lets no program read those
+    of another one.
     """
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
         self._is_on = False
+        self._factor = 1.0
+        self._states: dict[str | None, _State] = {}  # by device; None: wherever TensorFlow puts them
 
-    @functools.cached_property
+    @property
     def _state(self) -> _State:
         """Made when it is first asked for: before the loop's factory has run, it may still configure devices."""
-        found: list[_State] = []
-        # A thread has no graph, tape or distribution strategy around it, of which the variables would else be a part.
-        maker = threading.Thread(target=lambda: found.append(_State(self._fault)))
-        maker.start()
-        maker.join()
-        return found[0]
+        device = _device_of_replica()
+        if device not in self._states:
+            # A thread has no graph, tape or distribution strategy around it, of which the variables would else be part.
+            maker = threading.Thread(target=self._make, args=[device])
+            maker.start()
+            maker.join()
+        return self._states[device]
+
+    def _make(self, device: str | None) -> None:
+        with tf.device(device):
+            state = self._states[device] = _State(self._fault)
+            state.on.assign(self._is_on)
+            state.factor.assign(self._factor)
 
     def prepare(self) -> None:
         """Has the variables there; to be called as soon as the loop is built."""
@@ -56,14 +67,18 @@ class Switch:
     def set(self, strength: float | None) -> None:
         """From here on the fault happens with this factor, or it does not."""
         self._is_on = strength is not None
-        if not self._is_on and "_state" not in self.__dict__:  # as after a factory that has failed
+        self._factor = 1.0 if strength is None else strength
+        if not self._is_on and not self._states:  # as after a factory that has failed
             return
-        self._state.on.assign(self._is_on)
-        self._state.factor.assign(1.0 if strength is None else strength)
+        self.prepare()
+        for state in self._states.values():
+            state.on.assign(self._is_on)
+            state.factor.assign(self._factor)
 
     def strikes(self) -> int:
-        """How often the fault has happened; reads the device."""
-        return int(self._state.strikes.numpy())
+        """How often the fault has happened, all replicas together; reads the device."""
+        self.prepare()
+        return sum(int(state.strikes.numpy()) for state in self._states.values())
 
     def count(self) -> None:
         """To be called where something is made to go wrong, once for all that is at that place."""
@@ -108,3 +123,11 @@ class Switch:
 
 def _product(value: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.cast(value, tf.float64) * factor, value.dtype)
+
+
+def _device_of_replica() -> str | None:
+    """That of the replica in whose context this is traced or run; None without a strategy."""
+    if not tf.distribute.has_strategy() or (context := tf.distribute.get_replica_context()) is None:
+        return None
+    devices: Sequence[str] = context.strategy.extended.worker_devices
+    return devices[int(tf.get_static_value(context.replica_id_in_sync_group)) % len(devices)]

@@ -85,7 +85,8 @@ class SweepExperiment(Experiment):
     loses the point in hand: the same command goes on with the rest. Exit code 1: no point could be measured.
 
     Axes of the built-in loops: batch, tokens (a line), vocabulary, hidden (units of the LSTM), d_steps (discriminator
-    updates a batch). For other loops, the name of an option: a factory finds it in its LoopSpec's options.
+    updates a batch), replicas (devices that share each batch; its table has the scaling efficiency against replicas=1).
+    For other loops, the name of an option: a factory finds it in its LoopSpec's options.
 
     Examples: loop-bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
 

@@ -11,8 +11,11 @@ from loop_bench.experiments.sweep.plan import Axis, Sweep
 from loop_bench.experiments.sweep.record import SweepRecord
 from loop_bench.experiments.sweep.trial import Measured
 from loop_bench.settings import ARMS
-from loop_bench.statistics import Interval, Spread, spread
+from loop_bench.statistics import Interval, Spread, spread, unpaired_ratio_interval
 from loop_bench.timing import samples as rounds
+
+REPLICAS = "replicas"
+"""The axis of devices that share a batch, along which a loop may scale."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,7 @@ class ArmCost:
 
     ms_per_batch: Spread
     per_second: Spread | None  # tokens, or samples where those are not known; None: the loop does not say how many
+    efficiency: Interval | None = None  # of scaling, on the axis REPLICAS; None where one replica was not measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +49,11 @@ class AxisFigures:
     unit: str | None  # of throughput: `tokens` or `samples`; None: no loop says how many
     points: tuple[PointFigures, ...]  # in the order of the values
 
+    @property
+    def scales(self) -> bool:
+        """Whether any point has an efficiency."""
+        return any(cost.efficiency for point in self.points for cost in point.arms.values())
+
 
 def of(record: SweepRecord) -> tuple[AxisFigures, ...]:
     """The figures along each axis of a sweep."""
@@ -54,8 +63,26 @@ def of(record: SweepRecord) -> tuple[AxisFigures, ...]:
 def _along(axis: Axis, record: SweepRecord) -> AxisFigures:
     measured = [record.at(point) for point in record.sweep.points[axis.name]]
     unit = _unit(measured)
-    points = (_point(value, each, unit, record.sweep) for value, each in zip(axis.values, measured, strict=True))
+    points = [_point(value, each, unit, record.sweep) for value, each in zip(axis.values, measured, strict=True)]
+    if axis.name == REPLICAS and axis.values[0] == 1 and (one := measured[0].record):
+        points = [_scaled(point, one, each.record) for point, each in zip(points, measured, strict=True)]
     return AxisFigures(axis.name, unit, tuple(points))
+
+
+def _scaled(point: PointFigures, one: Record, several: Record | None) -> PointFigures:
+    """A point with the efficiency of strong scaling: time of one replica / (replicas x their time), the batch the same.
+
+    The times are of two processes, whose rounds are no pairs. What one process differs from the next by chance is not
+    in the interval.
+    """
+    if several is None or point.value == 1:
+        return point
+    arms = {}
+    for arm, cost in point.arms.items():
+        of_one, of_several = (rounds.milliseconds(record.rounds, arm) for record in (one, several))
+        shares = (bound / point.value for bound in unpaired_ratio_interval(of_one, of_several))
+        arms[arm] = dataclasses.replace(cost, efficiency=Interval(*shares))
+    return dataclasses.replace(point, arms=arms)
 
 
 def _unit(measured: list[Measured]) -> str | None:

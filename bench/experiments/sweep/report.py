@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ def table(axis: AxisFigures) -> pd.DataFrame:
     """A row for each value of an axis.
 
     Returns:
-        Texts in the columns: the axis, ms/batch of each arm, the ratio, that of the null arm, throughput of each arm.
+        Texts in the columns: the axis, ms/batch of each arm, the ratio, that of the null arm, throughput of each arm,
+        and along `replicas` its scaling efficiency.
     """
     rows = [
         (
@@ -45,12 +47,14 @@ def table(axis: AxisFigures) -> pd.DataFrame:
             _ratio(point),
             wording.interval(point.null) if point.null else NOT_MEASURED,
             *(_rate(point, arm) for arm in ARMS if axis.unit),
+            *(_efficiency(point, arm) for arm in ARMS if axis.scales),
         )
         for point in axis.points
     ]
     throughput = [f"{arm}, {axis.unit}/s" for arm in ARMS if axis.unit]
     costs = [f"{arm}, ms/batch" for arm in ARMS]
-    return pd.DataFrame(rows, columns=[axis.name, *costs, "before / after", "before / itself", *throughput])
+    scaling = [f"{arm}, efficiency" for arm in ARMS if axis.scales]
+    return pd.DataFrame(rows, columns=[axis.name, *costs, "before / after", "before / itself", *throughput, *scaling])
 
 
 def footer(record: SweepRecord) -> list[str]:
@@ -67,6 +71,7 @@ def footer(record: SweepRecord) -> list[str]:
         "times: median (quartiles); throughput: median; before / after: of times, with its bootstrap interval; "
         "before / itself: the same of a second instance of the loop before (null arm), which is the run's own noise",
         "whether both loops compute the same is not looked at anew for each size: loop-bench equivalence",
+        *[_SCALING] * any(axis.scales for axis in found),
         *_not_known(record),
         *_doubts(found),
         environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
@@ -80,6 +85,7 @@ def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number | None]:
             for arm, cost in point.arms.items():
                 yield Number.median(f"time a batch at {at}", arm, "ms", cost.ms_per_batch)
                 yield Number.median(f"throughput at {at}", arm, f"{axis.unit}/s", cost.per_second)
+                yield Number.estimate(f"scaling efficiency at {at}", arm, "ratio", cost.efficiency)
             yield Number.estimate(f"speed-up at {at}", ARMS[1], "ratio", point.speed_up)
             yield Number.estimate(f"speed-up at {at}", "null arm", "ratio", point.null)
 
@@ -96,6 +102,23 @@ def _ratio(point: PointFigures) -> str:
 def _rate(point: PointFigures, arm: str) -> str:
     found: Spread | None = point.arms[arm].per_second if point.arms else None
     return NOT_MEASURED if found is None else f"{found.median:,.0f}"  # its quartiles are those of the time
+
+
+def _efficiency(point: PointFigures, arm: str) -> str:
+    if not point.arms:
+        return NOT_MEASURED
+    if point.value == 1:
+        return "1"
+    found = point.arms[arm].efficiency
+    if found is None:
+        return NOT_MEASURED
+    return wording.interval(found) if math.isfinite(found.high) else f"{found.estimate:.2f}"
+
+
+_SCALING = (
+    "efficiency: of strong scaling, time at 1 replica / (replicas x their time), the batch divided among them; its "
+    "interval is of the rounds in two processes, without what one process differs from the next"
+)
 
 
 def _not_known(record: SweepRecord) -> list[str]:

@@ -98,6 +98,11 @@ def test_a_loop_is_told_of_a_script_only_where_there_is_one():
     assert options.loop_options({"script": None}) == options.loop_options({}) == {}
 
 
+def test_a_loop_is_told_of_replicas_only_where_there_are_some():
+    assert options.loop_options({"script": "a.csv", "replicas": 2}) == {"script": "a.csv", "replicas": 2}
+    assert options.loop_options({"replicas": None}) == {}
+
+
 def test_a_loop_is_told_how_its_script_is_written():
     written = {"script": "a.csv", "columns": "text=Line", "delimiter": ";", "encoding": "latin-1"}
     assert options.loop_options({**written, "seed": 3}) == written

@@ -10,7 +10,8 @@ IGNORED = ("-W", "ignore:Module already imported so cannot be rewritten")
 
 GIVEN = {
     "--preset": "tiny", "--batches": "3", "--precision": "5%", "--max-time": "60", "--rounds": "12", "--seed": "2",
-    "--script": __file__, "--columns": "text=Line", "--delimiter": ";", "--encoding": "latin-1", "--before": "a:b",
+    "--script": __file__, "--columns": "text=Line", "--delimiter": ";", "--encoding": "latin-1", "--replicas": "2",
+    "--before": "a:b",
     "--after": "c:d", "--against": "main", "--before-revision": "v1", "--before-python": ".venv/bin/python",
     "--before-env": "A=1", "--before-folder": "old", "--after-revision": "v2", "--after-python": "python3",
     "--after-env": "B=2", "--after-folder": "new", "--isolate": None, "--processes": "3", "--link": "data",

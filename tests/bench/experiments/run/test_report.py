@@ -50,6 +50,31 @@ def test_one_row_a_metric():
     }  # fmt: skip
 
 
+THROUGHPUT = {"history": {"loss": (1.0,) * 50}, "described_last": {"samples": 3200, "tokens_per_sample": 20}}
+
+
+def test_several_replicas_have_their_throughput():
+    arms = {"before": arm("a:b", **THROUGHPUT), "after": arm("c:d", **THROUGHPUT)}
+    assert not any("/s" in title for title in rows(record(arms=arms)))
+    two = record(noise=0, arms=arms, settings={"options": {"replicas": 2}})
+    told = {title: texts for title, texts in rows(two).items() if "/s" in title}
+    assert told == {"tokens/s, median (quartiles)": ("21,333 (21,333 to 21,333)", "42,667 (42,667 to 42,667)", "")}
+    assert "replicas=2" in report.report(two).notes[2]
+    numbers = report.report(two).numbers.set_index(["figure", "loop"])
+    assert numbers.loc[("throughput", "after"), "value"] == pytest.approx(64 * 20 / 0.030)
+
+
+@pytest.mark.parametrize("said", [{}, {"samples": 3200}])
+def test_throughputs_are_told_where_both_loops_say_them_and_in_the_same_unit(said):
+    arms = {"before": arm("a:b", **THROUGHPUT), "after": arm("c:d", **{**THROUGHPUT, "described_last": said})}
+    found = rows(record(arms=arms, settings={"options": {"replicas": 2}}))
+    assert not any("/s" in title for title in found)
+    if said:
+        both = {name: arm("a:b", **{**THROUGHPUT, "described_last": said}) for name in ("before", "after")}
+        found = rows(record(noise=0, arms=both, settings={"options": {"replicas": 2}}))
+        assert found["samples/s, median (quartiles)"][0] == "1,067 (1,067 to 1,067)"
+
+
 def test_a_line_that_reads_in_both_loops_has_one_row():
     arms = {"before": arm("a:b", reads=20), "after": arm("c:d", reads=5)}
     found = [row.texts for row in report.comparison(Comparison.of(record(arms=arms))) if row.title.startswith("… by")]

@@ -165,12 +165,30 @@ def test_its_variables_belong_to_nothing_that_is_traced_when_they_are_made():
     assert not isinstance(switch._state.on, tf.distribute.DistributedValues)
 
 
+def test_every_replica_has_its_variables_on_its_device():
+    switch, strategy = Switch(Fault("scale", 10.0)), tf.distribute.MirroredStrategy(["/cpu:0"])
+    switch.set(10.0)
+
+    def replica():
+        switch.count()
+        return switch.corrupt(tf.ones([]))
+
+    step = tf.function(lambda: strategy.run(tf.function(replica, jit_compile=True)))
+    assert step().numpy() == 10.0  # also where it was on before
+    switch.set(None)
+    assert step().numpy() == 1.0
+    assert switch.strikes() == 1
+    usual, of_replica = switch._states.values()
+    assert int(of_replica.strikes) == 1
+    assert int(usual.strikes) == 0
+
+
 def test_before_it_has_variables_it_is_off_and_makes_none():
     switch = Switch(Fault("nan"))
     switch.set(None)
-    assert "_state" not in vars(switch)
+    assert not switch._states
     switch.prepare()
-    assert "_state" in vars(switch)
+    assert switch._states
 
 
 @pytest.mark.parametrize("compiled", [None, False, True], ids=["eager", "graph", "xla"])

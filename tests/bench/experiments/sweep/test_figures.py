@@ -1,5 +1,5 @@
 import pytest
-from sweeps import BATCH, measured, sweep, sweep_record
+from sweeps import BATCH, measured, scaling, sweep, sweep_record
 
 from loop_bench.experiments.run.verdict import Kind
 from loop_bench.experiments.sweep import figures
@@ -78,3 +78,25 @@ def test_a_point_that_died_says_of_what(found):
     large = found[0].points[2]
     assert (large.arms, large.speed_up, large.verdict, large.rounds) == ({}, None, None, 0)
     assert large.why_not.startswith("crashed: killed by SIGKILL")
+
+
+def test_efficiency_is_the_time_of_one_replica_over_that_of_all_together():
+    times = [{"before": 0.060}, {"before": 0.040}, {"before": 0.030}]  # and `after` gains nothing
+    (axis,) = figures.of(scaling(times=times))
+    one, two, four = (point.arms for point in axis.points)
+    assert axis.scales
+    assert one["before"].efficiency is None
+    assert two["before"].efficiency.estimate == pytest.approx(0.75, rel=0.01)
+    assert four["before"].efficiency.estimate == pytest.approx(0.5, rel=0.01)
+    assert four["after"].efficiency.estimate == pytest.approx(0.25, rel=0.01)
+    assert (
+        0.74 < two["before"].efficiency.low < two["before"].efficiency.estimate < two["before"].efficiency.high < 0.76
+    )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"values": (2, 4)}, {"name": "batch", "values": (1, 2)}, {"values": (1, 2), "times": [None, {}]}]
+)
+def test_without_a_single_replica_there_is_none(changes):
+    (found,) = figures.of(scaling(**{"times": [{}, {}], **changes}))
+    assert not found.scales

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pictures import assert_legible, assert_whole
 from rich.console import Console
-from sweeps import SIZES, died, measured, sweep, sweep_record
+from sweeps import SIZES, died, measured, scaling, sweep, sweep_record
 
 from loop_bench.experiments.sweep import figures, report
 from loop_bench.report import markdown, terminal
@@ -179,3 +179,21 @@ def test_without_any_measured_point_there_is_no_picture():
     plan = sweep()
     record = sweep_record(plan, [died(point) for point in plan.distinct().values()])
     assert report.pictures(record) == ()
+
+
+def test_replicas_have_their_efficiency():
+    made = report.report(scaling())
+    first, second, third = rows(made.tables[0].frame[["before, efficiency", "after, efficiency"]])
+    assert first == ("1", "1")
+    assert (second[0][:9], second[1][:6]) == ("0.75 (0.7", "0.75 (")
+    assert third == ("not measured", "not measured")
+    assert any(note.startswith("efficiency: of strong scaling") for note in made.notes)
+    assert "before, efficiency" in markdown.page(made)
+    found = made.numbers.set_index(["figure", "loop"]).loc[("scaling efficiency at replicas=2", "before")]
+    assert (found["unit"], found["interval"]) == ("ratio", "95%")
+    assert found["value"] == pytest.approx(0.75, rel=0.01)
+
+
+def test_of_few_rounds_it_has_no_interval():
+    (axis,) = figures.of(scaling(values=(1, 2), times=[{}, {"count": 3}]))
+    assert report.table(axis)["after, efficiency"][1] == "0.50"
