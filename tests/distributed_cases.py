@@ -8,6 +8,7 @@ import toys
 from loop_bench import collectives, loops
 from loop_bench.experiments.equivalence.check import equivalence
 from loop_bench.experiments.equivalence.side import Side
+from loop_bench.experiments.survival.clean_run import CleanRun
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.outcome import judge
 from loop_bench.experiments.survival.watching import observe
@@ -50,7 +51,7 @@ def seen(loop, fault=None, batches=80, ready=()):
 def outcome(loop, fault):
     ready = ["nan", "nan,replica=0", "nan,replica=1"]
     clean, struck = seen(loop, None, 90, ready), seen(loop, fault, ready=ready)
-    return judge(struck, clean, Fault.parse(fault))
+    return judge(struck, CleanRun(clean), Fault.parse(fault))
 
 
 def test_replicas_are_those_of_tensorflow_and_of_keras(strategy):
@@ -156,11 +157,13 @@ def test_a_replica_that_there_is_not_is_said():
 
 
 def test_replicas_that_come_apart_are_an_outcome_of_their_own():
-    found = judge(seen(toys.Unsummed, "nan,batch=500", 12), seen(toys.Mirrored, batches=12), Fault.parse("scale=1"))
+    found = judge(
+        seen(toys.Unsummed, "nan,batch=500", 12), CleanRun(seen(toys.Mirrored, batches=12)), Fault.parse("scale=1")
+    )
     assert found.outcome == "not tested"  # it did not happen: what follows is of one that did
     struck = seen(lambda: toys.Unsummed(after=11), "scale=1")
     assert (struck.first_apart, struck.apart) == (11, ("0:generator/weight:0",))
-    found = judge(struck, seen(toys.Mirrored, batches=90), Fault.parse("scale=1"))
+    found = judge(struck, CleanRun(seen(toys.Mirrored, batches=90)), Fault.parse("scale=1"))
     assert found.outcome == "replicas differ"
     assert found.reason == "the replicas of 1 variable differ, from batch 11 on, with finite numbers"
 

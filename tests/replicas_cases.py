@@ -13,13 +13,13 @@ from loop_bench.experiments.equivalence.check import equivalence
 from loop_bench.experiments.equivalence.side import Side
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.injection import injection
-from loop_bench.loop import VariableReader
 from loop_bench.seqgan import dataset, replicas
 from loop_bench.seqgan.checkpoint import Checkpoint, variable_name
 from loop_bench.seqgan.errors import InputError
 from loop_bench.seqgan.loop import OptimizedLoop
 from loop_bench.seqgan.networks import Networks
 from loop_bench.seqgan.training import Training
+from loop_bench.variables import VariableReader
 
 LOOPS = {"before": BaselineLoop, "after": OptimizedLoop}
 SLOW = pytest.mark.slow

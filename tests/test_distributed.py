@@ -5,14 +5,12 @@ import sys
 from pathlib import Path
 
 import programs
-import pytest
 
 CASES = Path(__file__).parent / "distributed_cases.py"
 
 
-@pytest.mark.parametrize("mark", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
-def test_loops_on_several_devices(mark):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", mark, str(CASES)]
+def test_loops_on_several_devices():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CASES)]
     found = subprocess.run(
         command, env=programs.alone(), capture_output=True, text=True, cwd=CASES.parents[1], check=False
     )

@@ -178,7 +178,7 @@ def _of_whole(seen: Observation, clean: CleanRun, movement: float, updates: Stru
         return "poisoned weights", reasons.weights_bad_at_times(seen)
     if broken := set(seen.bad_state) - set(clean.seen.bad_state):
         return "poisoned state", f"{reasons.bad_state(seen, broken)}, with finite weights"
-    if apart := set(seen.apart) - set(clean.apart):
+    if apart := set(seen.apart) - set(clean.seen.apart):
         return "replicas differ", reasons.apart(seen, apart)
     watched = {key: np.array(values[-WATCHED:]) for key, values in seen.metrics.items() if values}
     if endless := [key for key, values in watched.items() if not np.all(np.isfinite(values))]:
