@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BASE = ("errors", "extras", "statistics", "clusters", "writing", "document", "source", "home")
-LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", "arms", "timing", "report", "hostsync")
+PLACES = ("arms", "cluster")
+LOWER = (*BASE, "origin", "failure", "loop", "machine", "settings", "jobs", *PLACES, "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
@@ -22,7 +23,7 @@ MAY_KNOW = {
     "loop": (*BASE, "failure"),
     "machine": (*BASE, "failure", "loop"),
     **dict.fromkeys(("settings", "jobs"), (*BASE, "failure", "loop", "machine")),
-    "arms": (*BASE, "failure", "loop", "machine", "settings", "jobs"),
+    **dict.fromkeys(PLACES, (*BASE, "failure", "loop", "machine", "settings", "jobs")),
     **dict.fromkeys(("timing", "report"), (*BASE, "failure", "loop", "machine", "settings", "jobs")),
     "hostsync": ("errors", "source"),
     "hostsync.command": ("errors", "source", "hostsync", "machine", "report"),

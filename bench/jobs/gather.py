@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from loop_bench.jobs import folder as folders
 from loop_bench.jobs import pool
 from loop_bench.jobs.folder import LockedFolder
 from loop_bench.jobs.forkserver import ForkServer
+from loop_bench.jobs.kinds import of_one_kind
+from loop_bench.jobs.machines import Machine
 from loop_bench.jobs.pool import Death, Job
 from loop_bench.jobs.trial import Found, Result, Trial, attempt, read, result_class
 from loop_bench.writing import write_whole
@@ -23,6 +26,22 @@ Done = Callable[[Any], None]
 
 Run = Callable[[Sequence[Any], LockedFolder, int, Done], None]
 """Where trials run: has each leave its result in the folder, so many at a time, and tells of each that is done."""
+
+
+class OtherMachines(abc.ABC):
+    """Where trials run on other machines than the one that gathers them; a `Run` that is asked two things before."""
+
+    @abc.abstractmethod
+    def conditions(self, environment: Mapping[str, Any]) -> dict[str, Any]:
+        """What of the gathering machine's environment must stay the same for as long as a folder is gone on with."""
+
+    @abc.abstractmethod
+    def begin(self, environment: Mapping[str, Any], known: Sequence[Machine]) -> None:
+        """Is told the environment that loops are to have, and the machines that results are there of already."""
+
+    @abc.abstractmethod
+    def __call__(self, trials: Sequence[Any], folder: LockedFolder, workers: int, done: Done) -> None:
+        """Has trials of one class leave their results, each with its machine, in a folder of this one."""
 
 
 class Processes:
@@ -137,27 +156,38 @@ def gather(
     Args:
         trials: of one class; those with one key are one trial.
         folder: for the results; made if it is missing.
-        environment: this machine and its software, which must be what they were when the folder was begun.
+        environment: this machine and its software, which must be what they were when the folder was begun; where
+            trials run on other machines, only the software.
         workers: trials at a time.
         progress: is told the title of each trial that is done, those that were done before among them.
         run: where the trials run.
 
     Raises:
         UsageError: the folder cannot be written, is in use, or holds results of another machine, software or code; or
-            a trial asks for something wrong.
+            a trial asks for something wrong; or trials that are timed ran on several kinds of machine.
         InvalidRecordError: the folder holds a result that cannot be read.
     """
     by_key = {trial.key: trial for trial in trials}
+    conditions = run.conditions(environment) if isinstance(run, OtherMachines) else environment
     made_of = folders.fingerprint([loop for trial in by_key.values() for loop in trial.loops])
     with folders.locked(folder) as locked:
-        folders.same_conditions(folder, {**environment, **made_of})
+        folders.same_conditions(folder, {**conditions, **made_of})
         results = {key: result for key, trial in by_key.items() if (result := _done(trial, locked.result(key)))}
+        _of_one_kind(by_key, results, folder)
         for key in results:
             progress(by_key[key].title)
         left = [trial for key, trial in by_key.items() if key not in results]
+        if isinstance(run, OtherMachines):
+            run.begin(environment, [result.machine for result in results.values() if result.machine])
         if left:
             run(left, locked, workers, lambda trial: progress(trial.title))
-        return {key: results.get(key) or read(locked.result(key), trial) for key, trial in by_key.items()}
+        everything = {key: results.get(key) or read(locked.result(key), trial) for key, trial in by_key.items()}
+        _of_one_kind(by_key, everything, folder)
+        return everything
+
+
+def _of_one_kind(trials: Mapping[str, Trial[Any]], results: Mapping[str, Result[Any]], folder: Path) -> None:
+    of_one_kind([trial for trial in trials.values() if trial.is_timed], results, f"folder {folder}")
 
 
 def _done(trial: Trial[Found], path: Path) -> Result[Found] | None:

@@ -17,6 +17,7 @@ from loop_bench.experiments.survival.plan import SurvivalPlan
 from loop_bench.experiments.survival.record import ALIVE, PACE, Outcome, Survival, SurvivalRecord, Undisturbed
 from loop_bench.experiments.survival.trial import SurvivalTrial, observed
 from loop_bench.experiments.survival.updates import StruckUpdates
+from loop_bench.jobs.kinds import ran_on
 from loop_bench.jobs.trial import Result
 from loop_bench.settings import ARMS
 
@@ -91,6 +92,7 @@ def record(
         survivals=survivals,
         undisturbed=undisturbed,
         curves=curves,
+        ran_on=ran_on(plan.trials(), results),
     )
 
 

@@ -16,7 +16,7 @@ def survived(monkeypatch):
 
     asked = {}
 
-    def pretend(plan, folder, at_a_time, shown, tell):
+    def pretend(plan, folder, at_a_time, shown, tell, run):
         asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
         for trial in plan.trials():
             tell(trial.title)
@@ -98,7 +98,7 @@ def converged(monkeypatch):
 
     asked = {}
 
-    def pretend(plan, folder, at_a_time, tell):
+    def pretend(plan, folder, at_a_time, tell, run):
         asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
         for trial in plan.trials():
             tell(trial.title)
@@ -231,7 +231,7 @@ def swept(monkeypatch):
 
     asked = {"dies": False}
 
-    def pretend(plan, folder, tell):
+    def pretend(plan, folder, tell, run):
         asked.update(plan=plan, folder=folder)
         for title in plan.titles().values():
             tell(title)
@@ -309,7 +309,7 @@ def climbed(monkeypatch):
 
     asked = {}
 
-    def pretend(rungs, limits, folder, tell):
+    def pretend(rungs, limits, folder, tell, run):
         asked.update(rungs=rungs, limits=limits, folder=folder)
         tell("timing the rungs in turns", ": round 1", 1.0)
         if asked.get("interrupt"):
