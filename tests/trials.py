@@ -11,6 +11,7 @@ from pydantic import Field
 
 from loop_bench.document import Frozen
 from loop_bench.errors import UsageError
+from loop_bench.jobs.gather import OtherMachines
 from loop_bench.jobs.trial import Result, Trial, result_class
 
 
@@ -161,3 +162,29 @@ class Door:
             result = answer if isinstance(answer, Result) else found(trial, answer)
             folder.result(trial.key).write_text(result.model_dump_json())
             done(trial)
+
+
+class FarDoor(Door, OtherMachines):
+    """A place on other machines; trials only seem to run there.
+
+    Args:
+        answer: gives what a trial finds, or its whole result.
+        machine: that all say they ran on.
+    """
+
+    def __init__(self, answer, machine):
+        super().__init__(answer)
+        self.machine, self.known = machine, []
+
+    def conditions(self, environment):
+        return {"software": environment["versions"]}
+
+    def begin(self, environment, known):
+        self.known.append(tuple(known))
+
+    def __call__(self, trials, folder, workers, done):
+        super().__call__(trials, folder, workers, done)
+        for trial in trials:
+            path = folder.result(trial.key)
+            there = result_class(trial).model_validate_json(path.read_text())
+            path.write_text(there.model_copy(update={"machine": self.machine}).model_dump_json())
