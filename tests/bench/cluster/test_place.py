@@ -232,7 +232,7 @@ def test_times_are_taken_on_one_kind_of_machine(dask, notes, run, caplog):
 def test_a_cluster_on_this_machine_is_gone_with_the_command(notes, run, monkeypatch, tmp_path):
     import daskers
 
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(daskers.stub(tmp_path)), *filter(None, sys.path)]))
+    monkeypatch.syspath_prepend(daskers.stub(tmp_path))  # its workers have the path of this process
     before = {*psutil.Process().children(recursive=True)}
     found = run([notes.trial(term, kind=kind) for term, kind in enumerate([Counted] * 4)], "local:2")
     assert [each.ended for each in found] == ["whole"] * 4
