@@ -24,6 +24,7 @@ class _Worker:
     differs: str = ""  # a line: why no trial of these may run there, and what would have to be done
     lacks: str = ""  # a line: why none runs there for now
     accepted: bool = False
+    is_told_of: bool = False  # that it differs
 
     @property
     def name(self) -> str:
@@ -110,6 +111,7 @@ class Crew:
                 self._note(self._workers[address], examination)
                 del self._examinations[address]
         self._accept()
+        self._tell_of_others()
         self._complain()
 
     def _examine(self, address: str) -> Any:
@@ -126,8 +128,6 @@ class Crew:
         except Exception as error:  # whatever it is, the worker is of no use
             answer = error
         worker.differs = self._difference(worker, answer)
-        if worker.differs:
-            LOG.warning("%s", worker.differs)
 
     def _difference(self, worker: _Worker, answer: Any) -> str:
         if "ModuleNotFoundError" in repr(answer) and f"'{OWN}" in str(answer):  # Dask may have made it another class
@@ -195,6 +195,17 @@ class Crew:
 
     def _wrong_kind(self, worker: _Worker) -> str:
         return f"is another kind of machine than {self.kind}" if self.kind and _kind(worker) != self.kind else ""
+
+    def _tell_of_others(self) -> None:
+        """Says which workers differ, each once; but for one that is to be the error."""
+        if self._examinations and not self.size:
+            return
+        differing = [each for each in self._workers.values() if each.differs]
+        is_error = len(differing) == len(self._workers)
+        for worker in differing[1:] if is_error else differing:
+            if not worker.is_told_of:
+                LOG.warning("%s", worker.differs)
+            worker.is_told_of = True
 
     def _complain(self) -> None:
         """Says what is waited for, once, while no worker can run a trial.

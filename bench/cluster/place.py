@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -227,6 +228,7 @@ def place(on: str) -> Iterator[OnCluster]:
         UsageError: no scheduler answers there.
     """
     from distributed import Client
+    from distributed.versions import VersionMismatchWarning
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say of lost peers is said here
     address = Address.parse(on)
@@ -236,6 +238,8 @@ def place(on: str) -> Iterator[OnCluster]:
             name = stack.enter_context(local_cluster(address.workers)).scheduler_address
 
         def connect() -> Any:
-            return Client(name, timeout=CONNECTS, set_as_default=False, name="loop-bench")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", VersionMismatchWarning)  # each worker is examined, and named
+                return Client(name, timeout=CONNECTS, set_as_default=False, name="loop-bench")
 
         yield stack.enter_context(OnCluster(connect, name, outlives=not address.workers))

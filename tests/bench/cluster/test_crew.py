@@ -170,11 +170,13 @@ def test_a_worker_of_which_nothing_can_be_had_is_told_of_and_the_others_work(cli
     assert "no trial can run there: crashed: of something" in told["f"]
 
 
-def test_where_none_can_work_the_first_is_the_error(client, crew):
+def test_where_none_can_work_the_first_is_the_error(client, crew, caplog):
     for address in "ab":
         client.add(address, code={**client.terms.code, "trials": "other"})
     with pytest.raises(UsageError, match=r"^worker a on a: .* code of trials; .* \(nor can 1 other be used\)$"):
         crew()
+    (told,) = caplog.messages  # of the other: the error is said by whoever ends with it
+    assert told.startswith("worker b on b: ")
 
 
 def test_a_cluster_without_workers_is_waited_for(client, crew, caplog):
