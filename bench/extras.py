@@ -20,6 +20,7 @@ EXTRAS = {
         "pytest-benchmark": "pytest_benchmark",
     },
     "history": {"ruptures": "ruptures"},
+    "cluster": {"distributed": "distributed"},
     "seqgan": {"nltk": "nltk", "pandas": "pandas", "py-cpuinfo2": "cpuinfo"},
     "tensorflow": {"tensorflow": "tensorflow"},
 }

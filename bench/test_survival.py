@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -11,6 +12,7 @@ import pytest
 from loop_bench.cli import pytest_options
 from loop_bench.cli.progress import ProgressDisplay
 from loop_bench.experiments import registry
+from loop_bench.experiments.experiment import place
 from loop_bench.experiments.run.stages import Stage
 from loop_bench.jobs.gather import Run
 from loop_bench.report import files
@@ -36,7 +38,8 @@ def test_survival(
     counted: None,
 ) -> None:
     """Records what became of the loops; one that dies of a fault is a result, and one that was not tested is none."""
-    whole = pytest_options.asked(pytestconfig)["survival"] == "full"
+    asked = pytest_options.asked(pytestconfig)
+    whole = asked["survival"] == "full"
     settings = measurement.settings
     pair = pytest_options.pair(pytestconfig)
     seeds, epochs = (SEEDS, EPOCHS) if whole else (None, 0)
@@ -44,7 +47,8 @@ def test_survival(
     folder = pytest_options.results(pytestconfig) / f"survival-{settings.preset}" if whole else tmp_path
     tell, shown = progress.weighted(len(plan.trials())), pair.shown(plan)
     progress.stage(_STAGE)
-    found = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), processes)
+    with place(asked) if whole and asked["on"] else contextlib.nullcontext(processes) as run:
+        found = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), run)
     if whole:
         files.leave(found, registry.report, folder)
     flaw = registry.experiment("survival").flaw(found)

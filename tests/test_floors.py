@@ -9,21 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BASE = ("errors", "extras", "statistics", "clusters", "writing", "document", "source", "home")
 OF_LOOPS = ("variables", "collectives")
-LOWER = (
-    *BASE,
-    *OF_LOOPS,
-    "origin",
-    "failure",
-    "loop",
-    "machine",
-    "settings",
-    "jobs",
-    "arms",
-    "multiworker",
-    "timing",
-    "report",
-    "hostsync",
-)
+PLACES = ("arms", "cluster")
+BELOW = (*BASE, *OF_LOOPS, "origin", "failure", "loop", "machine", "settings", "jobs")
+LOWER = (*BELOW, *PLACES, "multiworker", "timing", "report", "hostsync")
 EXPERIMENTS = ("syncs", "equivalence", "profile", "survival", "telemetry", "run", "sweep", "ladder", "convergence")
 ALL_EXPERIMENTS = tuple(f"experiments.{name}" for name in EXPERIMENTS)
 MAY_KNOW = {
@@ -38,11 +26,10 @@ MAY_KNOW = {
     "loop": (*BASE, *OF_LOOPS, "failure"),
     "machine": (*BASE, "failure", "loop"),
     **dict.fromkeys(("settings", "jobs"), (*BASE, "failure", "loop", "machine")),
-    "arms": (*BASE, "failure", "loop", "machine", "settings", "jobs"),
+    **dict.fromkeys((*PLACES, "report"), BELOW),
     "multiworker.task": BASE,
-    "multiworker": (*BASE, *OF_LOOPS, "failure", "loop", "machine", "settings", "jobs", "arms", "multiworker.task"),
-    "timing": (*BASE, *OF_LOOPS, "failure", "loop", "machine", "settings", "jobs", "multiworker.task"),
-    **dict.fromkeys(("report",), (*BASE, *OF_LOOPS, "failure", "loop", "machine", "settings", "jobs")),
+    "multiworker": (*BELOW, "arms", "multiworker.task"),
+    "timing": (*BELOW, "multiworker.task"),
     "hostsync": ("errors", "source"),
     "hostsync.command": ("errors", "source", "hostsync", "machine", "report"),
     "experiments.experiment": LOWER,

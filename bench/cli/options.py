@@ -90,8 +90,18 @@ BEFORE_OF_RUN = Option(
 )
 """Whether it is given makes a difference there."""
 
+ON = Option(
+    "--on",
+    "run the trials of survival (the full matrix), convergence, sweep and ladder on a cluster: the address of a Dask "
+    "scheduler, such as tcp://10.0.0.1:8786, or local:N for N workers on this machine; a run's own comparison stays in "
+    "its process",
+    default_words="processes on this machine",
+    metavar="ADDRESS",
+)
+
 OF_COMMANDS = (
     Option("--workers", "processes at a time", WholeNumber(1), default_words="one a core; on a GPU, one"),
+    ON,
     Option("--time-limit", "seconds for a run; one that takes longer is ended", RealNumber(least=1)),
 )
 """Options of several commands."""
@@ -152,7 +162,7 @@ def of_run() -> tuple[Option, ...]:
     """The options of `pytest bench/`, in order, without the gate's."""
     switches = (each.switch.option for each in registry.experiments() if each.switch)
     common = (BEFORE_OF_RUN if option.name == BEFORE_OF_RUN.name else option for option in COMMON)
-    return (*common, *homes.OPTIONS, SURVIVAL, UTILISATION, *switches, REQUIRE_GPU, RESULTS)
+    return (*common, *homes.OPTIONS, SURVIVAL, UTILISATION, *switches, ON, REQUIRE_GPU, RESULTS)
 
 
 def of_command(experiment: Experiment) -> tuple[Option, ...]:

@@ -120,6 +120,10 @@ class ProgressDisplay:
             self._console.print(f"{title} ({_say(self.forecast.left())})", soft_wrap=True, highlight=False)
         self._title = title
 
+    def say(self, text: str) -> None:
+        """Prints a line that stays, above the bar."""
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+
     def weighted(self, total: float) -> Callable[[str, str, float], None]:
         """What is to be told each stage of a piece, a detail of it, and the weight of what was done since.
 

@@ -10,6 +10,7 @@ import pytest
 
 from loop_bench import builtin
 from loop_bench.cli import homes, options
+from loop_bench.cluster import address
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
 from loop_bench.experiments.experiment import Asked, Experiment, Flag, Option
@@ -94,6 +95,7 @@ def check(config: pytest.Config) -> None:
         raise UsageError("TF_CONFIG names several machines: loops that train on them share a process on each")
     loops, written = pair(config), options.loop_options(found)
     loops.check(found["preset"], found["seed"], written)
+    _check_place(found, bool(elsewhere))
     for experiment in registry.experiments():
         wanted = asked_of(config, experiment)
         if wanted is not None and of_several and experiment.switch:
@@ -106,6 +108,17 @@ def check(config: pytest.Config) -> None:
             experiment.prepare(loops, options.settings_of(wanted, found["preset"] or "paper"), wanted)
     _writable(found["results"])
     _has_gpu(config)
+
+
+def _check_place(found: Asked, elsewhere: bool) -> None:
+    """Sees to it that what `--on` names is there, and that something of the run goes there."""
+    if not (on := found["on"]):
+        return
+    if elsewhere:
+        raise UsageError(f"--on {on}: is for loops of this environment, and these have one of their own")
+    if not (found["survival"] == "full" or found["convergence"] or found["sweep"] or found["ladder"]):
+        raise UsageError(f"--on {on}: needs --survival full, --convergence, --sweep or --ladder, whose trials go there")
+    address.check(on)
 
 
 def pair(config: pytest.Config) -> Pair:

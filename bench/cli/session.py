@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import signal
 import time
@@ -20,6 +21,7 @@ from loop_bench import builtin
 from loop_bench.cli import homes, options, pytest_options
 from loop_bench.cli.outlook import Outlook, age, stage_of
 from loop_bench.cli.progress import Forecast, ProgressDisplay
+from loop_bench.cluster.log import LOG
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
 from loop_bench.experiments.run.stages import Stage
@@ -141,6 +143,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     ]
     terminal = os.fdopen(os.dup(2), "w")  # past pytest's capture: it is looked at while tests run
     config.stash[_PROGRESS] = ProgressDisplay(Console(file=terminal), Forecast(pieces))
+    shown = _Shown(config.stash[_PROGRESS])
+    LOG.addHandler(shown)  # pytest would keep it until a test has failed
+    config.add_cleanup(lambda: LOG.removeHandler(shown))
+
+
+class _Shown(logging.Handler):
+    """Shows what is logged where the progress is."""
+
+    def __init__(self, progress: ProgressDisplay) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.say(record.getMessage())
 
 
 @pytest.hookimpl(wrapper=True)

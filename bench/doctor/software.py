@@ -20,6 +20,7 @@ tried, and not refused."""
 USES = {
     "compare": "run, gate, reports, experiments",
     "history": "change points in `history`",
+    "cluster": "experiments on other machines (`--on`)",
     "seqgan": "the built-in pair's training and sampling",
 }
 """What the extras are for that bring no TensorFlow."""

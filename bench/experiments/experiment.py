@@ -6,15 +6,18 @@ The folder of an experiment has a subclass of Experiment in `experiment.py`; `be
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from loop_bench.cluster import address
 from loop_bench.document import Document
 from loop_bench.errors import UsageError
 from loop_bench.jobs import flaw
+from loop_bench.jobs.gather import Run, in_processes
 from loop_bench.settings import Settings
 
 STARTING = 9.0
@@ -154,6 +157,16 @@ class Option:
 Asked = Mapping[str, Any]
 """Values of options, by their keys."""
 
+
+def place(asked: Asked) -> contextlib.AbstractContextManager[Run]:
+    """Where trials are asked to run: on a cluster, or in processes on this machine; to be entered."""
+    if on := asked.get("on"):
+        from loop_bench.cluster import place as on_cluster  # it imports Dask
+
+        return on_cluster.place(on)
+    return contextlib.nullcontext(in_processes)
+
+
 Tell = Callable[[str, str, float], None]
 """Is told what is running, a detail of it, and the weight of what was done since it was told last."""
 
@@ -222,6 +235,10 @@ class Experiment(abc.ABC):
         Raises:
             UsageError: something is wrong.
         """
+        if on := asked.get("on"):
+            if asked.get("workers"):
+                raise UsageError(f"--workers {asked['workers']}: is of processes on this machine, and not --on {on}")
+            address.check(on)
         pair.check(asked["preset"], asked.get("seed", 0), options)
 
     @abc.abstractmethod

@@ -134,10 +134,24 @@ def _files(root: str) -> list[tuple[str, Path]]:
         return []
     if found.submodule_search_locations:
         folders = map(Path, found.submodule_search_locations)
-        return sorted((str(path.relative_to(folder)), path) for folder in folders for path in folder.rglob("*.py"))
+        return sorted((str(path.relative_to(folder)), path) for folder in folders for path in _sources(folder))
     if found.has_location and found.origin:
         return sorted((path.name, path) for path in Path(found.origin).parent.glob("*.py"))
     return []
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Python files in a folder and those below it, links to folders among them, each folder once.
+
+    `rglob` leaves links out: in a clone, all of the built-in loops (docs/architecture.md).
+    """
+    seen = set[str]()
+    for where, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(where)) in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(where, name) for name in names if name.endswith(".py"))
 
 
 def _digest(files: Iterable[tuple[str, Path]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from loop_bench.jobs import folder as folders
 from loop_bench.jobs import pool
 from loop_bench.jobs.folder import LockedFolder
 from loop_bench.jobs.forkserver import ForkServer
+from loop_bench.jobs.kinds import of_one_kind
+from loop_bench.jobs.machines import Machine
 from loop_bench.jobs.pool import Death, Job
 from loop_bench.jobs.trial import Found, Result, Trial, attempt, read, result_class
 from loop_bench.writing import write_whole
@@ -23,6 +26,22 @@ Done = Callable[[Any], None]
 
 Run = Callable[[Sequence[Any], LockedFolder, int, Done], None]
 """Where trials run: has each leave its result in the folder, so many at a time, and tells of each that is done."""
+
+
+class OtherMachines(abc.ABC):
+    """Where trials run on other machines than the one that gathers them; a `Run` that is asked two things before."""
+
+    @abc.abstractmethod
+    def conditions(self, environment: Mapping[str, Any]) -> dict[str, Any]:
+        """What of the gathering machine's environment must stay the same for as long as a folder is gone on with."""
+
+    @abc.abstractmethod
+    def begin(self, environment: Mapping[str, Any], known: Machine | None) -> None:
+        """Is told the environment that loops are to have, and a machine of which results are there already."""
+
+    @abc.abstractmethod
+    def __call__(self, trials: Sequence[Any], folder: LockedFolder, workers: int, done: Done) -> None:
+        """Has trials of one class leave their results, each with its machine, in a folder of this one."""
 
 
 class Processes:
@@ -137,41 +156,50 @@ def gather(
     Args:
         trials: of one class; those with one key are one trial.
         folder: for the results; made if it is missing.
-        environment: this machine and its software, which must be what they were when the folder was begun.
+        environment: this machine and its software, which must be what they were when the folder was begun; where
+            trials run on other machines, only the software.
         workers: trials at a time.
         progress: is told the title of each trial that is done, those that were done before among them.
         run: where the trials run.
 
     Raises:
         UsageError: the folder cannot be written, is in use, or holds results of another machine, software or code; or
-            a trial asks for something wrong.
+            a trial asks for something wrong; or trials that are timed ran on several kinds of machine.
         InvalidRecordError: the folder holds a result that cannot be read.
     """
     by_key = {trial.key: trial for trial in trials}
+    conditions = run.conditions(environment) if isinstance(run, OtherMachines) else environment
     made_of = folders.fingerprint([loop for trial in by_key.values() for loop in trial.loops])
     with folders.locked(folder) as locked:
-        folders.same_conditions(folder, {**environment, **made_of})
-        left = []
+        folders.same_conditions(folder, {**conditions, **made_of})
+        found, left, known = Results(locked.result, by_key), [], None
         for trial in by_key.values():
-            if _is_done(trial, locked.result(trial.key)):
+            if result := _done(trial, locked.result(trial.key)):
+                known = known or result.machine
                 progress(trial.title)
             else:
                 left.append(trial)
+        timed, waiting = [trial for trial in by_key.values() if trial.is_timed], {trial.key for trial in left}
+        of_one_kind((trial for trial in timed if trial.key not in waiting), found, f"folder {folder}")
+        if isinstance(run, OtherMachines):
+            run.begin(environment, known)
         if left:
             run(left, locked, workers, lambda trial: progress(trial.title))
         for trial in left:
             read(locked.result(trial.key), trial)
-        return Results(locked.result, by_key)
+        of_one_kind(timed, found, f"folder {folder}")
+        return found
 
 
-def _is_done(trial: Trial[Found], path: Path) -> bool:
-    """Whether there is a result that counts; one that deserves a retry is removed."""
+def _done(trial: Trial[Found], path: Path) -> Result[Found] | None:
+    """The result that is there, if it counts; one that deserves a retry is removed."""
     if not path.exists():
-        return False
-    if not read(path, trial).deserves_retry(trial):
-        return True
+        return None
+    result = read(path, trial)
+    if not result.deserves_retry(trial):
+        return result
     path.unlink()
-    return False
+    return None
 
 
 class Results(Mapping[str, Result[Found]]):

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from loop_bench.document import Frozen, NotNegative
 from loop_bench.errors import InvalidRecordError
 from loop_bench.jobs.attempt import Attempt
+from loop_bench.jobs.machines import Machine
 from loop_bench.loop import LoopSpec
 
 Ending = Literal["whole", "crashed", "timed out"]
@@ -34,6 +35,9 @@ class Trial(Frozen, Generic[Found]):
 
     finding: ClassVar[type[Any]]
     """The class of what is found: a model of pydantic's, or a dataclass."""
+
+    is_timed: ClassVar[bool] = False
+    """Whether times are compared between trials: each has a machine to itself, and all have one kind of machine."""
 
     time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds, process start included
 
@@ -123,6 +127,7 @@ class Result(Frozen, Generic[Found]):
     seconds: NotNegative  # process start included
     time_limit: float  # seconds that it was given
     found: Found | None = None
+    machine: Machine | None = None  # that it ran on; None: the one of the command
 
     @model_validator(mode="after")
     def _has_found_something_if_whole(self) -> Self:

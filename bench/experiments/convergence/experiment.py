@@ -8,7 +8,7 @@ from typing import Any
 
 from loop_bench.experiments.convergence.plan import EPOCHS, TIME_LIMIT, ConvergencePlan
 from loop_bench.experiments.convergence.record import ConvergenceRecord
-from loop_bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, RunSwitch, WholeNumber
+from loop_bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, RunSwitch, WholeNumber, place
 from loop_bench.jobs import pool
 from loop_bench.jobs.gather import Run, gather, in_processes
 from loop_bench.machine.environment import environment
@@ -74,6 +74,7 @@ class ConvergenceExperiment(Experiment):
             default_words="results/runs/convergence-PRESET",
         ),
         "--workers",
+        "--on",
         ("--time-limit", {"default": str(TIME_LIMIT)}),
     )
     shares_gpu = True
@@ -105,8 +106,12 @@ class ConvergenceExperiment(Experiment):
         for loop in plan.loops.values():
             if check := checks.get(loop.factory):
                 check(plan.preset, settings.seed, loop.options)
-        workers = asked["workers"]
-        return Parts(len(plan.trials()), lambda folder, done: converge(plan, folder, workers or pool.workers(), done))
+
+        def work(folder: Path, done: Callable[[str], None]) -> ConvergenceRecord:
+            with place(asked) as run:
+                return converge(plan, folder, asked["workers"] or pool.workers(), done, run)
+
+        return Parts(len(plan.trials()), work)
 
     def causes(self, record: ConvergenceRecord) -> dict[str, list[str]]:
         """See Experiment."""

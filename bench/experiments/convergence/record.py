@@ -12,6 +12,8 @@ from typing_extensions import Self
 from loop_bench.document import Document
 from loop_bench.experiments.convergence.plan import ConvergencePlan
 from loop_bench.experiments.convergence.trial import Course, course
+from loop_bench.jobs.kinds import ran_on
+from loop_bench.jobs.machines import RanOn
 from loop_bench.jobs.trial import Result
 
 SCHEMA: Final = 1
@@ -29,6 +31,7 @@ class ConvergenceRecord(Document):
     plan: ConvergencePlan
     seconds: float  # of all processes together
     courses: dict[str, tuple[Course, ...]]  # by loop, one a seed, in the plan's order
+    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command
 
     @model_validator(mode="after")
     def _has_every_run(self) -> Self:
@@ -54,4 +57,5 @@ class ConvergenceRecord(Document):
             courses={
                 loop: tuple(course(trial, results[trial.key]) for trial in plan.trials_of(loop)) for loop in plan.loops
             },
+            ran_on=ran_on((trial.title, results[trial.key].machine) for trial in plan.trials()),
         )

@@ -22,8 +22,7 @@ from loop_bench.experiments.convergence.figures import (
 )
 from loop_bench.experiments.convergence.record import ConvergenceRecord
 from loop_bench.experiments.convergence.trial import Course
-from loop_bench.machine import environment
-from loop_bench.report import plots
+from loop_bench.report import machines, plots
 from loop_bench.report import rows as wording
 from loop_bench.report.report import Number, Picture, Report
 from loop_bench.statistics import Interval
@@ -50,6 +49,7 @@ def report(record: ConvergenceRecord) -> Report:
         ("what came of it", verdicts(figures.comparisons)),
         *((metric, curves(figures.curves[metric], loops)) for metric in figures.metrics),
         ("runs that did not come to their end", flaws(figures)),
+        (machines.TITLE, machines.table(record.ran_on)),
     ]
     pictures = [Picture(STEM, _CAPTION, functools.partial(draw, figures, loops))]
     notes, found = _notes(record, figures), _numbers(record, figures)
@@ -153,8 +153,7 @@ def _notes(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[s
         "interval holds 0; nothing is corrected for the number of comparisons; mean over the curve: its area over the "
         "batches; as good as the reference's best: seeds that got there, and the median of their batches"
     )
-    commit = record.environment.get("commit")
-    yield environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else "")
+    yield machines.note(record.environment, record.ran_on)
 
 
 def _doubts(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import functools
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +19,35 @@ from loop_bench.experiments.experiment import (
     Stages,
     Tell,
     WholeNumber,
+    place,
 )
-from loop_bench.experiments.ladder.plan import Ladder, Rung
-from loop_bench.experiments.ladder.record import LadderLimits, LadderRecord, Turn
+from loop_bench.experiments.ladder.plan import Ladder
+from loop_bench.experiments.ladder.record import LadderLimits, LadderRecord
+from loop_bench.experiments.ladder.rounds import (
+    TIMING,
+    RoundsTrial,
+    TimedRungs,
+    seconds_of_rounds,
+    time_rungs,
+    timed_rungs,
+)
 from loop_bench.experiments.ladder.trial import RungTrial, finding
-from loop_bench.failure import error_line
-from loop_bench.jobs.gather import Run, gather, in_processes
-from loop_bench.loop import LoopSpec, TrainingLoop, build, load
-from loop_bench.machine.environment import environment, state
-from loop_bench.settings import NULL, Settings
-from loop_bench.timing import clock, stopping, work
-from loop_bench.timing.rounds import Interleaver, Timer
+from loop_bench.jobs.gather import OtherMachines, Run, gather, in_processes
+from loop_bench.jobs.kinds import of_one_kind, ran_on
+from loop_bench.jobs.machines import environment_of
+from loop_bench.jobs.trial import Result, Trial
+from loop_bench.machine.environment import environment
+from loop_bench.settings import Settings
 
+ROUNDS = "rounds"
 
-class Turns:
-    """The loops of all rungs, warm and ready to be timed in turns.
-
-    A second instance of the baseline takes part: what a run finds between the two is its own noise.
-
-    Args:
-        ladder: of the loops.
-        dead: rungs that are not to be tried, since they end their process; each with what it died of.
-        progress: is told of each rung when its loop is built, or has failed.
-
-    Attributes:
-        timed: those that take part, in turns.
-        stopped: why a rung takes no part any more, by its name.
-    """
-
-    def __init__(
-        self, ladder: Ladder, dead: Mapping[str, str], progress: Callable[[str], None] = lambda name: None
-    ) -> None:
-        self.stopped = dict(dead)
-        self._ladder = ladder
-        self._witnesses: dict[str, work.Witness] = {}
-        timers: dict[str, Timer] = {}
-        for name, rung in {**{rung.name: rung for rung in ladder.rungs}, NULL: ladder.baseline}.items():
-            if rung.name not in dead:
-                try:
-                    timers[name] = functools.partial(clock.seconds_for, self._begin(name, rung))
-                except Exception as error:  # as when the loops that are there already have left too little memory
-                    self._stop(name, error)
-            progress(name)
-        self.timed = Interleaver(timers, ladder.batches, failed=self._stop)  # warms them up
-
-    @property
-    def turns(self) -> tuple[Turn, ...]:
-        """The complete rounds, as a record keeps them."""
-        return tuple(Turn(order=done.order, seconds=done.seconds) for done in self.timed.rounds)
-
-    def problems(self) -> dict[str, tuple[str, ...]]:
-        """What speaks against rungs having done the work that they were timed for; nothing of those without."""
-        done = {name: self._witnesses[name].work(self.timed.trained[name]) for name in self.timed.timers}
-        baseline, found = self._ladder.baseline.name, {}
-        for name, its in done.items():
-            than = work.unequal(done[baseline], its, (baseline, name)) if baseline in done else []
-            found[name] = (*its.problems(), *than)
-        return {name: problems for name, problems in found.items() if problems}
-
-    def _begin(self, name: str, rung: Rung) -> TrainingLoop:
-        spec = LoopSpec(self._ladder.preset, self._ladder.seed, rung.options)
-        loop = build(rung.factory, load(rung.factory), spec, name)
-        loop.run(1)  # traces and compiles
-        self._witnesses[name] = work.Witness(loop)
-        return loop
-
-    def _stop(self, name: str, error: Exception) -> None:
-        self.stopped[name] = f"crashed while the rungs were timed: {error_line(error)}"
-
-
-_LOOKING, _BUILDING, _BATCH = 30.0, 8.0, 0.05
-"""Rough seconds for a rung's process, to build and warm up a loop, and for a batch, at preset paper on two cores."""
+_LOOKING = 30.0
+"""Rough seconds for a rung's process, at preset paper on two cores."""
 
 
 def seconds(ladder: Ladder, limits: LadderLimits) -> float:
     """Roughly how long it takes to climb; the weights that `climb` tells add up to it."""
-    rungs = len(ladder.rungs)
-    return rungs * _LOOKING + (rungs + 1) * _BUILDING + _seconds_of_rounds(ladder, limits)
+    return len(ladder.rungs) * _LOOKING + seconds_of_rounds(ladder, limits)
 
 
 def climb(
@@ -105,14 +57,16 @@ def climb(
     tell: Tell = lambda stage, detail, weight: None,
     run: Run = in_processes,
 ) -> LadderRecord:
-    """Looks at each rung in a process of its own, then times all of them in turns in this one.
+    """Looks at each rung in a process of its own, then times all of them in turns in one process.
+
+    That is this one; or one on another machine, where the rungs were looked at on such.
 
     Args:
         ladder: the rungs.
         limits: of the rounds.
-        folder: for a folder `rungs` of results; an interrupted ladder resumes there.
+        folder: for folders of results; an interrupted ladder resumes there.
         tell: see `loop_bench.experiments.experiment.Tell`.
-        run: where the trials of the rungs run.
+        run: where the trials run.
 
     Raises:
         UsageError: see `gather`.
@@ -129,36 +83,46 @@ def climb(
         run=run,
     )
     findings = {name: finding(results[trial.key]) for name, trial in trials.items()}
-
-    building = "building all rungs: tracing, compiling, warming up"
-    tell(building, "", 0.0)
     dead = {name: found.died for name, found in findings.items() if found.died}
-    turns = Turns(ladder, dead, lambda name: tell(building, f": {name} done", _BUILDING))
-    weight, told = _seconds_of_rounds(ladder, limits), 0.0
-
-    def progress(rounds: int, share: float) -> None:
-        nonlocal told
-        tell("timing the rungs in turns", f": round {rounds + 1}", weight * (share - told))
-        told = share
-
-    ended, took = turns.timed.run(stopping.rule(limits.rounds, limits.max_time), progress)
+    every: list[Trial[Any]] = [*trials.values()]
+    found: dict[str, Result[Any]] = {**results}
+    if isinstance(run, OtherMachines):
+        rounds = RoundsTrial.of(ladder, limits, dead)
+        every.append(rounds)
+        found |= _time_elsewhere(rounds, folder / ROUNDS, here, tell, run)
+        of_one_kind(every, found, f"folder {folder}")
+        timed = timed_rungs(rounds, found[rounds.key])
+    else:
+        timed = time_rungs(ladder, limits, dead, tell)
+    ran = ran_on((trial.title, found[trial.key].machine) for trial in every)
     return LadderRecord(
         created=datetime.datetime.now(datetime.timezone.utc),
-        environment={**here, "state": state()},
+        environment={**environment_of(ran, here), "state": timed.state},
         ladder=ladder,
         findings=findings,
         limits=limits,
-        rounds=turns.turns,
-        rounds_ended=ended,
-        rounds_seconds=took,
-        stopped=turns.stopped,
-        problems=turns.problems(),
+        rounds=timed.rounds,
+        rounds_ended=timed.ended,
+        rounds_seconds=timed.seconds,
+        stopped=timed.stopped,
+        problems=timed.problems,
+        ran_on=ran,
     )
 
 
-def _seconds_of_rounds(ladder: Ladder, limits: LadderLimits) -> float:
-    a_round = (len(ladder.rungs) + 1) * ladder.batches * _BATCH
-    return limits.max_time if limits.rounds is None else limits.rounds * a_round
+def _time_elsewhere(
+    trial: RoundsTrial, folder: Path, here: Mapping[str, Any], tell: Tell, run: Run
+) -> Mapping[str, Result[TimedRungs]]:
+    """Times the rungs in a process on another machine, of the kind that each rung was looked at on."""
+    tell(TIMING, "", 0.0)
+    results = gather([trial], folder, environment=here, run=run)
+    tell(TIMING, "", seconds_of_rounds(trial.ladder, trial.limits))
+    return results
+
+
+def forget(folder: Path) -> None:
+    """Removes the rounds of a ladder that is over and in a record: the next one there times anew."""
+    shutil.rmtree(folder / ROUNDS, ignore_errors=True)
 
 
 class LadderExperiment(Experiment):
@@ -195,6 +159,7 @@ class LadderExperiment(Experiment):
             Folder(),
             default_words="results/runs/ladder-PRESET",
         ),
+        "--on",
     )
     shares_gpu = True
     interrupted = "the same command goes on after the rungs whose processes have come to an end"
@@ -218,7 +183,16 @@ class LadderExperiment(Experiment):
         """See Experiment."""
         rungs = pair.ladder(settings)
         limits = LadderLimits(rounds=asked["rounds"], max_time=asked["max_time"])
-        return Stages(seconds(rungs, limits), lambda folder, tell: climb(rungs, limits, folder, tell))
+
+        def work(folder: Path, tell: Tell) -> LadderRecord:
+            with place(asked) as run:
+                return climb(rungs, limits, folder, tell, run)
+
+        return Stages(seconds(rungs, limits), work)
+
+    def tidy(self, folder: Path) -> None:
+        """See Experiment."""
+        forget(folder)
 
     def causes(self, record: LadderRecord) -> dict[str, list[str]]:
         """See Experiment; a change is timed when its rung is, and the one that it is held against."""

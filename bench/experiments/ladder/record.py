@@ -12,6 +12,7 @@ from loop_bench.document import Document, Frozen, NotNegative, Seconds
 from loop_bench.experiments.equivalence.record import Equivalence
 from loop_bench.experiments.ladder.plan import Ladder
 from loop_bench.experiments.syncs.record import HostSyncs
+from loop_bench.jobs.machines import RanOn
 from loop_bench.machine.memory import PeakMemory
 from loop_bench.settings import NULL
 from loop_bench.timing.samples import Ended, Start
@@ -66,6 +67,7 @@ class LadderRecord(Document):
     rounds_seconds: NotNegative = 0.0  # wall clock from the first round to the last
     stopped: dict[str, str] = Field(default_factory=dict)  # why a rung was not timed, or no further; with the null arm
     problems: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # that timed loops had with their work
+    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command
 
     @model_validator(mode="after")
     def _is_of_its_rungs(self) -> Self:

@@ -10,7 +10,7 @@ import pandas as pd
 from loop_bench.experiments.ladder import plots
 from loop_bench.experiments.ladder.figures import LadderFigures, RungFigures
 from loop_bench.experiments.ladder.record import LadderRecord
-from loop_bench.machine import environment
+from loop_bench.report import machines
 from loop_bench.report import rows as wording
 from loop_bench.report.report import Number, Report
 from loop_bench.report.rows import NOT_MEASURED
@@ -28,6 +28,7 @@ def report(record: LadderRecord) -> Report:
     titled = [
         ("one change after the other", steps(figures)),
         ("the full set, without one of its changes", left_out(figures)),
+        (machines.TITLE, machines.table(record.ran_on)),
     ]
     return Report.of("ladder", titled, footer(record), _numbers(figures), plots.pictures(record))
 
@@ -101,7 +102,6 @@ def footer(record: LadderRecord) -> list[str]:
     ladder, figures = record.ladder, LadderFigures.of(record)
     factories = ", ".join(dict.fromkeys(rung.factory for rung in ladder.rungs))
     kinds = dict.fromkeys(found.memory.of for found in record.findings.values() if found.memory)
-    commit = record.environment.get("commit")
     return [
         f"{len(ladder.rungs)} rungs of {factories}; preset {ladder.preset}, seed {ladder.seed}",
         _length(record),
@@ -112,7 +112,7 @@ def footer(record: LadderRecord) -> list[str]:
             f"peak memory: {_MEMORY[kind]} in these batches, over what it was before the loop was built"
             for kind in kinds
         ),
-        environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
+        machines.note(record.environment, record.ran_on),
     ]
 
 

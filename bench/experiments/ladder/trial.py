@@ -26,6 +26,7 @@ class RungTrial(Trial[Finding]):
 
     work: ClassVar[str] = "loop_bench.experiments.ladder.trial:examine_trial"
     finding: ClassVar[type[Finding]] = Finding
+    is_timed: ClassVar[bool] = True  # its time to first batch
 
     rung: Rung
     baseline: Rung

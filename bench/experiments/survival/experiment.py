@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loop_bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, WholeNumber
+from loop_bench.experiments.experiment import Asked, Experiment, Folder, Option, Parts, WholeNumber, place
 from loop_bench.experiments.survival import outcome
 from loop_bench.experiments.survival.plan import SurvivalPlan, canonical
 from loop_bench.experiments.survival.record import SurvivalRecord
@@ -75,6 +75,7 @@ class SurvivalExperiment(Experiment):
         Option("--epochs", "and so many epochs of each loop without any fault", WholeNumber(0), "0"),
         Option("--out", "folder for the trials, the record, tables and plots", Folder(), "results/runs/survival"),
         "--workers",
+        "--on",
         ("--time-limit", {"default": "300"}),
     )
 
@@ -84,10 +85,13 @@ class SurvivalExperiment(Experiment):
         plan = plan.model_copy(update={"time_limit": asked["time_limit"]})
         if asked["fault"]:
             plan = plan.only(canonical(asked["fault"]), ARMS)
-        workers, shown = asked["workers"], pair.shown(plan)
-        return Parts(
-            len(plan.trials()), lambda folder, done: survive(plan, folder, workers or pool.workers(), shown, done)
-        )
+        shown = pair.shown(plan)
+
+        def work(folder: Path, done: Callable[[str], None]) -> SurvivalRecord:
+            with place(asked) as run:
+                return survive(plan, folder, asked["workers"] or pool.workers(), shown, done, run)
+
+        return Parts(len(plan.trials()), work)
 
     def causes(self, record: SurvivalRecord) -> dict[str, list[str]]:
         """See Experiment; that a loop crashes with a fault and not without is a result."""

@@ -20,6 +20,8 @@ from loop_bench.experiments.survival.plan import SurvivalPlan
 from loop_bench.experiments.survival.record import ALIVE, PACE, Curves, Outcome, Survival, SurvivalRecord, Undisturbed
 from loop_bench.experiments.survival.trial import SurvivalTrial, observed
 from loop_bench.experiments.survival.updates import StruckUpdates
+from loop_bench.jobs.kinds import ran_on
+from loop_bench.jobs.machines import Machine
 from loop_bench.jobs.trial import Result
 from loop_bench.settings import ARMS
 
@@ -71,6 +73,7 @@ def record(
         survivals={name: each.survivals for name, each in judged.items()},
         undisturbed={name: each.undisturbed for name, each in judged.items() if each.undisturbed},
         curves={name: each.curves for name, each in judged.items() if each.curves},
+        ran_on=ran_on(itertools.chain(*(each.elsewhere for each in judged.values()))),
     )
 
 
@@ -82,6 +85,7 @@ class JudgedLoop:
     undisturbed: tuple[Undisturbed, ...]
     curves: Curves
     seconds: float  # of its processes together
+    elsewhere: tuple[tuple[str, Machine], ...]  # title and machine of runs that were not on this one
 
     @classmethod
     def of(
@@ -89,11 +93,14 @@ class JudgedLoop:
     ) -> Self:
         """Judges its runs, seed by seed: each result is asked for once, and no more than one seed's are at hand."""
         seconds, faults = 0.0, {text: Fault.parse(text) for text in plan.loops[name].faults}
+        elsewhere: list[tuple[str, Machine]] = []
 
         def seen(trial: SurvivalTrial) -> Observation:
             nonlocal seconds
             result = results[trial.key]
             seconds += result.seconds
+            if result.machine:
+                elsewhere.append((trial.title, result.machine))
             return observed(result)
 
         survivals: dict[str, list[Survival]] = {text: [] for text in faults}
@@ -115,7 +122,8 @@ class JudgedLoop:
             if plan.epochs and name in ARMS:
                 undisturbed.append(Undisturbed.of(seed, seen(plan.undisturbed(name, seed))))
         curves = {text: _curves(runs) for text, runs in drawn.items()}
-        return cls(tuple(itertools.chain(*survivals.values())), tuple(undisturbed), curves, seconds)
+        every = tuple(itertools.chain(*survivals.values()))
+        return cls(every, tuple(undisturbed), curves, seconds, tuple(elsewhere))
 
 
 def judge(seen: Observation, clean: CleanRun, fault: Fault, seed: int = 0) -> Survival:

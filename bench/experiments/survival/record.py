@@ -12,6 +12,7 @@ from loop_bench.document import Count, Document, Frozen
 from loop_bench.experiments.survival.kinds import Kind
 from loop_bench.experiments.survival.observation import Ended, Observation
 from loop_bench.experiments.survival.plan import SurvivalPlan
+from loop_bench.jobs.machines import RanOn
 
 Outcome = Literal[
     "skipped",
@@ -112,3 +113,4 @@ class SurvivalRecord(Document):
     survivals: dict[str, tuple[Survival, ...]]  # by loop
     undisturbed: dict[str, tuple[Undisturbed, ...]]  # by loop
     curves: dict[str, Curves]  # by loop, for some faults
+    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command

@@ -10,7 +10,7 @@ from loop_bench.experiments.survival import figures, plots
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.figures import Rate
 from loop_bench.experiments.survival.record import ALIVE, SurvivalRecord
-from loop_bench.machine import environment
+from loop_bench.report import machines
 from loop_bench.report.report import Number, Report
 from loop_bench.settings import ARMS
 
@@ -25,6 +25,7 @@ def report(record: SurvivalRecord) -> Report:
         ("how the others ended", deaths(record)),
         ("not tested, and why", untested(record)),
         (f"{record.plan.epochs} epochs without a fault", undisturbed(record)),
+        (machines.TITLE, machines.table(record.ran_on)),
     ]
     return Report.of("survival", titled, footer(record), _numbers(record), plots.pictures(record))
 
@@ -121,14 +122,13 @@ def footer(record: SurvivalRecord) -> list[str]:
     counts = ", ".join(f"{count} of {loop}" for loop, count in runs.items())
     first, last = plan.seeds[0], plan.seeds[-1]
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
-    commit = record.environment.get("commit")
     return [
         *(f"{arm}: {plan.loops[arm].factory}" for arm in ARMS),
         f"preset {plan.preset}, {seeds}; runs with a fault: {counts}",
         "alive: skipped (the bad update did not happen at all) or survived (finite, and the weights still move at "
         "least a tenth as far as without the fault), with Wilson's 95% interval; back: the weights move at least half "
         "as far again, and each metric is where it is without the fault",
-        environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
+        machines.note(record.environment, record.ran_on),
     ]
 
 

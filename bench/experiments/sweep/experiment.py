@@ -9,12 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from loop_bench.errors import UsageError
-from loop_bench.experiments.experiment import STARTING, Asked, Experiment, Folder, Option, Parts, RealNumber, RunSwitch
+from loop_bench.experiments.experiment import (
+    STARTING,
+    Asked,
+    Experiment,
+    Folder,
+    Option,
+    Parts,
+    RealNumber,
+    RunSwitch,
+    place,
+)
 from loop_bench.experiments.sweep.plan import TIME_LIMIT, Axis, Sweep, parse_axes
 from loop_bench.experiments.sweep.record import SweepRecord
 from loop_bench.experiments.sweep.trial import Measured, PointTrial, TimedPoint
 from loop_bench.jobs.attempt import CrashError
 from loop_bench.jobs.gather import Run, gather, in_processes
+from loop_bench.jobs.kinds import ran_on
+from loop_bench.jobs.machines import environment_of
 from loop_bench.machine import gpu
 from loop_bench.machine.environment import environment
 from loop_bench.settings import ARMS, Settings
@@ -49,8 +61,13 @@ def sweep(
     trials = [PointTrial.of(point, titles[key]) for key, point in points.items()]
     results = gather(trials, folder / POINTS, environment=here, progress=progress, run=run)
     measured = {key: Measured.of(point, results[key]) for key, point in points.items()}
+    ran = ran_on((trial.title, results[trial.key].machine) for trial in trials)
     return SweepRecord(
-        created=datetime.datetime.now(datetime.timezone.utc), environment=here, sweep=plan, measured=measured
+        created=datetime.datetime.now(datetime.timezone.utc),
+        environment=environment_of(ran, here),
+        sweep=plan,
+        measured=measured,
+        ran_on=ran,
     )
 
 
@@ -121,6 +138,7 @@ class SweepExperiment(Experiment):
             str(TIME_LIMIT),
         ),
         Option("--out", "folder for the points, the record, tables and plots", Folder(), "results/runs/sweep"),
+        "--on",
     )
     stage = "both loops at several sizes, each in a process of its own"
     parts = "points"
@@ -150,7 +168,12 @@ class SweepExperiment(Experiment):
     def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Parts:
         """See Experiment."""
         plan = pair.sweep(settings, _along(pair, asked), asked["time_limit"])
-        return Parts(len(plan.distinct()), lambda folder, done: sweep(plan, folder, done))
+
+        def work(folder: Path, done: Callable[[str], None]) -> SweepRecord:
+            with place(asked) as run:
+                return sweep(plan, folder, done, run)
+
+        return Parts(len(plan.distinct()), work)
 
     def titled(self, title: str) -> tuple[str, str]:
         """See Experiment."""

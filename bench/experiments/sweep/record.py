@@ -11,6 +11,7 @@ from typing_extensions import Self
 from loop_bench.document import Document
 from loop_bench.experiments.sweep.plan import Sweep
 from loop_bench.experiments.sweep.trial import Measured, Point
+from loop_bench.jobs.machines import RanOn
 
 SCHEMA: Final = 2
 
@@ -26,6 +27,7 @@ class SweepRecord(Document):
     environment: dict[str, Any]
     sweep: Sweep
     measured: dict[str, Measured]  # by a name of the point; that of an older record need not be the key of its trial
+    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command
 
     @model_validator(mode="after")
     def _has_every_point(self) -> Self:

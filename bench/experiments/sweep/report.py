@@ -13,8 +13,7 @@ from loop_bench.experiments.run.verdict import Kind
 from loop_bench.experiments.sweep import figures
 from loop_bench.experiments.sweep.figures import ArmCost, AxisFigures, PointFigures
 from loop_bench.experiments.sweep.record import SweepRecord
-from loop_bench.machine import environment
-from loop_bench.report import plots
+from loop_bench.report import machines, plots
 from loop_bench.report import rows as wording
 from loop_bench.report.report import Number, Picture, Report
 from loop_bench.report.rows import NOT_MEASURED
@@ -30,6 +29,7 @@ def report(record: SweepRecord) -> Report:
     """The report of a record."""
     found = figures.of(record)
     titled = [(f"cost as {axis.name} grows", table(axis)) for axis in found]
+    titled.append((machines.TITLE, machines.table(record.ran_on)))
     return Report.of("sweep", titled, footer(record), _numbers(found), pictures(record))
 
 
@@ -62,7 +62,6 @@ def footer(record: SweepRecord) -> list[str]:
     settings, found = record.sweep.settings, figures.of(record)
     points = [point for axis in found for point in axis.points if point.arms]
     options = "".join(f", {name}={value}" for name, value in settings.options.items())
-    commit = record.environment.get("commit")
     return [
         f"before: {settings.before}, after: {settings.after}",
         f"preset {settings.preset}, seed {settings.seed}{options}; each axis is varied alone, and each point measured "
@@ -74,7 +73,7 @@ def footer(record: SweepRecord) -> list[str]:
         *[_SCALING] * any(axis.scales for axis in found),
         *_not_known(record),
         *_doubts(found),
-        environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
+        machines.note(record.environment, record.ran_on),
     ]
 
 

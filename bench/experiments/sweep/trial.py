@@ -39,6 +39,7 @@ class PointTrial(Trial[TimedPoint]):
 
     work: ClassVar[str] = "loop_bench.experiments.sweep.experiment:measure_trial"
     finding: ClassVar[type[TimedPoint]] = TimedPoint
+    is_timed: ClassVar[bool] = True
 
     settings: Settings
     tokens: int | None

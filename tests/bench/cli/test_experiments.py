@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 from convergences import LOOPS, convergence_record, course
 from ladders import ladder_record
@@ -5,6 +7,8 @@ from records import record, survival
 from survivals import survival_record
 from sweeps import died, measured, sweep_record
 from traces import profile_record
+
+from loop_bench.jobs.gather import in_processes
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -16,8 +20,8 @@ def survived(monkeypatch):
 
     asked = {}
 
-    def pretend(plan, folder, at_a_time, shown, tell):
-        asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
+    def pretend(plan, folder, at_a_time, shown, tell, run):
+        asked.update(plan=plan, folder=folder, at_a_time=at_a_time, run=run)
         for trial in plan.trials():
             tell(trial.title)
             if asked.get("interrupt"):
@@ -46,6 +50,17 @@ def test_survive_shows_and_leaves_its_tables(run, survived, tmp_path):
     assert (plan.seeds, plan.time_limit, survived["at_a_time"], plan.preset) == ((0, 1), 7.0, 3, "tiny")
     assert len(plan.loops) == 6
     assert err.splitlines()[-1].startswith(f"{len(plan.trials())} of {len(plan.trials())} runs")
+
+
+def test_survive_takes_its_trials_where_it_is_told(run, survived, tmp_path, monkeypatch):
+    """What is given to the experiment is the cluster, entered; without one it is processes of this machine."""
+    from loop_bench.cluster import place
+
+    monkeypatch.setattr(place, "place", lambda on: contextlib.nullcontext(f"on {on}"))
+    assert run("survive", "--out", tmp_path, "--on", "local:2")[0] == 0
+    assert survived["run"] == "on local:2"
+    assert run("survive", "--out", tmp_path)[0] == 0
+    assert survived["run"] is in_processes
 
 
 def test_survive_with_faults_of_ones_own(run, survived, tmp_path):
@@ -81,6 +96,8 @@ def test_survive_interrupted(run, survived, tmp_path):
         (["--fault", "zero"], "fault 'zero': fault kind 'zero'"),
         (["--preset", "huge"], "preset 'huge' is unknown"),
         (["--script", "none.csv"], "script none.csv: no such file"),
+        (["--on", "127.0.0.1:1"], "--on tcp://127.0.0.1:1: nothing answers there (Connection refused)"),
+        (["--on", "local:2", "--workers", "2"], "--workers 2: is of processes on this machine, and not --on local:2"),
     ],
 )
 def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arguments, says):
@@ -98,8 +115,8 @@ def converged(monkeypatch):
 
     asked = {}
 
-    def pretend(plan, folder, at_a_time, tell):
-        asked.update(plan=plan, folder=folder, at_a_time=at_a_time)
+    def pretend(plan, folder, at_a_time, tell, run):
+        asked.update(plan=plan, folder=folder, at_a_time=at_a_time, run=run)
         for trial in plan.trials():
             tell(trial.title)
             if asked.get("interrupt"):
@@ -231,7 +248,7 @@ def swept(monkeypatch):
 
     asked = {"dies": False}
 
-    def pretend(plan, folder, tell):
+    def pretend(plan, folder, tell, run):
         asked.update(plan=plan, folder=folder)
         for title in plan.titles().values():
             tell(title)
@@ -309,7 +326,7 @@ def climbed(monkeypatch):
 
     asked = {}
 
-    def pretend(rungs, limits, folder, tell):
+    def pretend(rungs, limits, folder, tell, run):
         asked.update(rungs=rungs, limits=limits, folder=folder)
         tell("timing the rungs in turns", ": round 1", 1.0)
         if asked.get("interrupt"):

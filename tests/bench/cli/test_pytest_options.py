@@ -85,6 +85,10 @@ def test_a_time_must_be_one(text):
         ({"preset": "tiny", "sweep": ["size=1,2"]}, "axis 'size' is unknown"),
         ({"preset": "tiny", "sweep": ["size"]}, "--sweep 'size': must be an axis and its values"),
         ({"preset": "tiny", "sweep": ["tokens=1"]}, "sequence_length=1 must be"),
+        ({"on": "local:2"}, "--on local:2: needs --survival full, --convergence, --sweep or --ladder"),
+        ({"on": "somewhere", "survival": "full"}, "--on 'somewhere': must be a Dask scheduler"),
+        ({"on": "127.0.0.1:1", "ladder": True}, "--on tcp://127.0.0.1:1: nothing answers there (Connection refused)"),
+        ({"on": "local:2", "survival": "full", "isolate": True}, "--on local:2: is for loops of this environment"),
     ],
 )
 def test_a_run_is_refused_in_one_line_before_anything_slow(given, says):
@@ -96,3 +100,8 @@ def test_a_run_is_refused_in_one_line_before_anything_slow(given, says):
 
 def test_a_run_as_it_is_by_default_is_not():
     pytest_options.check(config())
+
+
+@pytest.mark.parametrize("given", [{"survival": "full"}, {"convergence": "3"}, {"ladder": True}])
+def test_a_run_whose_trials_go_to_a_cluster_is_not_refused(given):
+    pytest_options.check(config(on="local:2", **given))

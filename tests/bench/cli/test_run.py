@@ -16,8 +16,9 @@ GIVEN = {
     "--before-env": "A=1", "--before-folder": "old", "--after-revision": "v2", "--after-python": "python3",
     "--after-env": "B=2", "--after-folder": "new", "--isolate": None, "--processes": "3", "--link": "data",
     "--survival": "none", "--utilisation": "0", "--ladder": None, "--sweep": "batch=8,16",
-    "--profile": None, "--convergence": "3", "--require-gpu": None, "--results": "runs", "--reference": "results",
-    "--max-slowdown": "7%", "--max-syncs": "0.5", "--min-speedup": "1.2", "--max-retraces": "0", "--full-trace": None,
+    "--profile": None, "--convergence": "3", "--on": "local:2", "--require-gpu": None, "--results": "runs",
+    "--reference": "results", "--max-slowdown": "7%", "--max-syncs": "0.5", "--min-speedup": "1.2",
+    "--max-retraces": "0", "--full-trace": None,
 }  # fmt: skip
 """Each option of the run, with a value that is not its default; None: a flag."""
 

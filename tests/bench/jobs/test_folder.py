@@ -59,6 +59,18 @@ def test_so_does_a_file_that_comes_goes_or_moves(desk, change):
     assert code("of_loops:make") != before
 
 
+def test_a_folder_that_is_a_link_counts_and_one_to_a_folder_above_does_not_go_on_for_ever(desk):
+    elsewhere = desk / "elsewhere"
+    elsewhere.mkdir()
+    (desk / "of_loops" / "linked").symlink_to(elsewhere)
+    before = code("of_loops:make")
+    (elsewhere / "training.py").touch()
+    with_it = code("of_loops:make")
+    assert with_it != before
+    (desk / "of_loops" / "above").symlink_to(desk / "of_loops")
+    assert code("of_loops:make") == with_it
+
+
 def test_what_goes_from_one_file_to_the_next_makes_a_difference(desk):
     one, two = desk / "of_loops" / "parts" / "a.py", desk / "of_loops" / "parts" / "b.py"
     one.write_bytes(b"1\n2\n")

@@ -2,11 +2,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from trials import Adding, Asking, Cached, Door, Sum, died, found
+from records import ENVIRONMENT
+from trials import Adding, Asking, Cached, Door, FarDoor, Sum, TimedCounted, died, found
 
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.jobs import folder as folders
 from loop_bench.jobs.gather import Processes, gather, in_processes, inline
+from loop_bench.jobs.machines import Machine
 
 HERE = {"cpu": "of some kind", "versions": {"tensorflow": "2.21.0"}, "gpus": [], "commit": None, "dirty": False}
 TRIALS = [Adding(terms=terms, time_limit=20.0) for terms in ((), (1.0,), (1.0, 2.0))]
@@ -208,6 +210,46 @@ def test_results_of_another_machine_are_refused_by_name(tmp_path, door):
         f"folder {tmp_path}: its trials were made with another python, versions; name a new folder, or delete this one"
     )
     assert len(gather(TRIALS, tmp_path, environment={**HERE, "commit": "abc", "dirty": True}, run=door)) == 3
+
+
+def far(cores=8):
+    machine = Machine(host=f"host-{cores}", environment={**ENVIRONMENT, "cores": cores})
+    return FarDoor(lambda trial: Sum(value=sum(trial.terms)), machine)
+
+
+def test_on_other_machines_only_the_software_of_this_one_must_stay(tmp_path):
+    there = far()
+    first = gather(TRIALS[:2], tmp_path, environment=HERE, run=there)
+    elsewhere = {**HERE, "cpu": "of another kind", "gpus": ["one"]}
+    both = gather(TRIALS, tmp_path, environment=elsewhere, run=far(96))
+    assert {key: both[key] for key in first} == first
+    assert {result.machine.host for result in both.values()} == {"host-8", "host-96"}
+    with pytest.raises(UsageError, match=r"its trials were made with another software; name a new folder"):
+        gather(TRIALS, tmp_path, environment={**HERE, "versions": {"tensorflow": "2.20.0"}}, run=there)
+
+
+def test_what_was_begun_here_does_not_go_on_there(tmp_path, door):
+    gather(TRIALS[:2], tmp_path, environment=HERE, run=door)
+    with pytest.raises(UsageError, match=r"its trials were made with another cpu, gpus, software, versions"):
+        gather(TRIALS, tmp_path, environment=HERE, run=far())
+
+
+def test_a_place_is_told_a_machine_that_results_are_of(tmp_path):
+    there = far()
+    gather(TRIALS[:2], tmp_path, environment=HERE, run=there)
+    gather(TRIALS, tmp_path, environment=HERE, run=there)
+    assert there.known == [None, there.machine]
+
+
+def test_times_of_several_kinds_are_refused_before_more_is_run(tmp_path):
+    timed = [TimedCounted(terms=each.terms) for each in TRIALS]
+    gather(timed[:1], tmp_path, environment=HERE, run=far())
+    with pytest.raises(UsageError, match=r"times of several kinds of machine are not compared: .* on host-8; 96 cores"):
+        gather(timed[:2], tmp_path, environment=HERE, run=far(96))
+    third = far(8)
+    with pytest.raises(UsageError, match="times of several kinds"):
+        gather(timed, tmp_path, environment=HERE, run=third)
+    assert third.asked == []
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, door):

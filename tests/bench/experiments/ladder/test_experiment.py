@@ -1,11 +1,13 @@
 import pytest
 from ladders import dead, finding, ladder, ladder_record
 from records import ENVIRONMENT
-from trials import Door, died
+from trials import Door, FarDoor, died
 
 from loop_bench.experiments import registry
 from loop_bench.experiments.ladder import experiment as module
-from loop_bench.experiments.ladder.record import LadderLimits
+from loop_bench.experiments.ladder.record import LadderLimits, Turn
+from loop_bench.experiments.ladder.rounds import RoundsTrial, TimedRungs
+from loop_bench.jobs.machines import Machine
 from loop_bench.report import files
 from loop_bench.settings import NULL
 
@@ -44,6 +46,47 @@ def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
         "building all rungs",
         "timing the rungs in turns",
     ]
+
+
+@pytest.fixture
+def far(found):
+    """A place on another machine, and what the rounds come to there; a test may change it."""
+    names = (*found, NULL)
+    turns = (Turn(order=names, seconds=dict.fromkeys(names, 1.0)),) * 4
+    timed = TimedRungs(
+        rounds=turns, ended="as many as asked for", seconds=9.0, stopped={}, problems={}, state={"gpus": []}
+    )
+    machine = Machine(host="far", environment={**ENVIRONMENT, "cores": 96})
+    return FarDoor(lambda trial: timed if isinstance(trial, RoundsTrial) else found[trial.title], machine)
+
+
+def test_on_other_machines_the_rounds_are_a_trial_too(found, far, tmp_path):
+    told, limits, made = [], LadderLimits(rounds=4), ladder(batches=2)
+    record = module.climb(made, limits, tmp_path, lambda *each: told.append(each), far)
+    assert [type(trial).__name__ for trial in far.asked] == ["RungTrial"] * len(found) + ["RoundsTrial"]
+    assert far.known == [None, None]
+    assert (len(record.rounds), record.rounds_seconds, record.rounds_ended) == (4, 9.0, "as many as asked for")
+    assert (record.environment["cores"], record.environment["state"]) == (96, {"gpus": []})
+    (ran,) = record.ran_on
+    assert (ran.machine.host, ran.trials) == ("far", (*found, "the rounds of all rungs"))
+    assert sum(each[-1] for each in told) == pytest.approx(module.seconds(made, limits))
+    names = [title for title, _ in registry.report(record).tables]
+    assert "machines that the trials ran on" in names
+    far.asked.clear()
+    module.climb(made, limits, tmp_path, run=far)
+    assert far.asked == []
+    module.LadderExperiment().tidy(tmp_path)
+    module.climb(made, limits, tmp_path, run=far)
+    assert [trial.title for trial in far.asked] == ["the rounds of all rungs"]
+
+
+def test_rounds_that_die_on_another_machine_leave_no_rung_timed(found, far, tmp_path):
+    answer = far.answer
+    far.answer = lambda trial: died(trial) if isinstance(trial, RoundsTrial) else answer(trial)
+    record = module.climb(ladder(), LadderLimits(rounds=4), tmp_path, run=far)
+    assert (record.rounds, record.rounds_ended) == ((), None)
+    assert set(record.stopped.values()) == {"crashed: of something (while the rungs were timed)"}
+    assert module.LadderExperiment().flaw(record)
 
 
 def test_the_time_ends_the_rounds(door, tmp_path):

@@ -2,8 +2,8 @@ import pytest
 import toys
 from ladders import ladder
 
-from loop_bench.experiments.ladder.experiment import Turns
 from loop_bench.experiments.ladder.plan import Ladder, Rung
+from loop_bench.experiments.ladder.rounds import Turns
 from loop_bench.settings import NULL
 
 

@@ -1,0 +1,245 @@
+"""A cluster as a place where trials run: Dask distributes them and tries them again; results are written here."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from loop_bench.cluster import worker as on_worker
+from loop_bench.cluster.address import Address
+from loop_bench.cluster.crew import Crew
+from loop_bench.cluster.local import local_cluster
+from loop_bench.cluster.log import LOG
+from loop_bench.cluster.terms import Terms, software
+from loop_bench.errors import UsageError
+from loop_bench.failure import error_line
+from loop_bench.jobs.folder import LockedFolder
+from loop_bench.jobs.gather import Done, OtherMachines
+from loop_bench.jobs.machines import Machine
+from loop_bench.jobs.trial import Trial, result_class
+from loop_bench.writing import write_whole
+
+CONNECTS = 10.0
+"""Seconds for a scheduler to take a client."""
+
+RETURNS = 300.0
+"""Seconds in which a lost scheduler may come back: what supervises it starts it anew, or its machine boots."""
+
+LOOKS = 1.0
+"""Seconds between two looks at which workers there are."""
+
+
+class _LostError(Exception):
+    """The scheduler is gone, or has forgotten what it was asked for."""
+
+
+class _InHand(NamedTuple):
+    trial: Trial[Any]
+    future: Any
+    since: float
+
+
+class OnCluster(OtherMachines):
+    """Runs trials on the workers of a Dask cluster; a `Run`.
+
+    A result is written when it comes back, whole or not at all. What is in hand stays the scheduler's when this process
+    is interrupted: the same trial of the same code is picked up by its key.
+
+    Args:
+        connect: makes a client of Dask's, within CONNECTS seconds.
+        name: of the cluster, for messages: the scheduler's address.
+        outlives: whether the cluster is there when the command is over.
+    """
+
+    def __init__(self, connect: Callable[[], Any], name: str, outlives: bool = True) -> None:
+        self._connect, self._name, self._outlives = connect, name, outlives
+        self._client: Any = None
+        self._kind: str | None = None  # of machine, on which trials are timed
+        self._environment: Mapping[str, Any] = {}
+
+    def __enter__(self) -> OnCluster:
+        try:
+            self._client = self._connect()
+        except Exception as error:
+            raise UsageError(f"--on {self._name}: no Dask scheduler answers there ({error_line(error)})") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._disconnect()
+
+    def conditions(self, environment: Mapping[str, Any]) -> dict[str, Any]:
+        """See OtherMachines."""
+        return {"software": software(environment)}
+
+    def begin(self, environment: Mapping[str, Any], known: Machine | None) -> None:
+        """See OtherMachines."""
+        self._environment = environment
+        self._kind = self._kind or (known.kind if known else None)
+
+    def __call__(self, trials: Sequence[Trial[Any]], folder: LockedFolder, workers: int, done: Done) -> None:
+        """Runs trials of one class; `workers` is of no account, for a cluster has its own.
+
+        Raises:
+            UsageError: a trial asks for something wrong, no worker that is there keeps the terms, or the scheduler is
+                lost and does not come back.
+        """
+        left = {trial.key: trial for trial in trials}
+        while left:
+            try:
+                self._run(left, folder, done)
+            except (_LostError, OSError) as error:
+                self._reconnect(error)
+            except KeyboardInterrupt:
+                if self._outlives:
+                    LOG.warning("trials in hand go on on their workers; the same command picks them up")
+                raise
+
+    def _run(self, left: dict[str, Trial[Any]], folder: LockedFolder, done: Done) -> None:
+        """Runs what is left, and takes away from it what is done."""
+        first = next(iter(left.values()))
+        kind, name = type(first), f"{type(first).__module__}:{type(first).__qualname__}"
+        events: queue.SimpleQueue[_InHand | None] = queue.SimpleQueue()
+        terms = Terms.of(left.values(), self._environment)
+        keys = _Keys(self._environment)
+        pinned = self._kind if kind.is_timed else None
+        crew = Crew(self._client, self._name, name, terms, kind.is_timed, pinned, lambda: events.put(None))
+        running: dict[str, _InHand] = {}
+        looked = 0.0
+        with contextlib.closing(crew):
+            while left:
+                if time.monotonic() - looked > LOOKS:
+                    crew.look_around()
+                    self._kind = crew.kind if kind.is_timed else self._kind
+                    looked = time.monotonic()
+                for key in [each for each in left if each not in running][: max(0, crew.size - len(running))]:
+                    running[key] = self._submit(left[key], name, keys.of(left[key], crew.kind), crew, events)
+                with contextlib.suppress(queue.Empty):
+                    ended = events.get(timeout=LOOKS)
+                    if ended is None:
+                        looked = 0.0  # something is known of a worker
+                    elif running.get(ended.trial.key) is ended:
+                        write_whole(folder.result(ended.trial.key), self._result(ended))
+                        del running[ended.trial.key]
+                        done(left.pop(ended.trial.key))
+
+    def _submit(self, trial: Trial[Any], name: str, key: str, crew: Crew, events: queue.SimpleQueue[Any]) -> _InHand:
+        future = self._client.submit(
+            on_worker.run_trial, name, trial.model_dump_json(), crew.digest, key=key, resources=crew.needs
+        )
+        if self._outlives:  # the scheduler would forget what nobody waits for
+            self._client.publish_dataset(future, name=key, override=True)
+        begun = _InHand(trial, future, time.monotonic())
+        future.add_done_callback(lambda _: events.put(begun))
+        return begun
+
+    def _result(self, ended: _InHand) -> str:
+        """The text of a trial's result.
+
+        Raises:
+            UsageError: the trial asks for something wrong, or its worker cannot run it.
+            _LostError: the scheduler has nothing of it any more.
+        """
+        from distributed.scheduler import KilledWorker
+
+        trial, future = ended.trial, ended.future
+        if future.status == "finished":
+            text = str(future.result(timeout=CONNECTS))
+        elif future.status == "error":
+            error = future.exception(timeout=CONNECTS)
+            if isinstance(error, KilledWorker):
+                text = _killed(trial, error, time.monotonic() - ended.since)
+            else:
+                self._forget(future.key)
+                said = str(error) if isinstance(error, UsageError) else error_line(error)
+                raise UsageError(f"{trial.title}, on {self._name}: {said}")
+        else:
+            raise _LostError(f"{trial.title} was {future.status}")
+        self._forget(future.key)
+        return text
+
+    def _forget(self, key: str) -> None:
+        if self._outlives:
+            self._client.unpublish_dataset(key)
+
+    def _disconnect(self) -> None:
+        with contextlib.suppress(Exception):  # it may be lost
+            self._client.close(timeout=CONNECTS)
+
+    def _reconnect(self, why: Exception) -> None:
+        """Waits for the scheduler to come back.
+
+        Raises:
+            UsageError: it does not.
+        """
+        LOG.warning("scheduler %s is lost (%s); trying for %g s to reach it", self._name, error_line(why), RETURNS)
+        self._disconnect()
+        until = time.monotonic() + RETURNS
+        while True:
+            try:
+                self._client = self._connect()
+                break
+            except Exception:
+                if time.monotonic() > until:
+                    raise UsageError(
+                        f"scheduler {self._name} is lost, and did not come back within {RETURNS:g} s; the same command "
+                        "goes on with what is left"
+                    ) from None
+                time.sleep(LOOKS)
+        LOG.warning("scheduler %s is back", self._name)
+
+
+class _Keys:
+    """The names by which a scheduler knows trials."""
+
+    def __init__(self, environment: Mapping[str, Any]) -> None:
+        self._environment = environment
+        self._terms: dict[str, Terms] = {}
+
+    def of(self, trial: Trial[Any], kind: str | None) -> str:
+        """That of a trial: of what it is, what it runs on and is made of, its time limit, and the kind of machine."""
+        loops = repr(sorted((factory, str(options.get("script"))) for factory, options in trial.loops))
+        if loops not in self._terms:
+            self._terms[loops] = Terms.of([trial], self._environment)
+        digest = self._terms[loops].digest(trial.time_limit, kind)
+        return f"{type(trial).__name__}-{trial.key}-{digest}"
+
+
+def _killed(trial: Trial[Any], error: Any, seconds: float) -> str:
+    """The result of a trial that has ended every worker that ran it."""
+    workers = error.allowed_failures + 1
+    why = f"{workers} workers have died while they ran it, as when memory runs out; the last one {error.last_worker}"
+    result = result_class(trial)(ended="crashed", why=why, seconds=seconds, time_limit=trial.time_limit)
+    return result.model_dump_json() + "\n"
+
+
+@contextlib.contextmanager
+def place(on: str) -> Iterator[OnCluster]:
+    """The place that `--on` names, for as long as it is entered.
+
+    Args:
+        on: as Address has it.
+
+    Raises:
+        UsageError: no scheduler answers there.
+    """
+    from distributed import Client
+    from distributed.versions import VersionMismatchWarning
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say of lost peers is said here
+    address = Address.parse(on)
+    with contextlib.ExitStack() as stack:
+        name = address.text
+        if address.workers:
+            name = stack.enter_context(local_cluster(address.workers)).scheduler_address
+
+        def connect() -> Any:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", VersionMismatchWarning)  # each worker is examined, and named
+                return Client(name, timeout=CONNECTS, set_as_default=False, name="loop-bench")
+
+        yield stack.enter_context(OnCluster(connect, name, outlives=not address.workers))
