@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
 from loop_bench.errors import UsageError
@@ -31,3 +34,5 @@ def worker() -> None:
 
     look_in_current_folder()
     follow(own, lambda words: typer.echo(f"loop-bench worker: {words}"))
+    sys.stdout.flush()
+    os._exit(0)  # TensorFlow's server would wait for the chief's, which is gone
