@@ -11,6 +11,7 @@ import pkgutil
 import queue
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -190,11 +191,13 @@ class Company:
         """The worker at the other end; None of whoever else has found the port."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(True)
+        _limit(connection, _SOON)  # some send a beginning and no end
         channel = Channel(os.dup(connection.fileno()))
         try:
             said = channel.receive(_SOON)
             index, addresses = said["index"], tuple(said["addresses"])
             if addresses == self._task.addresses and index in missing:
+                _limit(connection, 0)
                 return _Worker(index, named(index, addresses), connection, channel)
         except (EOFError, TimeoutError, ValueError, TypeError, KeyError):
             pass
@@ -217,6 +220,12 @@ class Company:
     def _close(self) -> None:
         for worker in self._workers:
             worker.close()
+
+
+def _limit(connection: socket.socket, seconds: float) -> None:
+    """Has reads of a connection fail when nothing comes for so long; 0: never."""
+    whole, rest = divmod(seconds, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(whole), int(1e6 * rest)))
 
 
 _BROKEN_OFF = re.compile("[Cc]ollective|UnavailableError|CancelledError")

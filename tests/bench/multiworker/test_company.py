@@ -148,11 +148,12 @@ def test_a_worker_that_does_not_come_is_named(tasks, told):
 
 def test_strangers_at_the_port_are_sent_away(tasks, told):
     def stranger():
-        for message in (b"GET / HTTP/1.1\r\n\r\n", b""):
+        for message, is_closed in ((b"GET / HTTP/1.1\r\n\r\n", False), (b"GET", True), (b"", True)):
             with contextlib.suppress(OSError), socket.create_connection(tasks[0].control, 5) as connection:
                 connection.sendall(message)
-                connection.shutdown(socket.SHUT_WR)
-                connection.recv(1)
+                if is_closed:
+                    connection.shutdown(socket.SHUT_WR)
+                connection.recv(1)  # the chief closes it
 
     said = []
 
