@@ -161,6 +161,7 @@ def main(
             f"everything, as at {BEFORE}": (before, ""),
             "now: '.[compare]'": (now, "[compare]"),
             "now: '.[compare,history,seqgan]'": (now, "[compare,history,seqgan]"),
+            "now: '.[cluster]'": (now, "[cluster]"),
             "now: '.', the core": (now, ""),
         }
         installs: dict[str, list[Installed]] = collections.defaultdict(list)
