@@ -179,7 +179,7 @@ class FarDoor(Door, OtherMachines):
     def conditions(self, environment):
         return {"software": environment["versions"]}
 
-    def begin(self, environment, known):
+    def begin(self, environment, known, trials):
         self.known.append(known)
 
     def __call__(self, trials, folder, workers, done):

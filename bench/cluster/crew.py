@@ -65,6 +65,7 @@ class Crew:
         self._pool = concurrent.futures.ThreadPoolExecutor(8, "loop-bench-examination")
         self._examinations: dict[str, concurrent.futures.Future[Any]] = {}
         self._waited_for = self._said = ""
+        self._has_had_one = False  # that could run these trials
 
     def close(self) -> None:
         """Waits for nothing."""
@@ -168,7 +169,7 @@ class Crew:
             worker.lacks = self._lack(worker) or self._wrong_kind(worker)
             if not worker.lacks and not worker.accepted:
                 self._client.run(on_worker.accept, self.mark, workers=[worker.address])
-                worker.accepted = True
+                worker.accepted = self._has_had_one = True
 
     def _lack(self, worker: _Worker) -> str:
         assert worker.seen
@@ -211,7 +212,7 @@ class Crew:
         """Says what is waited for, once, while no worker can run a trial.
 
         Raises:
-            UsageError: all workers that are there would have to be set up anew.
+            UsageError: all workers that are there would have to be set up anew, and none has been otherwise.
         """
         if self.size or self._examinations:
             self._waited_for = self._said = ""
@@ -219,11 +220,11 @@ class Crew:
         start = f"dask worker {self._scheduler} --nthreads 1 --resources '{MACHINE}=1{f' {GPU}=1' * self._has_gpus}'"
         if not self._workers:
             said = f"no worker is connected to {self._scheduler}; waiting for one: {start}"
-        elif all(each.differs for each in self._workers.values()):
+        elif all(each.differs for each in self._workers.values()) and not self._has_had_one:
             first, more = next(iter(self._workers.values())).differs, len(self._workers) - 1
             raise UsageError(first + (f" (nor can {more} other{'s' * (more > 1)} be used)" if more else ""))
         else:
-            lacks = "; ".join(f"{each.name} {each.lacks}" for each in self._usable)
+            lacks = "; ".join(each.differs or f"{each.name} {each.lacks}" for each in self._workers.values())
             said = f"no worker of {self._scheduler} can run these trials: {lacks}; waiting for one: {start}"
         if said == self._waited_for and said != self._said:  # twice in a row: it is not just about to come
             LOG.warning("%s", said)

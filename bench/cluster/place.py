@@ -60,7 +60,7 @@ class OnCluster(OtherMachines):
         self._connect, self._name, self._outlives = connect, name, outlives
         self._client: Any = None
         self._kind: str | None = None  # of machine, on which trials are timed
-        self._environment: Mapping[str, Any] = {}
+        self._terms: Terms | None = None  # of all trials, those that are done too: the same command has the same again
 
     def __enter__(self) -> OnCluster:
         try:
@@ -76,9 +76,9 @@ class OnCluster(OtherMachines):
         """See OtherMachines."""
         return {"software": software(environment)}
 
-    def begin(self, environment: Mapping[str, Any], known: Machine | None) -> None:
+    def begin(self, environment: Mapping[str, Any], known: Machine | None, trials: Sequence[Any]) -> None:
         """See OtherMachines."""
-        self._environment = environment
+        self._terms = Terms.of(trials, environment)
         self._kind = self._kind or (known.kind if known else None)
 
     def __call__(self, trials: Sequence[Trial[Any]], folder: LockedFolder, workers: int, done: Done) -> None:
@@ -104,10 +104,9 @@ class OnCluster(OtherMachines):
         first = next(iter(left.values()))
         kind, name = type(first), f"{type(first).__module__}:{type(first).__qualname__}"
         events: queue.SimpleQueue[_InHand | None] = queue.SimpleQueue()
-        terms = Terms.of(left.values(), self._environment)
-        keys = _Keys(self._environment)
+        assert self._terms is not None, "begin() comes first"
         pinned = self._kind if kind.is_timed else None
-        crew = Crew(self._client, self._name, name, terms, kind.is_timed, pinned, lambda: events.put(None))
+        crew = Crew(self._client, self._name, name, self._terms, kind.is_timed, pinned, lambda: events.put(None))
         running: dict[str, _InHand] = {}
         looked = 0.0
         with contextlib.closing(crew):
@@ -117,7 +116,7 @@ class OnCluster(OtherMachines):
                     self._kind = crew.kind if kind.is_timed else self._kind
                     looked = time.monotonic()
                 for key in [each for each in left if each not in running][: max(0, crew.size - len(running))]:
-                    running[key] = self._submit(left[key], name, keys.of(left[key], crew.kind), crew, events)
+                    running[key] = self._submit(left[key], name, crew, events)
                 with contextlib.suppress(queue.Empty):
                     ended = events.get(timeout=LOOKS)
                     if ended is None:
@@ -127,7 +126,10 @@ class OnCluster(OtherMachines):
                         del running[ended.trial.key]
                         done(left.pop(ended.trial.key))
 
-    def _submit(self, trial: Trial[Any], name: str, key: str, crew: Crew, events: queue.SimpleQueue[Any]) -> _InHand:
+    def _submit(self, trial: Trial[Any], name: str, crew: Crew, events: queue.SimpleQueue[Any]) -> _InHand:
+        # With the mark, which stays a task's need for as long as the scheduler has the key: a worker that comes later
+        # would never get one that nobody asks for any more.
+        key = f"{type(trial).__name__}-{trial.key}-{crew.mark}-{trial.time_limit:g}"
         future = self._client.submit(
             on_worker.run_trial, name, trial.model_dump_json(), crew.digest, key=key, resources=crew.needs
         )
@@ -193,26 +195,10 @@ class OnCluster(OtherMachines):
         LOG.warning("scheduler %s is back", self._name)
 
 
-class _Keys:
-    """The names by which a scheduler knows trials."""
-
-    def __init__(self, environment: Mapping[str, Any]) -> None:
-        self._environment = environment
-        self._terms: dict[str, Terms] = {}
-
-    def of(self, trial: Trial[Any], kind: str | None) -> str:
-        """That of a trial: of what it is, what it runs on and is made of, its time limit, and the kind of machine."""
-        loops = repr(sorted((factory, str(options.get("script"))) for factory, options in trial.loops))
-        if loops not in self._terms:
-            self._terms[loops] = Terms.of([trial], self._environment)
-        digest = self._terms[loops].digest(trial.time_limit, kind)
-        return f"{type(trial).__name__}-{trial.key}-{digest}"
-
-
 def _killed(trial: Trial[Any], error: Any, seconds: float) -> str:
     """The result of a trial that has ended every worker that ran it."""
     workers = error.allowed_failures + 1
-    why = f"{workers} workers have died while they ran it, as when memory runs out; the last one {error.last_worker}"
+    why = f"{workers} workers have died while they ran it; the last one {error.last_worker}"
     result = result_class(trial)(ended="crashed", why=why, seconds=seconds, time_limit=trial.time_limit)
     return result.model_dump_json() + "\n"
 

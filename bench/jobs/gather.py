@@ -36,8 +36,14 @@ class OtherMachines(abc.ABC):
         """What of the gathering machine's environment must stay the same for as long as a folder is gone on with."""
 
     @abc.abstractmethod
-    def begin(self, environment: Mapping[str, Any], known: Machine | None) -> None:
-        """Is told the environment that loops are to have, and a machine of which results are there already."""
+    def begin(self, environment: Mapping[str, Any], known: Machine | None, trials: Sequence[Any]) -> None:
+        """Is told what a gathering is of, before any of it is run.
+
+        Args:
+            environment: that loops are to have.
+            known: a machine of which results are there already; None: there are none.
+            trials: all of them, those that are done too.
+        """
 
     @abc.abstractmethod
     def __call__(self, trials: Sequence[Any], folder: LockedFolder, workers: int, done: Done) -> None:
@@ -182,7 +188,7 @@ def gather(
         timed, waiting = [trial for trial in by_key.values() if trial.is_timed], {trial.key for trial in left}
         of_one_kind((trial for trial in timed if trial.key not in waiting), found, f"folder {folder}")
         if isinstance(run, OtherMachines):
-            run.begin(environment, known)
+            run.begin(environment, known, [*by_key.values()])
         if left:
             run(left, locked, workers, lambda trial: progress(trial.title))
         for trial in left:

@@ -67,6 +67,46 @@ def test_an_interrupted_command_picks_up_what_is_in_hand(shared, notes, run, cap
 
 
 @pytest.mark.slow
+def test_a_worker_dies_between_a_command_and_its_repetition_with_one_of_its_loops_left(dask, notes, run):
+    """What is left has fewer loops than the command had: a later worker must get the mark that its trials need."""
+    dask.scheduler()
+    both = [dask.worker(), dask.worker(resources=None)]
+    quick = notes.trial(1).model_copy(update={"factory": "trials:make"})
+    slow = notes.trial(2, waits=True).model_copy(update={"factory": "waiting:make"})
+
+    def interrupt(title):
+        until(lambda: notes.begun(slow))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([quick, slow], dask.address, progress=interrupt)
+    for each in both:
+        dask.kill(each)
+    dask.worker()
+    notes.gate.touch()
+    assert [each.ended for each in run([quick, slow], dask.address)] == ["whole", "whole"]
+    assert notes.begun(quick) == 1
+
+
+@pytest.mark.slow
+def test_a_refused_worker_does_not_end_what_another_has_begun(dask, notes, run, meanwhile, caplog):
+    dask.scheduler()
+    good = dask.worker()
+    dask.worker(STUB_TENSORFLOW="2.20.0")
+    trial = notes.trial(1, waits=True)
+
+    def kill():
+        dask.kill(good)
+        until(lambda: "can run these trials" in caplog.text)
+        dask.worker()
+        notes.gate.touch()
+
+    meanwhile(lambda: notes.begun(trial), kill)
+    assert [each.ended for each in run([trial], dask.address)] == ["whole"]
+    assert "TensorFlow 2.20.0" in caplog.text
+
+
+@pytest.mark.slow
 def test_a_result_that_came_while_nobody_was_there_is_picked_up_too(shared, notes, run, tmp_path):
     quick, slow = notes.trial(1), notes.trial(2, waits=True)
 
@@ -131,7 +171,7 @@ def test_a_trial_that_kills_its_workers_is_a_crash(dask, notes, run, monkeypatch
     dask.worker(resources=None)
     deadly, other = run([notes.trial(1, kill="worker"), notes.trial(2)], dask.address)
     assert (deadly.ended, other.ended) == ("crashed", "whole")
-    assert deadly.why.startswith("1 workers have died while they ran it, as when memory runs out; the last one")
+    assert deadly.why.startswith("1 workers have died while they ran it; the last one")
 
 
 @pytest.mark.slow
