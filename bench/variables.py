@@ -77,23 +77,23 @@ def held(variable: Any) -> np.ndarray:
     return _joined([np.array(part.numpy()) for part in replicas(variable)])
 
 
-def is_mirrored(variable: Any, value: np.ndarray) -> bool:
-    """Whether a variable has replicas that hold the same, bit for bit, and are meant to.
+def is_meant_alike(variable: Any) -> bool:
+    """Whether a variable has replicas that should hold the same.
 
-    Those that are added up when they are read (`tf.VariableSynchronization.ON_READ`, as Keras' metrics are) are not.
+    Those that are added up when they are read (`tf.VariableSynchronization.ON_READ`, as Keras' metrics are) should not.
+    """
+    is_added_up = getattr(getattr(_inner(variable), "synchronization", None), "name", "") == "ON_READ"
+    return len(replicas(variable)) > 1 and not is_added_up
+
+
+def is_mirrored(variable: Any, value: np.ndarray) -> bool:
+    """Whether a variable has replicas that should hold the same, and do, bit for bit.
 
     Args:
         variable: of a loop.
         value: what every replica holds.
     """
-    parts = replicas(variable)
-    if len(parts) == 1 or _is_added_up(variable):
-        return False
-    return all(each.tobytes() == value[0].tobytes() for each in value[1:])
-
-
-def _is_added_up(variable: Any) -> bool:
-    return getattr(getattr(_inner(variable), "synchronization", None), "name", "") == "ON_READ"
+    return is_meant_alike(variable) and all(each.tobytes() == value[0].tobytes() for each in value[1:])
 
 
 def apart(value: np.ndarray, before: np.ndarray) -> float:

@@ -1,5 +1,7 @@
 """Tests of loops on several devices; `test_distributed.py` runs them in a process whose CPU is two devices."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,6 +16,7 @@ from loop_bench.experiments.survival.outcome import judge
 from loop_bench.experiments.survival.watching import observe
 from loop_bench.hostsync.recorder import record
 from loop_bench.loop import LoopSpec, build, history
+from loop_bench.loops import rows
 from loop_bench.source import source_line
 from loop_bench.timing import work
 from loop_bench.variables import VariableReader, held, is_mirrored, replicas
@@ -91,6 +94,12 @@ def test_replicas_that_drift_apart_are_named():
     (problem,) = moved(toys.Unsummed(), 10)
     assert problem.startswith("replicas differ, by up to ")
     assert problem.endswith(" of how far they have moved: 0:generator/weight:0")
+
+
+def test_replicas_that_never_train_together_are_named():
+    """They differ already when they are looked at first, after a batch."""
+    (problem,) = moved(toys.Unsummed(after=0), 10)
+    assert problem.startswith("replicas differ, by up to ")
 
 
 def test_a_number_that_is_not_finite_on_one_replica_is_found():
@@ -194,17 +203,18 @@ class TestFit:
     DATA = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
     WANTED = DATA.sum(axis=1, keepdims=True)
 
-    def loop(self, strategy):
-        with strategy.scope():
+    def loop(self, scope, shuffled=False):
+        with scope:
             tf.keras.utils.set_random_seed(0)
             dense = [tf.keras.layers.Dense(4, activation="tanh"), tf.keras.layers.Dense(1)]
             model = tf.keras.Sequential([tf.keras.layers.Input((3,)), *dense])
             model.compile(tf.keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
-        data = tf.data.Dataset.from_tensor_slices((self.DATA, self.WANTED)).batch(8)
+        data = tf.data.Dataset.from_tensor_slices((self.DATA, self.WANTED))
+        data = data.shuffle(32, seed=1).batch(8) if shuffled else data.batch(8)
         return loops.from_keras(model, data)
 
     def test_has_the_history_of_one_device(self, strategy):
-        one, two = self.loop(tf.distribute.OneDeviceStrategy("/cpu:0")), self.loop(strategy)
+        one, two = self.loop(tf.distribute.OneDeviceStrategy("/cpu:0").scope()), self.loop(strategy.scope())
         for loop in (one, two):
             loop.run(5)
             loop.run(3)
@@ -216,8 +226,25 @@ class TestFit:
             np.testing.assert_allclose(mine.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
             assert len(replicas(other)) == 2 or not other.trainable
 
+    def test_trains_on_shuffled_data_in_the_order_of_no_strategy(self, strategy):
+        def losses(scope):
+            loop = self.loop(scope, shuffled=True)
+            loop.run(4)
+            return history(loop)["loss"]
+
+        expected = losses(contextlib.nullcontext())
+        np.testing.assert_allclose(losses(strategy.scope()), expected, rtol=1e-5)
+
+    def test_keeps_its_rows_on_the_device_of_the_model(self):
+        for scope in (tf.distribute.OneDeviceStrategy("/cpu:1").scope, lambda: tf.device("/cpu:1")):
+            with scope():
+                model = tf.keras.Sequential([tf.keras.layers.Input((3,)), tf.keras.layers.Dense(1)])
+                model.compile("sgd", "mse")
+                kept = rows.KeptRows(model)
+            assert [each.row.device[-5:] for each in kept._replicas] == ["CPU:1"]
+
     def test_has_done_its_work(self, strategy):
-        loop = self.loop(strategy)
+        loop = self.loop(strategy.scope())
         assert moved(loop, 6) == []
 
 

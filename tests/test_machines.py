@@ -76,6 +76,35 @@ def test_a_worker_that_is_killed_is_named_and_ends_the_run(python, machines, tmp
 
 
 @pytest.mark.slow
+def test_a_loop_that_fails_on_a_worker_ends_the_chief_that_waits_for_it(python, machines, tmp_path):
+    with begun(python, machines, tmp_path, "on_machines", "raising", *RUN, "--results", tmp_path) as (chief, _):
+        assert chief.wait(90) == 1, chief.stderr()
+        assert "RuntimeError: out of something" in chief.stdout() + chief.stderr()
+
+
+@pytest.mark.slow
+def test_modules_that_make_their_strategy_when_they_are_imported(python, machines, tmp_path):
+    (tmp_path / "early.py").write_text(
+        "import tensorflow as tf, toys\n"
+        "STRATEGY = tf.distribute.MultiWorkerMirroredStrategy()\n"
+        "class Early(toys.OnMachines):\n"
+        "    def __init__(self):\n"
+        "        self.strategy = STRATEGY\n"
+        "        with STRATEGY.scope():\n"
+        "            toys.Quadratic.__init__(self)\n"
+        "make = lambda spec: Early()\n"
+    )
+    loops = ("--before", "early:make", "--after", "early:make")
+    with (
+        python.begun("-m", "loop_bench", "worker", cwd=tmp_path, **machines[1]) as worker,
+        python.begun(
+            "-m", "loop_bench", "run", *loops, *RUN, "--results", tmp_path, cwd=tmp_path, **machines[0]
+        ) as chief,
+    ):
+        assert [chief.wait(120), worker.wait(60)] == [0, 0], chief.stdout() + chief.stderr()
+
+
+@pytest.mark.slow
 def test_a_worker_does_not_outlive_the_chief(python, machines, tmp_path):
     endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%", "--results", tmp_path)
     with begun(python, machines, tmp_path, "on_machines", "on_machines", *endless) as (chief, worker):

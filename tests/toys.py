@@ -1,6 +1,5 @@
 """Small training loops with known behaviour, for tests of the harness; they know nothing of it."""
 
-import os
 import warnings
 
 import numpy as np
@@ -327,11 +326,6 @@ class Unsummed(Mirrored):
                 self.weight.values[1].assign_add([0.01] * 4)
 
 
-def unsummed(spec):
-    two_cpus()
-    return Unsummed(spec.seed)
-
-
 class GuardedMirrored(Mirrored):
     """Skips an update whose summed gradient is not finite."""
 
@@ -364,18 +358,18 @@ def on_machines(spec):
     return OnMachines(spec.seed)
 
 
-class Mortal(OnMachines):
-    """A worker of it dies after a while."""
+class Raising(OnMachines):
+    """Fails on a worker after a while, and waits for it on the chief."""
 
     def run(self, batches):
         for _ in range(batches):
             if len(self.losses) == 8 and self.strategy.cluster_resolver.task_id:
-                os._exit(3)
+                raise RuntimeError("out of something")
             super().run(1)
 
 
-def mortal(spec):
-    return Mortal(spec.seed)
+def raising(spec):
+    return Raising(spec.seed)
 
 
 class NoHistory:

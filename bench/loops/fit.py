@@ -145,8 +145,20 @@ metrics."""
 def _build(model: Any, data: Any) -> None:
     """Has a model under a strategy build its metrics now: each `fit` would else take a batch or more of the data."""
     if getattr(model, _STRATEGY, None) is not None and hasattr(model, _BUILD):
-        getattr(model, _BUILD)(data_batch=next(iter(data), None))
+        getattr(model, _BUILD)(data_batch=_like_a_batch(data))
         setattr(model, _BUILD, lambda *args, **kwargs: None)
+
+
+def _like_a_batch(data: Any) -> Any:
+    """Zeros in the shape of a batch; where shapes do not tell it, a batch, with which data that are shuffled go on."""
+    import tensorflow as tf
+
+    try:
+        return tf.nest.map_structure(
+            lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype), data.element_spec
+        )
+    except (TypeError, ValueError, AttributeError):  # of unknown rank, ragged, sparse
+        return next(iter(data), None)
 
 
 def _variables(model: Any) -> list[Any]:

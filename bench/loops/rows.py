@@ -30,9 +30,7 @@ class KeptRows:
 
         self._model = model
         self._room = ROOM
-        strategy = model.distribute_strategy
-        devices = strategy.extended.worker_devices if strategy.num_replicas_in_sync > 1 else [None]
-        self._replicas = [_Rows(device) for device in devices]
+        self._replicas = [_Rows(device) for device in _devices(model)]
         self._of_batches: set[str] = set()  # metrics that each replica has its share of
         step, compute_loss = model.train_step, model.compute_loss
 
@@ -115,7 +113,7 @@ class _Rows:
         losses: of the step that is being traced, or computed eagerly.
     """
 
-    def __init__(self, device: str | None) -> None:
+    def __init__(self, device: str) -> None:
         import tensorflow as tf
 
         self._device = device
@@ -142,6 +140,17 @@ class _Rows:
         # A thread has no graph and no distribution strategy around it, of which the variable would else be a part.
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             return thread.submit(on_device).result()
+
+
+def _devices(model: Any) -> Sequence[str]:
+    """Those of the model's replicas; without a strategy the one that the factory has chosen."""
+    import tensorflow as tf
+
+    try:
+        found: Sequence[str] = model.distribute_strategy.extended.worker_devices
+    except RuntimeError:  # the strategy of those that have none
+        return (tf.zeros([]).device,)
+    return found
 
 
 def _replica() -> int:

@@ -6,6 +6,7 @@ What a chief measures is one loop on all machines: it trains a batch when all do
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pkgutil
 import queue
@@ -25,6 +26,7 @@ from loop_bench.arms.channel import Channel
 from loop_bench.errors import UsageError
 from loop_bench.failure import LoopError
 from loop_bench.jobs import folder
+from loop_bench.loop import load
 from loop_bench.machine.environment import environment
 from loop_bench.multiworker.follower import PATIENCE, differences
 from loop_bench.multiworker.task import Task, named
@@ -105,7 +107,9 @@ class Company:
         self._close()
 
     def begin(self, makers: Sequence[str]) -> None:
-        """Has the workers import what will be made.
+        """Has the workers import what will be made, and the factories' modules here and there at once.
+
+        A module may make its strategy when it is imported, which waits until all have.
 
         Args:
             makers: each as module:name.
@@ -114,7 +118,14 @@ class Company:
             UsageError: a factory cannot be loaded there.
         """
         for factory in dict.fromkeys(factory for factory, _ in self._loops):
-            self.do("begin", f"loading {factory}", lambda: None, makers=[*makers], factory=factory, paths=[])
+            self.do(
+                "begin",
+                f"loading {factory}",
+                functools.partial(load, factory),
+                makers=[*makers],
+                factory=factory,
+                paths=[],
+            )
 
     def make(self, maker: str, *arguments: Any) -> Together:
         """An object here and on every worker.

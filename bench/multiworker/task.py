@@ -69,17 +69,18 @@ def task(variables: Mapping[str, str] = os.environ) -> Task | None:
         cluster, own = dict(said.get("cluster", {})), dict(said.get("task", {}))
         jobs = {str(job): tuple(map(str, addresses)) for job, addresses in cluster.items()}
         index = int(own.get("index", 0))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise UsageError(f"{VARIABLE} {text!r}: is not as TensorFlow's guide to distributed training has it") from None
-    kind = own.get("type", "worker")
+    kind = str(own.get("type", "worker"))
+    jobs.pop("evaluator", None)  # it trains with nobody
+    if kind == "evaluator" or sum(map(len, jobs.values())) < 2:
+        return None
     if others := [job for job in jobs if job not in ("chief", "worker")]:
         raise UsageError(f"{VARIABLE}: has the job {', '.join(others)}; only chief and worker train in steps together")
     if kind not in jobs or not 0 <= index < len(jobs[kind]):
         raise UsageError(f"{VARIABLE}: its task {kind} {index} is not in its cluster")
     chiefs = jobs.get("chief", ())
     addresses = (*chiefs, *jobs.get("worker", ()))
-    if len(addresses) < 2:
-        return None
     return Task(index + (len(chiefs) if kind == "worker" else 0), addresses, _control(addresses, variables))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from loop_bench.loop import TrainingLoop, describe, history
 from loop_bench.timing import clock
-from loop_bench.variables import drifted, held, is_mirrored, variable_name
+from loop_bench.variables import drifted, held, is_meant_alike, variable_name
 
 Snapshot = Mapping[str, np.ndarray]
 
@@ -39,7 +39,7 @@ class Work:
     not_finite: tuple[str, ...]
     samples_per_batch: float | None  # if the loop says so
     described: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what it says of itself afterwards
-    drifted: Mapping[str, float] = dataclasses.field(default_factory=dict)  # weights whose replicas are no longer alike
+    drifted: Mapping[str, float] = dataclasses.field(default_factory=dict)  # weights whose replicas are not alike
 
     @classmethod
     def of(
@@ -58,7 +58,7 @@ class Work:
             before: its weights after the first of them.
             described: what it said of itself then, and what it says now. A number called `samples` in it is
                 taken for how many it has trained on.
-            mirrored: weights whose replicas were alike then.
+            mirrored: weights whose replicas should be alike.
         """
         now = weights(loop)
         still = tuple(name for name, value in now.items() if np.array_equal(value, before[name]))
@@ -106,7 +106,8 @@ class Witness:
         self._loop = loop
         self.weights = weights(loop)
         self.described = describe(loop)
-        self._mirrored = [name for name, each in _trainable(loop).items() if is_mirrored(each, self.weights[name])]
+        # Also of those that differ by now: replicas without a common step do after the first batch.
+        self._mirrored = [name for name, each in _trainable(loop).items() if is_meant_alike(each)]
 
     def work(self, batches: int) -> Work:
         """What the loop has to show for so many batches since the first; reads the device."""

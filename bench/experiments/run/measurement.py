@@ -81,10 +81,10 @@ class Measurement:
         self._found = {arm: ArmRecord(factory=name) for arm, name in self._names.items()}
         self.stages, self.pace = StageClock(), Pace()
         if residences is None:
-            for name in self._names.values():
-                load(name)  # or it would be said only when it is built
             if company:
                 company.begin((SUBJECT, SIDE))
+            for name in self._names.values():
+                load(name)  # or it would be said only when it is built
         else:
             residences.begin(MADE)
             for arm in ARMS:

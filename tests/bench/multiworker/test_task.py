@@ -14,17 +14,26 @@ def of(cluster, kind="worker", index=0, **more):
     return task({VARIABLE: json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}}), **more})
 
 
-@pytest.mark.parametrize("variables", [{}, {VARIABLE: ""}, {VARIABLE: "{}"} | {}])
-def test_without_others_a_process_is_alone(variables):
-    if variables.get(VARIABLE) == "{}":
-        with pytest.raises(UsageError, match="its task worker 0 is not in its cluster"):
-            task(variables)
-    else:
-        assert task(variables) is None
+@pytest.mark.parametrize("text", [None, "", "{}", '{"cluster": {}, "task": {}}'])
+def test_without_a_cluster_a_process_is_alone(text):
+    assert task({} if text is None else {VARIABLE: text}) is None
 
 
-def test_one_worker_is_alone():
-    assert of({"worker": TWO[:1]}) is None
+@pytest.mark.parametrize(
+    ("cluster", "kind"),
+    [
+        ({"worker": TWO[:1]}, "worker"),
+        ({"master": TWO[:1]}, "master"),
+        ({"worker": TWO[:1], "evaluator": TWO[1:]}, "worker"),
+        ({"worker": TWO, "evaluator": TWO}, "evaluator"),
+    ],
+)
+def test_who_trains_with_nobody_is_alone(cluster, kind):
+    assert of(cluster, kind) is None
+
+
+def test_an_evaluator_is_not_of_those_that_train():
+    assert of({"worker": TWO, "evaluator": TWO}).addresses == tuple(TWO)
 
 
 def test_the_first_worker_is_the_chief():
@@ -45,11 +54,12 @@ def test_a_chief_of_its_own_comes_before_the_workers():
     ("cluster", "kind", "index", "says"),
     [
         ({"worker": TWO, "ps": TWO}, "worker", 0, "has the job ps"),
-        ({"worker": TWO, "evaluator": TWO}, "worker", 0, "has the job evaluator"),
         ({"worker": TWO}, "worker", 2, "its task worker 2 is not in its cluster"),
         ({"worker": TWO}, "chief", 0, "its task chief 0 is not in its cluster"),
         ({"worker": ["somewhere", TWO[0]]}, "worker", 0, "TF_CONFIG 'somewhere': must be HOST:PORT"),
         ({"worker": TWO}, "worker", "first", "is not as TensorFlow's guide"),
+        ({"worker": TWO}, "worker", float("inf"), "is not as TensorFlow's guide"),
+        ({"worker": TWO}, [], 0, "its task [] 0 is not in its cluster"),
         (["worker"], "worker", 0, "is not as TensorFlow's guide"),
     ],
 )
