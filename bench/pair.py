@@ -18,13 +18,10 @@ from loop_bench.experiments.ladder.plan import Changes, Ladder, ladder
 from loop_bench.experiments.survival.plan import NOWHERE_ELSE, Faults, SurvivalPlan, shown, survival_plan
 from loop_bench.experiments.sweep.plan import TIME_LIMIT, Axes, Axis, Sweep, sweep_plan
 from loop_bench.loop import look_in_current_folder
-from loop_bench.settings import ARMS, Settings
+from loop_bench.settings import ARMS, REPLICAS, Settings
 
 DECLARED = "PAIRS"
 """The attribute of a module of factories that holds its pairs, a sequence of `Pair`."""
-
-REPLICAS = "replicas"
-"""The option of a LoopSpec that says how many devices share each batch."""
 
 ONE_REPLICA = f"{ARMS[1]}, one replica"
 
@@ -109,7 +106,7 @@ class Pair:
         """
         if not every_rung:
             after = loop_after(settings, self.equivalent)
-            if settings.options.get(REPLICAS, 1) == 1:
+            if settings.replicas == 1:
                 return [after]
             alone = {name: value for name, value in settings.options.items() if name != REPLICAS}
             return [after, after._replace(name=ONE_REPLICA, options=alone)]

@@ -17,6 +17,10 @@ NULL = "null"
 TIMED = (ARMS[0], NULL, ARMS[1])
 
 
+REPLICAS = "replicas"
+"""The option of a LoopSpec that says how many devices share each batch."""
+
+
 def arm_of(name: str) -> str:
     """Whose factory a timed loop comes from."""
     return ARMS[0] if name == NULL else name
@@ -38,3 +42,9 @@ class Settings(Frozen):
     homes: dict[str, Home] = Field(default_factory=dict)
     processes: Annotated[int, Field(gt=0)] = 1  # of each arm, one after the other, where arms live elsewhere
     machines: Annotated[int, Field(gt=0)] = 1  # processes that train together, each on a machine: TF_CONFIG
+
+    @property
+    def replicas(self) -> int:
+        """Devices that were asked to share each batch; what else a loop may call so is its own affair."""
+        asked = self.options.get(REPLICAS)
+        return asked if isinstance(asked, int) else 1

@@ -6,10 +6,13 @@ A variable is tf.Variable or keras.Variable. Under tf.distribute it may stand fo
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+Made = TypeVar("Made")
 
 LEFT_ALONE = 1e-3
 """Largest difference of a variable's replicas, as a share of how far it has moved, that is no finding.
@@ -40,6 +43,30 @@ def _inner(variable: Any) -> Any:
     """TensorFlow's variable behind one that may be Keras'."""
     found = getattr(variable, "value", None)
     return variable if found is None or callable(found) else found  # TensorFlow's has a method of this name
+
+
+def replica_here() -> int | None:
+    """The number of the replica that computes, or is traced, in this thread; 0 without tf.distribute.
+
+    None outside of all replicas, and where it is known only when a graph runs, as on a TPU.
+    """
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    number = None if context is None else tf.get_static_value(context.replica_id_in_sync_group)
+    return None if number is None else int(number)
+
+
+def made_alone(make: Callable[[], Made], device: str | None) -> Made:
+    """What is made on a device, as a part of no graph, tape or distribution strategy: a thread has none around it."""
+    import tensorflow as tf
+
+    def on_device() -> Made:
+        with tf.device(device):
+            return make()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(on_device).result()
 
 
 class VariableReader:

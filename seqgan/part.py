@@ -26,7 +26,7 @@ class Part(Protocol):
 
     @property
     def share(self) -> float:
-        """Of the lines of a batch."""
+        """Share of the lines of a batch that are this part's."""
 
     def rows(self, values: Any) -> Any:
         """The rows of this part in a tensor [B, ...] of the batch."""

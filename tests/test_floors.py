@@ -19,7 +19,7 @@ MAY_KNOW = {
     "document": ("errors", "writing"),
     "home": ("errors", "document"),
     "clusters": ("statistics",),
-    "loops": ("errors", "source"),
+    "loops": ("errors", "source", "variables"),
     "origin": BASE,
     "failure": (*BASE, "origin"),
     **dict.fromkeys(OF_LOOPS, ()),

@@ -1,8 +1,6 @@
 """Loops of Keras 2, in a process of their own: which Keras `tf.keras` is, is decided once for a process."""
 
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import programs
@@ -14,7 +12,4 @@ CASES = Path(__file__).parent / "keras_2_cases.py"
 @pytest.mark.skipif(importlib.util.find_spec("tf_keras") is None, reason="tf_keras, which is Keras 2, is not installed")
 @pytest.mark.parametrize("mark", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
 def test_loops_of_keras_2(mark):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", mark, str(CASES)]
-    variables = {**programs.alone(), "TF_USE_LEGACY_KERAS": "1"}
-    found = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=CASES.parents[1], check=False)
-    assert found.returncode == 0, found.stdout[-20000:] + found.stderr[-2000:]
+    programs.cases(CASES, mark, TF_USE_LEGACY_KERAS="1")

@@ -15,6 +15,8 @@ from loop_bench.settings import ARMS
 TIMED = "timing before, null arm and after in turns"
 """What the chief says as soon as it times rounds."""
 
+TWICE = ("toys:on_machines",) * 2
+
 RUN = ("--preset", "any", "--rounds", "12", "--batches", "5")
 
 
@@ -40,7 +42,7 @@ def machines():
 @contextlib.contextmanager
 def begun(python, machines, folder, before, after, *options):
     """Chief and worker."""
-    loops = ("--before", f"toys:{before}", "--after", f"toys:{after}")
+    loops = ("--before", before, "--after", after, "--results", folder)
     with (
         python.begun("-m", "loop_bench", "worker", cwd=folder, **machines[1]) as worker,
         python.begun("-m", "loop_bench", "run", *loops, *options, cwd=folder, **machines[0]) as chief,
@@ -48,8 +50,17 @@ def begun(python, machines, folder, before, after, *options):
         yield chief, worker
 
 
+@contextlib.contextmanager
+def timing(python, machines, folder):
+    """Chief and worker, in the middle of rounds without end."""
+    endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%")
+    with begun(python, machines, folder, *TWICE, *endless) as (chief, worker):
+        waiting.until(lambda: TIMED in chief.stderr())
+        yield chief, worker
+
+
 def test_two_machines_train_one_loop_and_leave_a_record(python, machines, tmp_path):
-    with begun(python, machines, tmp_path, "on_machines", "on_machines", *RUN, "--results", tmp_path) as both:
+    with begun(python, machines, tmp_path, *TWICE, *RUN) as both:
         assert [each.wait(120) for each in both] == [0, 0], both[0].stdout() + both[0].stderr() + both[1].stderr()
         assert both[1].stdout().splitlines()[-1] == "loop-bench worker: the run is over"
     record = Record.read(next(tmp_path.glob("*.json")))
@@ -65,9 +76,7 @@ def test_two_machines_train_one_loop_and_leave_a_record(python, machines, tmp_pa
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_named_and_ends_the_run(python, machines, tmp_path):
-    endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%", "--results", tmp_path)
-    with begun(python, machines, tmp_path, "on_machines", "on_machines", *endless) as (chief, worker):
-        waiting.until(lambda: TIMED in chief.stderr())
+    with timing(python, machines, tmp_path) as (chief, worker):
         os.kill(worker.pid, signal.SIGKILL)
         assert chief.wait(60) == 1
         says = "has died, or was ended, while it was asked for train() of toys:on_machines"
@@ -77,7 +86,7 @@ def test_a_worker_that_is_killed_is_named_and_ends_the_run(python, machines, tmp
 
 @pytest.mark.slow
 def test_a_loop_that_fails_on_a_worker_ends_the_chief_that_waits_for_it(python, machines, tmp_path):
-    with begun(python, machines, tmp_path, "on_machines", "raising", *RUN, "--results", tmp_path) as (chief, _):
+    with begun(python, machines, tmp_path, TWICE[0], "toys:raising", *RUN) as (chief, _):
         assert chief.wait(90) == 1, chief.stderr()
         assert "RuntimeError: out of something" in chief.stdout() + chief.stderr()
 
@@ -94,21 +103,13 @@ def test_modules_that_make_their_strategy_when_they_are_imported(python, machine
         "            toys.Quadratic.__init__(self)\n"
         "make = lambda spec: Early()\n"
     )
-    loops = ("--before", "early:make", "--after", "early:make")
-    with (
-        python.begun("-m", "loop_bench", "worker", cwd=tmp_path, **machines[1]) as worker,
-        python.begun(
-            "-m", "loop_bench", "run", *loops, *RUN, "--results", tmp_path, cwd=tmp_path, **machines[0]
-        ) as chief,
-    ):
+    with begun(python, machines, tmp_path, "early:make", "early:make", *RUN) as (chief, worker):
         assert [chief.wait(120), worker.wait(60)] == [0, 0], chief.stdout() + chief.stderr()
 
 
 @pytest.mark.slow
 def test_a_worker_does_not_outlive_the_chief(python, machines, tmp_path):
-    endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%", "--results", tmp_path)
-    with begun(python, machines, tmp_path, "on_machines", "on_machines", *endless) as (chief, worker):
-        waiting.until(lambda: TIMED in chief.stderr())
+    with timing(python, machines, tmp_path) as (chief, worker):
         os.kill(chief.pid, signal.SIGKILL)
         assert worker.wait(60) == 1
         assert "is gone before the run was over" in worker.stdout() + worker.stderr()
@@ -116,9 +117,7 @@ def test_a_worker_does_not_outlive_the_chief(python, machines, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_chief_and_worker(python, machines, tmp_path):
-    endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%", "--results", tmp_path)
-    with begun(python, machines, tmp_path, "on_machines", "on_machines", *endless) as (chief, worker):
-        waiting.until(lambda: TIMED in chief.stderr())
+    with timing(python, machines, tmp_path) as (chief, worker):
         os.kill(chief.pid, signal.SIGINT)
         assert chief.wait(60) == 2
         assert worker.wait(60) == 1

@@ -88,7 +88,7 @@ class Crew:
 
     @property
     def digest(self) -> str:
-        """Of the terms, as a worker knows them."""
+        """Digest of the terms, as a worker knows them."""
         return self._terms.digest()
 
     def look_around(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loop_bench.loops.metrics import as_tensor, is_number, leaves
+from loop_bench.variables import made_alone, replica_here
 
 ROOM = 4096
 """Batches of one call of `fit` that there is room for from the start; for more, the step is traced once again."""
@@ -37,7 +37,7 @@ class KeptRows:
         # No functools.wraps: it would take over the mark of a tf.function. AutoGraph converts a step of the user's
         # through this one, and so it is not marked either.
         def train_step(*args: Any, **kwargs: Any) -> Any:
-            replica = self._replicas[_replica()]
+            replica = self._replicas[replica_here() or 0]
             replica.losses.clear()
             logs = step(*args, **kwargs)
             keep(replica, logs)
@@ -47,7 +47,7 @@ class KeptRows:
 
         def computed(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
-            self._replicas[_replica()].losses.append(loss)
+            self._replicas[replica_here() or 0].losses.append(loss)
             return loss
 
         model.train_step = train_step
@@ -117,7 +117,7 @@ class _Rows:
         import tensorflow as tf
 
         self._device = device
-        self.row = self._made(lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
+        self.row = made_alone(lambda: tf.Variable(0, dtype=tf.int64, trainable=False), device)
         self.rows: dict[str, Any] = {}
         self.losses: list[Any] = []
 
@@ -126,24 +126,12 @@ class _Rows:
         import tensorflow as tf
 
         if name not in self.rows:
-            self.rows[name] = self._made(lambda: tf.Variable(tf.zeros([room], dtype), trainable=False))
+            self.rows[name] = made_alone(lambda: tf.Variable(tf.zeros([room], dtype), trainable=False), self._device)
         return self.rows[name]
-
-    def _made(self, make: Callable[[], Any]) -> Any:
-        """A variable of this replica alone."""
-        import tensorflow as tf
-
-        def on_device() -> Any:
-            with tf.device(self._device):
-                return make()
-
-        # A thread has no graph and no distribution strategy around it, of which the variable would else be a part.
-        with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            return thread.submit(on_device).result()
 
 
 def _devices(model: Any) -> Sequence[str]:
-    """Those of the model's replicas; without a strategy the one that the factory has chosen."""
+    """Devices of the model's replicas; without a strategy the one that the factory has chosen."""
     import tensorflow as tf
 
     try:
@@ -151,14 +139,6 @@ def _devices(model: Any) -> Sequence[str]:
     except RuntimeError:  # the strategy of those that have none
         return (tf.zeros([]).device,)
     return found
-
-
-def _replica() -> int:
-    """The number of the replica whose step is traced, or computed, in this thread."""
-    import tensorflow as tf
-
-    context = tf.distribute.get_replica_context()
-    return 0 if context is None else int(tf.get_static_value(context.replica_id_in_sync_group))
 
 
 def _is_of_this_graph(tensor: Any) -> bool:

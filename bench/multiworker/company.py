@@ -83,7 +83,6 @@ class Company:
     ) -> None:
         self._task, self._loops, self._tell, self._patience = task, loops, tell, patience
         self._workers: list[_Worker] = []
-        self._made = 0
         self.machines: tuple[dict[str, Any], ...] = ()
 
     def __enter__(self) -> Self:
@@ -135,9 +134,10 @@ class Company:
             arguments: plain values; the first is a factory's name.
         """
         title, make = str(arguments[0]), pkgutil.resolve_name(maker)
-        found = self.do("make", f"loading {title}", lambda: make(*arguments), maker=maker, arguments=arguments)
-        self._made += 1
-        return Together(self, found[0], self._made - 1, title)
+        here, number, *_ = self.do(  # every worker has made as many before
+            "make", f"loading {title}", lambda: make(*arguments), maker=maker, arguments=arguments
+        )
+        return Together(self, here, number, title)
 
     def do(self, what: str, words: str, here: Callable[[], Any], **arguments: Any) -> list[Any]:
         """Has every worker do something and does the same here, all at once; what each gives, the chief's first.

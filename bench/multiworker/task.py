@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -62,8 +63,12 @@ def task(variables: Mapping[str, str] = os.environ) -> Task | None:
         UsageError: TF_CONFIG is of another form, or of a cluster that cannot be measured.
     """
     text = variables.get(VARIABLE, "")
-    if not text:
-        return None
+    return _task(text, variables.get(CONTROL, "")) if text else None
+
+
+@functools.lru_cache
+def _task(text: str, control: str) -> Task | None:
+    """Kept, for it is asked at every fence around a block that is timed."""
     try:
         said: dict[str, Any] = json.loads(text)
         cluster, own = dict(said.get("cluster", {})), dict(said.get("task", {}))
@@ -81,11 +86,10 @@ def task(variables: Mapping[str, str] = os.environ) -> Task | None:
         raise UsageError(f"{VARIABLE}: its task {kind} {index} is not in its cluster")
     chiefs = jobs.get("chief", ())
     addresses = (*chiefs, *jobs.get("worker", ()))
-    return Task(index + (len(chiefs) if kind == "worker" else 0), addresses, _control(addresses, variables))
+    return Task(index + (len(chiefs) if kind == "worker" else 0), addresses, _control(addresses, control))
 
 
-def _control(addresses: tuple[str, ...], variables: Mapping[str, str]) -> tuple[str, int]:
-    given = variables.get(CONTROL, "")
+def _control(addresses: tuple[str, ...], given: str) -> tuple[str, int]:
     host, _, port = (given or addresses[0]).rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _MOST:
         raise UsageError(f"{CONTROL if given else VARIABLE} {given or addresses[0]!r}: must be HOST:PORT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,11 +23,19 @@ def fence() -> None:
         tf.test.experimental.sync_devices()
         return
     # TensorFlow's own asks the devices of all machines, which it can only where one of them commands the others.
+    for device in _devices_here():
+        with tf.device(device):
+            tf.raw_ops.SyncDevice()
+
+
+@functools.cache
+def _devices_here() -> list[str]:
+    """Names of this machine's devices, where several machines train together."""
+    import tensorflow as tf
+
     here = tf.constant(0).device.rpartition("/device:")[0]
-    for device in tf.config.list_logical_devices():
-        if device.name.startswith(f"{here}/"):
-            with tf.device(device.name):
-                tf.raw_ops.SyncDevice()
+    names = [device.name for device in tf.config.list_logical_devices()]
+    return [name for name in names if name.startswith(f"{here}/")]
 
 
 def seconds_for(loop: TrainingLoop, batches: int) -> float:

@@ -133,7 +133,7 @@ class Counted(NamedTuple):
 
     @property
     def unpacked(self) -> list[int]:
-        """The same with a message for each tensor, all of the mean size, which a model linear in bytes may take."""
+        """All-reduces with a message for each tensor, all of the mean size, which a model linear in bytes may take."""
         both = self.generator, self.discriminator
         return [each.size // each.tensors for each in both for _ in range(each.tensors)] + self.messages[2:]
 

@@ -12,6 +12,7 @@ from loop_bench.experiments.run.record import ArmRecord, Record
 from loop_bench.experiments.survival.record import Survival
 from loop_bench.experiments.syncs.record import HostSyncs, TracedFunction, merged
 from loop_bench.experiments.telemetry.record import Telemetry
+from loop_bench.settings import ARMS
 from loop_bench.statistics import Autocorrelation, Drift, Interval, Spread
 from loop_bench.timing import samples
 
@@ -90,8 +91,8 @@ class Comparison:
         """The figures of a record."""
         timing = _timing(record) if record.rounds else None
         preset = record.survival_preset if record.survival_preset != record.settings.preset else None
-        replicas = record.settings.options.get("replicas", 1)
-        return cls(_figures(record, "before"), _figures(record, "after"), timing, preset, replicas)
+        before, after = (_figures(record, arm) for arm in ARMS)
+        return cls(before, after, timing, preset, record.settings.replicas)
 
 
 def _figures(record: Record, name: str) -> ArmFigures:
@@ -116,7 +117,7 @@ def _figures(record: Record, name: str) -> ArmFigures:
 
 
 def _throughput(record: Record, arm: ArmRecord, ms: np.ndarray) -> Throughput | None:
-    """Of a loop that counts its `samples`, and may say how many `tokens_per_sample` there are."""
+    """Throughput of a loop that counts its `samples`, and may say how many `tokens_per_sample` there are."""
     said, batches = arm.described_last, max(map(len, arm.history.values()), default=0)
     trained, tokens = said.get("samples"), said.get("tokens_per_sample")
     if not isinstance(trained, int | float) or not batches:

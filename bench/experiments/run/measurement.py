@@ -358,7 +358,8 @@ class Measurement:
         subjects = [self._subject(arm) for arm in ARMS]
         if self._company is None:
             warm_up(*(each.build for each in subjects))
-        for each in subjects if self._company else ():
+            return
+        for each in subjects:
             each.warm_up()
 
     def _subject(self, name: str) -> Subject:

@@ -19,7 +19,7 @@ from loop_bench.experiments.survival.learning_rate import learning_rates
 from loop_bench.experiments.survival.switch import Switch
 from loop_bench.failure import error_line
 from loop_bench.loop import TrainingLoop, as_made
-from loop_bench.variables import variable_name
+from loop_bench.variables import replica_here, variable_name
 
 _plain = tf.autograph.experimental.do_not_convert
 """For what is ours in somebody's graph. What calls the genuine function is left to AutoGraph, or that would not be
@@ -123,8 +123,8 @@ class GradientInjection(_Traced):
 
     @_plain
     def _corrupt(self, sources: Any, gradients: Any) -> Any:
-        if self.fault.replica is not None and (replica := _replica()) != self.fault.replica:
-            self._elsewhere.add(replica)
+        if self.fault.replica is not None and (replica := replica_here()) != self.fault.replica:
+            self._elsewhere |= set() if replica is None else {replica}
             return gradients
         before = self.hit
 
@@ -323,18 +323,6 @@ class LearningRateInjection(_Assigned):
     def why_not(self) -> str:
         """See `Injection`."""
         return "the loop has no such variable called learning_rate"
-
-
-_UNKNOWN = -1
-"""In place of a replica's number where that is known only when a graph runs, as on a TPU."""
-
-
-def _replica() -> int:
-    """The number of the replica that computes, or is traced, in this thread; 0 without tf.distribute."""
-    context = tf.distribute.get_replica_context()
-    number = None if context is None else context.replica_id_in_sync_group
-    known = number if isinstance(number, int) else tf.get_static_value(number)
-    return _UNKNOWN if known is None else int(known)
 
 
 def _faulty(values: np.ndarray, kind: str, strength: float) -> np.ndarray:

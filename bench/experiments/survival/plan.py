@@ -174,8 +174,7 @@ def survival_plan(
         homes: where each arm lives, as text with its commit; loops between the arms live where `after` does. Empty: all
             live in the run's own environment.
     """
-    replicas = settings.options.get("replicas")
-    several = ONE_REPLICA if isinstance(replicas, int) and replicas > 1 else ()
+    several = ONE_REPLICA if settings.replicas > 1 else ()
     chosen = canonical((*(faults.short if seeds is None else faults.matrix), *several))
     loops = {
         arm: AttackedLoop(factory=factory, options=dict(settings.options), faults=chosen, **_lives(homes, arm))

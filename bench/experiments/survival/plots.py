@@ -54,7 +54,7 @@ def _pictures(record: SurvivalRecord) -> Iterator[Picture]:
 
 
 def _seeds(record: SurvivalRecord) -> str:
-    """Those that are drawn: `seeds`, or `first 100 of 1000 seeds`."""
+    """Words for the seeds that are drawn: `seeds`, or `first 100 of 1000 seeds`."""
     series = (runs for arm in ARMS for metrics in record.curves.get(arm, {}).values() for runs in metrics.values())
     drawn, planned = max(map(len, series), default=0), len(record.plan.seeds)
     return "seeds" if drawn in (0, planned) else f"first {drawn} of {planned} seeds"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from loop_bench.experiments.survival.fault import Fault
+from loop_bench.variables import made_alone, replica_here
 
 
 class _State:
@@ -48,17 +48,14 @@ class Switch:
         """Made when it is first asked for: before the loop's factory has run, it may still configure devices."""
         device = _device_of_replica()
         if device not in self._states:
-            # A thread has no graph, tape or distribution strategy around it, of which the variables would else be part.
-            maker = threading.Thread(target=self._make, args=[device])
-            maker.start()
-            maker.join()
+            self._states[device] = made_alone(self._made, device)
         return self._states[device]
 
-    def _make(self, device: str | None) -> None:
-        with tf.device(device):
-            state = self._states[device] = _State(self._fault)
-            state.on.assign(self._is_on)
-            state.factor.assign(self._factor)
+    def _made(self) -> _State:
+        state = _State(self._fault)
+        state.on.assign(self._is_on)
+        state.factor.assign(self._factor)
+        return state
 
     def prepare(self) -> None:
         """Has the variables there; to be called as soon as the loop is built."""
@@ -127,7 +124,7 @@ def _product(value: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 def _device_of_replica() -> str | None:
     """That of the replica in whose context this is traced or run; None without a strategy."""
-    if not tf.distribute.has_strategy() or (context := tf.distribute.get_replica_context()) is None:
+    if not tf.distribute.has_strategy() or (replica := replica_here()) is None:
         return None
-    devices: Sequence[str] = context.strategy.extended.worker_devices
-    return devices[int(tf.get_static_value(context.replica_id_in_sync_group)) % len(devices)]
+    devices: Sequence[str] = tf.distribute.get_strategy().extended.worker_devices
+    return devices[replica % len(devices)]

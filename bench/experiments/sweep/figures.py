@@ -10,12 +10,9 @@ from loop_bench.experiments.run.verdict import Verdict
 from loop_bench.experiments.sweep.plan import Axis, Sweep
 from loop_bench.experiments.sweep.record import SweepRecord
 from loop_bench.experiments.sweep.trial import Measured
-from loop_bench.settings import ARMS
+from loop_bench.settings import ARMS, REPLICAS
 from loop_bench.statistics import Interval, Spread, spread, unpaired_ratio_interval
 from loop_bench.timing import samples as rounds
-
-REPLICAS = "replicas"
-"""The axis of devices that share a batch, along which a loop may scale."""
 
 
 @dataclasses.dataclass(frozen=True)

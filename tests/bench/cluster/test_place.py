@@ -15,6 +15,17 @@ from loop_bench.jobs.folder import CONDITIONS
 from loop_bench.jobs.gather import gather, in_processes
 
 
+def interrupt(notes, run, quick, slow, address):
+    """Runs two trials, and interrupts the command when the first is done and the second has begun."""
+
+    def when_both(title):
+        until(lambda: notes.begun(slow))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([quick, slow], address, progress=when_both)
+
+
 def worker_process(nanny):
     """The process of the worker that a nanny has begun."""
     found = [each for each in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(each.cmdline())]
@@ -54,12 +65,7 @@ def test_a_trial_runs_as_without_dask(shared, run):
 def test_an_interrupted_command_picks_up_what_is_in_hand(shared, notes, run, caplog):
     quick, slow = notes.trial(1), notes.trial(2, waits=True)
 
-    def interrupt(title):
-        until(lambda: notes.begun(slow))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run([quick, slow], shared.address, progress=interrupt)
+    interrupt(notes, run, quick, slow, shared.address)
     assert "the same command picks them up" in caplog.text
     notes.gate.touch()
     assert [each.ended for each in run([quick, slow], shared.address)] == ["whole", "whole"]
@@ -74,12 +80,7 @@ def test_a_worker_dies_between_a_command_and_its_repetition_with_one_of_its_loop
     quick = notes.trial(1).model_copy(update={"factory": "trials:make"})
     slow = notes.trial(2, waits=True).model_copy(update={"factory": "waiting:make"})
 
-    def interrupt(title):
-        until(lambda: notes.begun(slow))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run([quick, slow], dask.address, progress=interrupt)
+    interrupt(notes, run, quick, slow, dask.address)
     for each in both:
         dask.kill(each)
     dask.worker()
@@ -110,12 +111,7 @@ def test_a_refused_worker_does_not_end_what_another_has_begun(dask, notes, run, 
 def test_a_result_that_came_while_nobody_was_there_is_picked_up_too(shared, notes, run, tmp_path):
     quick, slow = notes.trial(1), notes.trial(2, waits=True)
 
-    def interrupt(title):
-        until(lambda: notes.begun(slow))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run([quick, slow], shared.address, progress=interrupt)
+    interrupt(notes, run, quick, slow, shared.address)
     notes.gate.touch()
     other = notes.trial(3)
     run([other, notes.trial(4)], shared.address, tmp_path / "others")  # takes both workers: it has come to its end
