@@ -42,7 +42,7 @@ CLAIMED = (
 IN_README: dict[str, tuple[str, Sequence[str]]] = {
     "run": (f"{MACHINE}/paper.json", ()),
     "ladder": (f"ladder/{MACHINE}/ladder.json", ()),
-    "convergence": (f"convergence/{OLDER}/paper.json", ("what came of it",)),
+    "convergence": (f"convergence/{OLDER}/paper.json", ("verdicts",)),
 }
 """Its parts by their names: the record, and the beginnings of the titles of tables, all of them if there are none."""
 

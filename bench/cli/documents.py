@@ -58,6 +58,14 @@ def report(
     table: Annotated[
         list[str] | None, typer.Option(metavar="TITLE", help="Only the table whose title begins so; may be repeated.")
     ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP,...",
+            help="A short table for a document of yours: the verdict and the most important rows of these groups. A "
+            "run has speed, syncs, memory and survival.",
+        ),
+    ] = None,
 ) -> None:
     """Show a record of any kind, as a table for the terminal, Markdown, CSV with plain numbers, or a page with plots.
 
@@ -65,10 +73,16 @@ def report(
 
     loop-bench report results/runs/RECORD.json --into report.html
 
-    loop-bench report results/runs/RECORD.json --into README.md --check
+    loop-bench report results/runs/RECORD.json --rows speed,syncs,survival --into README.md --check
     """
-    found = registry.report(registry.read(record))
-    publish(found.only(table) if table else found, format, into, name, check)
+    shown = registry.report(registry.read(record))
+    if rows is not None:
+        if table:
+            raise UsageError("--rows and --table: choose one; --rows is a table of its own")
+        shown = shown.short(name.strip() for name in rows.split(","))
+    elif table:
+        shown = shown.only(table)
+    publish(shown, format, into, name, check)
 
 
 def claims(

@@ -16,13 +16,15 @@ from loop_bench.writing import write_whole
 
 
 def comma_separated(report: Report) -> str:
-    """A report's numbers, each with its unit and interval, a row each, and its notes as lines that begin with #.
+    """A report's numbers, each with its unit and interval, a row each, and its facts as lines that begin with #.
 
     A report without numbers, such as that of the claims, has the texts of its tables instead.
     pandas.read_csv(file, comment="#") reads it: texts are in quotes, for a # may be in the name of an op.
     """
     rows = _numbers(report) if len(report.numbers) else "\n".join(map(_texts, report.tables))
-    return rows + "".join(f"# {line}\n" for note in report.notes for line in note.splitlines())
+    notes = [f"{each.word}: {each.text}" for each in report.headlines]
+    notes += [*report.doubts, *(f"{fact.name}: {fact.text}" for fact in report.facts)]
+    return rows + "".join(f"# {line}\n" for note in notes for line in note.splitlines())
 
 
 def _texts(table: Table) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -15,17 +14,22 @@ if TYPE_CHECKING:
 
 
 def page(report: Report, drawn: Mapping[str, bytes] = {}) -> str:
-    """The page: tables that turn into cards on a phone, pictures inside, light or dark as the reader has it.
+    """The page: headlines, the first picture, groups of rows, facts, the other pictures, and what the words mean.
+
+    Tables turn into cards on a phone; page and pictures are light or dark as the reader has it.
 
     Args:
         report: what is to be shown.
         drawn: SVG of its pictures by their stems; others are drawn.
     """
-    from loop_bench.report import plots  # here, for a notebook's tables need no pictures, nor templates
+    from loop_bench.report import inline, plots  # here, for a notebook's tables need no pictures, nor templates
 
     template = _templates().get_template("report.html")
-    pictures = [(each, _inside(drawn.get(each.stem) or plots.svg(each.draw()))) for each in report.pictures]
-    return str(template.render(report=report, pictures=pictures))
+    pictures = [
+        (each, inline.svg(drawn.get(each.stem) or plots.svg(each.draw()), each.stem, each.caption))
+        for each in report.pictures
+    ]
+    return str(template.render(report=report, pictures=pictures, terms={term.word for term in report.terms}))
 
 
 @functools.cache
@@ -54,8 +58,3 @@ def _row(kind: str, cells: Sequence[str], style: str = "") -> str:
 def lines(texts: Iterable[str]) -> str:
     """Lines as one paragraph that keeps their ends, for the same."""
     return f"<p>{'<br>'.join(map(escape, texts))}</p>"
-
-
-def _inside(svg: bytes) -> str:
-    """A picture as its own address: as an image, for names within one SVG must not meet those of another."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"

@@ -9,25 +9,40 @@ import pandas as pd
 
 from loop_bench.jobs.machines import RanOn
 from loop_bench.machine import environment
+from loop_bench.report.report import Fact, Table
 
 TITLE = "machines that the trials ran on"
 
 
-def table(ran: Sequence[RanOn]) -> pd.DataFrame:
-    """A row for each machine; none where all ran on the one of the command.
-
-    Returns:
-        Texts in the columns host, machine, trials.
-    """
+def table(ran: Sequence[RanOn]) -> Table:
+    """A row for each machine, in the columns host, machine, trials; no rows where all ran on that of the command."""
     rows = [(each.machine.host, each.machine.kind, str(len(each.trials))) for each in ran]
-    return pd.DataFrame(rows, columns=["host", "machine", "trials"])
+    return Table(TITLE, pd.DataFrame(rows, columns=["host", "machine", "trials"]))
 
 
-def note(recorded: Mapping[str, Any], ran: Sequence[RanOn]) -> str:
-    """The line of a footer that names the machine, or says that there is a table of them, and the commit."""
-    commit = recorded.get("commit")
-    where = f"trials ran on {_count(ran)} of a cluster" if ran else environment.machine(dict(recorded))
-    return where + (f"; commit {commit[:9]}" if commit else "")
+def facts(recorded: Mapping[str, Any], ran: Sequence[RanOn] = ()) -> list[Fact]:
+    """The facts that end a report: machine, versions and commit.
+
+    Args:
+        recorded: environment of the record.
+        ran: where its trials ran; nothing where all ran on the machine of the command.
+    """
+    if ran:
+        return [Fact("machines", f"trials ran on {_count(ran)} of a cluster"), *commit(recorded)]
+    return [*of_machine(recorded), *commit(recorded)]
+
+
+def of_machine(recorded: Mapping[str, Any]) -> list[Fact]:
+    """Machine and versions."""
+    return [
+        Fact("machine", environment.hardware(dict(recorded)), is_brief=True),
+        Fact("versions", environment.software(recorded["versions"], recorded["python"]), is_brief=True),
+    ]
+
+
+def commit(recorded: Mapping[str, Any]) -> list[Fact]:
+    """The commit of the folder that the command ran in, where it is in a repository."""
+    return [Fact("commit", str(known)[:9], is_brief=True) for known in [recorded.get("commit")] if known]
 
 
 def _count(ran: Sequence[RanOn]) -> str:

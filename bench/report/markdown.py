@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from loop_bench.errors import UsageError
 from loop_bench.report.texts import Texts
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from loop_bench.report.report import Report
+    from loop_bench.report.report import Picture, Report, Table
 
 
 def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
-    """The tables of a report, under their titles where there are several, its notes, and its pictures.
+    """A report: its headlines, the first picture, its tables, the facts, and the other pictures.
+
+    Tables have headings where there are several. Rows that fold are in a `<details>`, which GitHub and MkDocs show
+    closed.
 
     Args:
         report: what is to be shown.
         pictures: addresses of pictures by their stems; others are left out.
     """
+    first, *others = [_picture(each, pictures[each.stem]) for each in report.pictures if each.stem in pictures] or [""]
     parts = [
-        _titled(table.title, table.frame) if len(report.tables) > 1 else render(Texts.of(table.frame))
-        for table in report.tables
+        "  \n".join(f"**{plain(each.word)}**: {plain(each.text)}" for each in report.headlines),
+        _list(plain(doubt) for doubt in report.doubts),
+        first,
+        *(_table(table, is_titled=len(report.tables) > 1) for table in report.tables),
+        _list(f"**{plain(fact.name)}**: {plain(fact.text)}" for fact in report.facts),
+        *others,
     ]
-    parts += [notes(report.notes)] if report.notes else []
-    parts += [f"![{each.caption}]({pictures[each.stem]})\n" for each in report.pictures if each.stem in pictures]
-    return "\n".join(parts)
+    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
+
+
+def _picture(picture: Picture, address: str) -> str:
+    return f"![{picture.caption}]({address})"
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _table(table: Table, is_titled: bool) -> str:
+    """A table under its heading, with its rows that fold after it."""
+    parts = [f"### {plain(table.heading)}"] if is_titled else []
+    parts.append(render(Texts.of(table.head)).rstrip())
+    if count := len(table.folded):
+        summary = f"<details>\n<summary>{count} more</summary>"
+        # The empty lines make GitHub and MkDocs read the table as Markdown.
+        parts += [summary, render(Texts.of(table.folded)).rstrip(), "</details>"]
+    return "\n\n".join(parts)
 
 
 def render(texts: Texts, footer: Sequence[str] = ()) -> str:
@@ -53,10 +76,6 @@ def notes(lines: Sequence[str]) -> str:
 def plain(text: str) -> str:
     """A text that may be a line of someone's program, as it reads: no HTML, and no comment that ends a part."""
     return text.replace("<", "&lt;")
-
-
-def _titled(title: str, frame: pd.DataFrame) -> str:
-    return f"### {title[0].upper()}{title[1:]}\n\n{render(Texts.of(frame))}"
 
 
 def markers(name: str) -> tuple[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from typing_extensions import Self
@@ -55,11 +56,58 @@ NUMBERS = list(Number._fields)
 """Columns of a report's numbers."""
 
 
+class Tone(str, enum.Enum):
+    """Whether a headline is good news; renderers choose colours by it."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNSURE = "unsure"
+    PLAIN = "plain"
+
+    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
+
+
+class Headline(NamedTuple):
+    """The answer of a record, with which a report begins: a word, such as a verdict, and its figure."""
+
+    word: str
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+class Fact(NamedTuple):
+    """One condition under which a record was made, by its name: machine, versions, settings."""
+
+    name: str
+    text: str
+    is_brief: bool = False  # whether a short table has it too
+
+
 class Table(NamedTuple):
     """A frame of texts: each number with its interval, its unit there or in the name of its row or column."""
 
     title: str
     frame: pd.DataFrame
+    answer: str = ""  # what the table says, in one sentence
+    shown: int | None = None  # rows that are shown at once; the rest is folded. None: all
+    key: str = ""  # the name by which a short table takes its rows; empty: it has none
+    brief: pd.DataFrame | None = None  # the rows that a short table takes
+
+    @property
+    def heading(self) -> str:
+        """The title, and what the table says."""
+        title = f"{self.title[:1].upper()}{self.title[1:]}"
+        return f"{title}: {self.answer}" if self.answer else title
+
+    @property
+    def head(self) -> pd.DataFrame:
+        """The rows that are shown at once."""
+        return self.frame.iloc[: self.shown]
+
+    @property
+    def folded(self) -> pd.DataFrame:
+        """The rows after them; none where all are shown."""
+        return self.frame.iloc[len(self.head) :]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,21 +119,34 @@ class Picture:
     draw: Callable[[], Figure]
 
 
+class Term(NamedTuple):
+    """A word of a report and what it means."""
+
+    word: str
+    meaning: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """A record as tables, notes, numbers and pictures: all that any renderer needs."""
+    """A record as headlines, tables, facts, numbers and pictures: all that any renderer needs."""
 
     title: str
     tables: tuple[Table, ...]  # none of them empty
-    notes: tuple[str, ...]  # what a reader must know to believe the tables; machine and versions last
+    facts: tuple[Fact, ...]  # the conditions, without which the tables mean nothing; machine and versions last
     numbers: pd.DataFrame  # the tables' figures as numbers, in the columns NUMBERS
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[Picture, ...] = ()  # the one that shows the headline first
+    headlines: tuple[Headline, ...] = ()
+    doubts: tuple[str, ...] = ()  # reasons to trust the headlines less
+    terms: tuple[Term, ...] = ()
 
     def only(self, titles: Iterable[str]) -> Report:
         """A report of some of these tables, without pictures.
 
+        Args:
+            titles: the beginnings of their titles.
+
         Raises:
-            UsageError: there is no table whose title begins so.
+            UsageError: no table has a title that begins so.
         """
         kept = [table for title in titles for table in self._beginning(title)]
         return dataclasses.replace(self, tables=tuple(kept), pictures=())
@@ -98,16 +159,45 @@ class Report:
             )
         return found
 
+    def short(self, keys: Iterable[str]) -> Report:
+        """A report of one short table: the most important rows of some groups, and the facts that belong to them.
+
+        Args:
+            keys: of the groups, in the order of the rows.
+
+        Raises:
+            UsageError: there is no group of rows with such a key.
+        """
+        groups = {table.key: table.brief for table in self.tables if table.key and table.brief is not None}
+        wanted = list(dict.fromkeys(keys))
+        if unknown := [key for key in wanted if key not in groups]:
+            known = f"there are {', '.join(groups)}" if groups else f"a record of {self.title} has none"
+            raise UsageError(f"no rows are called {', '.join(map(repr, unknown))}; {known}")
+        frame = pd.concat([groups[key] for key in wanted])
+        facts = tuple(fact for fact in self.facts if fact.is_brief)
+        return dataclasses.replace(self, tables=(Table(self.title, frame),), facts=facts, pictures=(), terms=())
+
     @classmethod
     def of(
         cls,
         title: str,
-        tables: Iterable[tuple[str, pd.DataFrame]],
-        notes: Iterable[str],
+        tables: Iterable[Table],
+        facts: Iterable[Fact],
         numbers: Iterable[Number | None] = (),
         pictures: Iterable[Picture] = (),
+        **more: Iterable[Any],
     ) -> Report:
-        """A report of its parts, without tables that have no rows and numbers that were not measured."""
-        kept = tuple(Table(name, frame) for name, frame in tables if len(frame))
+        """A report of its parts, without tables that have no rows and numbers that were not measured.
+
+        Args:
+            title: what the record is of.
+            tables: in their order.
+            facts: in their order.
+            numbers: of the tables.
+            pictures: in their order.
+            more: headlines, doubts and terms.
+        """
+        kept = tuple(table for table in tables if len(table.frame))
         known = pd.DataFrame([number for number in numbers if number], columns=NUMBERS)
-        return cls(title, kept, tuple(notes), known, tuple(pictures))
+        others = {name: tuple(values) for name, values in more.items()}
+        return cls(title, kept, tuple(facts), known, tuple(pictures), **others)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from loop_bench.report.report import Number
+from loop_bench.report.report import Number, Table
 from loop_bench.settings import ARMS
 from loop_bench.statistics import FEWEST_PAIRS, Interval, Spread
 
@@ -23,7 +23,7 @@ def speed_up(ratio: Interval) -> str:
     if math.isinf(ratio.high):
         return f"{ratio.estimate:.2f}× (an interval needs {FEWEST_PAIRS} rounds)"
     if ratio.holds(1.0):
-        return f"no measurable difference (95% interval of the ratio {ratio.low:.3f} to {ratio.high:.3f})"
+        return f"no measurable difference (95%: {ratio.low:.3f} to {ratio.high:.3f})"
     if ratio.estimate > 1:
         return f"{ratio.estimate:.2f}× faster (95%: {ratio.low:.2f} to {ratio.high:.2f})"
     slower = ratio.reciprocal
@@ -48,6 +48,15 @@ def spread(found: Spread | None) -> str:
 def few(value: float | None) -> str:
     """A number with two decimals at most."""
     return NOT_MEASURED if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def times_fewer(before: float, after: float, less: str, more: str) -> str:
+    """How a count or a time changed: `44× fewer`; without a factor where one of them is zero."""
+    if before == after:
+        return "same"
+    if not before or not after:
+        return less if after < before else more
+    return f"{before / after:.3g}× {less}" if after < before else f"{after / before:.3g}× {more}"
 
 
 COLUMNS = ["metric", *ARMS, "change"]
@@ -88,6 +97,7 @@ class Row:
     numbers: tuple[Number | None, ...] = ()  # of the loops; None for what was not measured
     changes: tuple[Number | None, ...] = ()  # of how it changed
     is_known: bool = True  # of one of the loops
+    brief: tuple[str, str, str] | None = None  # the texts in a short table; None: the row is not in it
 
     @classmethod
     def of(
@@ -100,6 +110,7 @@ class Row:
         change: Callable[[Value, Value], str] = lambda before, after: "",
         changes: Iterable[Number | None] = (),
         otherwise: str = NOT_MEASURED,
+        brief: Callable[[Value], str] | None = None,
     ) -> Row:
         """States a row.
 
@@ -112,21 +123,34 @@ class Row:
             change: how the value changed, in words, where it is known of both.
             changes: how the value changed, as numbers.
             otherwise: the text for a value that was not measured.
+            brief: a value as the text in a short table; None: the row is not in it.
         """
         before, after = (None if loop is None else value(loop) for loop in loops)
         known = {arm: each for arm, each in zip(ARMS, (before, after), strict=True) if each is not None}
-        texts = (
-            otherwise if before is None else say(before),
-            otherwise if after is None else say(after),
-            "" if before is None or after is None else change(before, after),
-        )
+
+        def texts(say: Callable[[Value], str]) -> tuple[str, str, str]:
+            return (
+                otherwise if before is None else say(before),
+                otherwise if after is None else say(after),
+                "" if before is None or after is None else change(before, after),
+            )
+
         made = [make(arm, each) for arm, each in known.items() for make in numbered]
-        return cls(title, texts, tuple(made), tuple(changes), bool(known))
+        return cls(title, texts(say), tuple(made), tuple(changes), bool(known), brief and texts(brief))
 
 
-def table(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as texts in the columns metric, before, after, change."""
-    return pd.DataFrame([(row.title, *row.texts) for row in rows], columns=COLUMNS)
+def table(title: str, rows: Sequence[Row], answer: str = "", key: str = "", of: str = COLUMNS[0]) -> Table:
+    """A group of rows: texts in the columns `of`, before, after and, where any row has one, change."""
+    frame = pd.DataFrame([(row.title, *row.texts) for row in rows], columns=COLUMNS)
+    brief = pd.DataFrame([(row.title, *row.brief) for row in rows if row.brief], columns=COLUMNS)
+    unchanged = [] if any(row.texts[-1] for row in rows) else COLUMNS[-1:]
+    return Table(
+        title,
+        frame.drop(columns=unchanged).rename(columns={COLUMNS[0]: of}),
+        answer,
+        key=key,
+        brief=brief if len(brief) else None,
+    )
 
 
 def numbers(rows: Sequence[Row]) -> list[Number]:

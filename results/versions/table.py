@@ -23,6 +23,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.console import Console
 
+from loop_bench.experiments.run.verdict import Kind
 from loop_bench.machine import environment
 from loop_bench.report import markdown
 from loop_bench.report.texts import Texts
@@ -126,9 +127,9 @@ def fates(done: Done) -> str:
 
 def verdict(done: Done) -> str:
     """The verdict of the main job, and what became of the loops in its faults."""
-    (line,) = [line for line in done.out.splitlines() if line.startswith("verdict: ")]
+    (line,) = [line for line in done.out.splitlines() if line.partition(": ")[0] in {*map(str, Kind)}]
     arms = done.record("runs/*.json")["arms"]
-    return f"{line.removeprefix('verdict: ')}; {_fates({arm: each['survivals'] for arm, each in arms.items()})}"
+    return f"{line}; {_fates({arm: each['survivals'] for arm, each in arms.items()})}"
 
 
 def _fates(survivals: Mapping[str, list[dict[str, Any]]]) -> str:

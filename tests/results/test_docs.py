@@ -59,7 +59,7 @@ def test_made_once_they_are_fresh(docs, capsys):
     }
     assert [*(docs.RESULTS / "runs").iterdir()] == [docs.RESULTS / "runs" / "mine.json"]
     readme = docs.README.read_text(encoding="utf-8")
-    assert "verdict: faster" in readme
+    assert "**faster**: 2.0" in readme
     assert "| time a batch" in readme
     assert "results/machine/tiny.md: written" in capsys.readouterr().out
 

@@ -34,7 +34,8 @@ def test_cells(versions, done):
     assert versions.fates(done(out__survival={"survivals": SURVIVALS})) == FATES
     found = {"after": {"reason": "bit for bit the same"}}
     assert versions.equivalence(done(out__equivalence={"found": found})) == "bit for bit the same"
-    run = done("verdict: faster: 2×\n", runs__a={"arms": {arm: {"survivals": runs} for arm, runs in SURVIVALS.items()}})
+    arms = {arm: {"survivals": runs} for arm, runs in SURVIVALS.items()}
+    run = done("1 passed\nfaster: 2×\ndoubt: of it\n", runs__a={"arms": arms})
     assert versions.verdict(run) == f"faster: 2×; {FATES}"
 
 

@@ -24,7 +24,7 @@ from loop_bench.experiments.convergence.record import ConvergenceRecord
 from loop_bench.experiments.convergence.trial import Course
 from loop_bench.report import machines, plots
 from loop_bench.report import rows as wording
-from loop_bench.report.report import Number, Picture, Report
+from loop_bench.report.report import Fact, Headline, Number, Picture, Report, Table, Tone
 from loop_bench.statistics import Interval
 
 if TYPE_CHECKING:
@@ -46,14 +46,16 @@ def report(record: ConvergenceRecord) -> Report:
     """The report of a record."""
     figures, loops = ConvergenceFigures.of(record), list(record.plan.loops)
     titled = [
-        ("what came of it", verdicts(figures.comparisons)),
-        *((metric, curves(figures.curves[metric], loops)) for metric in figures.metrics),
-        ("runs that did not come to their end", flaws(figures)),
-        (machines.TITLE, machines.table(record.ran_on)),
+        Table("verdicts", verdicts(figures.comparisons)),
+        *(Table(metric, curves(figures.curves[metric], loops)) for metric in figures.metrics),
+        Table("unfinished runs", flaws(figures)),
+        machines.table(record.ran_on),
     ]
     pictures = [Picture(STEM, _CAPTION, functools.partial(draw, figures, loops))]
-    notes, found = _notes(record, figures), _numbers(record, figures)
-    return Report.of("convergence", titled, notes, found, pictures if figures.metrics else ())
+    return Report.of(
+        "convergence", titled, _facts(record), _numbers(record, figures), pictures if figures.metrics else (),
+        headlines=_headlines(record, figures), doubts=_doubts(record, figures),
+    )  # fmt: skip
 
 
 def verdicts(comparisons: Iterable[MetricComparison]) -> pd.DataFrame:
@@ -134,39 +136,47 @@ def _unit(metric: str) -> str:
     return found[1] if found else "1"
 
 
-def _notes(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[str]:
-    plan = record.plan
-    for pair in plan.pairs:
+def _headlines(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[Headline]:
+    """The answer to each question, and that of each metric."""
+    for pair in record.plan.pairs:
         if found := [each for each in figures.comparisons if each.pair == pair]:
-            told = "; ".join(f"{each.metric}: {_verdict(each)} ({_seeds(each.seeds)})" for each in found)
-            yield f"{pair.question} {summary(found)}: {told}"
-    yield from _doubts(record, figures)
-    for loop, of in plan.loops.items():
-        yield f"{loop}: {of.factory}{''.join(f', {name}={value}' for name, value in of.options.items())}"
+            metrics = "; ".join(f"{each.metric}: {_verdict(each)} ({_seeds(each.seeds)})" for each in found)
+            yield Headline(pair.question, f"{summary(found)}: {metrics}")
+        else:
+            why = "no seed has complete runs of both, evaluated after the same batches"
+            yield Headline(pair.question, f"cannot be determined: {why}", Tone.UNSURE)
+
+
+def _facts(record: ConvergenceRecord) -> Iterator[Fact]:
+    plan = record.plan
+    for loop, trained in plan.loops.items():
+        options = "".join(f", {name}={value}" for name, value in trained.options.items())
+        yield Fact(loop, f"{trained.factory}{options}")
     seeds = f"seed {plan.seeds[0]}" if len(plan.seeds) == 1 else f"seeds {plan.seeds[0]} to {plan.seeds[-1]}"
-    yield (
-        f"preset {plan.preset}, {seeds}, evaluated before the first batch and after each of {plan.epochs} epochs"
-        f"{_stride(record)}; ↓ is better the lower, ↑ the higher"
+    yield Fact("settings", f"preset {plan.preset}, {seeds}")
+    yield Fact(
+        "evaluated",
+        f"before the first batch and after each of {plan.epochs} epochs{_stride(record)}; ↓ is better the lower, ↑ the "
+        "higher",
     )
-    yield (
+    yield Fact(
+        "intervals",
         "means over seeds and differences paired by seed, with Student's 95% intervals; no measurable difference: the "
-        "interval holds 0; nothing is corrected for the number of comparisons; mean over the curve: its area over the "
-        "batches; as good as the reference's best: seeds that got there, and the median of their batches"
+        "interval holds 0; not corrected for the number of comparisons",
     )
-    yield machines.note(record.environment, record.ran_on)
+    yield Fact("mean over the curve", "its area over the batches")
+    yield Fact("as good as the reference's best", "seeds that got there, and the median of their batches")
+    yield from machines.facts(record.environment, record.ran_on)
 
 
 def _doubts(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterator[str]:
-    """What makes the comparison less than it should be."""
+    """Reasons to trust the comparisons less."""
     if not figures.alike:
-        yield "doubt: from a seed, not all loops began with the same weights: what they began with is compared too"
+        yield "doubt: not all loops of a seed began with the same weights: the beginnings are compared as well"
     dead = {loop: len(found) for loop, found in figures.flaws.items() if found}
     if dead:
         counts = ", ".join(f"{count} of {len(record.plan.seeds)} of {loop}" for loop, count in dead.items())
-        yield f"doubt: runs that did not come to their end are in no mean and no difference: {counts}"
-    silent = [pair for pair in record.plan.pairs if pair not in [each.pair for each in figures.comparisons]]
-    for pair in silent:
-        yield f"{pair.question} cannot be told: no seed has whole runs of both, evaluated after the same batches"
+        yield f"doubt: unfinished runs are in no mean and no difference: {counts}"
 
 
 def _stride(record: ConvergenceRecord) -> str:

@@ -45,6 +45,9 @@ all cases, and somewhere in a line of T tokens in T times as many. That is 0.6% 
 0.6%) and 2.4% at `script`; another sampler draws another line nearly always.
 """
 
+NOT_KNOWN = "not known"
+"""What a reason begins with that leaves open whether loops compute the same."""
+
 FEWEST = 5
 """Stretches without a flipped draw: in the others, there is nothing that would have to agree."""
 
@@ -56,7 +59,7 @@ def problem(stepped: Lockstep) -> str | None:
     if share > MOST_FLIPPED:
         return f"from the same state, {share:.2%} of the lines are others"
     if np.sum(alike) < FEWEST:
-        return f"not known: rounding flips a draw in {np.sum(~alike)} of {len(alike)} stretches; --batches takes more"
+        return f"{NOT_KNOWN}: rounding flips a draw in {np.sum(~alike)} of {len(alike)} stretches; --batches takes more"
     # What rounding does to a batch, it does to each of a stretch.
     lengths = np.array(stepped.lengths or [1] * len(alike))
     updates, metrics = np.array(stepped.updates), np.array(stepped.metrics)

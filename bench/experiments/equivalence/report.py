@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -12,19 +12,60 @@ from loop_bench.experiments.equivalence.figures import (
     MOST_FLIPPED,
     MUST_AGREE,
     MUST_MOVE_ALIKE,
+    NOT_KNOWN,
     UPDATE_TOLERANCE,
     largest,
 )
 from loop_bench.experiments.equivalence.record import AgreementRecord, Equivalence, Lockstep
-from loop_bench.machine import environment
-from loop_bench.report.report import Number, Report
+from loop_bench.report import machines
+from loop_bench.report.report import Fact, Headline, Number, Report, Table, Tone
 
 TITLE = "does it compute what the loop before computes"
 
 
 def report(record: AgreementRecord) -> Report:
     """The report of a record."""
-    return Report.of("equivalence", [(TITLE, table(record))], footer(record), _numbers(record))
+    headlines = [_headline(record.found)]
+    return Report.of("equivalence", [Table(TITLE, table(record))], facts(record), _numbers(record), headlines=headlines)
+
+
+def _headline(found: Mapping[str, Equivalence]) -> Headline:
+    """How many loops compute the same, and which do not; of a single one how far it differs."""
+    others = {name: each for name, each in found.items() if not each.equal}
+    if not others:
+        word, tone = "equivalent", Tone.GOOD
+    elif all(map(_is_unknown, others.values())):
+        word, tone = NOT_KNOWN, Tone.UNSURE
+    else:
+        word, tone = "not equivalent", Tone.BAD
+    if len(found) == 1:
+        (single,) = found.values()
+        return Headline(word, sentence(single), tone)
+    same = f"{len(found) - len(others)} of {len(found)} loops compute what the loop before computes"
+    return Headline(word, same + (f"; not shown of {', '.join(others)}" if others else ""), tone)
+
+
+def _is_unknown(found: Equivalence) -> bool:
+    return not found.equal and found.reason.startswith(NOT_KNOWN)
+
+
+def sentence(found: Equivalence) -> str:
+    """Whether two loops compute the same, and how far they differ, in one sentence."""
+    if _is_unknown(found):
+        return f"whether the loops compute the same is {found.reason}"
+    if not found.equal:
+        return f"the loops do not compute the same: {found.reason}"
+    if found.bit_for_bit or found.lockstep is None or not any(found.lockstep.drew_alike):
+        return found.reason
+    stepped = found.lockstep
+    alike, rest = stepped.batches_alike, stepped.batches - stepped.batches_alike
+    batches = f"{alike} of {stepped.batches}" if rest else f"{alike}"
+    draws = f"; in the other {rest}, rounding changed a draw in {sum(stepped.other_lines or ())} lines" if rest else ""
+    metrics, updates = (f"{largest(stepped, what):.1g}" for what in ("metrics", "updates"))
+    return (
+        f"the same up to rounding in {batches} batches from equal states: metrics differ by at most {metrics} "
+        f"and updates by at most {updates} of their size{draws}"
+    )
 
 
 def table(record: AgreementRecord) -> pd.DataFrame:
@@ -48,20 +89,30 @@ def table(record: AgreementRecord) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def footer(record: AgreementRecord) -> list[str]:
-    """What a reader must know to believe the table."""
+def facts(record: AgreementRecord) -> list[Fact]:
+    """The conditions, and what counts as the same."""
     settings, some = record.settings, next(iter(record.found.values()))
     options = ", ".join(f"{name}={value}" for name, value in {**settings.options, **some.options}.items())
     return [
-        f"{some.batches} batches by itself, and where a bit differs, as many, one or two at a time, from the state of "
-        "the loop before; differences are the largest where no draw was flipped, as a share of the metric or update",
-        f"the same means bit for bit, or metrics within {METRIC_TOLERANCE:g} in {MUST_AGREE:.0%} of such stretches "
-        f"(never beyond {LARGEST_JUMP:g}), updates within {UPDATE_TOLERANCE:g} a batch in {MUST_MOVE_ALIKE:.0%} of "
-        f"them (never beyond {LARGEST_JUMP:g}), and another draw in at most {MOST_FLIPPED:.0%} of the lines; what only "
-        "moves reads and calls must be so bit for bit",
-        f"loop before: {settings.before}; preset {settings.preset}, seed {settings.seed}"
-        + (f"; with {options}" if options else ""),
-        environment.machine(record.environment),
+        Fact("before", settings.before),
+        Fact(
+            "settings",
+            f"preset {settings.preset}, seed {settings.seed}" + (f"; with {options}" if options else ""),
+        ),
+        Fact(
+            "compared",
+            f"{some.batches} batches of loops that train by themselves; where a bit differs, as many from the state of "
+            "the loop before, one or two at a time. Differences are the largest of those batches in which no draw "
+            "differs, as a share of the metric or update",
+        ),
+        Fact(
+            "the same",
+            f"bit for bit, or metrics within {METRIC_TOLERANCE:g} in {MUST_AGREE:.0%} of such stretches "
+            f"(never beyond {LARGEST_JUMP:g}), updates within {UPDATE_TOLERANCE:g} a batch in {MUST_MOVE_ALIKE:.0%} of "
+            f"them (never beyond {LARGEST_JUMP:g}), and another draw in at most {MOST_FLIPPED:.0%} of the lines. Where "
+            "only reads and calls are moved, it must be bit for bit",
+        ),
+        *machines.facts(record.environment),
     ]
 
 
@@ -81,6 +132,8 @@ def _numbers(record: AgreementRecord) -> Iterator[Number | None]:
 def _verdict(found: Equivalence) -> str:
     if found.bit_for_bit:
         return "bit for bit"
+    if _is_unknown(found):
+        return found.reason
     return "up to rounding" if found.equal else f"no: {found.reason}"
 
 

@@ -12,7 +12,7 @@ from loop_bench.experiments.ladder.figures import LadderFigures, RungFigures
 from loop_bench.experiments.ladder.record import LadderRecord
 from loop_bench.report import machines
 from loop_bench.report import rows as wording
-from loop_bench.report.report import Number, Report
+from loop_bench.report.report import Fact, Headline, Number, Report, Table, Tone
 from loop_bench.report.rows import NOT_MEASURED
 from loop_bench.statistics import Interval
 
@@ -26,11 +26,40 @@ def report(record: LadderRecord) -> Report:
     """The report of a record."""
     figures = LadderFigures.of(record)
     titled = [
-        ("one change after the other", steps(figures)),
-        ("the full set, without one of its changes", left_out(figures)),
-        (machines.TITLE, machines.table(record.ran_on)),
+        Table("one change after the other", steps(figures)),
+        Table("the full set, without one of its changes", left_out(figures)),
+        machines.table(record.ran_on),
     ]
-    return Report.of("ladder", titled, footer(record), _numbers(figures), plots.pictures(record))
+    return Report.of(
+        "ladder", titled, facts(record), _numbers(figures), plots.pictures(record), headlines=headlines(figures)
+    )
+
+
+def headlines(figures: LadderFigures) -> Iterator[Headline]:
+    """What the full set of changes makes of the baseline's time, and which step brings most."""
+    full = figures.full
+    if full.over_baseline:
+        yield Headline("all changes", f"{_ratio(full.over_baseline, figures, '95%: ')}, over the baseline")
+    else:
+        why_not = _flaw(full) or f"not known: {figures.rungs[0].rung.name} has no valid time"
+        yield Headline("all changes", why_not, Tone.UNSURE)
+    yield from _largest_step(figures)
+
+
+def _largest_step(figures: LadderFigures) -> Iterator[Headline]:
+    """The step that makes training fastest, where several are compared and any is faster."""
+    steps = [each for each in figures.rungs if each.rung.group == "step"]
+    faster = {
+        each.rung.name: each.over_reference
+        for each in steps
+        if each.over_reference and figures.effect(each) == "faster"
+    }
+    if len(steps) == 1 or not faster:
+        return
+    name = max(faster, key=lambda name: faster[name].estimate)
+    unknown = sum(figures.effect(each) == "invalid" for each in steps)
+    but = f"; not known of {unknown} of {len(steps)} steps" if unknown else ""
+    yield Headline("largest step", f"{name}, {_ratio(faster[name], figures, '95%: ')}, over the rung before{but}")
 
 
 def steps(figures: LadderFigures) -> pd.DataFrame:
@@ -77,10 +106,8 @@ def speed_up(found: RungFigures, figures: LadderFigures) -> str:
 
     Empty for the baseline, which has no rung before it.
     """
-    if found.stopped:
-        return found.stopped
-    if found.invalid:
-        return f"invalid: {found.invalid}"
+    if flaw := _flaw(found):
+        return flaw
     if not found.reference:
         return ""
     if found.over_reference is None:
@@ -97,22 +124,26 @@ def over_baseline(found: RungFigures, figures: LadderFigures) -> str:
     return NOT_MEASURED if found.over_baseline is None else _ratio(found.over_baseline, figures)
 
 
-def footer(record: LadderRecord) -> list[str]:
-    """What a reader must know to believe the tables."""
+def facts(record: LadderRecord) -> list[Fact]:
+    """The conditions of the tables."""
     ladder, figures = record.ladder, LadderFigures.of(record)
     factories = ", ".join(dict.fromkeys(rung.factory for rung in ladder.rungs))
     kinds = dict.fromkeys(found.memory.of for found in record.findings.values() if found.memory)
     return [
-        f"{len(ladder.rungs)} rungs of {factories}; preset {ladder.preset}, seed {ladder.seed}",
-        _length(record),
-        *([_null(figures)] if figures.null else []),
-        "time to first batch, host syncs, memory and equivalence: once, in a process of its own each; "
-        "equivalence with clipping, temperature and sampler alike, where the rung says so",
+        Fact("rungs", f"{len(ladder.rungs)} of {factories}"),
+        Fact("settings", f"preset {ladder.preset}, seed {ladder.seed}"),
+        Fact("rounds", _length(record)),
+        *([Fact("null arm", _null(figures))] if figures.null else []),
+        Fact(
+            "costs beside time",
+            "time to first batch, host syncs, memory and equivalence are measured once, each rung in a process of its "
+            "own; equivalence with clipping, temperature and sampler alike, where the rung says so",
+        ),
         *(
-            f"peak memory: {_MEMORY[kind]} in these batches, over what it was before the loop was built"
+            Fact("peak memory", f"{_MEMORY[kind]} in these batches, over what it was before the loop was built")
             for kind in kinds
         ),
-        machines.note(record.environment, record.ran_on),
+        *machines.facts(record.environment, record.ran_on),
     ]
 
 
@@ -129,15 +160,26 @@ def _numbers(figures: LadderFigures) -> Iterator[Number | None]:
     yield Number.estimate("baseline over itself", "null arm", "ratio", figures.null)
 
 
-def _ratio(ratio: Interval, figures: LadderFigures) -> str:
-    """A ratio in few words: that the baseline differs from itself by as much stands in the footer."""
+def _flaw(found: RungFigures) -> str:
+    """Why a rung has no speed-up, in words; empty if it has."""
+    return found.stopped or (f"invalid: {found.invalid}" if found.invalid else "")
+
+
+def _ratio(ratio: Interval, figures: LadderFigures, level: str = "") -> str:
+    """A ratio in few words; how far the baseline differs from itself is a fact of its own.
+
+    Args:
+        ratio: of two rungs.
+        figures: of the ladder.
+        level: the confidence of the interval, where no heading names it.
+    """
     if math.isinf(ratio.high):
         return wording.speed_up(ratio)
     if not figures.measurable(ratio):
-        return f"no measurable difference ({ratio.low:.3f} to {ratio.high:.3f})"
+        return f"no measurable difference ({level}{ratio.low:.3f} to {ratio.high:.3f})"
     faster = ratio if ratio.estimate > 1 else ratio.reciprocal
     than = "faster" if ratio.estimate > 1 else "slower"
-    return f"{faster.estimate:.2f}× {than} ({faster.low:.2f} to {faster.high:.2f})"
+    return f"{faster.estimate:.2f}× {than} ({level}{faster.low:.2f} to {faster.high:.2f})"
 
 
 def _costs(found: RungFigures) -> dict[str, str]:
@@ -173,7 +215,7 @@ def _length(record: LadderRecord) -> str:
 
 def _null(figures: LadderFigures) -> str:
     assert figures.null
-    told = f"the baseline against a second instance of itself (null arm): {wording.speed_up(figures.null)}"
+    told = f"the baseline against a second instance of itself: {wording.speed_up(figures.null)}"
     if figures.noise == 1.0:
         return told
     return f"{told}; no rung that differs by less than {figures.noise - 1:.1%} counts as faster or slower"

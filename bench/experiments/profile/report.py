@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pandas as pd
 
 from loop_bench.experiments.profile.record import OpTime, Profile, ProfileRecord
-from loop_bench.machine import environment
-from loop_bench.report.report import Number, Report
+from loop_bench.report import machines
+from loop_bench.report.report import Fact, Headline, Number, Report, Table, Tone
 from loop_bench.settings import ARMS
 
 TOP = 15
@@ -22,14 +22,33 @@ _IDLE = {"CPU": "no op in flight", "GPU": "device idle"}
 
 def report(record: ProfileRecord) -> Report:
     """The report of a record."""
-    titled = [("where the time goes", both(record))]
+    titled = [Table("where the time goes", both(record))]
     for arm in ARMS:
         found = record.arms[arm]
         titled += [
-            (f"{arm}: the ops that take most", top("op", found.ops, found, record.settings.batches)),
-            (f"{arm}: the kinds of ops that take most", top("kind", found.kinds, found, record.settings.batches)),
+            Table(f"{arm}: the ops that take most", top("op", found.ops, found, record.settings.batches), shown=6),
+            Table(
+                f"{arm}: the kinds of ops that take most",
+                top("kind", found.kinds, found, record.settings.batches),
+                shown=6,
+            ),
         ]
-    return Report.of("profile", titled, footer(record), _numbers(record))
+    headlines = [_headline(arm, record.arms[arm]) for arm in ARMS]
+    return Report.of("profile", titled, facts(record), _numbers(record), headlines=headlines, doubts=_doubts(record))
+
+
+def _headline(arm: str, found: Profile) -> Headline:
+    """How much of the traced time ops were in flight, and which kind of op takes the largest share."""
+    if not found.kinds:
+        return Headline(arm, "no op is in the trace", Tone.UNSURE)
+    most = found.kinds[0]
+    busy, _, _ = _BUSY[found.device].partition(": ")
+    return Headline(
+        arm,
+        f"{busy} for {found.busy_share:.0%} of the traced time; {most.kind} takes the largest share of it, "
+        f"{most.apportioned / found.stretch:.0%}",
+        Tone.UNSURE if found.problems else Tone.PLAIN,
+    )
 
 
 def both(record: ProfileRecord) -> pd.DataFrame:
@@ -88,19 +107,31 @@ def top(what: str, ops: Iterable[OpTime], found: Profile, batches: int) -> pd.Da
     return pd.DataFrame(rows, columns=[what, "runs a batch", "ms/batch", "share", "in flight, ms/batch"])
 
 
-def footer(record: ProfileRecord) -> list[str]:
-    """What a reader must know to believe the tables."""
-    settings, found = record.settings, record.arms
-    commit = record.environment.get("commit")
+def facts(record: ProfileRecord) -> list[Fact]:
+    """The conditions of the tables."""
+    settings = record.settings
     return [
-        *(f"{arm}: {found[arm].factory}" for arm in ARMS),
-        f"preset {settings.preset}, seed {settings.seed}; {settings.batches} batches a stretch, after warm-up",
-        "ms/batch of an op: while traced, each moment divided evenly among the ops in flight, so that ops and gaps add "
-        "up to the traced time. In flight: from start to completion, waiting for a free thread included, less the ops "
-        "inside it; runs that overlap are all counted",
+        *(Fact(arm, record.arms[arm].factory) for arm in ARMS),
+        Fact("settings", f"preset {settings.preset}, seed {settings.seed}"),
+        Fact("stretches", f"{settings.batches} batches each, after warm-up"),
+        Fact(
+            "ms/batch of an op",
+            "while traced, each moment is divided evenly among the ops in flight, so that ops and gaps add up to the "
+            "traced time",
+        ),
+        Fact(
+            "in flight",
+            "from start to completion, waiting for a free thread included, less the ops inside it; runs that overlap "
+            "are all counted",
+        ),
         *_of_cpu(record),
-        *(f"{arm}: the trace is not whole: {problem}" for arm in ARMS for problem in found[arm].problems),
-        environment.machine(record.environment) + (f"; commit {commit[:9]}" if commit else ""),
+        *machines.facts(record.environment),
+    ]
+
+
+def _doubts(record: ProfileRecord) -> list[str]:
+    return [
+        f"doubt: {arm}: the trace is not complete: {problem}" for arm in ARMS for problem in record.arms[arm].problems
     ]
 
 
@@ -118,20 +149,25 @@ def _numbers(record: ProfileRecord) -> Iterator[Number | None]:
             yield Number.plain(f"op {op.name}", arm, "ms a batch", 1e3 * op.apportioned / batches)
 
 
-def _of_cpu(record: ProfileRecord) -> list[str]:
+def _of_cpu(record: ProfileRecord) -> list[Fact]:
     if all(found.device == "GPU" for found in record.arms.values()):
         return []
-    lines = [
-        "On a CPU an op counts once, on however many threads it works, and the input pipeline's ops count as well. "
-        "CPUs busy: CPU time / wall-clock time of the whole process, with threads that spin while they wait."
+    facts = [
+        Fact("on a CPU", "an op counts once, on however many threads it works; the input pipeline's ops count as well"),
+        Fact(
+            "CPUs busy", "CPU time / wall-clock time of the whole process, including threads that spin while they wait"
+        ),
     ]
     if not record.every_op:
-        lines.append(
-            "Of plain graphs TensorFlow shows only ops that it counts as expensive: cheap ones are in the gaps, as is "
-            "the executor's own work. Of functions that XLA has compiled it shows every op. `loop-bench profile "
-            "--every-op` has it show all, at a price in time."
+        facts.append(
+            Fact(
+                "ops shown",
+                "of plain graphs, TensorFlow traces only ops that it counts as expensive: cheap ones are in the gaps, "
+                "as is the executor's own work. Of functions compiled by XLA it traces every op. `loop-bench profile "
+                "--every-op` traces all, at a price in time",
+            )
         )
-    return lines
+    return facts
 
 
 def _op(op: OpTime, found: Profile, batches: int, name: str) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.figures import Rate
 from loop_bench.experiments.survival.record import ALIVE, SurvivalRecord
 from loop_bench.report import machines
-from loop_bench.report.report import Number, Report
+from loop_bench.report.report import Fact, Headline, Number, Report, Table, Tone
+from loop_bench.report.rows import NOT_MEASURED
 from loop_bench.settings import ARMS
 
 
@@ -19,15 +20,33 @@ def report(record: SurvivalRecord) -> Report:
     """The report of a record."""
     rungs = [loop for loop in record.plan.loops if loop not in ARMS]
     titled = [
-        ("one batch of gradients gone wrong", by_magnitude(record)),
-        ("other faults", by_fault(record, ARMS, _of_other_shape(record))),
-        ("the ladder of protections", by_fault(record, [*rungs, ARMS[1]], _of_all(record, rungs)) if rungs else _EMPTY),
-        ("how the others ended", deaths(record)),
-        ("not tested, and why", untested(record)),
-        (f"{record.plan.epochs} epochs without a fault", undisturbed(record)),
-        (machines.TITLE, machines.table(record.ran_on)),
+        Table("one batch of bad gradients", by_magnitude(record)),
+        Table("other faults", by_fault(record, ARMS, _of_other_shape(record))),
+        Table(
+            "the ladder of protections",
+            by_fault(record, [*rungs, ARMS[1]], _of_all(record, rungs)) if rungs else _EMPTY,
+        ),
+        Table("how the other runs ended", deaths(record), shown=10),
+        Table("not tested, and why", untested(record)),
+        Table(f"{record.plan.epochs} epochs without a fault", undisturbed(record)),
+        machines.table(record.ran_on),
     ]
-    return Report.of("survival", titled, footer(record), _numbers(record), plots.pictures(record))
+    return Report.of(
+        "survival", titled, facts(record), _numbers(record), plots.pictures(record), headlines=headlines(record)
+    )
+
+
+def headlines(record: SurvivalRecord) -> Iterator[Headline]:
+    """How many runs of each arm were alive after a fault, and how many could not be tested."""
+    for arm in ARMS:
+        rate = Rate.of(record.survivals[arm])
+        if rate.share:
+            share = f"{rate.share.low:.0%} to {rate.share.high:.0%}"
+            untested = f"; {rate.untested} not tested" if rate.untested else ""
+            yield Headline(arm, f"{rate.alive} of {rate.runs} runs with a fault alive (95%: {share}){untested}")
+        else:
+            why = f"not tested: {rate.why_untested}" if rate.untested else NOT_MEASURED
+            yield Headline(arm, why, Tone.UNSURE)
 
 
 def by_magnitude(record: SurvivalRecord) -> pd.DataFrame:
@@ -115,20 +134,27 @@ def undisturbed(record: SurvivalRecord) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["loop", "batches a run", "died (95%)"])
 
 
-def footer(record: SurvivalRecord) -> list[str]:
-    """What a reader must know to believe the tables."""
+def facts(record: SurvivalRecord) -> list[Fact]:
+    """The conditions of the tables."""
     plan = record.plan
     runs = {loop: len(found) for loop, found in record.survivals.items()}
     counts = ", ".join(f"{count} of {loop}" for loop, count in runs.items())
     first, last = plan.seeds[0], plan.seeds[-1]
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
     return [
-        *(f"{arm}: {plan.loops[arm].factory}" for arm in ARMS),
-        f"preset {plan.preset}, {seeds}; runs with a fault: {counts}",
-        "alive: skipped (the bad update did not happen at all) or survived (finite, and the weights still move at "
-        "least a tenth as far as without the fault), with Wilson's 95% interval; back: the weights move at least half "
-        "as far again, and each metric is where it is without the fault",
-        machines.note(record.environment, record.ran_on),
+        *(Fact(arm, plan.loops[arm].factory) for arm in ARMS),
+        Fact("settings", f"preset {plan.preset}, {seeds}"),
+        Fact("runs with a fault", counts),
+        Fact(
+            "alive",
+            "skipped (the bad update did not happen at all) or survived (finite, and the weights still move at least a "
+            "tenth as far as without the fault), with Wilson's 95% interval",
+        ),
+        Fact(
+            "back",
+            "the weights move at least half as far as without the fault, and each metric is where it is without it",
+        ),
+        *machines.facts(record.environment, record.ran_on),
     ]
 
 

@@ -15,7 +15,7 @@ from loop_bench.experiments.sweep.figures import ArmCost, AxisFigures, PointFigu
 from loop_bench.experiments.sweep.record import SweepRecord
 from loop_bench.report import machines, plots
 from loop_bench.report import rows as wording
-from loop_bench.report.report import Number, Picture, Report
+from loop_bench.report.report import Fact, Headline, Number, Picture, Report, Table, Tone
 from loop_bench.report.rows import NOT_MEASURED
 from loop_bench.settings import ARMS
 from loop_bench.statistics import Spread
@@ -28,9 +28,40 @@ if TYPE_CHECKING:
 def report(record: SweepRecord) -> Report:
     """The report of a record."""
     found = figures.of(record)
-    titled = [(f"cost as {axis.name} grows", table(axis)) for axis in found]
-    titled.append((machines.TITLE, machines.table(record.ran_on)))
-    return Report.of("sweep", titled, footer(record), _numbers(found), pictures(record))
+    titled = [Table(f"cost as {axis.name} grows", table(axis), _answer(axis)) for axis in found]
+    titled.append(machines.table(record.ran_on))
+    return Report.of(
+        "sweep", titled, facts(record), _numbers(found), pictures(record), headlines=headlines(found),
+        doubts=_doubts(found),
+    )  # fmt: skip
+
+
+def headlines(found: Sequence[AxisFigures]) -> Iterator[Headline]:
+    """The range of the ratio over all sizes with a valid one; the preset's own, which lies on many axes, once."""
+    sizes = {"" if point.own else f"{axis.name}={point.value}": point for axis in found for point in axis.points}
+    ratios = [ratio for ratio in map(_valid_ratio, sizes.values()) if ratio is not None]
+    if not ratios:
+        yield Headline("before / after", f"no valid ratio at any of {len(sizes)} sizes", Tone.UNSURE)
+        return
+    low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
+    over = low if low == high else f"{low} to {high}"
+    yield Headline("before / after", f"{over} over {len(ratios)} of {len(sizes)} sizes, as ratios of ms/batch")
+
+
+def _valid_ratio(point: PointFigures) -> float | None:
+    """Time before / time after; None where it was not measured, or the verdict is that it is invalid."""
+    if point.speed_up is None or point.verdict is None or point.verdict.kind is Kind.INVALID:
+        return None
+    return point.speed_up.estimate
+
+
+def _answer(axis: AxisFigures) -> str:
+    """The ratio at the first and at the last value with a valid one."""
+    known = [(point.value, ratio) for point in axis.points if (ratio := _valid_ratio(point)) is not None]
+    if len(known) < 2:
+        return ""
+    (first, one), (last, other) = known[0], known[-1]
+    return f"before / after {one:.2f} at {first}, {other:.2f} at {last}"
 
 
 def table(axis: AxisFigures) -> pd.DataFrame:
@@ -57,23 +88,28 @@ def table(axis: AxisFigures) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[axis.name, *costs, "before / after", "before / itself", *throughput, *scaling])
 
 
-def footer(record: SweepRecord) -> list[str]:
-    """What a reader must know to believe the tables."""
+def facts(record: SweepRecord) -> list[Fact]:
+    """The conditions of the tables."""
     settings, found = record.sweep.settings, figures.of(record)
     points = [point for axis in found for point in axis.points if point.arms]
     options = "".join(f", {name}={value}" for name, value in settings.options.items())
     return [
-        f"before: {settings.before}, after: {settings.after}",
-        f"preset {settings.preset}, seed {settings.seed}{options}; each axis is varied alone, and each point measured "
-        f"in a process of its own, in {_range([point.rounds for point in points])} interleaved rounds of "
-        f"{settings.batches} batches a loop",
-        "times: median (quartiles); throughput: median; before / after: of times, with its bootstrap interval; "
-        "before / itself: the same of a second instance of the loop before (null arm), which is the run's own noise",
-        "whether both loops compute the same is not looked at anew for each size: loop-bench equivalence",
-        *[_SCALING] * any(axis.scales for axis in found),
+        *(Fact(arm, getattr(settings, arm)) for arm in ARMS),
+        Fact("settings", f"preset {settings.preset}, seed {settings.seed}{options}; each axis is varied alone"),
+        Fact(
+            "rounds",
+            f"{_range([point.rounds for point in points])} interleaved rounds of {settings.batches} batches a loop at "
+            "each size, which has a process of its own",
+        ),
+        Fact(
+            "columns",
+            "times are medians (quartiles), throughput medians; before / after is the ratio of times with its "
+            "bootstrap interval, before / itself that of a second instance of the loop before (null arm)",
+        ),
+        Fact("equivalence", "not compared at each size; loop-bench equivalence compares the loops"),
+        *[Fact("efficiency", _SCALING)] * any(axis.scales for axis in found),
         *_not_known(record),
-        *_doubts(found),
-        machines.note(record.environment, record.ran_on),
+        *machines.facts(record.environment, record.ran_on),
     ]
 
 
@@ -115,18 +151,17 @@ def _efficiency(point: PointFigures, arm: str) -> str:
 
 
 _SCALING = (
-    "efficiency: of strong scaling, time at 1 replica / (replicas x their time), the batch divided among them; its "
+    "of strong scaling: time at 1 replica / (replicas x their time), the batch divided among them; its "
     "interval is of the rounds in two processes, without what one process differs from the next"
 )
 
 
-def _not_known(record: SweepRecord) -> list[str]:
-    """A note where it is not known what an option does, as with loops that are someone else's."""
+def _not_known(record: SweepRecord) -> list[Fact]:
+    """A fact where it is not known what an option does, as with loops that are someone else's."""
     points = record.sweep.distinct().values()
     names = " and ".join(axis.name for axis in record.sweep.axes)
-    return [f"{names}: handed to the loops as options; what they make of them is theirs"] * any(
-        point.tokens is None for point in points
-    )
+    passed_on = Fact("options", f"{names}: passed to the loops in their LoopSpec, which decide what these mean")
+    return [passed_on] * any(point.tokens is None for point in points)
 
 
 def _doubts(found: Sequence[AxisFigures]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from loop_bench.experiments.telemetry.figures import DeviceFigures, Range, Throttled, Utilisation
 from loop_bench.experiments.telemetry.record import CopyKind, Telemetry, TracedStretch
 from loop_bench.report.report import Number
-from loop_bench.report.rows import Row, number
+from loop_bench.report.rows import Row, Source, Value, number
 
 _COPIES: dict[CopyKind, str] = {"H2D": "to the device", "D2H": "from the device", "D2D": "within the device"}
 
@@ -36,6 +36,27 @@ def rows(before: Telemetry | None, after: Telemetry | None) -> list[Row]:
     return [row for row in stated if row.is_known]
 
 
+def answer(before: Telemetry | None, after: Telemetry | None) -> str:
+    """Memory of both loops, and how busy the GPU was, in a few words; empty where neither was measured of both."""
+    found = [None if each is None else Utilisation.of(each) for each in (before, after)]
+    devices = [None if each is None else each.device for each in found]
+    said = [
+        _from_to("kernels running {} → {}", devices, lambda of: of.utilisation, lambda found: f"{found.mean:.0%}"),
+        _from_to("peak device memory {} → {} MiB", devices, lambda of: of.tf_peak, "{:.0f}".format),
+        _from_to("peak resident memory {} → {} MiB", found, lambda of: of.peak_resident, "{:.0f}".format),
+    ]
+    return ", ".join(filter(None, said))
+
+
+def _from_to(
+    said: str, found: Sequence[Source | None], value: Callable[[Source], Value | None], say: Callable[[Value], str]
+) -> str:
+    """A figure of both loops; empty where it is not known of both."""
+    known = [value(each) for each in found if each is not None]
+    texts = [say(each) for each in known if each is not None]
+    return said.format(*texts) if len(texts) == len(found) else ""
+
+
 def _of_process(found: Sequence[Utilisation | None]) -> list[Row]:
     return [
         Row.of("ms/batch of the stretch that was watched", found, lambda of: of.ms_per_batch, "{:.2f}".format),
@@ -52,7 +73,7 @@ def _of_process(found: Sequence[Utilisation | None]) -> list[Row]:
         ),
         Row.of(
             "peak resident memory of the process, MiB", found, lambda of: of.peak_resident, "{:.0f}".format,
-            number("peak resident memory", "MiB"),
+            number("peak resident memory", "MiB"), brief="{:.0f}".format,
         ),
     ]  # fmt: skip
 
@@ -62,7 +83,7 @@ def _of_device(found: Sequence[DeviceFigures | None]) -> list[Row]:
         Row.of(
             "share of NVML's window with any kernel running, mean (5% to 95% of samples)", found,
             lambda of: of.utilisation, _range("{:.0%}"),
-            number("kernels running, share of NVML's window", "share", Number.mean),
+            number("kernels running, share of NVML's window", "share", Number.mean), brief=_range("{:.0%}"),
         ),
         Row.of(
             "power, W, mean (5% to 95% of samples)", found, lambda of: of.watts, _range("{:.0f}"),
@@ -81,7 +102,7 @@ def _of_device(found: Sequence[DeviceFigures | None]) -> list[Row]:
         ),
         Row.of(
             "peak device memory, handed out by TensorFlow's allocator, MiB", found, lambda of: of.tf_peak,
-            "{:.0f}".format, number("peak memory of TensorFlow's allocator", "MiB"),
+            "{:.0f}".format, number("peak memory of TensorFlow's allocator", "MiB"), brief="{:.0f}".format,
         ),
         Row.of(
             "peak device memory, NVML, of the loop's process, MiB", found, lambda of: of.nvml_process_peak,

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from everykind import RECORDS
+from parts import facts, tables
 from records import record
 
 from loop_bench.errors import InvalidRecordError, UsageError
 from loop_bench.experiments import registry
+from loop_bench.jobs.machines import Machine, RanOn
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,11 +33,18 @@ def test_each_has_a_report(kind):
     made = registry.report(RECORDS[kind]())
     assert made.title == kind
     assert made.tables
-    for title, frame in made.tables:
-        assert title
-        assert len(frame)
-        assert frame.map(lambda text: isinstance(text, str)).all(axis=None)
-    assert any("2 cores of a CPU; TensorFlow 2.21.0" in note for note in made.notes)
+    for table in made.tables:
+        assert table.title
+        assert len(table.frame)
+        assert table.frame.map(lambda text: isinstance(text, str)).all(axis=None)
+    assert len({*tables(made)}) == len(made.tables)
+    assert made.headlines
+    assert all(each.word and each.text for each in made.headlines)
+    assert all(each.name and each.text for each in made.facts)
+    assert facts(made)["settings"].startswith("preset tiny, seed")
+    assert facts(made)["machine"] == "2 cores of a CPU"
+    assert facts(made)["versions"].startswith("TensorFlow 2.21.0")
+    assert [each.name for each in made.facts][-3:] == ["machine", "versions", "commit"]
     assert made.numbers["value"].notna().all()
     assert (made.numbers[["figure", "loop", "unit"]] != "").all(axis=None)
     assert {*made.numbers["interval"]} <= {"", "quartiles", "95%", "5% to 95%"}
@@ -44,6 +53,17 @@ def test_each_has_a_report(kind):
     stems = [each.stem for each in made.pictures]
     assert len({*stems}) == len(stems)
     assert all(each.caption.endswith(".") for each in made.pictures)
+
+
+@pytest.mark.parametrize("kind", ["ladder", "sweep", "convergence", "survival"])
+def test_of_trials_of_a_cluster_the_machines_are_a_table(kind):
+    made = RECORDS[kind]()
+    ran = [RanOn(machine=Machine(host=host, environment=made.environment), trials=("one", "two")) for host in "ab"]
+    shown = registry.report(made.model_copy(update={"ran_on": tuple(ran)}))
+    assert shown.tables[-1].title == "machines that the trials ran on"
+    assert list(shown.tables[-1].frame["host"]) == ["a", "b"]
+    assert facts(shown)["machines"] == "trials ran on 2 machines of a cluster"
+    assert "machine" not in facts(shown)
 
 
 @pytest.mark.parametrize(

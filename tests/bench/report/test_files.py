@@ -10,7 +10,7 @@ from rich.console import Console
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
 from loop_bench.report import files, html, markdown
-from loop_bench.report.report import Number, Report
+from loop_bench.report.report import Fact, Headline, Number, Report, Table
 from loop_bench.statistics import Interval
 
 
@@ -67,7 +67,7 @@ def test_beside_a_file_of_any_name(tmp_path):
 @pytest.mark.usefixtures("undrawn")
 def test_shows_the_tables_and_last_of_all_where_they_are(tmp_path):
     told = shown(files.leave(ladder_record(), registry.report, tmp_path, ["also: this"]))
-    assert "one change after the other" in told
+    assert "One change after the other" in told
     assert told.index("2 cores of a CPU") < told.index("written: ")
     *_, where, also = told.splitlines()
     drawn = "; ladder-waterfall as .png and .svg"
@@ -101,14 +101,21 @@ def test_numbers_come_back_from_csv(kind):
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-5)
 
 
+FACTS = [Fact("machine", "2 cores"), Fact("before", "of two\nlines")]
+
+
 def test_what_must_be_known_is_a_comment():
     found = [Number.estimate("speed-up", "after", "ratio", Interval(2.0, 1.5, 2.5))]
-    text = files.comma_separated(Report.of("run", [], ["2 cores", "of two\nlines"], found))
+    text = files.comma_separated(
+        Report.of("run", [], FACTS, found, headlines=[Headline("faster", "2×")], doubts=["doubt: x"])
+    )
     assert text.splitlines() == [
         '"figure","loop","unit","value","low","high","interval"',
         '"speed-up","after","ratio",2.0,1.5,2.5,"95%"',
-        "# 2 cores",
-        "# of two",
+        "# faster: 2×",
+        "# doubt: x",
+        "# machine: 2 cores",
+        "# before: of two",
         "# lines",
     ]
 
@@ -121,7 +128,7 @@ def test_names_may_hold_anything():
 
 def test_without_numbers_there_are_the_texts_of_the_tables():
     frame = pd.DataFrame([["a # b", 'says "c"']], columns=["claim", "why"])
-    shown = Report.of("claims", [("what was said", frame)], ["a note"])
+    shown = Report.of("claims", [Table("what was said", frame)], FACTS)
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(files.comma_separated(shown)), comment="#"), frame)
 
 

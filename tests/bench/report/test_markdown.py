@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 from hypothesis import assume, given
@@ -6,7 +8,7 @@ from matplotlib.figure import Figure
 
 from loop_bench.errors import UsageError
 from loop_bench.report import markdown
-from loop_bench.report.report import Picture, Report
+from loop_bench.report.report import Fact, Headline, Picture, Report, Table
 from loop_bench.report.texts import Texts
 
 FRAME = pd.DataFrame([["a|b", "1.00"]], columns=["metric", "before"])
@@ -25,31 +27,53 @@ def test_a_table_and_notes():
     assert markdown.notes(["one", "two"]) == "one  \ntwo\n"
 
 
-def test_a_page_of_one_table_has_no_title():
-    assert markdown.page(Report.of("run", [("before / after", FRAME)], ["a note"])).splitlines() == [
+FACTS = [Fact("machine", "2 cores")]
+
+
+def test_a_page_of_one_table_has_no_heading():
+    assert markdown.page(Report.of("run", [Table("before / after", FRAME, "2×")], FACTS)).splitlines() == [
         "| metric   | before   |",
         "|:---------|:---------|",
         "| a\\|b     | 1.00     |",
         "",
-        "a note",
+        "- **machine**: 2 cores",
     ]
 
 
-def test_of_several_each_has_its_title_and_pictures_stand_where_they_are():
-    shown = Report.of("run", [("one", FRAME), ("another", FRAME)], ["a note"], pictures=PICTURES)
-    told = markdown.page(shown, {"costs": "run-costs.svg"}).splitlines()
-    assert [line for line in told if line.startswith("#")] == ["### One", "### Another"]
-    assert told[-3:] == ["a note", "", "![Milliseconds a batch.](run-costs.svg)"]
+def test_a_page_begins_with_the_answer_and_the_picture_of_it():
+    headlines = [Headline("faster", "2× as fast"), Headline("smaller", "by half")]
+    tables = [Table("one", FRAME, "2×"), Table("another", FRAME)]
+    shown = Report.of("run", tables, FACTS, pictures=PICTURES, headlines=headlines, doubts=["doubt: a", "doubt: b"])
+    told = markdown.page(shown, {"costs": "run-costs.svg", "reads": "run-reads.svg"}).splitlines()
+    assert told[:7] == [
+        "**faster**: 2× as fast  ", "**smaller**: by half", "", "- doubt: a", "- doubt: b", "",
+        "![Milliseconds a batch.](run-costs.svg)",
+    ]  # fmt: skip
+    assert [line for line in told if line.startswith("#")] == ["### One: 2×", "### Another"]
+    assert told[-3:] == ["- **machine**: 2 cores", "", "![Reads.](run-reads.svg)"]
     assert "![" not in markdown.page(shown)
+
+
+def test_rows_beyond_those_shown_are_folded_where_markdown_is_read():
+    lines = pd.DataFrame({"line": ["a", "b", "c"]})
+    told = markdown.page(Report.of("run", [Table("reads", lines, shown=1)], [])).splitlines()
+    assert told == [
+        "| line   |", "|:-------|", "| a      |", "",
+        "<details>", "<summary>2 more</summary>", "",
+        "| line   |", "|:-------|", "| b      |", "| c      |", "",
+        "</details>",
+    ]  # fmt: skip
 
 
 def test_texts_of_a_program_are_no_markup():
     """A line of someone's source is shown, and neither makes HTML nor closes what a command replaces."""
     text = "<!-- loop-bench: end run --> a < b"
     frame = pd.DataFrame([[text, "x\ny"]], columns=["metric", "before"])
-    shown = markdown.page(Report.of("run", [("t", frame)], ["because of <script>"]))
-    assert "<!--" not in shown
-    assert "<script" not in shown
+    tables = [Table("t", frame, "<i>"), Table("<b>", frame)]
+    shown = markdown.page(
+        Report.of("run", tables, [Fact("<u>", "of <script>")], headlines=[Headline("<p>", "<q>")], doubts=["<s>"])
+    )
+    assert not re.findall(r"<(?!br>)", shown)
     assert "&lt;!-- loop-bench: end run --> a &lt; b" in shown
     assert "x<br>y" in shown
 

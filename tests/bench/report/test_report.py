@@ -5,22 +5,28 @@ import pytest
 from matplotlib.figure import Figure
 
 from loop_bench.errors import UsageError
-from loop_bench.report.report import NUMBERS, Number, Picture, Report
+from loop_bench.report.report import NUMBERS, Fact, Headline, Number, Picture, Report, Table, Tone
 from loop_bench.statistics import Interval, Spread
 
 ROW = pd.DataFrame([["x", "1 ms"]], columns=["loop", "cost"])
+FACT, HEADLINE = Fact("machine", "2 cores"), Headline("faster", "2×", Tone.GOOD)
 
 
 @pytest.fixture
 def made():
-    titled = [("cost as batch grows", ROW), ("nothing", ROW[:0]), ("cost as tokens grows", ROW), ("other", ROW)]
+    frames = {"cost as batch grows": ROW, "nothing": ROW[:0], "cost as tokens grows": ROW, "other": ROW}
     found = [Number.plain("cost", "x", "ms", 1), Number.plain("cost", "y", "ms", None)]
-    return Report.of("sweep", titled, iter(["a note"]), found, [Picture("costs", "Costs.", Figure)])
+    tables = [Table(title, frame) for title, frame in frames.items()]
+    return Report.of(
+        "sweep", tables, iter([FACT]), found, [Picture("costs", "Costs.", Figure)], headlines=iter([HEADLINE]),
+        doubts=iter(["doubt: drift"]),
+    )  # fmt: skip
 
 
 def test_tables_without_rows_are_left_out(made):
-    assert [title for title, _ in made.tables] == ["cost as batch grows", "cost as tokens grows", "other"]
-    assert (made.title, made.notes, [each.stem for each in made.pictures]) == ("sweep", ("a note",), ["costs"])
+    assert [table.title for table in made.tables] == ["cost as batch grows", "cost as tokens grows", "other"]
+    assert (made.title, made.facts, [each.stem for each in made.pictures]) == ("sweep", (FACT,), ["costs"])
+    assert (made.headlines, made.doubts, made.terms) == ((HEADLINE,), ("doubt: drift",), ())
 
 
 def test_numbers_have_their_columns_even_where_there_are_none(made):
@@ -39,9 +45,9 @@ def test_numbers_have_their_columns_even_where_there_are_none(made):
 )
 def test_only_some_tables_in_the_order_asked_for(made, wanted, kept):
     some = made.only(wanted)
-    assert [title for title, _ in some.tables] == kept
+    assert [table.title for table in some.tables] == kept
     assert some.pictures == ()
-    assert (some.title, some.notes) == (made.title, made.notes)
+    assert (some.title, some.facts) == (made.title, made.facts)
     assert len(made.tables) == 3  # and what it is made of is as it was
 
 
@@ -51,6 +57,41 @@ def test_a_title_that_none_has_is_one_line_with_those_there_are(made):
     assert str(caught.value) == (
         "no table is called 'costs'; there are 'cost as batch grows', 'cost as tokens grows', 'other'"
     )
+
+
+def test_a_table_says_its_answer_first_and_folds_what_is_beyond_the_rows_shown():
+    frame = pd.DataFrame({"line": list("abcde")})
+    table = Table("reads", frame, "44× fewer", shown=2)
+    assert table.heading == "Reads: 44× fewer"
+    assert [list(part["line"]) for part in (table.head, table.folded)] == [["a", "b"], ["c", "d", "e"]]
+    whole = Table("reads", frame)
+    assert (whole.heading, len(whole.head), len(whole.folded)) == ("Reads", 5, 0)
+
+
+def with_groups():
+    short = pd.DataFrame([["ms/batch", "1"]], columns=["metric", "before"])
+    reads = pd.DataFrame([["host syncs", "2"]], columns=["metric", "before"])
+    tables = [
+        Table("speed", ROW, key="speed", brief=short), Table("host syncs", ROW, key="syncs", brief=reads),
+        Table("by line", ROW),
+    ]  # fmt: skip
+    facts = [Fact("machine", "2 cores", is_brief=True), Fact("duration", "9 s")]
+    return Report.of("run", tables, facts, headlines=[HEADLINE], pictures=[Picture("costs", "Costs.", Figure)])
+
+
+def test_a_short_report_is_one_table_of_the_groups_asked_for_in_their_order():
+    short = with_groups().short(["syncs", "speed", "syncs"])
+    ((table,), (fact,)) = short.tables, short.facts
+    assert table.frame.to_numpy().tolist() == [["host syncs", "2"], ["ms/batch", "1"]]
+    assert (fact.name, short.headlines, short.pictures) == ("machine", (HEADLINE,), ())
+
+
+@pytest.mark.parametrize("make", [with_groups, lambda: Report.of("ladder", [Table("steps", ROW)], [])])
+def test_a_group_that_a_report_lacks_is_one_line(make):
+    with pytest.raises(
+        UsageError, match=r"^no rows are called 'lines'; (there are speed, syncs|a record of ladder has none)$"
+    ):
+        make().short(["lines"])
 
 
 def test_a_number_alone():

@@ -42,10 +42,30 @@ def test_a_value_may_be_several_numbers_of_any_kind():
 
 
 def test_a_table_has_a_line_for_each_row():
-    found = rows.table([syncs({"syncs": 4}, {"syncs": 2}), Row("remark", ("", "x", ""))])
-    assert list(found.columns) == ["metric", "before", "after", "change"]
-    assert found.to_numpy().tolist() == [["syncs a batch", "4", "2", ""], ["remark", "", "x", ""]]
-    assert list(rows.table([]).columns) == list(found.columns)
+    changed = syncs({"syncs": 4}, {"syncs": 2}, change=lambda before, after: "fewer")
+    found = rows.table("reads", [changed, Row("remark", ("", "x", ""))], "fewer", "syncs")
+    assert list(found.frame.columns) == ["metric", "before", "after", "change"]
+    assert found.frame.to_numpy().tolist() == [["syncs a batch", "4", "2", "fewer"], ["remark", "", "x", ""]]
+    assert (found.heading, found.key, found.shown) == ("Reads: fewer", "syncs", None)
+
+
+def test_without_any_change_there_is_no_column_of_it():
+    assert list(rows.table("reads", [Row("remark", ("", "x", ""))], of="fault").frame.columns) == [
+        *("fault", "before", "after"),
+    ]
+    assert rows.table("reads", []).frame.empty
+
+
+def test_a_short_table_has_some_rows_in_fewer_words():
+    long = syncs({"syncs": 4}, None, brief=lambda count: f"~{count}", change=lambda before, after: "fewer")
+    both = syncs({"syncs": 4}, {"syncs": 2}, brief=lambda count: f"~{count}", change=lambda before, after: "fewer")
+    found = rows.table("reads", [long, Row("remark", ("", "x", "")), both])
+    assert found.brief.to_numpy().tolist() == [
+        ["syncs a batch", "~4", "not measured", ""],
+        ["syncs a batch", "~4", "~2", "fewer"],
+    ]
+    assert list(found.brief.columns) == rows.COLUMNS
+    assert rows.table("reads", [Row("remark", ("", "x", ""))]).brief is None
 
 
 def test_numbers_are_those_of_one_loop_after_the_other_and_then_the_changes():
@@ -65,12 +85,27 @@ def test_numbers_are_those_of_one_loop_after_the_other_and_then_the_changes():
     [
         (Interval(2.0, 1.9, 2.1), "2.00× faster (95%: 1.90 to 2.10)"),
         (Interval(0.5, 0.4, 0.8), "2.00× slower (95%: 1.25 to 2.50)"),
-        (Interval(1.02, 0.99, 1.05), "no measurable difference (95% interval of the ratio 0.990 to 1.050)"),
+        (Interval(1.02, 0.99, 1.05), "no measurable difference (95%: 0.990 to 1.050)"),
         (Interval(2.0, 0.0, math.inf), "2.00× (an interval needs 10 rounds)"),
     ],
 )
 def test_speed_up(interval, says):
     assert rows.speed_up(interval) == says
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (4.4, 0.1, "44× fewer"),
+        (17.6, 40, "2.27× more"),
+        (2, 2, "same"),
+        (2, 0, "fewer"),
+        (0, 2, "more"),
+        (0, 0, "same"),
+    ],
+)
+def test_times_fewer(before, after, says):
+    assert rows.times_fewer(before, after, "fewer", "more") == says
 
 
 def test_numbers():

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from convergences import DOWN, LOOPS, NEITHER, UP, convergence_record, course
+from parts import facts, headlines, tables, tones
 
 from loop_bench.experiments.convergence import report
 from loop_bench.experiments.convergence import report as convergence
@@ -15,12 +16,11 @@ def shown(*seeds, **changes):
 
 
 def rows(report, title):
-    (frame,) = (table.frame for table in report.tables if table.title == title)
-    return [tuple(row) for row in frame.itertuples(index=False)]
+    return [tuple(row) for row in tables(report)[title].itertuples(index=False)]
 
 
 def test_verdicts_in_words_with_differences_and_intervals():
-    found = rows(shown(), "what came of it")
+    found = rows(shown(), "verdicts")
     assert found[0] == (
         "does annealing help? (after less after, fixed)",
         DOWN,
@@ -38,18 +38,32 @@ def test_verdicts_in_words_with_differences_and_intervals():
     ]
 
 
-def test_the_notes_say_it_in_a_line_each():
-    notes = shown().notes
-    assert notes[0] == (
-        "does annealing help? better in one respect, worse in another: "
+def test_headlines_are_the_questions_and_their_answers():
+    made = shown()
+    assert [*headlines(made)] == ["does annealing help?", "and the rest?"]
+    assert headlines(made)["does annealing help?"] == (
+        "better in one respect, worse in another: "
         f"{DOWN}: better (3 seeds); {UP}: worse (3 seeds); {NEITHER}: higher (3 seeds)"
     )
-    assert notes[1].startswith(f"and the rest? better: {DOWN}: no measurable difference (3 seeds); {UP}: better")
-    assert "before: my.bef:make, held_out=0.1" in notes
-    assert any("after each of 4 epochs of 10 batches" in note for note in notes)
-    assert notes[-1].startswith("2 cores of a CPU; TensorFlow 2.21.0")
-    assert notes[-1].endswith("commit abcdef012")
-    assert not any(note.startswith("doubt") for note in notes)
+    assert headlines(made)["and the rest?"].startswith(
+        f"better: {DOWN}: no measurable difference (3 seeds); {UP}: better"
+    )
+    assert made.doubts == ()
+
+
+def test_facts_are_what_must_be_known():
+    found = facts(shown())
+    assert found["before"] == "my.bef:make, held_out=0.1"
+    assert [*found][:3] == [*LOOPS]
+    assert found["settings"] == "preset tiny, seeds 0 to 2"
+    assert found["evaluated"].startswith("before the first batch and after each of 4 epochs of 10 batches; ↓ is better")
+    assert "Student's 95% intervals" in found["intervals"]
+    assert found["mean over the curve"] == "its area over the batches"
+    assert found["as good as the reference's best"].startswith("seeds that got there")
+    assert [*found][-3:] == ["machine", "versions", "commit"]
+    assert (found["machine"], found["commit"]) == ("2 cores of a CPU", "abcdef012")
+    assert found["versions"].startswith("TensorFlow 2.21.0")
+    assert facts(shown(0))["settings"] == "preset tiny, seed 0"
 
 
 def test_a_verdict_that_is_another_at_the_end_says_so():
@@ -58,8 +72,9 @@ def test_a_verdict_that_is_another_at_the_end_says_so():
         last = run.moments[-1].model_copy(update={"quality": course("after, fixed", seed).moments[-1].quality})
         return run.model_copy(update={"moments": (*run.moments[:-1], last)})
 
-    note, *_ = shown(changed={("after", seed): back("after", seed) for seed in range(3)}).notes
-    assert f"{DOWN}: at the end no measurable difference, over the curve better (3 seeds)" in note
+    made = shown(changed={("after", seed): back("after", seed) for seed in range(3)})
+    told = f"{DOWN}: at the end no measurable difference, over the curve better (3 seeds)"
+    assert told in headlines(made)["does annealing help?"]
 
 
 def test_a_curve_at_a_few_moments():
@@ -76,19 +91,18 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends(monkeypatch):
 def test_one_seed_has_no_interval():
     report = shown(0)
     assert rows(report, DOWN)[-1] == ("40", "4", "3", "4")
-    assert rows(report, "what came of it")[0][2] == "too few seeds to tell: -1"
-    assert report.notes[0].startswith("does annealing help? too few seeds to tell: ")
-    assert report.notes[0].endswith("too few seeds to tell (1 seed)")
+    assert rows(report, "verdicts")[0][2] == "too few seeds to tell: -1"
+    told = headlines(report)["does annealing help?"]
+    assert told.startswith("too few seeds to tell: ")
+    assert told.endswith("too few seeds to tell (1 seed)")
 
 
 def test_a_run_that_died_is_in_a_table_and_a_doubt():
     dead = {("after", 1): course("after", 1, ended="crashed", why="boom", moments=())}
     report = shown(changed=dead)
-    assert rows(report, "runs that did not come to their end") == [("after", "1", "crashed: boom")]
-    assert (
-        "doubt: runs that did not come to their end are in no mean and no difference: 1 of 3 of after" in report.notes
-    )
-    assert "runs that did not come to their end" not in [table.title for table in shown().tables]
+    assert rows(report, "unfinished runs") == [("after", "1", "crashed: boom")]
+    assert report.doubts == ("doubt: unfinished runs are in no mean and no difference: 1 of 3 of after",)
+    assert "unfinished runs" not in tables(shown())
 
 
 def test_all_dead_there_is_no_picture_and_no_verdict():
@@ -98,14 +112,25 @@ def test_all_dead_there_is_no_picture_and_no_verdict():
         for seed in range(3)
     }
     report = shown(changed=runs)
-    assert [table.title for table in report.tables] == ["runs that did not come to their end"]
+    assert [*tables(report)] == ["unfinished runs"]
     assert report.pictures == ()
-    assert any(note.startswith("does annealing help? cannot be told") for note in report.notes)
+    assert {*headlines(report).values()} == {
+        "cannot be determined: no seed has complete runs of both, evaluated after the same batches"
+    }
+    assert tones(report) == {"does annealing help?": "unsure", "and the rest?": "unsure"}
+
+
+def test_a_loop_that_always_died_leaves_its_own_question_open_alone():
+    dead = {("before", seed): course("before", seed, ended="crashed", why="x", moments=()) for seed in range(3)}
+    report = shown(changed=dead)
+    assert headlines(report)["does annealing help?"].startswith("better in one respect")
+    assert headlines(report)["and the rest?"].startswith("cannot be determined: ")
+    assert tones(report) == {"does annealing help?": "plain", "and the rest?": "unsure"}
 
 
 def test_another_start_is_a_doubt():
-    notes = shown(changed={("after", 1): course("after", 1, start="other")}).notes
-    assert any(note.startswith("doubt: from a seed, not all loops began with the same weights") for note in notes)
+    doubts = shown(changed={("after", 1): course("after", 1, start="other")}).doubts
+    assert any(doubt.startswith("doubt: not all loops of a seed began with the same weights") for doubt in doubts)
 
 
 def test_numbers_have_whole_curves_and_differences():
@@ -126,7 +151,7 @@ def test_numbers_have_whole_curves_and_differences():
 
 def test_markdown_has_all_of_it():
     text = markdown.page(shown())
-    for told in ("### What came of it", f"### {DOWN}", "| does annealing help?", "preset tiny, seeds 0 to 2"):
+    for told in ("### Verdicts", f"### {DOWN}", "| does annealing help?", "preset tiny, seeds 0 to 2"):
         assert told in text
 
 

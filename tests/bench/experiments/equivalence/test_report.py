@@ -1,7 +1,10 @@
 import pytest
-from agreements import agreement_record
+from agreements import STEPPED, agreement_record, found
+from parts import facts
 
 from loop_bench.experiments.equivalence import report
+from loop_bench.experiments.equivalence.figures import problem, rounding
+from loop_bench.experiments.equivalence.record import Lockstep
 from loop_bench.report import markdown
 
 
@@ -29,21 +32,98 @@ def test_a_row_for_each_loop(record):
     assert set(frame.loc["moved"][1:]) == {""}
 
 
-def test_footer_names_the_options_the_tolerances_and_the_machine(record):
-    notes = " ".join(report.footer(record))
-    for text in (
-        "50 batches by itself",
-        "within 1e-05 in 90%",
-        "loop before: a:b; preset tiny, seed 3; with sampler=x",
-        "cores",
-    ):
-        assert text in notes
+def test_facts_are_the_options_the_tolerances_and_the_machine(record):
+    known = facts(report.report(record))
+    assert known["before"] == "a:b"
+    assert known["settings"] == "preset tiny, seed 3; with sampler=x"
+    assert known["compared"].startswith("50 batches of loops that train by themselves")
+    assert "metrics within 1e-05 in 90%" in known["the same"]
+    assert known["machine"] == "2 cores of a CPU"
+    assert [*known][-3:] == ["machine", "versions", "commit"]
 
 
-def test_markdown_is_a_table(record):
+def test_markdown_is_a_headline_and_a_table(record):
     text = markdown.page(report.report(record))
-    assert text.startswith("| loop")
+    assert text.startswith("**not equivalent**: 4 of 5 loops")
+    assert "\n\n| loop" in text
     assert "| moved" in text
+    assert "###" not in text
+
+
+def headline(**found):
+    (made,) = report.report(agreement_record(found=found)).headlines
+    return made
+
+
+MANY = Lockstep(metrics=(2e-7,) * 7, updates=(4e-5,) * 7, other_lines=(0,) * 4 + (1,) * 3, lines=200)
+UNKNOWN = problem(MANY)
+"""Rounding flips a draw in three stretches, and four are too few."""
+
+
+def test_the_headline_counts_those_that_are_the_same():
+    same, other = found(bit_for_bit=True), found(equal=False, reason="it is another one")
+    unknown = found(equal=False, reason=UNKNOWN, lockstep=MANY)
+    everything = "2 of 2 loops compute what the loop before computes"
+    assert headline(a=same, b=same) == ("equivalent", everything, "good")
+    assert headline(a=same, b=other) == (
+        "not equivalent", "1 of 2 loops compute what the loop before computes; not shown of b", "bad",
+    )  # fmt: skip
+    assert headline(a=other, b=unknown)[::2] == ("not equivalent", "bad")
+    assert headline(a=same, b=unknown) == (
+        "not known", "1 of 2 loops compute what the loop before computes; not shown of b", "unsure",
+    )  # fmt: skip
+
+
+def test_the_headline_of_a_single_loop_says_how_far_it_differs():
+    assert headline(after=found(bit_for_bit=True, reason="bit for bit the same over 60 batches")) == (
+        "equivalent", "bit for bit the same over 60 batches", "good",
+    )  # fmt: skip
+    assert headline(after=found(equal=False, reason="it is another one")) == (
+        "not equivalent", "the loops do not compute the same: it is another one", "bad",
+    )  # fmt: skip
+
+
+def test_what_is_not_known_is_no_no():
+    assert UNKNOWN.startswith("not known: rounding flips a draw in 3 of 7 stretches")
+    unknown = found(equal=False, reason=UNKNOWN, lockstep=MANY)
+    assert report.sentence(unknown) == f"whether the loops compute the same is {UNKNOWN}"
+    assert report.table(agreement_record(found={"after": unknown}))["the same"][0] == UNKNOWN
+    assert headline(after=unknown)[::2] == ("not known", "unsure")
+
+
+ALIKE = STEPPED.model_copy(update={"other_lines": (0, 0, 0), "metrics": (2e-7, 1e-7, 3e-7), "updates": (1e-5,) * 3})
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"bit_for_bit": True, "lockstep": ALIKE, "reason": "bit for bit"}, "bit for bit"),
+        ({"reason": "same"}, "same"),  # without stretches from one state
+        ({"equal": False, "reason": "the histories have different lengths"},
+         "the loops do not compute the same: the histories have different lengths"),
+        ({"lockstep": ALIKE}, "the same up to rounding in 3 batches from equal states: metrics differ by at most 3e-07 "
+         "and updates by at most 1e-05 of their size"),
+        ({"lockstep": ALIKE.model_copy(update={"other_lines": None})}, "the same up to rounding in 3 batches from "
+         "equal states: metrics differ by at most 3e-07 and updates by at most 1e-05 of their size"),
+        ({"lockstep": STEPPED}, "the same up to rounding in 2 of 3 batches from equal states: metrics differ by at "
+         "most 3e-07 and updates by at most 4e-05 of their size; in the other 1, rounding changed a draw in 2 lines"),
+        ({"lockstep": STEPPED.model_copy(update={"lengths": (1, 2, 2)})}, "the same up to rounding in 3 of 5 batches "
+         "from equal states: metrics differ by at most 3e-07 and updates by at most 4e-05 of their size; in the other "
+         "2, rounding changed a draw in 2 lines"),
+        ({"lockstep": STEPPED.model_copy(update={"other_lines": (1, 2, 1)}), "reason": "in no stretch"},
+         "in no stretch"),
+    ],
+)  # fmt: skip
+def test_whether_loops_compute_the_same_in_a_sentence(values, says):
+    assert report.sentence(found(**values)) == says
+
+
+def test_the_sentence_says_what_the_reason_says():
+    """In fewer words, and the same figures of the same batches."""
+    reason = rounding(STEPPED, None)
+    said = report.sentence(found(lockstep=STEPPED, reason=reason))
+    figures = ("2 of 3 batches", "metrics differ by at most 3e-07", "updates by at most 4e-05", "2 lines")
+    assert all(figure in text for figure in figures for text in (said, reason))
 
 
 def test_numbers_are_there_where_they_are_known(record):

@@ -1,5 +1,6 @@
 import pytest
 from ladders import dead, finding, ladder, ladder_record
+from parts import tables
 from records import ENVIRONMENT
 from trials import Door, FarDoor, died
 
@@ -70,8 +71,7 @@ def test_on_other_machines_the_rounds_are_a_trial_too(found, far, tmp_path):
     (ran,) = record.ran_on
     assert (ran.machine.host, ran.trials) == ("far", (*found, "the rounds of all rungs"))
     assert sum(each[-1] for each in told) == pytest.approx(module.seconds(made, limits))
-    names = [title for title, _ in registry.report(record).tables]
-    assert "machines that the trials ran on" in names
+    assert "machines that the trials ran on" in tables(registry.report(record))
     far.asked.clear()
     module.climb(made, limits, tmp_path, run=far)
     assert far.asked == []

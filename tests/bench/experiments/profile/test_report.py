@@ -1,3 +1,5 @@
+import pytest
+from parts import facts, headlines, tables
 from traces import SECOND, op, profile, profile_record
 
 from loop_bench.experiments.profile import report
@@ -73,7 +75,7 @@ def test_of_a_long_name_the_end_is_shown():
 
 def test_tables_that_are_empty_are_left_out():
     arms = {"before": profile(ops=[]), "after": profile()}
-    assert [title for title, _ in report.report(profile_record(arms=arms)).tables] == [
+    assert [*tables(report.report(profile_record(arms=arms)))] == [
         "where the time goes",
         "after: the ops that take most",
         "after: the kinds of ops that take most",
@@ -87,22 +89,80 @@ def test_markdown_says_what_must_be_known():
         "### Where the time goes",
         "### After: the kinds of ops that take most",
         "| x.1 ",
-        "before: a:b",
-        "preset tiny, seed 3; 10 batches a stretch",
-        "before: the trace is not whole: 2 events dropped",
-        "2 cores of a CPU",
-        "commit abcdef012",
-        "only ops that it counts as expensive",
+        "**before**: a:b",
+        "- doubt: before: the trace is not complete: 2 events dropped",
     ):
         assert told in text
 
 
+def test_facts_are_what_must_be_known():
+    arms = {"before": profile("a:b"), "after": profile("c:d")}
+    found = facts(report.report(profile_record(arms=arms)))
+    assert (found["before"], found["after"]) == ("a:b", "c:d")
+    assert found["settings"] == "preset tiny, seed 3"
+    assert found["stretches"] == "10 batches each, after warm-up"
+    assert "ops and gaps add up to the traced time" in found["ms/batch of an op"]
+    assert "waiting for a free thread included" in found["in flight"]
+    assert "only ops that it counts as expensive" in found["ops shown"]
+    assert [*found][-3:] == ["machine", "versions", "commit"]
+    assert (found["machine"], found["commit"]) == ("2 cores of a CPU", "abcdef012")
+
+
 def test_what_is_said_of_a_cpu_is_not_said_of_a_gpu():
-    everything = report.footer(profile_record(every_op=True))
-    assert not any("expensive" in line for line in everything)
-    assert any("CPUs busy" in line for line in everything)
+    everything = facts(report.report(profile_record(every_op=True)))
+    assert "ops shown" not in everything
+    assert "threads that spin" in everything["CPUs busy"]
+    assert "on however many threads" in everything["on a CPU"]
     arms = {arm: profile(device="GPU") for arm in ("before", "after")}
-    assert not any("CPU" in line for line in report.footer(profile_record(arms=arms)) if "2 cores" not in line)
+    on_gpu = facts(report.report(profile_record(arms=arms)))
+    assert not [name for name, text in on_gpu.items() if "CPU" in f"{name} {text}" and name != "machine"]
+
+
+def test_headlines_are_how_busy_each_arm_is_and_with_what():
+    found = headlines(report.report(profile_record()))
+    told = "an op in flight on some CPU thread for 50% of the traced time; x takes the largest share of it, 38%"
+    assert found == {"before": told, "after": told}
+
+
+def test_the_headline_of_a_gpu_is_short():
+    arms = {"before": profile(device="GPU"), "after": profile()}
+    found = headlines(report.report(profile_record(arms=arms)))
+    assert found["before"] == "device busy for 50% of the traced time; x takes the largest share of it, 38%"
+    assert found["after"].startswith("an op in flight on some CPU thread for 50%")
+
+
+def test_the_kind_with_the_largest_share_is_in_the_headline():
+    """A kind of two ops takes more than the one op that takes most."""
+    tenths = [("one", 0, 4, "a"), ("two", 4, 7, "b"), ("three", 7, 10, "b")]
+    ops = [op(begin * SECOND // 10, end * SECOND // 10, name=name, kind=kind) for name, begin, end, kind in tenths]
+    arms = {"before": profile(ops=ops), "after": profile()}
+    assert headlines(report.report(profile_record(arms=arms)))["before"].endswith(
+        "50% of the traced time; b takes the largest share of it, 30%"
+    )
+
+
+def test_an_arm_of_which_no_op_was_traced_is_not_idle():
+    arms = {"before": profile(ops=[]), "after": profile()}
+    before, after = report.report(profile_record(arms=arms)).headlines
+    assert before == ("before", "no op is in the trace", "unsure")
+    assert after.tone == "plain"
+
+
+@pytest.mark.parametrize(("problems", "tone"), [((), "plain"), (("2 events dropped",), "unsure")])
+def test_what_a_trace_lacks_is_a_doubt(problems, tone):
+    arms = {"before": profile(problems=problems), "after": profile()}
+    made = report.report(profile_record(arms=arms))
+    assert made.headlines[0].tone == tone
+    assert made.doubts == tuple(f"doubt: before: the trace is not complete: {each}" for each in problems)
+
+
+def test_tables_of_ops_show_the_first_and_fold_the_rest():
+    tenth = SECOND // 10
+    many = profile(ops=[op(number * tenth, (number + 1) * tenth, name=f"op{number}") for number in range(20)])
+    _, ops, kinds, *_ = report.report(profile_record(arms={"before": many, "after": profile()})).tables
+    for table in (ops, kinds):
+        assert len(table.head) == 6
+        assert len(table.folded) == len(table.frame) - 6 == report.TOP + 2 - 6
 
 
 def test_numbers_of_both_arms():

@@ -4,12 +4,12 @@ from records import ENVIRONMENT, RUNS_ON, arm, elsewhere, record, survival, trac
 from telemetries import on_cpu
 
 from loop_bench.experiments.equivalence.record import Equivalence
-from loop_bench.experiments.run import read_plots, report
-from loop_bench.experiments.run.figures import Comparison
+from loop_bench.experiments.run import read_rows, report
 from loop_bench.experiments.run.record import ArmRecord
-from loop_bench.experiments.run.verdict import Verdict
+from loop_bench.experiments.run.verdict import Kind
 from loop_bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
 from loop_bench.home import Home, Residence
+from loop_bench.report.report import Tone
 from loop_bench.timing.samples import Start
 
 
@@ -27,27 +27,79 @@ def whole(factory, reads, temperature, outcome):
 ARMS = {"before": whole("a:b", 44, 0.8, "frozen"), "after": whole("c:d", 1, 2.0, "survived")}
 
 
+def table(found, title):
+    """A table of a report as a list of rows."""
+    (frame,) = [each.frame for each in report.report(found).tables if each.title == title] or [None]
+    return [] if frame is None else frame.to_numpy().tolist()
+
+
 def rows(found):
-    return {row.title: row.texts for row in report.comparison(Comparison.of(found))}
+    """All rows of the groups, by what stands in their first cell."""
+    titles = ("speed", "host syncs", "memory and machine", "survival")
+    return {row[0]: tuple(row[1:]) for title in titles for row in table(found, title)}
 
 
-def test_one_row_a_metric():
-    assert rows(record(noise=0, arms=ARMS)) == {
+def facts(found):
+    """The facts of a report by their names; of those that share one, the texts in a list."""
+    named = {}
+    for fact in report.report(found).facts:
+        named.setdefault(fact.name, []).append(fact.text)
+    return named
+
+
+def test_one_row_a_metric_in_groups():
+    found = record(noise=0, arms=ARMS)
+    assert rows(found) == {
         "ms/batch, median (quartiles)": (
             "60.00 (60.00 to 60.00)", "30.00 (30.00 to 30.00)", "2.00× faster (95%: 2.00 to 2.00)",
         ),
-        "the same of before against itself (null arm)": (
-            "60.00 (60.00 to 60.00)", "60.00 (60.00 to 60.00)",
-            "no measurable difference (95% interval of the ratio 1.000 to 1.000)",
+        "before against itself (null arm)": (
+            "60.00 (60.00 to 60.00)", "60.00 (60.00 to 60.00)", "no measurable difference (95%: 1.000 to 1.000)",
         ),
         "time to first batch, s, median (quartiles)": ("4.00 (3.50 to 4.50)", "4.00 (3.50 to 4.50)", "same"),
         "host syncs a batch": ("4.4", "0.1", "44× fewer"),
         "host syncs an epoch of 50 batches": ("220", "5", "44× fewer"),
-        "… by numpy at f.py:1": ("4.4", "0.1", "x.numpy()"),
         "bytes read from the device a batch": ("17.6", "0.4", "44× fewer"),
-        "temperature, start → end": ("0.80 → 0.40", "2.00 → 1.00", ""),
-        "gradients × 1e+08, generator": ("frozen: because", "survived: because", ""),
+        "gradients × 1e+08, generator": ("frozen: because", "survived: because"),
     }  # fmt: skip
+    assert table(found, "host syncs a batch by line") == [["f.py:1", "numpy", "4.4", "0.1", "x.numpy()"]]
+    assert facts(found)["temperature"] == ["before 0.80 → 0.40, after 2.00 → 1.00"]
+
+
+def test_each_group_says_its_answer():
+    answers = {each.title: each.answer for each in report.report(record(noise=0, arms=ARMS)).tables}
+    assert answers == {
+        "speed": "2.00× faster (95%: 2.00 to 2.00)",
+        "host syncs": "44× fewer, 4.4 → 0.1 a batch",
+        "host syncs a batch by line": "",
+        "survival": "alive after a fault: before 0 of 1, after 1 of 1",
+    }
+
+
+def test_equal_host_syncs_and_those_of_one_loop_are_said_as_they_are():
+    def answer(**arms):
+        return next(each.answer for each in report.report(record(arms=arms)).tables if each.title == "host syncs")
+
+    assert answer(before=arm("a:b", 44), after=arm("c:d", 44)) == "4.4 a batch in both"
+    assert answer(after=arm("c:d", host_syncs=None)) == ""
+
+
+def test_the_short_table_has_the_rows_that_matter_most():
+    short = report.report(record(noise=0, arms=ARMS)).short(["survival", "speed", "syncs"])
+    ((shown,),) = (short.tables,)
+    assert shown.frame.to_numpy().tolist() == [
+        ["gradients × 1e+08, generator", "frozen", "survived", ""],
+        [
+            "ms/batch, median (quartiles)", "60.00 (60.00 to 60.00)", "30.00 (30.00 to 30.00)",
+            "2.00× faster (95%: 2.00 to 2.00)",
+        ],
+        [
+            "before against itself (null arm)", "60.00 (60.00 to 60.00)", "60.00 (60.00 to 60.00)",
+            "no measurable difference (95%: 1.000 to 1.000)",
+        ],
+        ["host syncs a batch", "4.4", "0.1", "44× fewer"],
+    ]  # fmt: skip
+    assert [fact.name for fact in short.facts] == ["settings", "rounds", "machine", "versions", "commit"]
 
 
 THROUGHPUT = {"history": {"loss": (1.0,) * 50}, "described_last": {"samples": 3200, "tokens_per_sample": 20}}
@@ -59,7 +111,7 @@ def test_several_replicas_have_their_throughput():
     two = record(noise=0, arms=arms, settings={"options": {"replicas": 2}})
     told = {title: texts for title, texts in rows(two).items() if "/s" in title}
     assert told == {"tokens/s, median (quartiles)": ("21,333 (21,333 to 21,333)", "42,667 (42,667 to 42,667)", "")}
-    assert "replicas=2" in report.report(two).notes[2]
+    assert facts(two)["settings"] == ["preset tiny, seed 0, replicas=2"]
     numbers = report.report(two).numbers.set_index(["figure", "loop"])
     assert numbers.loc[("throughput", "after"), "value"] == pytest.approx(64 * 20 / 0.030)
 
@@ -75,44 +127,47 @@ def test_throughputs_are_told_where_both_loops_say_them_and_in_the_same_unit(sai
         assert found["samples/s, median (quartiles)"][0] == "1,067 (1,067 to 1,067)"
 
 
+BY_LINE = "host syncs a batch by line"
+
+
 def test_a_line_that_reads_in_both_loops_has_one_row():
     arms = {"before": arm("a:b", reads=20), "after": arm("c:d", reads=5)}
-    found = [row.texts for row in report.comparison(Comparison.of(record(arms=arms))) if row.title.startswith("… by")]
-    assert found == [("2", "0.5", "x.numpy()")]
+    assert table(record(arms=arms), BY_LINE) == [["f.py:1", "numpy", "2", "0.5", "x.numpy()"]]
 
 
-def test_traces_of_a_warm_loop_have_a_row_and_each_function_one():
+def test_functions_traced_by_a_warm_loop_are_counted_and_have_a_row_each():
     arms = {"before": arm("a:b", traced=()), "after": arm("c:d", traced=(traced(traces=2), traced("other", traces=7)))}
-    found = rows(record(arms=arms))
-    assert found["traces of functions after warm-up"] == ("0", "9", "")
-    assert found["… of step at f.py:3"] == ("", "2", "Python value of n: 1 → 2 → 3 → 4")
-    titles = list(found)
-    assert titles.index("… of other at f.py:3") < titles.index("… of step at f.py:3")
+    found = record(arms=arms)
+    assert rows(found)["traces of functions after warm-up"][:2] == ("0", "9")
+    why = "Python value of n: 1 → 2 → 3 → 4"
+    assert table(found, "functions traced after warm-up") == [
+        ["other", "f.py:3", "", "7", why],
+        ["step", "f.py:3", "", "2", why],
+    ]
 
 
-def with_syncs(**found):
+def with_syncs(lines=15, **found):
     site = ARMS["before"].host_syncs.sites[0]
-    sites = tuple(site.model_copy(update={"line": line, "reads": 20 - line}) for line in range(1, 16))
+    sites = tuple(site.model_copy(update={"line": line, "reads": 20}) for line in range(1, lines + 1))
     syncs = HostSyncs(batches=10, sites=sites, **found)
     return record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", reads=1)}, count=12)
 
 
-def test_the_library_that_reads_for_a_line_stands_beside_it():
+def test_the_library_that_reads_for_a_line_stands_beside_the_call():
     found = with_syncs()
     site = found.arms["before"].host_syncs.sites[0].model_copy(update={"library": "set_postfix at tqdm/std.py:1432"})
     syncs = found.arms["before"].host_syncs.model_copy(update={"sites": (site,)})
-    row = rows(record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", host_syncs=None)}))[
-        "… by numpy at f.py:1"
-    ]
-    assert row[2] == "x.numpy(); read by set_postfix at tqdm/std.py:1432"
+    (row,) = table(record(arms={"before": arm("a:b", host_syncs=syncs), "after": arm("c:d", host_syncs=None)}), BY_LINE)
+    assert row == ["f.py:1", "numpy, by set_postfix at tqdm/std.py:1432", "2", "", "x.numpy()"]
 
 
-def test_each_line_that_reads_has_a_row_and_the_rest_one_together():
-    found = rows(with_syncs())
-    lines = {metric: row for metric, row in found.items() if metric.startswith("…")}
-    assert len(lines) == read_plots.MOST_SITES + 1 + 0
-    assert lines["… by numpy at f.py:2"] == ("1.8", "", "x.numpy()")
-    assert lines["… at 3 more lines"] == ("1.8", "", "")
+def test_each_line_that_reads_has_a_row_and_those_beyond_the_most_one_together():
+    (shown,) = [each for each in report.report(with_syncs(lines=read_rows.MOST + 3)).tables if each.title == BY_LINE]
+    cells = shown.frame.to_numpy().tolist()
+    assert cells[1] == ["f.py:2", "numpy", "2", "", "x.numpy()"]
+    assert cells[-1] == ["3 more", "", "6", "", "in the record"]
+    assert len(cells) == read_rows.MOST + 1
+    assert len(shown.head) == read_rows.SHOWN
 
 
 def test_ops_of_the_host_in_graphs_have_a_row():
@@ -130,7 +185,7 @@ def test_copies_that_no_read_explains_have_a_row():
 
 def test_what_was_watched_has_rows():
     found = rows(record(arms={"before": arm("a:b", telemetry=on_cpu())}, count=12))
-    assert found["CPUs busy, mean"] == ("1.50", "not measured", "")
+    assert found["CPUs busy, mean"] == ("1.50", "not measured")
     assert "CPUs busy, mean" not in rows(record(count=12))
 
 
@@ -138,57 +193,61 @@ def test_what_is_not_there_is_not_made_up():
     empty = {name: ArmRecord(factory="a:b") for name in ARMS}
     found = rows(record(arms=empty, rounds=(), rounds_ended=None))
     assert len(found) == 4
-    assert set(found.values()) == {("not measured", "not measured", "")}
+    assert {texts[:2] for texts in found.values()} == {("not measured", "not measured")}
 
 
-def footer(found):
-    compared = Comparison.of(found)
-    return report.footer(found, compared, Verdict.of(found, compared))
-
-
-def test_footer_gives_the_verdict_first_then_loops_work_and_machine():
-    lines = footer(record(settings={"options": {"script": "x.csv"}}, noise=0, rounds_seconds=153.0))
-    assert lines[0].startswith("verdict: faster: 2.0")
-    assert lines[1:4] == [
-        "before: a:b, after: c:d",
-        "preset tiny, seed 0, script=x.csv; 100 interleaved rounds of 10 batches a loop, until the interval of the "
-        "ratio was narrower than 3.0%; time between blocks: 2.0% of measured time",
-        "2 cores of a CPU; TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7",
-    ]
-    assert lines[4].startswith("Without a GPU a host sync costs hardly anything")
+def test_the_facts_are_loops_work_and_machine_by_name():
+    found = record(settings={"options": {"script": "x.csv"}}, noise=0, rounds_seconds=153.0)
+    assert facts(found) == {
+        "before": ["a:b"],
+        "after": ["c:d"],
+        "settings": ["preset tiny, seed 0, script=x.csv"],
+        "rounds": [
+            "100 interleaved rounds of 10 batches a loop, until the interval of the ratio was narrower than 3.0%; time "
+            "between blocks: 2.0% of measured time"
+        ],
+        "host sync": ["without a GPU a read costs hardly anything: it does not wait for queued work"],
+        "machine": ["2 cores of a CPU"],
+        "versions": ["TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7"],
+        "commit": ["abcdef012"],
+    }
     gpu = {**ENVIRONMENT, "gpus": ["H100"], "gpu_driver": "580"}
-    assert len(footer(record(environment=gpu))) == 4
+    assert "host sync" not in facts(record(environment=gpu))
 
 
-def test_footer_says_whether_both_compute_the_same():
+def test_the_verdict_is_the_headline():
+    (headline,) = report.report(record(noise=0)).headlines
+    assert (headline.word, headline.tone) == ("faster", Tone.GOOD)
+    assert headline.text.startswith("2.0")
+    (broken,) = report.report(record(problems=("after: no weight has moved",))).headlines
+    assert broken == ("invalid", "after: no weight has moved", Tone.BAD)
+    assert {*report.TONES} == {*Kind}
+
+
+def test_equivalence_is_one_sentence():
     same = Equivalence(batches=5, options={"clip": 9, "xla": False}, equal=True, reason="bit for bit the same")
-    assert footer(record(equivalence=same))[3] == "equivalence: bit for bit the same (clip=9, xla=False)"
+    assert facts(record(equivalence=same))["equivalence"] == ["bit for bit the same"]
+    assert "equivalence" not in facts(record())
 
 
-def test_footer_says_why_the_rounds_ended():
-    assert "the time of 120 s was over" in footer(record(rounds_ended="out of time"))[2]
-    assert "as many as were asked for" in footer(record(rounds_ended="as many as asked for"))[2]
-    assert "nothing was timed" in footer(record(rounds=(), rounds_ended=None))[2]
+def test_the_rounds_say_why_they_ended():
+    def rounds_of(**changes):
+        return facts(record(**changes))["rounds"][0]
+
+    assert "until 120 s were over" in rounds_of(rounds_ended="out of time")
+    assert "as many as were asked for" in rounds_of(rounds_ended="as many as asked for")
+    assert rounds_of(rounds=(), rounds_ended=None) == "nothing was timed"
 
 
-def test_footer_keeps_no_doubt_back():
+def test_no_doubt_is_kept_back():
     arms = {"after": arm("c:d", touch_seconds=0.04)}
-    lines = footer(record(null=0.063, arms=arms))
-    assert lines[1].startswith("suspicious: after takes 30 ms")
-    assert lines[2].startswith("doubt: the loop before and a second instance of it differ")
+    suspicious, doubt, *_ = report.report(record(null=0.063, arms=arms)).doubts
+    assert suspicious.startswith("suspicious: after takes 30 ms")
+    assert doubt.startswith("doubt: the loop before and a second instance of it differ")
 
 
 def by_name(made):
     return made.numbers.set_index(["figure", "loop", "unit"])
-
-
-def test_one_table_and_what_must_be_known_with_it():
-    made = report.report(run_record())
-    ((title, frame),) = made.tables
-    assert (made.title, title) == ("run", "before / after")
-    assert list(frame.columns) == ["metric", "before", "after", "change"]
-    assert made.notes[0].startswith("verdict: faster: ")
-    assert "before: a:b, after: c:d" in made.notes
 
 
 def test_its_numbers_are_those_of_the_table():
@@ -213,46 +272,44 @@ def test_what_was_not_measured_is_no_number():
     assert (figure, loop, unit) == ("time to first batch", "after", "s")
 
 
-def said(found):
-    """What stands below the table."""
-    comparison = Comparison.of(found)
-    return report.footer(found, comparison, Verdict.of(found, comparison))
+def test_the_facts_name_where_each_arm_has_lived_and_on_what():
+    found = facts(elsewhere())
+    assert found["before"] == ["a:b of main (1a2b3c4), TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7"]
+    assert found["after"] == [
+        "c:d of working tree (abcdef0, with changes), TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7"
+    ]
+    assert "before → after" not in found
+    assert found["machine"] == ["2 cores of a CPU"]
+    assert "versions" not in found  # each arm has its own
 
 
-def test_the_footer_names_where_each_arm_has_lived_and_on_what():
-    lines = said(elsewhere())
-    assert "before: a:b of main (1a2b3c4), TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7" in lines
-    assert "after: c:d of working tree (abcdef0, with changes), TensorFlow 2.21.0, Keras 3.15.1, Python 3.11.7" in lines
-    assert not [line for line in lines if line.startswith("before → after:")]
-    assert "before: a:b, after: c:d" not in lines
-    assert "2 cores of a CPU" in lines  # and no versions, which each arm has by itself
-
-
-def test_versions_and_variables_in_which_they_differ_have_a_line():
+def test_versions_and_variables_in_which_they_differ_are_a_fact():
     older = {**RUNS_ON, "python": "3.13.1", "versions": {**RUNS_ON["versions"], "tensorflow": "2.20.0"}}
     lived = {
         "before": Residence(**older, environment={"A": "0", "B": "1"}, folder="old"),
         "after": Residence(**RUNS_ON, environment={"A": "1", "B": "1"}, notes=("lacks data.npy",)),
     }
     homes = {"before": Home(environment={"A": "0", "B": "1"}, folder="old"), "after": Home()}
-    lines = said(elsewhere(homes, lived))
-    assert "before → after: TensorFlow 2.20.0 → 2.21.0, Python 3.13.1 → 3.11.7, A 0 → 1" in lines
-    where = "before: a:b of working tree (in no repository), TensorFlow 2.20.0, Keras 3.15.1, Python 3.13.1"
-    assert f"{where}; folder=old, A=0, B=1" in lines
-    assert lines[lines.index("after: lacks data.npy") - 1].startswith("after: c:d of working tree")
+    found = facts(elsewhere(homes, lived))
+    assert found["before → after"] == ["TensorFlow 2.20.0 → 2.21.0, Python 3.13.1 → 3.11.7, A 0 → 1"]
+    where = "a:b of working tree (in no repository), TensorFlow 2.20.0, Keras 3.15.1, Python 3.13.1"
+    assert found["before"] == [f"{where}; folder=old, A=0, B=1"]
+    assert found["after"][0].startswith("c:d of working tree")
+    assert found["after"][1:] == ["lacks data.npy"]
 
 
 def test_what_only_one_of_them_has_is_none_of_the_other():
     lived = {"after": Residence(**{**RUNS_ON, "versions": {"tensorflow": "2.21.0"}}, environment={"A": "1"})}
-    (line,) = [line for line in said(elsewhere(residences=lived)) if line.startswith("before → after:")]
-    assert line == "before → after: Keras 3.15.1 → none, numpy 2.4.1 → none, A none → 1"
+    assert facts(elsewhere(residences=lived))["before → after"] == [
+        "Keras 3.15.1 → none, numpy 2.4.1 → none, A none → 1"
+    ]
 
 
-def test_the_footer_says_in_how_many_processes():
-    (line,) = [line for line in said(elsewhere(groups=4, count=40)) if "interleaved rounds" in line]
-    assert (
-        "; 40 interleaved rounds of 10 batches a loop in 4 processes of each, one after the other, until the " in line
+def test_the_rounds_say_in_how_many_processes():
+    (line,) = facts(elsewhere(groups=4, count=40))["rounds"]
+    assert line.startswith(
+        "40 interleaved rounds of 10 batches a loop in 4 processes of each, one after the other, until the "
     )
     assert "until the interval of the ratio in each process was narrower than 4.5%" in line
-    (line,) = [line for line in said(record(count=40)) if "interleaved rounds" in line]
-    assert "40 interleaved rounds of 10 batches a loop, until the interval of the ratio was narrower than" in line
+    (line,) = facts(record(count=40))["rounds"]
+    assert line.startswith("40 interleaved rounds of 10 batches a loop, until the interval of the ratio was narrower")

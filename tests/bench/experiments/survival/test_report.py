@@ -1,4 +1,5 @@
 import pytest
+from parts import facts, headlines, tables
 from records import survival as one_survival
 from survivals import ELEMENT, NAN, SPIKE, survival_record, undisturbed
 
@@ -48,9 +49,9 @@ def test_each_network_has_shares_of_its_own():
 
 
 def test_other_faults_are_those_that_are_in_no_table_yet():
-    tables = dict(report.report(survival_record()).tables)
-    assert list(cells(tables["other faults"])) == ["NaN gradients in one element, all networks"]
-    assert list(tables["other faults"].columns) == ["fault", "before", "after"]
+    found = tables(report.report(survival_record()))
+    assert list(cells(found["other faults"])) == ["NaN gradients in one element, all networks"]
+    assert list(found["other faults"].columns) == ["fault", "before", "after"]
 
 
 def test_every_fault_with_what_could_not_be_tested():
@@ -66,8 +67,7 @@ def test_every_fault_with_what_could_not_be_tested():
 
 
 def test_the_ladder_has_the_faults_that_all_rungs_have_and_ends_with_the_loop_after():
-    tables = dict(report.report(survival_record()).tables)
-    ladder = tables["the ladder of protections"]
+    ladder = tables(report.report(survival_record()))["the ladder of protections"]
     assert list(ladder.columns) == ["fault", "after, clip", "after"]
     assert cells(ladder) == {
         "NaN gradients, generator": (
@@ -146,16 +146,16 @@ def test_of_long_runs_that_all_crashed_there_is_no_length():
 def test_empty_tables_are_left_out():
     record = survival_record(undisturbed={})
     plan = record.plan.only((SPIKE, NAN), ("before", "after"))
-    titles = [title for title, _ in report.report(record.model_copy(update={"plan": plan})).tables]
+    titles = [*tables(report.report(record.model_copy(update={"plan": plan})))]
     assert titles == [
-        "one batch of gradients gone wrong",
+        "one batch of bad gradients",
         "other faults",
-        "how the others ended",
+        "how the other runs ended",
         "not tested, and why",
     ]
     found = {arm: tuple(run for run in record.survivals[arm] if run.fault != ELEMENT) for arm in ("before", "after")}
-    titles = [title for title, _ in report.report(record.model_copy(update={"plan": plan, "survivals": found})).tables]
-    assert titles == ["one batch of gradients gone wrong", "how the others ended"]
+    titles = [*tables(report.report(record.model_copy(update={"plan": plan, "survivals": found})))]
+    assert titles == ["one batch of bad gradients", "how the other runs ended"]
 
 
 def test_markdown_says_what_must_be_known():
@@ -163,22 +163,63 @@ def test_markdown_says_what_must_be_known():
     for told in (
         "### The ladder of protections",
         "### 100 epochs without a fault",
-        "### One batch of gradients gone wrong",
+        "### One batch of bad gradients",
         "| NaN gradients, generator",
-        "; back: the weights move at least half as far again",
-        "before: my.bef:make",
-        "seeds 0 to 3; runs with a fault: 12 of before, 12 of after, 4 of after, clip",
-        "2 cores of a CPU",
-        "commit abcdef012",
+        "**before**: my.bef:make",
     ):
         assert told in text
 
 
-@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2, 3)])
-def test_one_seed_is_no_range(seeds):
+def test_facts_are_what_must_be_known():
+    found = facts(report.report(survival_record()))
+    assert (found["before"], found["after"]) == ("my.bef:make", "my.aft:make")
+    assert found["settings"] == "preset tiny, seeds 0 to 3"
+    assert found["runs with a fault"] == "12 of before, 12 of after, 4 of after, clip"
+    assert found["alive"].endswith("with Wilson's 95% interval")
+    assert found["back"].startswith("the weights move at least half as far as without the fault")
+    assert [*found][-3:] == ["machine", "versions", "commit"]
+    assert (found["machine"], found["commit"]) == ("2 cores of a CPU", "abcdef012")
+
+
+@pytest.mark.parametrize(("seeds", "told"), [((0,), "seed 0"), ((0, 1, 2, 3), "seeds 0 to 3")])
+def test_one_seed_is_no_range(seeds, told):
     record = survival_record()
     record = record.model_copy(update={"plan": record.plan.model_copy(update={"seeds": seeds})})
-    assert ("seed 0;" in markdown.page(report.report(record))) == (len(seeds) == 1)
+    assert facts(report.report(record))["settings"] == f"preset tiny, {told}"
+
+
+def test_headlines_are_how_many_runs_of_each_arm_were_alive():
+    assert headlines(report.report(survival_record())) == {
+        "before": "0 of 12 runs with a fault alive (95%: 0% to 24%)",
+        "after": "11 of 11 runs with a fault alive (95%: 74% to 100%); 1 not tested",
+    }
+
+
+def test_an_arm_that_could_not_be_tested_is_a_headline_too():
+    runs = {
+        "before": (one_survival("crashed", NAN), one_survival("survived", NAN, 1)),
+        "after": tuple(one_survival("not tested", NAN, seed, reason="no tape") for seed in (0, 1)),
+        "after, clip": (),
+    }
+    before, after = report.report(survival_record().model_copy(update={"survivals": runs})).headlines
+    assert before.text == "1 of 2 runs with a fault alive (95%: 9% to 91%)"
+    assert after == ("after", "not tested: no tape", "unsure")
+
+
+def test_without_any_run_the_headlines_say_so():
+    nothing = survival_record(survivals=dict.fromkeys(("before", "after", "after, clip"), ()), undisturbed={})
+    assert report.report(nothing).headlines == (
+        ("before", "not measured", "unsure"),
+        ("after", "not measured", "unsure"),
+    )
+
+
+def test_ways_to_die_beyond_the_first_ten_fold():
+    texts = [f"nan,batch={batch}" for batch in range(20, 32)]
+    arms = {"before": tuple(one_survival("crashed", text) for text in texts), "after": (), "after, clip": ()}
+    made = report.report(survival_record().model_copy(update={"survivals": arms}))
+    (table,) = (each for each in made.tables if each.title == "how the other runs ended")
+    assert (len(table.head), len(table.folded)) == (10, 2)
 
 
 def test_numbers_are_shares_with_wilsons_interval():

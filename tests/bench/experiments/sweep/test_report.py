@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+from parts import facts, headlines, tables
 from pictures import assert_legible, assert_whole
 from rich.console import Console
 from sweeps import SIZES, died, measured, scaling, sweep, sweep_record
@@ -31,8 +32,8 @@ def drawn(record):
 
 
 def test_each_axis_has_a_table(made):
-    (title, batch), (_, tokens) = made.tables
-    assert title == "cost as batch grows"
+    assert [*tables(made)] == ["cost as batch grows", "cost as tokens grows"]
+    batch, tokens = tables(made).values()
     assert list(batch.columns) == [
         "batch", "before, ms/batch", "after, ms/batch", "before / after", "before / itself", "before, tokens/s",
         "after, tokens/s",
@@ -42,7 +43,7 @@ def test_each_axis_has_a_table(made):
 
 
 def test_a_row_has_times_ratio_noise_and_throughput(made):
-    small = rows(made.tables[0][1])[0]
+    small = rows(made.tables[0].frame)[0]
     assert small[1].startswith("20.0")
     assert small[3].startswith("2.00× faster (95%: ")
     assert small[4] == "1.00 (1.00 to 1.00)"
@@ -51,7 +52,7 @@ def test_a_row_has_times_ratio_noise_and_throughput(made):
 
 
 def test_a_point_that_died_is_a_row_that_says_so(made):
-    large = rows(made.tables[0][1])[2]
+    large = rows(made.tables[0].frame)[2]
     assert large[3] == "crashed: killed by SIGKILL, as the system does when memory runs out"
     assert {*large[1:3], *large[4:]} == {"not measured"}
 
@@ -63,21 +64,20 @@ def of_all(**times):
 
 @pytest.mark.slow
 def test_a_difference_is_only_told_where_there_is_one():
-    same = rows(report.report(of_all(before=0.03, after=0.03)).tables[0][1])[0][3]
+    same = rows(report.report(of_all(before=0.03, after=0.03)).tables[0].frame)[0][3]
     assert same.startswith("same: no difference of 3.0% or more")
-    noisy = rows(report.report(of_all(before=0.031, after=0.03, noise=0.5)).tables[0][1])[0][3]
+    noisy = rows(report.report(of_all(before=0.031, after=0.03, noise=0.5)).tables[0].frame)[0][3]
     assert noisy.startswith("inconclusive: ")
-    few = rows(report.report(of_all(count=3)).tables[0][1])[0][3]
+    few = rows(report.report(of_all(count=3)).tables[0].frame)[0][3]
     assert few == "invalid: cut short: 3 rounds, and an interval needs 10"
-    idle = rows(report.report(of_all(problems=("after: no weight has moved",))).tables[0][1])[0][3]
+    idle = rows(report.report(of_all(problems=("after: no weight has moved",))).tables[0].frame)[0][3]
     assert idle == "invalid: after: no weight has moved"
 
 
 def test_of_other_loops_it_is_not_known_what_an_option_does(made):
-    told = "batch and tokens: handed to the loops as options"
-    assert told not in markdown.page(made)
+    assert "options" not in facts(made)
     plan = sweep({axis: [size._replace(tokens=None) for size in sizes] for axis, sizes in SIZES.items()})
-    assert any(line.startswith(told) for line in report.footer(sweep_record(plan)))
+    assert facts(report.report(sweep_record(plan)))["options"].startswith("batch and tokens: passed to the loops")
 
 
 def test_without_samples_there_is_no_throughput():
@@ -85,23 +85,64 @@ def test_without_samples_there_is_no_throughput():
     assert list(report.table(axis).columns)[-1] == "before / itself"
 
 
-def test_the_footer_says_what_must_be_known(made):
+def test_facts_are_what_must_be_known(made):
+    found = facts(made)
+    assert (found["before"], found["after"]) == ("a:b", "c:d")
+    assert found["settings"] == "preset tiny, seed 0; each axis is varied alone"
+    assert found["rounds"].startswith("20 interleaved rounds of 10 batches a loop at each size")
+    assert "before / itself that of a second instance of the loop before (null arm)" in found["columns"]
+    assert found["equivalence"].startswith("not compared at each size")
+    assert "efficiency" not in found
+    assert [*found][-3:] == ["machine", "versions", "commit"]
+    assert (found["machine"], found["commit"]) == ("2 cores of a CPU", "abcdef012")
+
+
+def test_markdown_has_the_answers_in_its_headings(made):
     text = markdown.page(made)
-    for told in (
-        "### Cost as batch grows",
-        "before: a:b, after: c:d",
-        "preset tiny, seed 0; each axis is varied alone",
-        "in 20 interleaved rounds of 10 batches a loop",
-        "2 cores of a CPU",
-        "commit abcdef012",
-    ):
-        assert told in text
+    assert "### Cost as batch grows: before / after 2.00 at 16, 2.00 at 64" in text
+    assert "### Cost as tokens grows: before / after 2.00 at 20, 3.00 at 40" in text
+    assert text.startswith("**before / after**: 2.00 to 3.00 over 3 of 4 sizes, as ratios of ms/batch")
+
+
+def by_size(**times):
+    """A record of the usual sizes, each with times of its own; None: memory ran out."""
+    plan = sweep()
+    points = plan.distinct().values()
+    names = ("batch_16", "own", "batch_256", "tokens_40")
+    return sweep_record(
+        plan,
+        [
+            died(point) if times.get(name, {}) is None else measured(point, **times.get(name, {}))
+            for name, point in zip(names, points, strict=True)
+        ],
+    )
+
+
+def test_the_headline_is_the_range_over_distinct_sizes():
+    """The preset's own size lies on both axes."""
+    made = report.report(by_size(batch_256={"after": 0.015}))
+    assert headlines(made) == {"before / after": "2.00 to 4.00 over 4 of 4 sizes, as ratios of ms/batch"}
+
+
+def test_what_is_invalid_is_in_no_headline_and_no_answer():
+    broken = {"after": 0.001, "problems": ("after: no weight has moved",)}
+    made = report.report(by_size(batch_16=broken, tokens_40={"after": 0.001, "count": 3}))
+    assert headlines(made) == {"before / after": "2.00 over 2 of 4 sizes, as ratios of ms/batch"}
+    assert [table.answer for table in made.tables] == ["before / after 2.00 at 64, 2.00 at 256", ""]
+
+
+@pytest.mark.parametrize("times", [None, {"problems": ("after: no weight has moved",)}])
+def test_without_a_valid_ratio_the_headline_says_so(times):
+    made = report.report(by_size(**dict.fromkeys(("batch_16", "own", "batch_256", "tokens_40"), times)))
+    assert made.headlines == (("before / after", "no valid ratio at any of 4 sizes", "unsure"),)
+    assert [table.answer for table in made.tables] == ["", ""]
 
 
 def test_doubts_are_told_with_their_point_and_of_the_preset_once():
     plan = sweep()
     shaky = [measured(point, null=0.07) for point in plan.distinct().values()]
-    doubts = [line for line in report.footer(sweep_record(plan, shaky)) if line.startswith("doubt: ")]
+    doubts = report.report(sweep_record(plan, shaky)).doubts
+    assert all(line.startswith("doubt: ") for line in doubts)
     of = [line.split(": ")[1] for line in doubts if "a second instance of it differ" in line]
     assert of == ["batch 16", "the preset itself", "batch 256", "tokens 40"]
 
@@ -109,7 +150,7 @@ def test_doubts_are_told_with_their_point_and_of_the_preset_once():
 def test_shown_on_a_terminal(made):
     out = io.StringIO()
     terminal.report(Console(file=out, width=200), made)
-    for told in ("cost as batch grows", "cost as tokens grows", "16,0", "preset tiny"):
+    for told in ("Cost as batch grows", "Cost as tokens grows", "16,0", "preset tiny", "before / after: 2.00 to 3.00"):
         assert told in out.getvalue()
 
 
@@ -187,7 +228,7 @@ def test_replicas_have_their_efficiency():
     assert first == ("1", "1")
     assert (second[0][:9], second[1][:6]) == ("0.75 (0.7", "0.75 (")
     assert third == ("not measured", "not measured")
-    assert any(note.startswith("efficiency: of strong scaling") for note in made.notes)
+    assert facts(made)["efficiency"].startswith("of strong scaling: time at 1 replica")
     assert "before, efficiency" in markdown.page(made)
     found = made.numbers.set_index(["figure", "loop"]).loc[("scaling efficiency at replicas=2", "before")]
     assert (found["unit"], found["interval"]) == ("ratio", "95%")

@@ -1,4 +1,5 @@
-from telemetries import gpu, on_cpu, on_gpu, sample, traced
+import pytest
+from telemetries import MIB, gpu, on_cpu, on_gpu, sample, traced
 
 from loop_bench.experiments.telemetry import report
 from loop_bench.experiments.telemetry.record import Telemetry
@@ -59,3 +60,38 @@ def test_a_loop_that_died_is_a_result_in_words():
 def test_whatever_else_went_wrong_is_said():
     found = rows(on_gpu(trace=traced(problems=("dropped 9 events",)), problems=("the sampler ended",)), on_gpu())
     assert found[WRONG] == ["the sampler ended; dropped 9 events", "nothing", ""]
+
+
+def test_the_answer_is_memory_and_how_busy_a_gpu_was():
+    assert report.answer(on_cpu(), on_cpu(peak_resident_bytes=300 * MIB)) == "peak resident memory 400 → 300 MiB"
+    busy = on_gpu(samples=(sample(0.1, gpu(utilisation=0.9)), sample(0.2, gpu(utilisation=0.7))))
+    assert report.answer(on_gpu(tf_peak_bytes=900 * MIB), busy) == (
+        "kernels running 50% → 80%, peak device memory 900 → 500 MiB, peak resident memory 400 → 400 MiB"
+    )
+
+
+def test_what_is_known_of_one_loop_alone_is_no_answer():
+    assert report.answer(on_gpu(), on_cpu()) == "peak resident memory 400 → 400 MiB"
+    silent = on_gpu(samples=(sample(0.1, gpu(utilisation=None)),))
+    assert report.answer(silent, on_gpu()) == ("peak device memory 500 → 500 MiB, peak resident memory 400 → 400 MiB")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, None), (on_cpu(), None), (None, on_gpu()), (on_gpu(), Telemetry(died="crashed: killed by SIGSEGV"))],
+)
+def test_without_both_loops_there_is_no_answer(before, after):
+    assert report.answer(before, after) == ""
+
+
+def test_a_short_table_has_memory_and_how_busy_a_gpu_was():
+    brief = {row.title: row.brief for row in report.rows(on_gpu(trace=traced()), None) if row.brief}
+    assert brief == {
+        "peak resident memory of the process, MiB": ("400", "not measured", ""),
+        "share of NVML's window with any kernel running, mean (5% to 95% of samples)": (
+            "50% (50% to 50%)",
+            "not measured",
+            "",
+        ),
+        "peak device memory, handed out by TensorFlow's allocator, MiB": ("500", "not measured", ""),
+    }
