@@ -3,15 +3,16 @@
     python results/docs.py            # after a new record, or a change of a renderer
     python results/docs.py --check    # as CI does it; exit code 1 when something is stale
 
-Beside each record NAME.json lies what it says: NAME.md, and its pictures as SVG. README.md has some of these tables
-between lines that name them. A picture is drawn anew but not checked: other versions of matplotlib draw other bytes.
+Beside each record NAME.json lies what it says: NAME.md, and its pictures as SVG. Pages of the docs have some of these
+tables between lines that name them. A picture is drawn anew but not checked: other versions of matplotlib draw other
+bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -25,26 +26,38 @@ from loop_bench.report.report import Report
 from loop_bench.writing import write_whole
 
 RESULTS = Path(__file__).parent
-README = RESULTS.parent / "README.md"
+ROOT = RESULTS.parent
 MACHINE = "epyc-9004-2-cores"
 """Where time was measured last."""
 
 OLDER = "epyc-2-cores"
 """Where what depends on no time was found out, which takes hours."""
 
-CLAIMED = (
-    f"{MACHINE}/paper.json",
-    f"survival/{OLDER}/survival.json",
-    f"convergence/{OLDER}/paper.json",
-)
+RUN = f"{MACHINE}/paper.json"
+LADDER = f"ladder/{MACHINE}/ladder.json"
+CONVERGENCE = f"convergence/{OLDER}/paper.json"
+BUILT_IN = (builtin.BEFORE, builtin.AFTER)
+CLAIMED = (RUN, f"survival/{OLDER}/survival.json", CONVERGENCE)
 """What the claims are held against."""
 
-IN_README: dict[str, tuple[str, Sequence[str]]] = {
-    "run": (f"{MACHINE}/paper.json", ()),
-    "ladder": (f"ladder/{MACHINE}/ladder.json", ()),
-    "convergence": (f"convergence/{OLDER}/paper.json", ("verdicts",)),
-}
-"""Its parts by their names: the record, and the beginnings of the titles of tables, all of them if there are none."""
+
+class Part(NamedTuple):
+    """A part of a page, made of records, between the two lines that name it."""
+
+    page: str  # from the root of the repository
+    name: str  # in the two lines
+    record: str | None  # in results/; None: the claims
+    titles: Sequence[str] = ()  # beginnings of the titles of its tables; all of them if there are none
+    rows: Sequence[str] = ()  # the groups of rows of a short table in place of them
+
+
+PARTS = (
+    Part("README.md", "run", RUN, rows=("speed", "syncs", "memory", "survival")),
+    Part("docs/findings/speed.md", "run", RUN),
+    Part("docs/findings/ladder.md", "ladder", LADDER),
+    Part("docs/findings/convergence.md", "convergence", CONVERGENCE, ("verdicts",)),
+    Part("docs/findings/claims.md", "claims", None),
+)
 
 
 def records() -> dict[Path, Document]:
@@ -58,17 +71,19 @@ def pages(found: dict[Path, Document], reports: dict[Path, Report]) -> Iterator[
     """The files that are made of records, and what is to stand in them."""
     for path, report in reports.items():
         yield path.with_suffix(".md"), files.page(report, path)
-    text = README.read_text(encoding="utf-8")
-    for name, (where, titles) in IN_README.items():
-        report = reports[RESULTS / where]
-        text = _with(text, name, report.only(titles) if titles else report)
-    claimed = (found[RESULTS / where] for where in CLAIMED)
-    evidence = Evidence.of(claimed, (builtin.BEFORE, builtin.AFTER), builtin.FIXED)
-    yield README, _with(text, "claims", claims.report(evidence))
-
-
-def _with(text: str, name: str, report: Report) -> str:
-    return markdown.replaced(text, name, markdown.page(report), str(README))
+    evidence = Evidence.of((found[RESULTS / record] for record in CLAIMED), BUILT_IN, builtin.FIXED)
+    held = claims.report(evidence)
+    texts: dict[Path, str] = {}
+    for part in PARTS:
+        path = ROOT / part.page
+        report = held if part.record is None else reports[RESULTS / part.record]
+        if part.rows:
+            report = report.short(part.rows)
+        elif part.titles:
+            report = report.only(part.titles)
+        text = texts[path] if path in texts else path.read_text(encoding="utf-8")
+        texts[path] = markdown.replaced(text, part.name, markdown.page(report), part.page)
+    yield from texts.items()
 
 
 def draw(reports: dict[Path, Report]) -> Iterator[Path]:
@@ -88,13 +103,13 @@ def main(
         (path, text) for path, text in pages(found, reports) if not path.exists() or path.read_text("utf-8") != text
     ]
     for path, text in stale:
-        print(f"{path.relative_to(RESULTS.parent)}: {'stale' if check else 'written'}")
+        print(f"{path.relative_to(ROOT)}: {'stale' if check else 'written'}")
         if not check:
             write_whole(path, text)
     if check:
         raise typer.Exit(int(bool(stale)))
     for path in draw(reports):
-        print(f"{path.relative_to(RESULTS.parent)}: drawn")
+        print(f"{path.relative_to(ROOT)}: drawn")
 
 
 if __name__ == "__main__":

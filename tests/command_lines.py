@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 _START = re.compile(r"(?<![\w.-])(?:pytest bench/ (?=-)|(?:(?<=`)|^ *)loop-bench (?=[a-z]))")
+_IN_PROSE = re.compile(r"(?<![\w.-])(?:pytest bench/ (?=-)|(?<=`)loop-bench (?=[a-z]))")  # a sentence may begin so
+_FENCE = "```"
 _END = re.compile(r"\s+#|`|\s*(?:\|\||&&|;|>)")  # where a shell, or the Markdown around it, goes on to something else
 _NO_ARGUMENTS = ("$@", "…")
 
@@ -14,7 +16,11 @@ _NO_ARGUMENTS = ("$@", "…")
 def found(path):
     """Each as a list of words; what a shell would put in stands there as it is written."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    page = path.suffix == ".md"
+    code = not page
     for line in text.splitlines():
-        for start in _START.finditer(line):
+        if page and line.lstrip().startswith(_FENCE):
+            code = not code
+        for start in (_START if code else _IN_PROSE).finditer(line):
             command = _END.split(line[start.start() :], maxsplit=1)[0]
             yield [word for word in shlex.split(command) if word not in _NO_ARGUMENTS]

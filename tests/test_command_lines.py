@@ -8,6 +8,7 @@ from loop_bench.cli.plugin import BENCH
 
 pytest_plugins = ["pytester"]
 
+PAGES = sorted(path.relative_to(command_lines.ROOT).as_posix() for path in command_lines.ROOT.glob("docs/**/*.md"))
 FILES = (
     ".ci/run",
     ".ci/gpu",
@@ -16,8 +17,8 @@ FILES = (
     "CONTRIBUTING.md",
     "README.md",
     "RUNNERS.md",
-    "docs/against.md",
     "results/README.md",
+    *PAGES,
 )
 LINES = sorted({(file, *line) for file in FILES for line in command_lines.found(command_lines.ROOT / file)})
 COMMANDS = [line for line in LINES if line[1] == "loop-bench"]

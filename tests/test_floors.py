@@ -1,4 +1,4 @@
-"""What each part of the code may know of the others (docs/architecture.md): read off the imports, also lazy ones."""
+"""What each part may import of the others (docs/explanation/architecture.md): read off the imports, also lazy ones."""
 
 import ast
 import graphlib

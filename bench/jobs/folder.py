@@ -143,7 +143,7 @@ def _files(root: str) -> list[tuple[str, Path]]:
 def _sources(folder: Path) -> Iterator[Path]:
     """Python files in a folder and those below it, links to folders among them, each folder once.
 
-    `rglob` leaves links out: in a clone, all of the built-in loops (docs/architecture.md).
+    `rglob` leaves links out: in a clone, all of the built-in loops (docs/explanation/architecture.md).
     """
     seen = set[str]()
     for where, folders, names in os.walk(folder, followlinks=True):

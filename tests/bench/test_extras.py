@@ -21,7 +21,7 @@ def test_the_extras_are_those_of_pyproject():
     }
     (everything,) = DECLARED["all"]
     assert (everything.name, everything.extras) == ("loop-bench", {*extras.EXTRAS})
-    assert {*DECLARED} == {*extras.EXTRAS, "gpu", "all", "dev"}
+    assert {*DECLARED} == {*extras.EXTRAS, "gpu", "all", "docs", "dev"}
     assert "loop-bench[all]" in map(str, DECLARED["dev"])
 
 

@@ -26,18 +26,24 @@ def script():
 
 @pytest.fixture
 def docs(script, tmp_path, monkeypatch):
-    """The script, on a folder with one record and a README of one part."""
+    """The script, on a folder with one record, a README of two parts and a page of one."""
     module = script
-    results, readme = tmp_path / "results", tmp_path / "README.md"
+    results = tmp_path / "results"
     record(settings=BUILT_IN).write_as(results / "machine" / "tiny.json")
     record().write_as(results / "machine" / "reference-tiny.json")
     record().write_as(results / "runs" / "mine.json")
-    markers = [line for name in ("run", "claims") for line in module.markdown.markers(name)]
-    readme.write_text("\n".join(markers), encoding="utf-8")
+    parts = (
+        module.Part("README.md", "run", "machine/tiny.json"),
+        module.Part("README.md", "claims", None),
+        module.Part("page.md", "run", "machine/tiny.json"),
+    )
+    for page in ("README.md", "page.md"):
+        lines = [line for part in parts if part.page == page for line in module.markdown.markers(part.name)]
+        (tmp_path / page).write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "RESULTS", results)
-    monkeypatch.setattr(module, "README", readme)
     monkeypatch.setattr(module, "CLAIMED", ("machine/tiny.json",))
-    monkeypatch.setattr(module, "IN_README", {"run": ("machine/tiny.json", ())})
+    monkeypatch.setattr(module, "PARTS", parts)
     return module
 
 
@@ -58,13 +64,15 @@ def test_made_once_they_are_fresh(docs, capsys):
         *(f"tiny-{stem}.svg" for stem in ("times", "ratios", "host-syncs")),
     }
     assert [*(docs.RESULTS / "runs").iterdir()] == [docs.RESULTS / "runs" / "mine.json"]
-    readme = docs.README.read_text(encoding="utf-8")
+    readme, page = ((docs.ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "page.md"))
     assert "**faster**: 2.0" in readme
+    assert "**faster**: 2.0" in page
     assert "| time a batch" in readme
+    assert "| time a batch" not in page
     assert "results/machine/tiny.md: written" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("what", ["machine/tiny.md", "../README.md"])
+@pytest.mark.parametrize("what", ["machine/tiny.md", "../README.md", "../page.md"])
 def test_a_changed_table_is_stale_and_is_named(docs, capsys, what):
     docs.main(check=False)
     page = docs.RESULTS / what
@@ -81,9 +89,9 @@ def test_another_record_makes_its_table_stale(docs):
     assert is_stale(docs)
 
 
-def test_the_readme_names_every_part_that_is_made(script):
-    text = script.README.read_text(encoding="utf-8")
-    assert {*script.IN_README} >= {"run", "ladder", "convergence"}
-    for name in (*script.IN_README, "claims"):
-        for line in script.markdown.markers(name):
-            assert text.count(line) == 1
+def test_every_page_has_the_lines_of_each_of_its_parts(script):
+    assert {part.name for part in script.PARTS} >= {"run", "ladder", "convergence", "claims"}
+    for part in script.PARTS:
+        text = (ROOT / part.page).read_text(encoding="utf-8")
+        for line in script.markdown.markers(part.name):
+            assert text.count(line) == 1, part
