@@ -34,9 +34,8 @@ class Arm:
     """One loop, and what may be asked of it; the defaults are of a loop of which nothing is known."""
 
     factory: str  # as module:factory
-    check: Check | None = (
-        None  # takes preset, seed and options, and raises UsageError where no loop can be made of them
-    )
+    check: Check | None = None
+    """Takes preset, seed and options, and raises UsageError where no loop can be made of them."""
     axes: Axes | None = None  # sizes of its work that a sweep can vary; None: any name may be an option of it
     ready: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # options with which it can be rated fairly
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import html
 import inspect
 import re
 import types
@@ -80,7 +81,13 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     found = [list(row) for row in rows]
     kept = [place for place in range(len(titles)) if any(row[place] for row in found)]
     lines = [[titles[place] for place in kept], ["---"] * len(kept), *([row[place] for place in kept] for row in found)]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines) + "\n"
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """A cell whose bars end no column: in code, GitHub and Python-Markdown differ on how one is written."""
+    coded = re.sub(r"`([^`]*\|[^`]*)`", lambda found: f"<code>{html.escape(found[1])}</code>", text)
+    return coded.replace("|", "&#124;")
 
 
 def paragraphs(text: str) -> list[str]:
@@ -233,22 +240,22 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
     return [Parameter.of(each) for each in inspect.signature(function, eval_str=True).parameters.values()]
 
 
-def command(program: str, name: str, function: Callable[..., Any], rest: str = "") -> str:
+def command(title: str, program: str, name: str, function: Callable[..., Any]) -> str:
     """A command's section: usage, help, examples, arguments and options.
 
     Args:
+        title: of the section.
         program: how it is started.
         name: of the command.
         function: of the command, as Typer takes it.
-        rest: what it passes on; of the usage.
     """
     found = parameters(function)
     of_run = options_of_a_run()
     is_run = {*of_run} - {homes.AGAINST.name} <= {name for each in found for name in each.names}
     shown = [each for each in found if not (is_run and each.names[0] in of_run)]
     arguments = [each for each in shown if each.is_argument]
-    usage = " ".join([program, name, "[OPTIONS]", *(each.names[0] for each in arguments), *([rest] if rest else [])])
-    parts = [f"## `{program} {name}`", f"```\n{usage}\n```", *_help(function.__doc__ or "")]
+    usage = " ".join(["Usage:", program, name, "[OPTIONS]", *(each.names[0] for each in arguments)])
+    parts = [f"## {code(title)}", f"```\n{usage}\n```", *_help(function.__doc__ or "")]
     if is_run:
         parts.append("All [options of a run](options.md), and:")
     if shown:
@@ -271,16 +278,15 @@ def _help(text: str) -> Iterator[str]:
 
 def command_parts() -> Iterator[tuple[str, str]]:
     """The parts of commands.md."""
-    rows = [(f"[`{name}`](#loop-bench-{name})", prose(each.help)) for name, each in COMMANDS.items()]
+    rows = [(f"[`{name}`](#{name})", prose(each.help)) for name, each in COMMANDS.items()]
     yield "list", table(("command", "what it does"), rows)
     callback = commands.app.registered_callback
     own = parameters(callback.callback) if callback and callback.callback else []
     yield "program", table(("option", "value", "default", "meaning"), [each.row() for each in own])
-    yield "commands", "\n".join(command("loop-bench", name, each.load()) for name, each in COMMANDS.items())
-    trains = {
-        each.name or each.callback.__name__: each.callback for each in seqgan.app.registered_commands if each.callback
-    }
-    yield "seqgan", "\n".join(command("python -m loop_bench.seqgan", name, each) for name, each in trains.items())
+    yield "commands", "\n".join(command(name, "loop-bench", name, each.load()) for name, each in COMMANDS.items())
+    program = "python -m loop_bench.seqgan"
+    trains = [each.callback for each in seqgan.app.registered_commands if each.callback]
+    yield "seqgan", "\n".join(command(f"{program} {each.__name__}", program, each.__name__, each) for each in trains)
 
 
 # --- Signatures and docstrings --------------------------------------------------------------------------------------
