@@ -35,6 +35,7 @@ class Arm:
 
     factory: str  # as module:factory
     check: Check | None = None
+    """Takes preset, seed and options, and raises UsageError where no loop can be made of them."""
     axes: Axes | None = None  # sizes of its work that a sweep can vary; None: any name may be an option of it
     ready: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # options with which it can be rated fairly
 
@@ -48,12 +49,15 @@ class Pair:
         PAIRS = [Pair(Arm("my.loops:old"), Arm("my.loops:new"), changes=Changes(steps={"fused": {"fused": True}}))]
     """
 
-    before: Arm
-    after: Arm
+    before: Arm  # the loop before
+    after: Arm  # the loop after
     faults: Faults = Faults()  # noqa: RUF009  # frozen
+    """Faults that both are put through."""
     equivalent: Mapping[str, Any] | None = None  # options with which both compute the same; None: none are known
     changes: Changes = Changes()  # noqa: RUF009  # frozen
+    """The changes from one to the other, for `loop-bench ladder`."""
     learning: Learning = Learning()  # noqa: RUF009  # frozen
+    """Loops and questions between them, for `loop-bench converge`."""
 
     @property
     def arms(self) -> tuple[Arm, Arm]:

@@ -16,6 +16,7 @@ hatchling = pytest.importorskip("hatchling.build", reason="hatchling is not inst
 pytest.importorskip("hatch_fancy_pypi_readme", reason="hatch-fancy-pypi-readme comes with the extra dev")
 
 ROOT = Path(__file__).parents[1]
+VERSION = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
 
 
 def built(source, into):
@@ -56,8 +57,8 @@ def metadata(wheel):
 def test_the_wheel_has_one_name_and_all_that_it_needs(wheel):
     names = {*contents(wheel)}
     inside = {name.partition("/")[2] for name in names if name.startswith("loop_bench/")}
-    assert {name.partition("/")[0] for name in names} == {"loop_bench", "loop_bench-0.1.0.dist-info"}
-    assert "loop_bench-0.1.0.dist-info/licenses/LICENSE" in names
+    assert {name.partition("/")[0] for name in names} == {"loop_bench", f"loop_bench-{VERSION}.dist-info"}
+    assert f"loop_bench-{VERSION}.dist-info/licenses/LICENSE" in names
     assert not [name for name in inside if name.endswith(".pyc")]
     for folder, below in ({"bench": "", "seqgan": "seqgan/", "baseline": "baseline/"}).items():
         files = [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
@@ -70,6 +71,29 @@ def test_the_sdist_makes_the_same_wheel(wheel, unpacked, tmp_path):
     assert again == contents(wheel)
     assert {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"} <= {path.name for path in unpacked.iterdir()}
     assert not [path for path in unpacked.rglob("*") if path.is_symlink()]
+
+
+def test_both_are_built_and_an_index_would_take_them(tmp_path):
+    """As `python -m build && twine check --strict dist/*`: the wheel is made from the sdist."""
+    pytest.importorskip("build")
+    pytest.importorskip("twine")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == [f"loop_bench-{VERSION}-py3-none-any.whl", f"loop_bench-{VERSION}.tar.gz"]
+    check = [sys.executable, "-m", "twine", "check", "--strict", *map(str, tmp_path.iterdir())]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2
+
+
+def test_the_metadata_name_no_address_and_the_changelog_this_version(metadata):
+    assert metadata["Version"] == VERSION
+    assert metadata.get_all("Project-URL", []) == []  # there is none yet that would be true
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(VERSION)} - \d{{4}}-\d\d-\d\d", headings[1])
 
 
 def read(markdown):

@@ -34,9 +34,15 @@ class Outcome(enum.IntEnum):
     """How a gate, or one of its checks, came out; the value is the exit code. 2 is wrong use, as everywhere."""
 
     PASSED = 0
+    """Every limit was kept."""
     FAILED = 1
+    """A limit was exceeded: a slowdown, too small a speed-up, too many host syncs or retraces."""
     INCONCLUSIVE = 3
+    """The measurement cannot tell: the interval is too wide, a batch is suspiciously short, or there were too few
+    processes of each loop."""
     INVALID = 4
+    """There is nothing to judge: the record is broken or missing, its loops did not do the same work, something that
+    was asked for could not be measured, or the reference is not comparable."""
 
 
 _GRAVEST_FIRST = (Outcome.INVALID, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.PASSED)

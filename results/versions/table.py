@@ -1,6 +1,6 @@
 """Which Python and which TensorFlow do what: the same commands in an environment for each, as a user installs it.
 
-    python results/versions/table.py --folder FOLDER                  # all of them, into docs/versions.md
+    python results/versions/table.py --folder FOLDER                  # all of them, into docs/reference/versions.md
     python results/versions/table.py --folder FOLDER --only 2.16      # those of one TensorFlow, made anew
 
 Each environment is made in FOLDER (`python3.12` and so on must be found) with a TensorFlow, and then loop-bench is
@@ -32,7 +32,7 @@ from loop_bench.writing import write_whole
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PROGRAMS = HERE / "programs"
-PAGE = ROOT / "docs" / "versions.md"
+PAGE = ROOT / "docs" / "reference" / "versions.md"
 TAPE = HERE.parent / "hostsync" / "programs" / "gradient_tape.py"
 LEGACY = {"TF_USE_LEGACY_KERAS": "1"}
 TIME_LIMIT = 1200.0

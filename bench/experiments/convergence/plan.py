@@ -30,8 +30,8 @@ class TrainedLoop(Frozen):
 class Question(Frozen):
     """Two that are compared, seed by seed."""
 
-    changed: str
-    reference: str
+    changed: str  # the loop whose quality is compared
+    reference: str  # the loop that it is compared with
     question: str  # that the comparison answers
 
 
@@ -83,7 +83,7 @@ class Learning:
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """Loops between the arms, by name: options of the loop after."""
 
-    questions: tuple[Question, ...] = ()  # about them, before the one about both arms
+    questions: tuple[Question, ...] = ()  # about these loops, before the one about both arms
 
 
 def convergence_plan(

@@ -46,6 +46,26 @@ CURVED = 100
 """Seeds of which metrics are kept batch by batch. Medians and quartiles of as many are drawn as smoothly as those of
 more, and of more they would be most of the record."""
 
+MEANINGS: Mapping[Outcome, str] = {
+    "skipped": "The bad update did not happen: in the batch whose update it should have been, every weight that the "
+    "fault could hit stayed finite and unchanged, bit for bit, and training went on. Other state that changed "
+    "nevertheless (a step counter, decaying moments) is named.",
+    "survived": f"Every number is finite, and the weights that were hit still move at least {FROZEN_BELOW:.0%} as far "
+    "as in the clean run.",
+    "frozen": f"Every number is finite, but the weights that were hit move less than {FROZEN_BELOW:.0%} as far as in "
+    "the clean run. After one spike, Adam's second moment is so large that thousands of updates are too small.",
+    "diverged": "Every number is finite, but a metric is farther from the clean run than it ever travels in it, or the "
+    f"weights move more than {DIVERGED_ABOVE:g} times as far.",
+    "replicas differ": "Every number is finite, but replicas of a variable that held the same bits no longer do.",
+    "poisoned state": "The weights are finite; optimizer state, other state or a metric is not.",
+    "poisoned weights": f"Weights are not finite, at the end or in one of the last {WATCHED} batches.",
+    "crashed": "The loop raised an exception, or its process died.",
+    "timed out": "The run exceeded its time limit and was ended.",
+    "not tested": "The fault could not be made to happen; the reason is given.",
+}
+"""What was observed of a run with each outcome, from best to worst; a clean run is one from the same seed without the
+fault."""
+
 Series = Mapping[str, tuple[float, ...]]
 """Of one run by name, [batches] each."""
 

@@ -45,7 +45,7 @@ NOWHERE_ELSE: Mapping[str, str] = types.MappingProxyType({})
 class Variant:
     """A loop between the arms, such as one with less protection."""
 
-    factory: str
+    factory: str  # as module:factory
     options: Mapping[str, Any]  # besides those of the run
 
 
@@ -58,7 +58,7 @@ class Faults:
     must_happen: bool = False  # whether it is an error when one of the short ones cannot be made to happen
     short_preset: str | None = None  # of the loops that the short ones are tried on; None: that of the run
     variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)  # by name, in a whole experiment
-    variant_faults: tuple[str, ...] = ()
+    variant_faults: tuple[str, ...] = ()  # that these are put through
     variant_seeds: int | None = None  # from the first so many only; None: from all
 
 

@@ -1,0 +1,57 @@
+"""Makes the parts of docs/reference/ that the code knows, or says which are stale.
+
+    python docs/generate.py            # after a change of a command, an option, a docstring of the contract, a fault
+    python docs/generate.py --check    # as CI does it; exit code 1 when something is stale
+
+Such a part stands between two comments that name it; the rest of a page is written by hand. What makes the parts is in
+docs/generating/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from generating import contract, interface, outcomes
+
+from loop_bench.report import markdown
+from loop_bench.writing import write_whole
+
+PAGES = Path(__file__).parent / "reference"
+
+MADE: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "commands.md": interface.command_parts,
+    "options.md": interface.option_parts,
+    "contract.md": contract.contract_parts,
+    "exit-codes.md": outcomes.exit_code_parts,
+    "faults.md": outcomes.fault_parts,
+}
+"""By page, what makes its parts."""
+
+
+def pages(folder: Path) -> Iterator[tuple[Path, str, str]]:
+    """Each page, what stands in it, and what is to stand in it."""
+    for name, parts in MADE.items():
+        path = folder / name
+        old = new = path.read_text(encoding="utf-8")
+        for part, content in parts():
+            new = markdown.replaced(new, part, content, str(path))
+        yield path, old, new
+
+
+def main(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when a page is stale.")] = False,
+) -> None:
+    """Make the generated parts of docs/reference/ anew."""
+    stale = [(path, new) for path, old, new in pages(PAGES) if old != new]
+    for path, new in stale:
+        print(f"docs/reference/{path.name}: {'stale: run python docs/generate.py' if check else 'written'}")
+        if not check:
+            write_whole(path, new)
+    raise typer.Exit(int(check and bool(stale)))
+
+
+if __name__ == "__main__":
+    typer.run(main)

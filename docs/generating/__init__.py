@@ -1,0 +1,1 @@
+"""What docs/generate.py makes of the code: tables and texts in Markdown."""
