@@ -8,6 +8,7 @@ from loop_bench.cli.plugin import BENCH
 
 pytest_plugins = ["pytester"]
 
+PAGES = sorted(path.relative_to(command_lines.ROOT).as_posix() for path in command_lines.ROOT.glob("docs/**/*.md"))
 FILES = (
     ".ci/run",
     ".ci/gpu",
@@ -15,9 +16,8 @@ FILES = (
     ".github/workflows/cpu.yml",
     "CONTRIBUTING.md",
     "README.md",
-    "RUNNERS.md",
-    "docs/against.md",
     "results/README.md",
+    *PAGES,
 )
 LINES = sorted({(file, *line) for file in FILES for line in command_lines.found(command_lines.ROOT / file)})
 COMMANDS = [line for line in LINES if line[1] == "loop-bench"]
@@ -43,7 +43,7 @@ def test_of_pytest(line, pytester):
 
 def test_that_some_are_found():
     files = {line[0] for line in COMMANDS}, {line[0] for line in RUNS}
-    assert all({".ci/gpu", "RUNNERS.md", "README.md"} <= found for found in files)
+    assert all({".ci/gpu", "docs/how-to/runners.md", "README.md"} <= found for found in files)
     assert (".ci/gpu", "pytest", "bench/", "--benchmark-only", "--require-gpu") in {line[:5] for line in RUNS}
 
 
