@@ -1,4 +1,4 @@
-"""The tables of routes in bench/hostsync/README.md, made from the planted lines that the tests run.
+"""The tables of routes in docs/reference/routes.md, made from the planted lines that the tests run.
 
 python tests/routes_table.py     # writes them anew
 """
@@ -9,11 +9,8 @@ from pathlib import Path
 
 import planted_reads as planted
 
-from loop_bench import hostsync
-
-README = Path(hostsync.__file__).parent / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "routes.md"
 MARK = re.compile(r"(<!-- routes: made by tests/routes_table.py -->\n).*(<!-- end of routes -->)", re.DOTALL)
-
 
 SOURCE = Path(planted.__file__).read_text(encoding="utf-8")
 # The outermost lambda of each line.
@@ -60,4 +57,5 @@ def render():
 
 
 if __name__ == "__main__":
-    README.write_text(MARK.sub(lambda found: f"{found[1]}\n{render()}\n\n{found[2]}", README.read_text()))
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(MARK.sub(lambda found: f"{found[1]}\n{render()}\n\n{found[2]}", text), encoding="utf-8")

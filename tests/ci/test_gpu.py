@@ -48,7 +48,7 @@ def test_without_a_gpu_the_summary_says_that_nothing_was_measured(job):
 def test_without_a_reference_the_summary_says_how_one_is_made(job):
     _, _, summary = job(gate=4)
     assert "loop-bench accept RECORD" in summary
-    assert (SCRIPT.parents[1] / "RUNNERS.md").exists()
+    assert (SCRIPT.parents[1] / "docs" / "how-to" / "runners.md").exists()
 
 
 def test_a_report_that_fails_is_no_pass_and_hides_no_gate(job):
