@@ -155,8 +155,10 @@ def test_an_answer_that_cannot_be_sent_is_an_error_and_it_goes_on(light):
 
 def test_what_is_forgotten_here_is_forgotten_there(light, monkeypatch):
     asked = []
-    told = light._told
-    monkeypatch.setattr(light, "_told", lambda *what: asked.append((what[0], what[2].get("number"))) or told(*what))
+    exchange = light._exchange
+    monkeypatch.setattr(
+        light, "_exchange", lambda *what: asked.append((what[0], what[2].get("number"))) or exchange(*what)
+    )
     arm = light.make(ARM)
     number = arm._number
     asked.clear()

@@ -248,8 +248,8 @@ def test_a_factory_that_is_nowhere_is_not_looked_for_at_the_revision(project, te
 def test_a_loop_of_ours_that_the_revision_does_not_have(project, temporary, light):
     ours = "loop_bench.baseline:make_loop"
     said = refused(living(light, {"revision": "HEAD"}, factories={"before": ours, "after": "train:make_loop"}))
-    assert (
-        said == f"before: {ours} comes with loop-bench, and is not in HEAD; --after MODULE:FACTORY says which is meant"
+    assert said == (
+        f"before: {ours} is part of loop-bench, and not in HEAD; name the loop to compare with --after MODULE:FACTORY"
     )
 
 
@@ -280,7 +280,7 @@ def test_a_module_from_elsewhere_is_not_taken_for_that_of_the_revision(project, 
         ({}, {"folder": "train.py"}, "--after-folder 'train.py': there is no such folder"),
         ({"revision": "nowhere"}, {}, "revision 'nowhere': is not in the repository"),
         ({"revision": "HEAD"}, {"revision": "nowhere"}, "revision 'nowhere': is not in the repository"),
-        ({}, {"python": "nowhere/python"}, "--after-python 'nowhere/python': must be an interpreter"),
+        ({}, {"python": "nowhere/python"}, "--after-python 'nowhere/python': no such interpreter"),
     ],
 )
 def test_a_place_that_is_none(project, temporary, light, before, after, says):
