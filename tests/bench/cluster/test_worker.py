@@ -85,7 +85,7 @@ def test_when_it_is_closed_what_runs_ends_and_nothing_begins(engine, tmp_path):
     engine.close()
     thread.join()
     assert ended
-    with pytest.raises(RuntimeError, match="is being closed"):
+    with pytest.raises(RuntimeError, match="is closing"):
         engine.run(trial, name_of(Counted), "a")
 
 
