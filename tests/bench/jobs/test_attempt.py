@@ -16,7 +16,7 @@ def _raise(error, cause=None):
     raise error from cause
 
 
-def test_work_that_comes_to_its_end_has_found_something():
+def test_work_that_ends_has_a_finding():
     done = Attempt.of(lambda: 3.0)
     assert (done.ended, done.why, done.found) == ("whole", "", 3.0)
     assert done.seconds >= 0
