@@ -25,7 +25,7 @@ would be reported without cause."""
 
 
 LONGEST = 1000
-"""Number of samples in which a trend is looked for; longer series are thinned to so many."""
+"""Largest number of samples in which a trend is searched; longer series are thinned to it."""
 
 
 class Interval(NamedTuple):

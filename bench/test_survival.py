@@ -48,12 +48,12 @@ def test_survival(
     tell, shown = progress.weighted(len(plan.trials())), pair.shown(plan)
     progress.stage(_STAGE)
     with place(asked) if whole and asked["on"] else contextlib.nullcontext(processes) as run:
-        found = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), run)
+        record = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), run)
     if whole:
-        files.leave(found, registry.report, folder)
-    flaw = registry.experiment("survival").flaw(found)
+        files.leave(record, registry.report, folder)
+    flaw = registry.experiment("survival").flaw(record)
     if pair.faults.must_happen:  # other loops may lack the tape that all faults but one need
-        untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
+        untested = [run.reason for arm in record.survivals.values() for run in arm if run.outcome == "not tested"]
         flaw = flaw or next(iter(untested), "")
     if flaw:
         came_to_nothing(f"survival: {flaw}; --survival none leaves it out")

@@ -37,6 +37,6 @@ def test_utilisation(
     progress.stage(_STAGE)
     elsewhere = request.getfixturevalue("residences") is not None  # watched from this process
     run: Run = in_processes if elsewhere else request.getfixturevalue("processes")
-    found = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0), run)
-    if why := flaw({arm: [each.died] for arm, each in found.items()}):
+    results = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0), run)
+    if why := flaw({arm: [result.died] for arm, result in results.items()}):
         came_to_nothing(f"utilisation: {why}; --utilisation 0 leaves it out")

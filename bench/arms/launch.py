@@ -117,8 +117,8 @@ def interpreter(option: str, name: str) -> str:
             return str(path.absolute())
     import shutil
 
-    if os.sep not in name and (found := shutil.which(name)):
-        return found
+    if os.sep not in name and (command := shutil.which(name)):
+        return command
     raise UsageError(
         f"{option} {name!r}: no such interpreter; give its path, such as .venv-old/bin/python, or a command on PATH"
     )

@@ -94,7 +94,7 @@ class Residences:
         return [f"{arm}: {note}" for arm, checkout in self._checkouts.items() for note in checkout.notes]
 
     def launch(self, arm: str) -> Launch:
-        """How processes of an arm are started."""
+        """The launch of an arm's processes."""
         return self._launches[arm]
 
     def begin(self, makers: Sequence[str]) -> None:

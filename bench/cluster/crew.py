@@ -134,7 +134,7 @@ class Crew:
         if "ModuleNotFoundError" in repr(answer) and f"'{OWN}" in str(answer):  # Dask may have made it another class
             return (
                 f"{worker.name}: loop-bench is not installed there; "
-                "pip install 'loop-bench[compare,cluster]' of the same version in its environment, and start it anew"
+                "pip install 'loop-bench[compare,cluster]' of the same version in its environment, and restart it"
             )
         if worker.seen is None:
             message = " ".join(str(answer).split())

@@ -31,7 +31,7 @@ RETURNS = 300.0
 """Seconds to wait for a lost scheduler to come back, restarted by its supervisor or with its machine."""
 
 LOOKS = 1.0
-"""Seconds between two looks at the connected workers."""
+"""Seconds between two checks of which workers are connected."""
 
 
 class _LostError(Exception):

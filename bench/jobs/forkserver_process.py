@@ -184,7 +184,7 @@ def main(arguments: list[str]) -> None:
         gc.freeze()  # keeps memory shared between processes, see Python's documentation of gc.freeze
         gc.enable()
         sys.stdout.flush()  # otherwise each process would print the modules' output again
-        # NumPy's linear algebra keeps idle threads, and starts them anew after a fork.
+        # NumPy's linear algebra keeps idle threads, and starts new ones after a fork.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         program = _Server(talk).serve()
     code = 0 if program is None else run_as_python(program)

@@ -25,7 +25,7 @@ Done = Callable[[Any], None]
 """Called with each trial that has ended."""
 
 Run = Callable[[Sequence[Any], LockedFolder, int, Done], None]
-"""Runs trials, so many at a time: each leaves its result in the folder, and is then reported as done."""
+"""Runs trials, a given number at a time: each leaves its result in the folder, and is then reported as done."""
 
 
 class OtherMachines(abc.ABC):

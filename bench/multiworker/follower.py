@@ -1,8 +1,8 @@
 """A worker's side of training on several machines: it repeats each call that the chief makes into its loops.
 
 Collective operations meet only if all processes make the same calls. The connection to the chief is as open as
-TensorFlow's own between the machines: whoever can reach the port can have loops built here. Both need a network that is
-trusted.
+TensorFlow's own between the machines: whoever can reach the port can have loops built here. Both need a trusted
+network.
 """
 
 from __future__ import annotations

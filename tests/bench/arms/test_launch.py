@@ -78,7 +78,7 @@ def booted(version):
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 9, 21)])
-def test_a_python_that_is_too_old_is_said_before_anything_of_ours_is_read(version):
+def test_a_python_that_is_too_old_is_refused_before_this_package_is_imported(version):
     done = booted(version)
     assert done.returncode == 1
     assert done.stderr == f"error: is Python {version[0]}.{version[1]}, but needs 3.10 or newer\n"

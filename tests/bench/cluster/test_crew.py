@@ -154,7 +154,7 @@ def test_a_gpu_is_one_trial_s(client, crew, caplog):
     assert lacks["e"] == "has no GPU, while others have one"
 
 
-def test_a_worker_of_which_nothing_can_be_had_is_told_of_and_the_others_work(client, crew, caplog):
+def test_unusable_workers_are_reported_and_the_others_work(client, crew, caplog):
     client.there["a"] = AttributeError("no such function")
     client.there["b"] = Exception("ModuleNotFoundError(\"No module named 'loop_bench'\")")
     client.add("c", begun_with="of old")
@@ -175,7 +175,7 @@ def test_where_none_can_work_the_first_is_the_error(client, crew, caplog):
         client.add(address, code={**client.terms.code, "trials": "other"})
     with pytest.raises(UsageError, match=r"^worker a on a: .* code of trials; .* \(nor can 1 other be used\)$"):
         crew()
-    (told,) = caplog.messages  # of the other: the error is said by whoever ends with it
+    (told,) = caplog.messages  # of the other worker: the first one's is the error
     assert told.startswith("worker b on b: ")
 
 

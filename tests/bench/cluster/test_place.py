@@ -108,7 +108,7 @@ def test_a_refused_worker_does_not_end_what_another_has_begun(dask, notes, run, 
 
 
 @pytest.mark.slow
-def test_a_result_that_came_while_nobody_was_there_is_picked_up_too(shared, notes, run, tmp_path):
+def test_a_result_that_came_without_a_client_is_picked_up_too(shared, notes, run, tmp_path):
     quick, slow = notes.trial(1), notes.trial(2, waits=True)
 
     interrupt(notes, run, quick, slow, shared.address)
@@ -126,7 +126,7 @@ def test_what_a_trial_asks_for_wrongly_is_one_line(shared, run):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_in_the_middle_of_a_trial_costs_that_trial_anew(dask, notes, run, meanwhile):
+def test_the_trial_of_a_worker_that_dies_is_repeated(dask, notes, run, meanwhile):
     dask.scheduler()
     nannies = [dask.worker(), dask.worker(resources=None)]
     trials = [notes.trial(term, waits=True) for term in range(4)]

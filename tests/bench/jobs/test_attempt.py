@@ -48,7 +48,7 @@ def test_a_question_that_is_wrong_has_no_result(error):
 
 
 @pytest.mark.parametrize("cause", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
-def test_a_loop_for_which_there_is_no_memory_is_nobodys_mistake(cause):
+def test_a_loop_that_runs_out_of_memory_is_a_crash_and_no_usage_error(cause):
     died = Attempt.of(lambda: _raise(UsageError("factory 'a:b': failed with MemoryError"), cause))
     assert (died.ended, died.why) == ("crashed", "factory 'a:b': failed with MemoryError")
 

@@ -20,7 +20,7 @@ HERE = f"{__name__}:Counter"
 
 
 class Counter:
-    """Adds up what it is told; knows in which thread it lives."""
+    """Adds up numbers; reports the thread that it runs in."""
 
     def __init__(self, factory, start=0):
         self.factory, self.total = factory, start
@@ -116,7 +116,7 @@ def test_a_loop_that_fails_on_a_worker_is_named_with_it(tasks, told, method):
         getattr(workers.make(HERE, "toys:plain"), method)()
 
 
-def test_what_fails_here_as_well_is_told_as_it_is_here(tasks, told):
+def test_a_failure_on_all_machines_is_reported_as_the_local_one(tasks, told):
     raises = pytest.raises(UsageError, match="both have failed")
     with following(tasks, told), raises, Company(tasks[0], LOOPS) as workers:
         workers.begin([HERE])
@@ -169,12 +169,12 @@ def test_strangers_at_the_port_are_sent_away(tasks, told):
     threads[0].join()
 
 
-def test_a_port_in_use_is_said(tasks, told):
+def test_a_port_in_use_is_an_error(tasks, told):
     with socket.create_server(tasks[0].control), pytest.raises(UsageError, match="cannot listen for workers"):
         Company(tasks[0], LOOPS).__enter__()
 
 
-def test_no_chief_is_said(tasks, told):
+def test_a_missing_chief_is_an_error(tasks, told):
     with pytest.raises(
         UsageError, match=r"no chief at 127.0.0.1:\d+ \(Connection refused\): start `loop-bench run` there"
     ):

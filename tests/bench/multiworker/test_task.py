@@ -28,7 +28,7 @@ def test_without_a_cluster_a_process_is_alone(text):
         ({"worker": TWO, "evaluator": TWO}, "evaluator"),
     ],
 )
-def test_who_trains_with_nobody_is_alone(cluster, kind):
+def test_a_process_that_trains_alone_has_no_task(cluster, kind):
     assert of(cluster, kind) is None
 
 
