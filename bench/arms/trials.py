@@ -62,7 +62,7 @@ class ProcessesElsewhere:
         """Runs trials of one class, those of one arm after those of the other.
 
         Raises:
-            UsageError: a trial asks for something wrong.
+            UsageError: a trial is invalid.
             ArmError: a fork server has died.
         """
         kind = type(trials[0])

@@ -33,7 +33,7 @@ class OtherMachines(abc.ABC):
 
     @abc.abstractmethod
     def conditions(self, environment: Mapping[str, Any]) -> dict[str, Any]:
-        """The part of the gathering machine's environment that must not change while a folder is resumed."""
+        """The part of the gathering machine's environment that must be unchanged when a folder is resumed."""
 
     @abc.abstractmethod
     def begin(self, environment: Mapping[str, Any], known: Machine | None, trials: Sequence[Any]) -> None:
