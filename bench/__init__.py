@@ -1,10 +1,9 @@
 """A harness that compares two TensorFlow training loops: speed, host syncs, survival.
 
-What a project that uses it needs is here, and is imported when it is first asked for: `import loop_bench` starts no
-TensorFlow.
+The names that a project needs are here, and are imported on first use: `import loop_bench` does not start TensorFlow.
 
-PYTEST_DONT_REWRITE: pytest would warn that it cannot rewrite this module's assertions, for it has none, where it is
-imported before pytest starts, as by `loop-bench syncs pytest`.
+PYTEST_DONT_REWRITE: without this marker, pytest warns that it cannot rewrite this module's assertions, of which there
+are none, if the module is imported before pytest starts, as by `loop-bench syncs pytest`.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ _MODULES = {
     "TrainingLoop": "loop_bench.loop",
 }
 
-_OF_CORE = ("LoopFactory", "LoopSpec", "TrainingLoop")
-"""What needs no extra."""
+_CORE = ("LoopFactory", "LoopSpec", "TrainingLoop")
+"""Names that need no extra."""
 
 
 def __getattr__(name: str) -> Any:
     if name in ("hostsync", "loops"):
         return importlib.import_module(f"loop_bench.{name}")
     if name in _MODULES:
-        if name not in _OF_CORE:
+        if name not in _CORE:
             from loop_bench import extras
 
             extras.require("compare")

@@ -24,26 +24,26 @@ BEFORE = "loop_bench.baseline:make_loop"
 AFTER = "loop_bench.seqgan:make_loop"
 
 FAULTS_PRESET = "tiny"
-"""The size of the loops that are put through them: what became of both was the same at `paper` (results/)."""
+"""Preset of the loops with faults: both loops reacted as they did at `paper` (results/)."""
 
 FAULTS = ("nan,target=generator", "inf,target=discriminator", "scale=1e4,target=generator")
-"""What the built-in loops are put through in every run."""
+"""Faults that every run injects into the built-in loops."""
 
-_ELSEWHERE = (
+_OTHER_FAULTS = (
     "nan,in=train_discriminator_adversarial(real_sequences),target=discriminator",
     "nan,in=weights,target=generator,extent=element",
     "scale=1000,in=learning_rate,target=generator",
     "nan,in=loop_bench.seqgan.objectives:policy_gradient_loss(rewards),target=generator",
 )
-"""A poisoned batch (of token ids: they are no index of anything), a weight that is not a number, a learning rate a
-thousand times too high, and a reward that is not a number."""
+"""Further faults: a poisoned batch of token ids, which are then no valid index; a weight that is not a number; a
+learning rate a thousand times too high; and a reward that is not a number."""
 
-_OF_VARIANTS = ("scale=1e4", "scale=1e38", "inf", "nan", "nan,extent=element")
-"""Faults in which the ladder of protections differs."""
+_VARIANT_FAULTS = ("scale=1e4", "scale=1e38", "inf", "nan", "nan,extent=element")
+"""Faults on which the variants of the protection differ."""
 
 
 VARIANT_SEEDS = 3
-"""Where every seed says the same, so many are enough; the arms are what is compared."""
+"""Seeds of the variants: a few suffice where every seed gives the same outcome; the arms are what is compared."""
 
 AXES = {
     "batch": "batch_size",
@@ -53,10 +53,10 @@ AXES = {
     "d_steps": "d_steps",
     "replicas": "replicas",
 }
-"""Sizes of the work that a sweep can vary, and the config's fields that they are."""
+"""Sizes of the work that a sweep can vary, and the config's fields for them."""
 
 UNCHANGED = "no change yet: the same loop, of the other one's parts"
-"""The first step: what it takes or gives is no optimisation, but how the baseline happens to be written."""
+"""Name of the first step: its effect is no optimisation, but comes from how the baseline happens to be written."""
 
 _DEFAULTS = config.Config()
 
@@ -74,25 +74,25 @@ CHANGES: dict[str, dict[str, Any]] = {
     "one product": {"convolutions": _DEFAULTS.convolutions},
     "XLA": {"jit_compile": _DEFAULTS.jit_compile},
 }
-"""The changes from the loop before to the loop after, in the order in which one would make them."""
+"""The changes from the loop before to the loop after, in the order in which a developer would make them."""
 
 _EXACT = (UNCHANGED, *list(CHANGES)[: list(CHANGES).index("sampled pass")])
-"""Rungs that, with clipping, temperature and sampler alike, only move reads and calls."""
+"""Rungs that, with the same clipping, temperature and sampler, only move reads and calls."""
 
-_TOGETHER = {"fused step": ("window", "sampled pass")}
-"""What cannot be kept without a change, because it needs a batch that is one graph."""
+_DEPENDENT = {"fused step": ("window", "sampled pass")}
+"""By change, the changes that cannot be kept without it, because they need a batch that is one graph."""
 
 FIXED = f"{ARMS[1]}, fixed temperature"
-"""The loop after without annealing: what it differs in from the loop after is annealing and nothing else."""
+"""The loop after without annealing, and with no other difference from the loop after."""
 
 HELD_OUT = 0.1
-"""Share of a script's lines that experiments on convergence hold out."""
+"""Share of a script's lines that convergence experiments hold out."""
 
 PRESETS = tuple(config.PRESETS)
-"""The sizes of the work that the built-in loops know."""
+"""Sizes of the work that the built-in loops know."""
 
 DELIMITERS = tuple(table.DELIMITERS)
-"""What separates the columns of a script, by name."""
+"""Separators of a script's columns, by name."""
 
 
 def find(before: str, after: str) -> Pair:
@@ -101,40 +101,40 @@ def find(before: str, after: str) -> Pair:
 
 
 def start_tensorflow() -> None:
-    """Imports it without its start-up notes."""
+    """Imports TensorFlow without its start-up messages."""
     device.start_tensorflow()
 
 
 def importing_tensorflow() -> contextlib.AbstractContextManager[None]:
-    """Has Python not search for garbage among what TensorFlow makes when it is imported in here."""
+    """Suspends Python's garbage collection while TensorFlow is imported inside."""
     return device.importing_tensorflow()
 
 
 def default_preset() -> str:
-    """The size of the work for the machine."""
+    """The size of the work that suits the machine."""
     return device.default_preset()
 
 
 def _config(preset: str | None, seed: int, options: Mapping[str, Any]) -> config.Config:
-    """The config of the built-in loops; UsageError unless they can be made of this."""
+    """The config of the built-in loops; raises UsageError if it cannot be made of these options."""
     try:
         script, fields = ScriptFile.taken_from(options)
-        made = config.Config.preset(preset or "paper", seed=seed, **fields)
+        loop_config = config.Config.preset(preset or "paper", seed=seed, **fields)
         if script is not None:
-            dataset.load(made, script)
+            dataset.load(loop_config, script)
     except InputError as error:
         raise UsageError(str(error)) from None
-    return made
+    return loop_config
 
 
 def _work(settings: Settings, options: Mapping[str, Any]) -> tuple[config.Config, int]:
-    """The work that options stand for, and the tokens in a line."""
-    made = _config(settings.preset, settings.seed, options)
-    return made, made.sequence_length
+    """The config that options describe, and the tokens in a line."""
+    loop_config = _config(settings.preset, settings.seed, options)
+    return loop_config, loop_config.sequence_length
 
 
 def _changes() -> Changes:
-    """The optimised loop with one change after the other, and with each left out."""
+    """The optimised loop with one change after another, and with each of them left out."""
     off = _without()
     steps = {UNCHANGED: dict(off)}
     for name, change in CHANGES.items():
@@ -142,14 +142,14 @@ def _changes() -> Changes:
         steps[name] = dict(off)
     left_out = {}
     for name in CHANGES:
-        gone = [name, *_TOGETHER.get(name, ())]
+        gone = [name, *_DEPENDENT.get(name, ())]
         kept = {key: value for other in CHANGES if other not in gone for key, value in CHANGES[other].items()}
         left_out[f"without {', '.join(gone)}"] = {**_without(), **kept}
     return Changes(steps, left_out, _EXACT)
 
 
 def _without() -> dict[str, Any]:
-    """The optimised loop with none of the changes: the baseline, put together of the other's parts."""
+    """The optimised loop with none of the changes: the baseline, rebuilt from the optimised loop's parts."""
     return {
         "metrics": "each_call",
         "protection": "none",
@@ -169,38 +169,38 @@ def _fixed_temperature() -> dict[str, Any]:
 
 
 def _arm(factory: str) -> Arm:
-    # The temperature of ratings is the default, named so that the record says it.
+    # The temperature of ratings is the default, passed explicitly so that the record contains it.
     ready = {"pretrained": True, "held_out": HELD_OUT, "evaluation_temperature": _DEFAULTS.evaluation_temperature}
     return Arm(factory, _config, Axes(AXES, _work), ready)
 
 
 def _pair(before: str, after: str) -> Pair:
-    each = [f"{fault},target={network}" for network in ("generator", "discriminator") for fault in MAGNITUDES]
+    magnitudes = [f"{fault},target={network}" for network in ("generator", "discriminator") for fault in MAGNITUDES]
     shapes = [f"{shape},target=generator" for shape in SHAPES]
     faults = Faults(
         short=FAULTS,
-        matrix=(*each, *shapes, "nan", *_ELSEWHERE),
+        matrix=(*magnitudes, *shapes, "nan", *_OTHER_FAULTS),
         must_happen=True,
         short_preset=FAULTS_PRESET,
         variants={f"{ARMS[1]}, {each}": Variant(AFTER, {"protection": each}) for each in config.PROTECTIONS[:-1]},
-        variant_faults=tuple(f"{fault},target=generator" for fault in _OF_VARIANTS),
+        variant_faults=tuple(f"{fault},target=generator" for fault in _VARIANT_FAULTS),
         variant_seeds=VARIANT_SEEDS,
     )
-    # Clipping is out of reach, and there is one temperature and one sampler: so both are the same algorithm.
+    # With clipping out of reach, one temperature and one sampler, both are the same algorithm.
     same = {"clip_norm": 1e9, "clip_ratio": 1e9, **_fixed_temperature(), "sampler": "inverse_cdf", "keep_lines": True}
-    alike = Pair(_arm(before), _arm(after), faults, same)
-    return alike if (before, after) != (BEFORE, AFTER) else _with_what_lies_between(alike)
+    built = Pair(_arm(before), _arm(after), faults, same)
+    return built if (before, after) != (BEFORE, AFTER) else _with_changes(built)
 
 
-def _with_what_lies_between(alike: Pair) -> Pair:
-    """The pair from the baseline to the optimised loop, whose changes are known one by one."""
+def _with_changes(built: Pair) -> Pair:
+    """Adds to the pair of the baseline and the optimised loop what is known of the changes between them."""
     questions = (
         Question(changed=ARMS[1], reference=FIXED, question="does annealing help?"),
         Question(changed=FIXED, reference=ARMS[0], question="does all the rest change anything?"),
     )
     learning = Learning({FIXED: _fixed_temperature()}, questions)
-    return dataclasses.replace(alike, changes=_changes(), learning=learning)
+    return dataclasses.replace(built, changes=_changes(), learning=learning)
 
 
 PAIRS = tuple(_pair(before, after) for before, after in itertools.product((BEFORE, AFTER), repeat=2))
-"""Before and after, the other way round, and each with itself."""
+"""The pair of before and after, its reverse, and each loop with itself."""

@@ -1,4 +1,4 @@
-"""Keeps `pytest .` in a clone from benchmarking: without the harness's options these tests mean nothing."""
+"""Keeps `pytest .` in a clone from benchmarking: these tests need the options of the harness."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ HERE = Path(__file__).resolve().parent
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves this folder out unless the command line named it.
+    """Leaves this folder out unless the command line names it.
 
     Raises:
-        pytest.UsageError: it did, but what is installed is another copy, whose harness has not been woken.
+        pytest.UsageError: it is named, but another copy of the package is installed, so that the harness is not active.
     """
     if config.pluginmanager.has_plugin(HARNESS):
         return None

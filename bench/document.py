@@ -1,4 +1,4 @@
-"""Values that are files: JSON with a schema version, written whole."""
+"""Values that are stored in files: JSON with a schema version, written whole."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Frozen(BaseModel):
-    """A value of plain fields, checked when it is made; JSON there and back."""
+    """An immutable value of plain fields, validated on creation and convertible to JSON and back."""
 
-    # NaN and infinity are results here (a loss, a worst value), so JSON must keep them apart from nothing.
+    # NaN and infinity are results here (a loss, a worst value), so JSON must distinguish them from null.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Document(Frozen):
-    """A value that is kept in a file.
+    """A value that is stored in a file.
 
-    A class narrows the first two fields to Literals: `kind` tells it from documents of other classes, and
-    `schema_version` is to be raised when other fields change.
+    A class narrows the first two fields to Literals: `kind` distinguishes its documents from those of other classes,
+    and `schema_version` must be raised when other fields change.
     """
 
     title: ClassVar[str] = "record"
@@ -39,7 +39,7 @@ class Document(Frozen):
     schema_version: int
 
     def write_as(self, path: Path) -> Path:
-        """Writes the file, in place of what has the name, whole or not at all.
+        """Writes the file, whole or not at all; an earlier file of this name is replaced.
 
         Raises:
             UsageError: the folder cannot be written.
@@ -48,11 +48,11 @@ class Document(Frozen):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The value in a file.
+        """Reads the value from a file.
 
         Raises:
-            UsageError: there is no such file, or it cannot be read.
-            InvalidRecordError: there is no whole value of this schema in it.
+            UsageError: the file does not exist, or cannot be read.
+            InvalidRecordError: the file holds no complete value of this schema.
         """
         try:
             content = path.read_bytes()
@@ -61,16 +61,16 @@ class Document(Frozen):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            raise InvalidRecordError(f"record {path}: {cls._what_is_wrong(error)}") from None
+            raise InvalidRecordError(f"record {path}: {cls._problem(error)}") from None
 
     @classmethod
-    def _what_is_wrong(cls, error: ValidationError) -> str:
-        """The first of the errors in one line; another kind or schema comes before all others."""
+    def _problem(cls, error: ValidationError) -> str:
+        """The first error in one line; another kind or schema comes before all others."""
         errors = error.errors()
-        given = {str(each["loc"][0]): each["input"] for each in errors if len(each["loc"]) == 1}
+        given = {str(detail["loc"][0]): detail["input"] for detail in errors if len(detail["loc"]) == 1}
         kind, schema = (cls.model_fields[name].default for name in ("kind", "schema_version"))
         if given.get("kind", kind) != kind:
-            return f"is of kind {given['kind']!r}, and {kind!r} is wanted here"
+            return f"is of kind {given['kind']!r}, but {kind!r} is needed here"
         if given.get("schema_version", schema) != schema:
             return f"is of schema {given['schema_version']!r}, and this version reads {schema}; run again for a new one"
         where = ".".join(map(str, errors[0]["loc"])) or "the file"

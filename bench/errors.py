@@ -1,17 +1,17 @@
-"""Errors that the user can put right, told apart from defects of ours."""
+"""Errors that the user can correct, as opposed to defects of the harness."""
 
 
 class UsageError(ValueError):
-    """Something given by the user is wrong: one line that names it, its value and what would be right.
+    """Input of the user is wrong; the message is one line that names it, its value and what would be right.
 
     Commands print the message and exit with code 2; a traceback would only hide it.
     """
 
 
 class InvalidRecordError(UsageError):
-    """A file is there and holds no whole record of this version's schema.
+    """A file exists, but holds no complete record of this version's schema.
 
-    A gate must not take it for wrong use: a run that was killed leaves such a file.
+    A gate must not treat it as wrong usage: a run that was killed leaves such a file.
     """
 
 
@@ -20,13 +20,13 @@ class HostSyncError(RuntimeError):
 
 
 class ProfilerError(RuntimeError):
-    """TensorFlow's profiler cannot be had, or has left no trace."""
+    """TensorFlow's profiler is not available, or has left no trace."""
 
 
 class HostSyncWarning(RuntimeWarning):
-    """The host reads a tensor where it should not, or reads cannot all be seen."""
+    """The host reads a tensor where it should not, or some reads cannot be recorded."""
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Adds a line to an error, which tracebacks show below it from Python 3.11, and pytest from any (PEP 678)."""
+    """Adds a note to an error, which tracebacks show below it from Python 3.11, and pytest from any (PEP 678)."""
     error.__notes__ = [*getattr(error, "__notes__", ()), note]

@@ -1,4 +1,4 @@
-"""Where an arm is asked to live, and where it has lived, as values: revision, interpreter, environment, folder."""
+"""The home of an arm, as requested and as it was: revision, interpreter, environment variables, folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loop_bench.errors import UsageError
 
 
 class Home(Frozen):
-    """Where an arm is asked to live; what is left out is as in the run itself."""
+    """The requested home of an arm; what is omitted is as in the run itself."""
 
     revision: str | None = None  # of the git repository around the current folder; None: the working tree as it is
     python: str | None = None  # the interpreter
@@ -20,28 +20,28 @@ class Home(Frozen):
 
     @property
     def is_here(self) -> bool:
-        """Whether nothing is asked that the process of the run does not have itself."""
+        """Whether the home is the process of the run itself."""
         return self == Home()
 
     @property
     def text(self) -> str:
-        """What is asked, as options have it: `revision=main, TF_ENABLE_ONEDNN_OPTS=0`; empty if nothing is."""
+        """The request in the form of options, such as `revision=main, TF_ENABLE_ONEDNN_OPTS=0`; empty for none."""
         named = {"revision": self.revision, "python": self.python, "folder": self.folder, **self.environment}
         return ", ".join(f"{name}={value}" for name, value in named.items() if value is not None)
 
 
 class Residence(Frozen):
-    """Where an arm has lived, and on what."""
+    """The home that an arm had, with the versions of its software."""
 
-    revision: str | None = None  # as it was asked for; None: the working tree
+    revision: str | None = None  # as requested; None: the working tree
     commit: str | None = None  # None: in no repository
     dirty: bool | None = None  # whether the working tree differed from it
     python: str  # version
-    interpreter: str | None = None  # as it was asked for; None: that of the run
+    interpreter: str | None = None  # as requested; None: that of the run
     versions: dict[str, str]  # of packages
     environment: dict[str, str] = Field(default_factory=dict)  # variables that were set for it
-    folder: str | None = None  # current folder, as it was asked for
-    notes: tuple[str, ...] = ()  # what it may lack, in words
+    folder: str | None = None  # current folder, as requested
+    notes: tuple[str, ...] = ()  # sentences on what it may lack
 
     @property
     def code(self) -> str:
@@ -52,31 +52,31 @@ class Residence(Frozen):
 
     @property
     def text(self) -> str:
-        """All of it that decides what a loop does there: trials of another home are others."""
+        """Everything in the home that decides what a loop does: trials in another home are other trials."""
         named = {**self.versions, "python": self.python, "interpreter": self.interpreter}
         return ", ".join([self.code, *(f"{name}={value}" for name, value in named.items() if value), self.settings])
 
     @property
     def settings(self) -> str:
-        """What was set for it besides, as options have it; empty if nothing was."""
+        """What else was set for the home, in the form of options; empty for nothing."""
         named = {"folder": self.folder, **self.environment}
         return ", ".join(f"{name}={value}" for name, value in named.items() if value is not None)
 
 
 def variables(option: str, texts: Iterable[str]) -> dict[str, str]:
-    """Environment variables of texts such as `TF_ENABLE_ONEDNN_OPTS=0`; a later one of a name counts.
+    """Parses environment variables such as `TF_ENABLE_ONEDNN_OPTS=0`; the last value of a name counts.
 
     Args:
-        option: for messages.
+        option: name of the option, for messages.
         texts: each a name, an equals sign and a value, which may be empty.
 
     Raises:
-        UsageError: a text is not of that form.
+        UsageError: a text does not have that form.
     """
-    found = {}
+    parsed = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals) or "\0" in text:
             raise UsageError(f"{option} {text!r}: must be NAME=VALUE, such as TF_ENABLE_ONEDNN_OPTS=0")
-        found[name] = value
-    return found
+        parsed[name] = value
+    return parsed

@@ -1,4 +1,4 @@
-"""The contract between the harness and a training loop, and the way from a name to a loop."""
+"""The contract between the harness and a training loop, and the way from a factory's name to a loop."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from loop_bench.variables import is_on_a_parameter_server
 
 @dataclasses.dataclass(frozen=True)
 class LoopSpec:
-    """What the harness says of the loop that it wants; a factory may ignore what means nothing to it."""
+    """The harness's request for a loop; a factory may ignore what means nothing to it."""
 
-    preset: str  # how much work, by a name that the factory knows
-    seed: int = 0  # of everything random, so that two loops see the same
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # whatever else was asked for
+    preset: str  # amount of work, by a name that the factory knows
+    seed: int = 0  # of everything random, so that two loops draw the same
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # further options, by name
 
 
 @runtime_checkable
 class TrainingLoop(Protocol):
-    """What a loop must offer; it needs to know nothing of the harness.
+    """The interface of a training loop, which needs to know nothing of the harness.
 
-    A loop may also have `describe() -> dict`: plain values worth keeping in the record, such as its
-    configuration. A number called `temperature` in it gets a row in the table, `batches_per_epoch` one of host syncs
-    an epoch; `samples`, the number that it has trained on so far, is held against that of the other loop, and makes,
-    with `tokens_per_sample`, the throughput of a run with several replicas.
+    A loop may also have `describe() -> dict`: plain values worth keeping in the record, such as its configuration. A
+    number called `temperature` in it gets a row in the table, `batches_per_epoch` one of host syncs an epoch. The
+    number of `samples` that it has trained on so far is compared with that of the other loop; with `tokens_per_sample`,
+    it gives the throughput of a run with several replicas.
 
-    And it may have `lines()`, integers [batches, ...] that it has drawn at random in each batch so far: where rounding
-    makes two loops differ, it is then known whether it has flipped a draw.
+    It may have `lines()`, the integers [batches, ...] that it has drawn at random in each batch so far: where rounding
+    makes two loops differ, they show whether it has changed a draw.
 
-    And it may have `evaluate() -> {name: number}`: how good what it has learned is now, for `loop-bench converge`.
-    It is never timed, and must leave training as it is. A name that ends in ↓ is better the lower, in ↑ the higher; of
-    one that ends in neither no verdict says what is better.
+    It may have `evaluate() -> {name: number}`: ratings of what it has learned so far, for `loop-bench converge`. It is
+    never timed, and must leave training as it is. A name that ends in ↓ is better when lower, in ↑ when higher; for
+    other names, no verdict says what is better.
     """
 
     def run(self, batches: int) -> None:
@@ -55,7 +55,7 @@ class TrainingLoop(Protocol):
     def variables(self) -> Sequence[Any]:
         """Weights and optimizer state: tf.Variable or keras.Variable; the trainable ones count as weights.
 
-        Under tf.distribute they may be distributed values: see `loop_bench.variables`. Every replica is looked at.
+        Under tf.distribute they may be distributed values, see `loop_bench.variables`: every replica is examined.
         """
 
 
@@ -63,16 +63,16 @@ LoopFactory = Callable[[LoopSpec], TrainingLoop]
 
 
 def look_in_current_folder() -> None:
-    """Has modules of factories found in the current folder too."""
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+    """Lets modules of factories be found in the current folder too."""
+    if (current := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, current)
 
 
 def load(name: str) -> LoopFactory:
-    """The factory called `module:factory`; modules are looked for in the current folder too.
+    """Loads the factory `module:factory`; its module may also be in the current folder.
 
     Raises:
-        UsageError: it is not of that form, cannot be imported, or is nothing that can be called.
+        UsageError: the name is malformed, cannot be imported, or is nothing that can be called.
     """
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
@@ -80,24 +80,24 @@ def load(name: str) -> LoopFactory:
     look_in_current_folder()
     collectives.begin_numbering(collectives.ON_ONE_MACHINE)  # the module may make a strategy when it is imported
     try:
-        found: Any = importlib.import_module(module_name)
+        factory: Any = importlib.import_module(module_name)
     except Exception as error:
         raise UsageError(f"factory {name!r}: importing {module_name} failed ({located(error)})") from error
     adopt(sys.modules[module_name].__spec__)  # the loop is the user's, wherever it is installed
     for part in attribute.split("."):
-        if not hasattr(found, part):
+        if not hasattr(factory, part):
             raise UsageError(f"factory {name!r}: {module_name} has no {attribute}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"factory {name!r}: is a {type(found).__name__}, but must be callable with a LoopSpec")
-    return found  # type: ignore[no-any-return]
+        factory = getattr(factory, part)
+    if not callable(factory):
+        raise UsageError(f"factory {name!r}: is a {type(factory).__name__}, but must be callable with a LoopSpec")
+    return factory  # type: ignore[no-any-return]
 
 
 class NamedLoop:
-    """A user's loop that says, when one of its calls fails, which loop it is, which call, and at which line.
+    """A user's loop whose errors say which loop failed, in which call, and at which line.
 
     Args:
-        name: of the loop, for messages.
+        name: of the loop, used in messages.
         own: the loop as its factory made it.
     """
 
@@ -126,26 +126,26 @@ class NamedLoop:
 
 
 def name_of(loop: TrainingLoop) -> str:
-    """What a loop is called in messages."""
+    """The loop's name in messages."""
     return loop.name if isinstance(loop, NamedLoop) else type(loop).__name__
 
 
 def as_made(loop: TrainingLoop) -> TrainingLoop:
-    """The loop as its factory made it, for what changes it."""
+    """The loop as its factory made it, for code that changes it."""
     return loop.own if isinstance(loop, NamedLoop) else loop
 
 
 def build(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> NamedLoop:
-    """A loop from its factory.
+    """Builds a loop with its factory.
 
     Args:
-        name: of the factory, for messages.
+        name: of the factory, used in messages.
         factory: makes the loop.
-        spec: to make it with.
-        role: of the loop among those of an experiment, such as `after`, for messages.
+        spec: passed to the factory.
+        role: of the loop among those of an experiment, such as `after`, used in messages.
 
     Raises:
-        UsageError: the factory failed (FactoryError), or what came back does not keep the contract; it says in what.
+        UsageError: the factory failed (FactoryError), or its loop does not keep the contract; the message says how.
     """
     of_role = f" ({role})" if role else ""
     factory_name = f"factory {name!r}{of_role}"
@@ -172,13 +172,13 @@ def history(loop: TrainingLoop) -> dict[str, np.ndarray]:
     """The loop's history, each metric [batches] float.
 
     Raises:
-        UsageError: it is not of that form.
+        UsageError: the history does not have that form.
     """
-    found = loop.history()
-    if not isinstance(found, Mapping):
-        raise UsageError(f"history() of {name_of(loop)} is {_shorten(found)}; {_CONTRACT}")
+    metrics = loop.history()
+    if not isinstance(metrics, Mapping):
+        raise UsageError(f"history() of {name_of(loop)} is {_shorten(metrics)}; {_CONTRACT}")
     arrays = {}
-    for key, values in found.items():
+    for key, values in metrics.items():
         with blaming(f"{name_of(loop)}: history()"):
             try:
                 arrays[str(key)] = np.asarray(values, float)
@@ -191,48 +191,48 @@ def history(loop: TrainingLoop) -> dict[str, np.ndarray]:
 
 
 def lines(loop: TrainingLoop) -> np.ndarray | None:
-    """What the loop has drawn, integers [batches, ...]; None if it does not say or has not kept it."""
-    say = getattr(loop, "lines", None)
-    if not callable(say):
+    """The integers that the loop has drawn, [batches, ...]; None if it does not report or has not kept them."""
+    method = getattr(loop, "lines", None)
+    if not callable(method):
         return None
     with blaming(f"{name_of(loop)}: lines()"):
-        found = np.asarray(say())
-    return found if found.size else None
+        drawn = np.asarray(method())
+    return drawn if drawn.size else None
 
 
 def evaluate(loop: TrainingLoop) -> dict[str, float]:
-    """How good what the loop has learned is, by name.
+    """The loop's ratings of what it has learned, by name.
 
     Raises:
-        UsageError: the loop does not say, or what it says is not of that form.
+        UsageError: the loop has no evaluate(), or its result does not have that form.
     """
-    say = getattr(loop, "evaluate", None)
-    if not callable(say):
+    method = getattr(loop, "evaluate", None)
+    if not callable(method):
         raise UsageError(f"{name_of(loop)} has no evaluate() -> {{name: number}}, which says how good it is")
     with blaming(f"{name_of(loop)}: evaluate()"):
-        found = say()
+        ratings = method()
     try:
-        return {str(name): float(value) for name, value in dict(found).items()}
+        return {str(name): float(value) for name, value in dict(ratings).items()}
     except (TypeError, ValueError):
-        raise UsageError(f"evaluate() of {name_of(loop)} is {_shorten(found)}, but must be numbers by name") from None
+        raise UsageError(f"evaluate() of {name_of(loop)} is {_shorten(ratings)}, but must be numbers by name") from None
 
 
 def describe(loop: TrainingLoop) -> dict[str, Any]:
-    """What the loop says of itself, if it says anything, as plain values; what is not plain as its text.
+    """The loop's description of itself as plain values, others as their text; empty without one.
 
     Raises:
-        UsageError: it is no mapping.
+        UsageError: the description is no mapping.
     """
-    say = getattr(loop, "describe", None)
-    if not callable(say):
+    method = getattr(loop, "describe", None)
+    if not callable(method):
         return {}
     with blaming(f"{name_of(loop)}: describe()"):
-        found = say()
+        description = method()
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(found), default=_plain))
-    except (TypeError, ValueError):  # also of keys that JSON has not, and of what holds itself
+        plain: dict[str, Any] = json.loads(json.dumps(dict(description), default=_plain))
+    except (TypeError, ValueError):  # also for keys that JSON lacks, and for cycles
         raise UsageError(
-            f"describe() of {name_of(loop)} is {_shorten(found)}, but must be plain values by name"
+            f"describe() of {name_of(loop)} is {_shorten(description)}, but must be plain values by name"
         ) from None
     return plain
 
@@ -243,7 +243,7 @@ def _plain(value: Any) -> Any:
 
 _ASYNCHRONOUS = (
     "its variables are on parameter servers, whose workers train on batches of their own: no batch has an end that "
-    "could be timed; take MirroredStrategy or MultiWorkerMirroredStrategy"
+    "could be timed; use MirroredStrategy or MultiWorkerMirroredStrategy"
 )
 
 _CONTRACT = "a loop has run(batches), history() -> {name: [batches]} and variables, a list of tf.Variable"

@@ -1,4 +1,4 @@
-"""Which of the user's lines an error is from, whether it was raised in Python, in tracing, or in a graph that runs."""
+"""The user's line that an error comes from, whether it was raised in Python, in tracing, or in a running graph."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from loop_bench import source
 
 _IN_MESSAGE = re.compile(r'File "([^"]+)", line (\d+)')
 _TRACED, _EXECUTED, _NODE = "in user code:", "Graph execution error:", "Detected at node"
-"""How TensorFlow's messages begin that name lines: of a function that fails while it is traced, and of an op that fails
-while its graph runs; and what each op's lines in the latter begin with."""
+"""Prefixes of TensorFlow's messages that name lines: of a function that fails while it is traced, and of an op that
+fails while its graph runs; and the prefix of each op's lines in the latter."""
 
 
 class Place(NamedTuple):
@@ -27,29 +27,29 @@ class Place(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where an error is from."""
+    """The places that an error comes from."""
 
-    raised: Place | None  # the innermost line of the user's that it came through; None: not known
-    op: Place | None = None  # where the op was made that failed in a graph, if it is another line
+    raised: Place | None  # the user's innermost line in the traceback; None: unknown
+    op: Place | None = None  # where the op that failed in a graph was created, if that is another line
 
 
 def origin(error: BaseException) -> Origin:
-    """The user's lines that an error is from.
+    """Finds the user's lines that an error comes from.
 
-    Of a function that fails while it is traced, the traceback shows generated files only, and of an op that fails in a
-    graph only the call: then the lines count that TensorFlow's message names. Where no line is the user's, as when the
-    loop is an installed package, it is the innermost one of the package that was called.
+    For a function that fails while it is traced, the traceback shows only generated files, and for an op that fails in
+    a graph only the call: the lines in TensorFlow's message are used then. Where no line is the user's, as when the
+    loop is an installed package, it is the innermost line of the package that was called.
     """
     frames = [Place(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     raised, message = _innermost(frames, _is_users), str(error).lstrip()
     if message.startswith(_TRACED):
         return Origin(_innermost(_named(message), _is_users) or raised or _of_package(frames))
-    made = None
+    op = None
     if message.startswith(_EXECUTED):
-        first = message.split(_NODE)[1:2]  # several ops may have failed, of which the others come after it
-        made = _innermost(_named(first[0] if first else ""), _is_users)
+        first = message.split(_NODE)[1:2]  # several ops may have failed; the others come after it
+        op = _innermost(_named(first[0] if first else ""), _is_users)
     raised = raised or _of_package(frames)
-    return Origin(raised, made if made != raised else None)
+    return Origin(raised, op if op != raised else None)
 
 
 def _is_users(file: str) -> bool:
@@ -65,7 +65,7 @@ def _innermost(places: Iterable[Place], belongs: Callable[[str], bool]) -> Place
 
 
 def _of_package(frames: Iterable[Place]) -> Place | None:
-    """The innermost line of the package that was called: that of the first line of an installed one."""
+    """The innermost line of the package that was called, to which the first line in an installed package belongs."""
     installed = [place for place in frames if source.is_installed(place.file)]
     package = source.package_of(installed[0].file) if installed else ""
     return _innermost(installed, lambda file: source.package_of(file) == package)

@@ -1,4 +1,4 @@
-"""Two loops that are compared, and what may be asked of them."""
+"""Pairs of loops to compare, and what experiments may ask of them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from loop_bench.loop import look_in_current_folder
 from loop_bench.settings import ARMS, REPLICAS, Settings
 
 DECLARED = "PAIRS"
-"""The attribute of a module of factories that holds its pairs, a sequence of `Pair`."""
+"""Attribute of a module of factories that holds the module's pairs, a sequence of `Pair`."""
 
 ONE_REPLICA = f"{ARMS[1]}, one replica"
 
 Check = Callable[[str | None, int, Mapping[str, Any]], object]
-"""Of preset, seed and options. Raises UsageError unless a loop can be made of them, before anything slow is begun."""
+"""Takes preset, seed and options; raises UsageError if no loop can be made of them, before slow work begins."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One loop, and what may be asked of it; the defaults are of a loop of which nothing is known."""
+    """A loop, and what experiments may ask of it; the defaults suit a loop of which nothing is known."""
 
     factory: str  # as module:factory
     check: Check | None = None
@@ -42,9 +42,9 @@ class Arm:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two arms and what may be asked of both; the defaults are of loops of which nothing is known.
+    """Two arms, and what experiments may ask of both; the defaults suit loops of which nothing is known.
 
-    A module of factories declares pairs of its own in `PAIRS`; `bench/examples/keras_fit.py` has a ladder so:
+    A module of factories declares its own pairs in `PAIRS`, as `bench/examples/keras_fit.py` does for its ladder:
 
         PAIRS = [Pair(Arm("my.loops:old"), Arm("my.loops:new"), changes=Changes(steps={"fused": {"fused": True}}))]
     """
@@ -53,7 +53,7 @@ class Pair:
     after: Arm  # the loop after
     faults: Faults = Faults()  # noqa: RUF009  # frozen
     """Faults that both are put through."""
-    equivalent: Mapping[str, Any] | None = None  # options with which both compute the same; None: none are known
+    equivalent: Mapping[str, Any] | None = None  # options with which both compute the same; None: unknown
     changes: Changes = Changes()  # noqa: RUF009  # frozen
     """The changes from one to the other, for `loop-bench ladder`."""
     learning: Learning = Learning()  # noqa: RUF009  # frozen
@@ -61,16 +61,16 @@ class Pair:
 
     @property
     def arms(self) -> tuple[Arm, Arm]:
-        """Both."""
+        """Both arms."""
         return self.before, self.after
 
     @property
     def axes(self) -> Axes | None:
-        """What a sweep can vary; None where a name is an option of both loops."""
+        """Sizes that a sweep can vary; None where any name may be an option of both loops."""
         return self.before.axes or self.after.axes
 
     def check(self, preset: str | None, seed: int, options: Mapping[str, Any]) -> None:
-        """Raises UsageError unless the loops can be made of this, as far as they know beforehand."""
+        """Raises UsageError if the loops cannot be made of this, as far as they know beforehand."""
         for check in dict.fromkeys(arm.check for arm in self.arms if arm.check):
             check(preset, seed, options)
 
@@ -85,7 +85,7 @@ class Pair:
         return survival_plan(settings, self.faults, seeds, epochs, homes)
 
     def shown(self, plan: SurvivalPlan) -> tuple[str, ...]:
-        """The faults of a plan around which the metrics are drawn."""
+        """The faults of a plan for which the metrics are plotted."""
         return shown(plan, self.faults)
 
     def convergence(self, settings: Settings, seeds: int, epochs: int, every: int | None = None) -> ConvergencePlan:
@@ -103,10 +103,10 @@ class Pair:
         return ladder(settings, self.changes, self.equivalent)
 
     def candidates(self, settings: Settings, every_rung: bool) -> list[Candidate]:
-        """The loops that are held against the one before; where that has several replicas, the one after with one, too.
+        """The loops to compare with the loop before: the loop after, and with several replicas also the same with one.
 
         Raises:
-            UsageError: every rung is wanted, and there are none between the loops.
+            UsageError: every rung is wanted, but there are none between the loops.
         """
         if not every_rung:
             after = loop_after(settings, self.equivalent)
@@ -121,16 +121,16 @@ class Pair:
 
 
 def find(before: str, after: str, known: Iterable[Pair] = ()) -> Pair:
-    """The pair of two factories.
+    """Finds the pair of two factories.
 
     Args:
         before: of the loop before, as module:factory.
-        after: of the loop after.
-        known: pairs that are declared elsewhere than beside their factories.
+        after: factory of the loop after.
+        known: pairs that are declared elsewhere than in the modules of their factories.
 
     Returns:
-        The pair that is declared for them; one that is declared for both the other way round, or beside another loop
-        of its own, without what leads from one to the other; or else one of which no more is known than of its arms.
+        The pair that is declared for them; or else a pair that is declared for both in another order, without the
+        changes that lead from one to the other; or else a pair that has only what is known of each arm.
     """
     pairs = list(known)
     modules = {factory.partition(":")[0] for pair in pairs for factory in (pair.before.factory, pair.after.factory)}
@@ -148,22 +148,22 @@ def find(before: str, after: str, known: Iterable[Pair] = ()) -> Pair:
 
 
 def _declared_in(module: str) -> list[Pair]:
-    """The pairs of a module; none of one that cannot be imported, which is said when its loop is to be built.
+    """The pairs that a module declares; none if it cannot be imported, which is reported when its loop is built.
 
-    A module whose source assigns none is not imported for it, nor are the packages around it: they may start
-    TensorFlow, for which wrong arguments should not wait.
+    A module whose source assigns no pairs is not imported, nor are the packages around it: they may start TensorFlow,
+    and wrong arguments should be reported before that.
     """
     if module not in sys.modules and DECLARED not in _assigned(module):
         return []
     try:
-        found = getattr(importlib.import_module(module), DECLARED, ())
+        declared = getattr(importlib.import_module(module), DECLARED, ())
     except Exception:
         return []
-    return [pair for pair in found if isinstance(pair, Pair)]
+    return [pair for pair in declared if isinstance(pair, Pair)]
 
 
 def _assigned(module: str) -> set[str]:
-    """The names that a module's source assigns at its top level; none where no source can be read."""
+    """The names that a module's source assigns at its top level; none if no source can be read."""
     spec = _spec(module)
     if spec is None or not spec.origin or not spec.has_location:
         return set()
@@ -179,15 +179,15 @@ def _assigned(module: str) -> set[str]:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Where a module is; unlike `importlib.util.find_spec`, it imports no package around it."""
+    """The spec of a module; unlike `importlib.util.find_spec`, this imports no package around it."""
     look_in_current_folder()
     parts, spec = module.split("."), None
     path: Sequence[str] | None = None
     for end in range(1, len(parts) + 1):
         name = ".".join(parts[:end])
         try:
-            found = (finder.find_spec(name, path) for finder in sys.meta_path)
-            spec = next((each for each in found if each is not None), None)
+            specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+            spec = next((candidate for candidate in specs if candidate is not None), None)
         except (ImportError, ValueError):
             return None
         if spec is None:

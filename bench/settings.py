@@ -1,4 +1,4 @@
-"""What is measured, and for how long."""
+"""The settings of a run: what is measured, and for how long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loop_bench.home import Home
 ARMS = ("before", "after")
 
 NULL = "null"
-"""A second instance of `before`, timed with the others: what a run finds between them is its own noise."""
+"""A second instance of `before`, timed with the others: the difference between the two is the run's own noise."""
 
 TIMED = (ARMS[0], NULL, ARMS[1])
 
@@ -22,19 +22,19 @@ REPLICAS = "replicas"
 
 
 def arm_of(name: str) -> str:
-    """Whose factory a timed loop comes from."""
+    """The arm whose factory a timed loop comes from."""
     return ARMS[0] if name == NULL else name
 
 
 class Settings(Frozen):
-    """What was asked for."""
+    """The settings that a run was given."""
 
     before: str
     after: str
     preset: str
     seed: int
     batches: Annotated[int, Field(gt=0)]  # of each loop in a round
-    rounds: Annotated[int, Field(gt=0)] | None = None  # exactly so many; None: until precise or out of time
+    rounds: Annotated[int, Field(gt=0)] | None = None  # exact number; None: until precise or out of time
     precision: Annotated[float, Field(gt=0)] = 0.03  # width of the ratio's 95% interval, as a share
     max_time: Annotated[float, Field(gt=0)] = 120.0  # seconds for the rounds
     options: dict[str, Any] = Field(default_factory=dict)
@@ -45,6 +45,6 @@ class Settings(Frozen):
 
     @property
     def replicas(self) -> int:
-        """Devices that were asked to share each batch; what else a loop may call so is its own affair."""
+        """Number of devices requested to share each batch; other types of this option are the loop's own."""
         asked = self.options.get(REPLICAS)
         return asked if isinstance(asked, int) else 1

@@ -1,4 +1,4 @@
-"""Whose code a line is, and what a reader calls it: by where an environment keeps code, not by names of packages."""
+"""Whose code a file is, by where an environment keeps it and not by names of packages, and how a line is shown."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _LOOPS = tuple(f"{_OURS}{name}{os.sep}" for name in ("examples", "seqgan", "baseline"))  # they stand for a user's code
-_INSTALLED_FOLDERS = ("site-packages", "dist-packages")  # whatever environment they are of
+_INSTALLED_FOLDERS = ("site-packages", "dist-packages")  # of any environment
 _WITHOUT_FILES = ("<frozen ", "<__array_function__", "<attrs generated", "<decorator-gen")  # code of libraries
 _adopted: set[str] = set()
 
 GENERATED = "__autograph_generated_file"
-"""How the names of files begin into which TensorFlow's AutoGraph writes the code of traced functions."""
+"""Prefix of the names of files into which TensorFlow's AutoGraph writes the code of traced functions."""
 
 
 class Frame(NamedTuple):
@@ -31,14 +31,14 @@ class Frame(NamedTuple):
 
 
 def is_ours(file: str) -> bool:
-    """Whether a file is the harness' own code; the loops that come with it are not."""
+    """Whether a file is the harness' own code; the loops that come with it do not count."""
     return file.startswith(_OURS) and not file.startswith(_LOOPS)
 
 
 def is_installed(file: str) -> bool:
-    """Whether a file belongs to an installed package other than this one, which may be installed or not.
+    """Whether a file belongs to an installed package other than this one.
 
-    A project installed in place (`pip install -e`) does not.
+    A project that is installed in place (`pip install -e`) does not count.
     """
     return not file.startswith(_OURS) and bool(_packages_around(file))
 
@@ -61,11 +61,11 @@ def is_users(file: str) -> bool:
 
 
 def adopt(spec: ModuleSpec | None) -> None:
-    """Has a package count as the user's code although it is installed, because the user's program is in it.
+    """Treats a package as the user's code although it is installed, because the user's program is in it.
 
     Args:
-        spec: of a module in it, as `python -m` or a factory names it; None is ignored, and ours stays ours. So are
-            `python -m unittest` and `python -m pytest`, which run programs.
+        spec: of a module in it, as `python -m` or a factory names it. None is ignored, and so are `python -m unittest`
+            and `python -m pytest`, which run programs. This package never counts as the user's.
     """
     if spec is None or spec.origin is None or is_standard(spec.origin) or spec.name.partition(".")[0] == "pytest":
         return
@@ -77,20 +77,20 @@ def adopt(spec: ModuleSpec | None) -> None:
 
 
 def source_line(file: str, line: int) -> str:
-    """A line of a file, without the blanks around it; empty where the file is not there."""
+    """A line of a file without the blanks around it; empty where the file does not exist."""
     return linecache.getline(file, line).strip()
 
 
 def whole(file: str) -> str:
-    """All of a file, or of a notebook's cell; empty where it is not there."""
+    """The whole text of a file, or of a notebook's cell; empty where it does not exist."""
     return "".join(linecache.getlines(file))
 
 
 def shorter(file: str) -> str:
-    """A path from the current folder, from its package in a library or here, or a notebook's cell.
+    """A path for display: relative to the current folder, to its package's folder, or the name of a notebook's cell.
 
-    It is absolute where it is neither in the current folder nor in the repository around that. What is shown should not
-    depend on where a project and its environment lie.
+    It is absolute outside of the current folder and of the repository around that. What is shown should not depend on
+    where a project and its environment lie.
     """
     if cell := _cell(file):
         return cell
@@ -117,12 +117,12 @@ def place(file: str, line: int) -> str:
 
 
 def is_cell(file: str) -> bool:
-    """Whether a file, as `shorter` writes it, is a notebook's cell."""
+    """Whether a file, as `shorter` shows it, is a notebook's cell."""
     return re.fullmatch(r"cell \d+", file) is not None
 
 
 def _cell(file: str) -> str | None:
-    """`cell 3`, of a file that IPython has made for what was typed; None for any other."""
+    """The name, such as `cell 3`, of a file that IPython has made for typed input; None for any other file."""
     shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     label = shell.compile.format_code_name(file) if shell is not None else None  # ("Cell", "In[3]")
     number = re.search(r"\d+", label[1]) if label else None
@@ -138,7 +138,7 @@ def _repository(folder: Path) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _packages_around(file: str) -> str:
-    """The folder of installed packages that a file is in, with a slash; empty for none."""
+    """The folder of installed packages that contains a file, with a slash; empty for none."""
     named = (f"{os.sep}{name}{os.sep}" for name in _INSTALLED_FOLDERS)
     ends = [file.rindex(each) + len(each) for each in named if each in file]
     if ends:

@@ -10,22 +10,22 @@ import numpy as np
 from scipy import stats
 
 FEWEST_PAIRS = 10
-"""Below this a percentile bootstrap's 95% is a good deal less; tests/bench/test_statistics.py measures its coverage."""
+"""Fewest pairs for limits: below, a percentile bootstrap's 95% is a good deal less (tests/bench/test_statistics.py)."""
 
 
 TRIMMED = 0.2
 """Share of the samples that a trimmed mean leaves out at each end: the usual one (Wilcox, Introduction to Robust
-Estimation and Hypothesis Testing, 2012, section 3.5). A hiccup of the machine moves nothing, and the interval is
+Estimation and Hypothesis Testing, 2012, section 3.5). A hiccup of the machine has no effect, and the interval is
 narrower than that of the median: by a fifth for the times of training loops on two CPU cores."""
 
 
 SIGNIFICANT = 0.001
-"""Level of the checks of stability. There are two a run, on every change: at 1 in 20, every tenth run would be
-reported for nothing."""
+"""Significance level of the checks of stability. A run has two of them, on every change: at 1 in 20, every tenth run
+would be reported without cause."""
 
 
 LONGEST = 1000
-"""Samples in which a trend is looked for; more are thinned to so many."""
+"""Largest number of samples in which a trend is searched; longer series are thinned to it."""
 
 
 class Interval(NamedTuple):
@@ -51,7 +51,7 @@ class Interval(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A middle and the half of the samples around it, neither moved by a few outliers."""
+    """The median and the middle half of samples, neither moved by a few outliers."""
 
     median: float
     low: float  # 25th percentile
@@ -62,7 +62,7 @@ class Drift(NamedTuple):
     """The trend over a run."""
 
     change: float  # from the first round to the last, as a share: 0.1 is 10% more at the end
-    p_value: float  # that there is none
+    p_value: float  # of there being none
 
     @property
     def significant(self) -> bool:
@@ -74,11 +74,11 @@ class Autocorrelation(NamedTuple):
     """The correlation of each round with the next."""
 
     lag_1: float  # from -1 to 1
-    p_value: float  # that there is none, or a negative one
+    p_value: float  # of there being none, or a negative one
 
     @property
     def significant(self) -> bool:
-        """Whether rounds resemble their neighbours: intervals that take them for independent are then too narrow."""
+        """Whether neighbouring rounds are correlated: intervals that assume independence are then too narrow."""
         return self.p_value < SIGNIFICANT
 
 
@@ -114,9 +114,9 @@ def ratio_interval(before: np.ndarray, after: np.ndarray, confidence: float = 0.
 
 
 def unpaired_ratio_interval(first: np.ndarray, second: np.ndarray, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """The ratio first/second of two sets of samples that were taken apart, with a bootstrap confidence interval.
+    """The ratio first/second of two sets of samples taken independently, with a bootstrap confidence interval.
 
-    As `ratio_interval`, of the difference of two trimmed means of logarithms, each resampled by itself.
+    Like `ratio_interval`, for the difference of two trimmed means of logarithms, each resampled by itself.
 
     Args:
         first: [n] positive, in any unit.
@@ -139,12 +139,12 @@ def total_ratio_interval(
 ) -> Interval:
     """The ratio of sums, sum(before)/sum(after), with a percentile bootstrap interval over the pairs.
 
-    Unlike a trimmed mean it holds what happens rarely, at the price of a wider interval.
+    Unlike a trimmed mean it includes what happens rarely, at the price of a wider interval.
 
     Args:
         before: [n] positive, in any unit.
         after: [n] positive, in the same unit, each taken next to the one in `before`.
-        reference: two more such series [m]; the result is then the ratio of both ratios, this one over theirs.
+        reference: two further series [m]; the result is then this ratio divided by theirs.
         confidence: of the interval.
         seed: of the resampling.
 
@@ -156,11 +156,11 @@ def total_ratio_interval(
     """
     series = [(_positive(before), _positive(after))] + ([] if reference is None else [reference])
 
-    def statistic(one: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray:
-        return np.asarray(np.log(np.sum(one, axis=axis) / np.sum(other, axis=axis)))
+    def statistic(numerator: np.ndarray, denominator: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.asarray(np.log(np.sum(numerator, axis=axis) / np.sum(denominator, axis=axis)))
 
     estimate = float(np.exp(functools.reduce(np.subtract, [statistic(*pair) for pair in series])))
-    if min(len(one) for one, _ in series) < FEWEST_PAIRS:
+    if min(len(first) for first, _ in series) < FEWEST_PAIRS:
         return Interval(estimate, 0.0, float("inf"))
     rng = np.random.default_rng(seed)
     drawn = [
@@ -190,13 +190,13 @@ def mean_interval(samples: np.ndarray, confidence: float = 0.95) -> Interval:
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """A share with its score interval (Wilson, JASA 22, 1927), which is right near 0 and 1 and for few trials too.
+    """A share with its score interval (Wilson, JASA 22, 1927), which is accurate near 0 and 1 and for few trials too.
 
     Raises:
         ValueError: no trials, or more successes than trials.
     """
-    found = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return Interval(successes / trials, float(found.low), float(found.high))
+    limits = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return Interval(successes / trials, float(limits.low), float(limits.high))
 
 
 def poisson_interval(events: int, confidence: float = 0.95) -> Interval:
@@ -224,8 +224,8 @@ def autocorrelation(samples: np.ndarray) -> Autocorrelation:
     """Spearman's rank correlation of positive samples [n] with the ones that follow them, tested one-sided."""
     if len(samples) < 4 or np.ptp(samples[1:]) == 0 or np.ptp(samples[:-1]) == 0:
         return Autocorrelation(0.0, 1.0)
-    found = stats.spearmanr(samples[:-1], samples[1:], alternative="greater")
-    return Autocorrelation(float(found.statistic), float(found.pvalue))
+    result = stats.spearmanr(samples[:-1], samples[1:], alternative="greater")
+    return Autocorrelation(float(result.statistic), float(result.pvalue))
 
 
 def _positive(samples: np.ndarray) -> np.ndarray:
@@ -238,7 +238,7 @@ def _positive(samples: np.ndarray) -> np.ndarray:
 
 
 def _bootstrap(logs: Sequence[np.ndarray], confidence: float, seed: int) -> Interval:
-    """The trimmed mean of the first, less that of the second if there is one, with its interval, as a ratio again."""
+    """The trimmed mean of the first series, less that of the second if there is one, as a ratio with its interval."""
 
     def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
         middles: list[np.ndarray] = [stats.trim_mean(sample, TRIMMED, axis=axis) for sample in samples]
@@ -247,7 +247,7 @@ def _bootstrap(logs: Sequence[np.ndarray], confidence: float, seed: int) -> Inte
     estimate = float(np.exp(statistic(*logs)))
     if min(sample.size for sample in logs) < FEWEST_PAIRS:
         return Interval(estimate, 0.0, float("inf"))
-    found = stats.bootstrap(
+    limits = stats.bootstrap(
         tuple(logs),
         statistic,
         confidence_level=confidence,
@@ -256,15 +256,15 @@ def _bootstrap(logs: Sequence[np.ndarray], confidence: float, seed: int) -> Inte
         vectorized=True,
         batch=_batch(logs),
     ).confidence_interval
-    return Interval(estimate, float(np.exp(found.low)), float(np.exp(found.high)))
+    return Interval(estimate, float(np.exp(limits.low)), float(np.exp(limits.high)))
 
 
 def _batch(samples: Sequence[np.ndarray]) -> int:
-    """Resamples that are drawn at a time: all at once would take gigabytes of a long run."""
+    """Number of resamples that are drawn at a time: all at once would take gigabytes for a long run."""
     return max(1, 2**21 // max(sample.size for sample in samples))
 
 
 def _thinned(samples: np.ndarray) -> np.ndarray:
-    """Medians of neighbours, at most LONGEST of them: a slope is taken of each pair."""
+    """Medians of neighbouring samples, at most LONGEST of them, because every pair of them gives a slope."""
     group = -(-len(samples) // LONGEST)
     return np.array([np.median(samples[i : i + group]) for i in range(0, len(samples), group)])

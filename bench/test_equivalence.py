@@ -18,9 +18,9 @@ if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a pr
 def test_equivalence(
     measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config, counted: None
 ) -> None:
-    """Records it; what follows if they do not is for the verdict to say."""
-    progress.stage("both loops with everything the same but how it is carried out")
-    same = pytest_options.pair(pytestconfig).equivalent
-    if same is None:
+    """Records whether both loops compute the same; the verdict draws the consequences."""
+    progress.stage("comparing what both loops compute")
+    options = pytest_options.pair(pytestconfig).equivalent
+    if options is None:
         pytest.skip("no options are known that make these loops the same algorithm")
-    measurement.check_equivalence(same)
+    measurement.check_equivalence(options)

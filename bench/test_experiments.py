@@ -1,4 +1,4 @@
-"""The experiments beside the comparison: each runs when its option is given, and has a record of its own."""
+"""The experiments beside the comparison: each runs when its option is given, and writes a record of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_experiment(
     came_to_nothing: Callable[[str], NoReturn],
     counted: None,
 ) -> None:
-    """Leaves record, tables and plots; a loop that is slow, or dies at times, is a result and no failure."""
+    """Leaves record, tables and plots; a loop that is slow, or crashes at times, is a result and not a failure."""
     experiment = registry.experiment(name)
     asked = pytest_options.asked_of(pytestconfig, experiment)
     assert asked is not None, "it is skipped then"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a pr
 @pytest.mark.stage(Stage.SYNCS)
 @pytest.mark.parametrize("arm", ARMS)
 def test_host_syncs(arm: str, measurement: Measurement, progress: ProgressDisplay, counted: None) -> None:
-    """Counts; what is too many is for a gate to say."""
+    """Counts the host syncs; a gate decides which number is too high."""
     progress.stage(f"counting the host syncs of {arm} in {BATCHES} batches")
-    found = measurement.count_host_syncs(arm, BATCHES)
-    assert found.batches == BATCHES
+    syncs = measurement.count_host_syncs(arm, BATCHES)
+    assert syncs.batches == BATCHES

@@ -22,12 +22,12 @@ TIMES = ReplayedTimes()
 @pytest.mark.benchmark(timer=TIMES, group="seconds a batch")
 @pytest.mark.parametrize("name", TIMED)
 def test_time_per_batch(name: str, rounds: Sequence[Round], measurement: Measurement, benchmark: Any) -> None:
-    """A row for each timed loop: the rounds themselves, which all three share."""
+    """Reports a row for each timed loop, from the rounds that all three share."""
     benchmark.extra_info.update(measurement.settings.model_dump(), arm=name)
     TIMES.load([done.seconds[name] / done.batches for done in rounds])
 
-    def told_again() -> None:
-        if not TIMES.left:  # pytest-benchmark goes round once more to profile
+    def replay() -> None:
+        if not TIMES.left:  # pytest-benchmark runs one round more to profile
             measurement.timed.block(name)
 
-    benchmark.pedantic(told_again, rounds=len(rounds))
+    benchmark.pedantic(replay, rounds=len(rounds))

@@ -1,4 +1,4 @@
-"""What do gradients that explode do to each loop?"""
+"""How does each loop cope with exploding gradients?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # it starts TensorFlow, which should wait until there is a pr
     from loop_bench.experiments.run.measurement import Measurement
 
 SEEDS, EPOCHS = 10, 100
-"""Of the whole experiment."""
+"""Seeds and epochs of the full experiment."""
 
 
 _STAGE = "loops with faults, each in a process of its own"
@@ -37,7 +37,7 @@ def test_survival(
     came_to_nothing: Callable[[str], NoReturn],
     counted: None,
 ) -> None:
-    """Records what became of the loops; one that dies of a fault is a result, and one that was not tested is none."""
+    """Records what faults do to the loops; a loop that dies of one is a result, a loop that was not tested is none."""
     asked = pytest_options.asked(pytestconfig)
     whole = asked["survival"] == "full"
     settings = measurement.settings
@@ -48,12 +48,12 @@ def test_survival(
     tell, shown = progress.weighted(len(plan.trials())), pair.shown(plan)
     progress.stage(_STAGE)
     with place(asked) if whole and asked["on"] else contextlib.nullcontext(processes) as run:
-        found = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), run)
+        record = measurement.survive(plan, folder, shown, lambda title: tell(_STAGE, f": {title}", 1.0), run)
     if whole:
-        files.leave(found, registry.report, folder)
-    flaw = registry.experiment("survival").flaw(found)
-    if pair.faults.must_happen:  # of other loops, every fault but one may need a tape that they have not
-        untested = [run.reason for arm in found.survivals.values() for run in arm if run.outcome == "not tested"]
+        files.leave(record, registry.report, folder)
+    flaw = registry.experiment("survival").flaw(record)
+    if pair.faults.must_happen:  # other loops may lack the tape that all faults but one need
+        untested = [run.reason for arm in record.survivals.values() for run in arm if run.outcome == "not tested"]
         flaw = flaw or next(iter(untested), "")
     if flaw:
         came_to_nothing(f"survival: {flaw}; --survival none leaves it out")

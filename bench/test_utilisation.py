@@ -1,4 +1,4 @@
-"""What does each loop make of the machine?"""
+"""How does each loop use the machine?"""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_utilisation(
     came_to_nothing: Callable[[str], NoReturn],
     counted: None,
 ) -> None:
-    """Records what was seen of each loop."""
+    """Records each loop's use of the machine."""
     seconds = pytest_options.utilisation(pytestconfig, measurement.settings.preset)
     tell = progress.weighted(len(ARMS))
     progress.stage(_STAGE)
-    elsewhere = request.getfixturevalue("residences") is not None  # such loops are watched from here
+    elsewhere = request.getfixturevalue("residences") is not None  # watched from this process
     run: Run = in_processes if elsewhere else request.getfixturevalue("processes")
-    found = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0), run)
-    if why := flaw({arm: [each.died] for arm, each in found.items()}):
+    results = measurement.watch(seconds, tmp_path, lambda arm: tell(_STAGE, f": {arm} done", 1.0), run)
+    if why := flaw({arm: [result.died] for arm, result in results.items()}):
         came_to_nothing(f"utilisation: {why}; --utilisation 0 leaves it out")

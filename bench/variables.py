@@ -1,7 +1,7 @@
-"""What a loop's variables hold, on each device that has a replica of them.
+"""The values of a loop's variables, on each device that has a replica of them.
 
-A variable is tf.Variable or keras.Variable. Under tf.distribute it may stand for several, one a replica: then its
-`values` are those (tf.distribute.DistributedValues). Read are all of them; what is assigned goes to all of them.
+A variable is tf.Variable or keras.Variable. Under tf.distribute it may stand for several variables, one per replica,
+which are then its `values` (tf.distribute.DistributedValues). All of them are read, and assigned together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 Made = TypeVar("Made")
 
 LEFT_ALONE = 1e-3
-"""Largest difference of a variable's replicas, as a share of how far it has moved, that is no finding.
+"""Largest difference of a variable's replicas, as a share of how far it has moved, that is accepted.
 
 Each replica applies the same sum of gradients, so that on devices of one kind not a bit differs; devices of two kinds
 may round an update differently, by about 1e-6 of its size. Replicas that train by themselves, or miss an update, differ
@@ -24,12 +24,12 @@ by a share of the updates themselves.
 
 
 def variable_name(variable: Any) -> str:
-    """What a variable is called: Keras' path (`generator/lstm/kernel`), or TensorFlow's name."""
+    """A variable's name: Keras' path (`generator/lstm/kernel`), or TensorFlow's name."""
     return str(getattr(variable, "path", None) or variable.name)
 
 
 def replicas(variable: Any) -> tuple[Any, ...]:
-    """The variables of each replica of this process; of one that is on one device, itself."""
+    """The variables of a variable's replicas in this process; the variable itself if it is on one device."""
     values = getattr(_inner(variable), "values", None)
     return tuple(values) if isinstance(values, Sequence) and len(values) > 1 else (variable,)
 
@@ -40,9 +40,9 @@ def is_on_a_parameter_server(variable: Any) -> bool:
 
 
 def _inner(variable: Any) -> Any:
-    """TensorFlow's variable behind one that may be Keras'."""
-    found = getattr(variable, "value", None)
-    return variable if found is None or callable(found) else found  # TensorFlow's has a method of this name
+    """TensorFlow's variable inside a variable that may be Keras'."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value  # TensorFlow's variable has a method of this name
 
 
 def replica_here() -> int | None:
@@ -58,7 +58,7 @@ def replica_here() -> int | None:
 
 
 def made_alone(make: Callable[[], Made], device: str | None) -> Made:
-    """What is made on a device, as a part of no graph, tape or distribution strategy: a thread has none around it."""
+    """Makes something on a device, outside of all graphs, tapes and distribution strategies: a new thread has none."""
     import tensorflow as tf
 
     def on_device() -> Made:
@@ -70,11 +70,11 @@ def made_alone(make: Callable[[], Made], device: str | None) -> Made:
 
 
 class VariableReader:
-    """Copies what variables hold, all of them in one call: one by one that takes longer than a small batch.
+    """Copies the values of variables, all of them in one call: one by one, that takes longer than a small batch.
 
     Args:
-        every_replica: whether a variable with replicas gives what each of them holds, [replicas, ...]; else what the
-            first holds.
+        every_replica: whether a variable with replicas gives the values of all of them, [replicas, ...], or only that
+            of the first one.
     """
 
     def __init__(self, every_replica: bool = False) -> None:
@@ -83,9 +83,9 @@ class VariableReader:
         self._read: Callable[[], list[list[Any]]] = list
 
     def __call__(self, variables: Sequence[Any]) -> list[np.ndarray]:
-        """The value of each, in their order; a graph is traced when they are not those of the last call."""
+        """The values of variables, in their order; a new graph is traced when they are not those of the last call."""
         if [*map(id, variables)] != [*map(id, self._variables)]:
-            import tensorflow as tf  # not before a loop is there, whose factory may have to set it up
+            import tensorflow as tf  # not before a loop's factory, which may have to configure it
 
             self._variables = [*variables]
             parts = [replicas(each) if self._every_replica else (each,) for each in variables]
@@ -100,38 +100,38 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def held(variable: Any) -> np.ndarray:
-    """A copy of what a variable holds; [replicas, ...] of one that has replicas."""
+    """A copy of a variable's value, [replicas, ...] if it has replicas."""
     return _joined([np.array(part.numpy()) for part in replicas(variable)])
 
 
 def is_meant_alike(variable: Any) -> bool:
-    """Whether a variable has replicas that should hold the same.
+    """Whether a variable has replicas that should have the same value.
 
-    Those that are added up when they are read (`tf.VariableSynchronization.ON_READ`, as Keras' metrics are) should not.
+    Replicas that are added up on reading (`tf.VariableSynchronization.ON_READ`, as in Keras' metrics) should not.
     """
     is_added_up = getattr(getattr(_inner(variable), "synchronization", None), "name", "") == "ON_READ"
     return len(replicas(variable)) > 1 and not is_added_up
 
 
 def is_mirrored(variable: Any, value: np.ndarray) -> bool:
-    """Whether a variable has replicas that should hold the same, and do, bit for bit.
+    """Whether a variable has replicas that should have the same value, and do, bit for bit.
 
     Args:
         variable: of a loop.
-        value: what every replica holds.
+        value: of every replica, [replicas, ...].
     """
     return is_meant_alike(variable) and all(each.tobytes() == value[0].tobytes() for each in value[1:])
 
 
 def apart(value: np.ndarray, before: np.ndarray) -> float:
-    """How far the replicas of a variable are from the first of them, at most, as a share of its way since `before`.
+    """The largest distance of a variable's replicas from the first one, as a share of its way since `before`.
 
     Args:
         value: [replicas, ...].
-        before: the same, earlier.
+        before: earlier value, [replicas, ...].
 
     Returns:
-        0 where they hold the same; infinite where they differ and the first has not moved, or is no number.
+        0 where all are equal; infinite where they differ and the first has not moved, or is not finite.
     """
     others = [each for each in value[1:] if not np.array_equal(each, value[0], equal_nan=True)]
     if not others:
@@ -147,15 +147,15 @@ def drifted(
 
     Args:
         now: values of every replica, by name.
-        before: the same, earlier.
-        watched: names of those whose replicas held the same then.
+        before: earlier values of every replica, by name.
+        watched: names of the variables whose replicas were equal then.
     """
     shares = {name: apart(now[name], before[name]) for name in watched if name in now}
     return {name: share for name, share in shares.items() if share > LEFT_ALONE}
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """The Euclidean distance of two values of a variable; NaN or infinite where they are.
+    """The Euclidean distance of two values of a variable; NaN or infinite if they are.
 
     Not `np.linalg.norm`: its BLAS keeps threads spinning for the next call, on the cores that the loop needs.
     """

@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all."""
+"""Writing files whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from loop_bench.errors import UsageError
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Writes a file, text as UTF-8, such that no reader, and no crash, ever meets half of it; gives its path.
+    """Writes a file, text as UTF-8, so that neither a reader nor a crash ever meets half of it; returns its path.
 
     Raises:
-        UsageError: the folder cannot be made or written.
+        UsageError: the folder cannot be created or written.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:

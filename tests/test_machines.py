@@ -79,7 +79,7 @@ def test_a_worker_that_is_killed_is_named_and_ends_the_run(python, machines, tmp
     with timing(python, machines, tmp_path) as (chief, worker):
         os.kill(worker.pid, signal.SIGKILL)
         assert chief.wait(60) == 1
-        says = "has died, or was ended, while it was asked for train() of toys:on_machines"
+        says = "died or was ended while calling train() of toys:on_machines"
         assert says in chief.stdout() + chief.stderr()
     assert not [*tmp_path.glob("*.json")]
 

@@ -1,7 +1,7 @@
 """Messages between a run and the process of an arm: plain values with NumPy arrays anywhere in them.
 
-A message is a text of JSON, and the bytes of each array after it: no pickle, which versions of NumPy read differently.
-Bytes go through a socket and not through files, so that a process that is killed leaves nothing behind.
+A message is JSON text followed by the bytes of each array. Pickle is not used, because versions of NumPy read it
+differently. Messages go through a socket and not through files, so that a killed process leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -15,76 +15,76 @@ from typing import Any
 import numpy as np
 
 _ARRAY = "\0array"
-"""The key of what stands for an array; no name of a metric or of a variable has a zero byte."""
+"""JSON key that stands for an array; no name of a metric or variable contains a zero byte."""
 
 _NUMBERS = "biufcV"
-"""Kinds of arrays that can be sent; bfloat16 and its like have that of raw bytes."""
+"""Dtype kinds that can be sent; bfloat16 and similar types have the kind of raw bytes, `V`."""
 
 
 class Channel:
     """One end of a connection to another process.
 
     Args:
-        descriptor: of an end of a socket pair, which is closed with the channel.
+        descriptor: file descriptor of one end of a socket pair; closed with the channel.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._connection = Connection(descriptor)
 
     def send(self, value: Any) -> None:
-        """Sends a value: None, numbers, texts, lists, dicts with texts as keys, and arrays of numbers.
+        """Sends a value: None, numbers, strings, lists, dicts with strings as keys, and arrays of numbers.
 
         Raises:
-            OSError: nobody is at the other end.
-            TypeError: the value has something else in it; nothing is sent.
+            OSError: the other end is closed.
+            TypeError: the value contains something else; nothing is sent.
         """
         arrays: list[np.ndarray] = []
         plain = _plain(value, arrays)
-        kinds = [[each.dtype.name, list(each.shape)] for each in arrays]
+        kinds = [[array.dtype.name, list(array.shape)] for array in arrays]
         self._connection.send_bytes(json.dumps([plain, kinds]).encode())
-        for each in arrays:
-            self._connection.send_bytes(np.ascontiguousarray(each).reshape(-1).view(np.uint8).data)
+        for array in arrays:
+            self._connection.send_bytes(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
     def wait(self) -> None:
-        """Returns when something has come, or nobody is at the other end any more."""
-        waiting = select.poll()  # at once: Connection.poll takes 0.1 ms of the processor
-        waiting.register(self._connection.fileno(), select.POLLIN)
-        waiting.poll()
+        """Blocks until a message has arrived or the other end is closed."""
+        poller = select.poll()  # Connection.poll would cost 0.1 ms of processor time
+        poller.register(self._connection.fileno(), select.POLLIN)
+        poller.poll()
 
     def receive(self, timeout: float | None = None) -> Any:
-        """The next value from the other end.
+        """Receives the next value from the other end.
 
         Args:
-            timeout: seconds to wait for its beginning; None: for as long as the other process lives.
+            timeout: seconds to wait for a message to begin; None: for as long as the other process lives.
 
         Raises:
-            EOFError: nobody is at the other end any more.
-            TimeoutError: nothing has come.
+            EOFError: the other end is closed.
+            TimeoutError: no message has begun in time.
         """
         if timeout is not None and not self.has_come(timeout):
             raise TimeoutError
         try:
             plain, kinds = json.loads(self._connection.recv_bytes())
             arrays = [_array(self._connection.recv_bytes(), name, shape) for name, shape in kinds]
-        except OSError as error:  # also of a message that breaks off
+        except OSError as error:  # also when a message ends early
             raise EOFError from error
         return _with_arrays(plain, arrays)
 
     def has_come(self, timeout: float) -> bool:
-        """Waits for so many seconds; whether a value, or the end, is there."""
+        """Whether a message, or the end of the connection, arrives within `timeout` seconds."""
         return self._connection.poll(timeout)
 
     def close(self) -> None:
-        """Lets go of this end, which the other one meets as its end of messages."""
+        """Closes this end; the other one then reads the end of the connection."""
         self._connection.close()
 
 
 def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
-    """A value as JSON has it, its arrays put aside."""
+    """Converts a value to JSON's types and appends its arrays to `arrays`."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in _NUMBERS or value.dtype.type is np.void:
             raise TypeError(f"an array of {value.dtype} cannot be sent")
-        arrays.append(value.astype(value.dtype.newbyteorder("="), copy=False))  # its name says no order of bytes
+        arrays.append(value.astype(value.dtype.newbyteorder("="), copy=False))  # a dtype's name lacks its byte order
         return {_ARRAY: len(arrays) - 1}
     if isinstance(value, np.generic):
         return value.item()

@@ -1,7 +1,8 @@
-"""How a process of an arm is started: in its interpreter, its folder and its environment, and with our package.
+"""Starting an arm's process: its interpreter, its folder, its environment variables, and this package.
 
-Nothing of ours is installed there. A few lines, given to the interpreter as text, make the folder of our package known
-under its name, and run a module of it: an entry of the path that leads to it would bring all of our environment along.
+This package is not installed in the arm's environment. A boot script, passed to the interpreter with `-c`, registers
+this package's folder under its name and runs one of its modules. With the folder's parent on `sys.path`, everything
+installed in this environment could be imported there as well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from loop_bench.errors import UsageError
 from loop_bench.jobs.parent import SAYS
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
-"""Our package's folder."""
+"""Folder of this package."""
 
 _OLDEST = (3, 10)
 
@@ -25,7 +26,7 @@ _BOOT = """\
 import sys
 package, module, sys.path[:] = sys.argv[1], sys.argv[2], [entry for entry in sys.path if entry]
 if sys.version_info < {oldest}:
-    sys.exit("{says}is Python %d.%d, and {words} is the oldest that will do" % sys.version_info[:2])
+    sys.exit("{says}is Python %d.%d, but needs {words} or newer" % sys.version_info[:2])
 import importlib.util, runpy
 name = {name!r}
 spec = importlib.util.spec_from_file_location(name, package + "/__init__.py", submodule_search_locations=[package])
@@ -38,16 +39,16 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
-    """All that is needed to start processes of an arm."""
+    """Everything that is needed to start processes of an arm."""
 
     python: str  # the interpreter's path
     folder: Path  # the current folder of the process
     environment: Mapping[str, str]  # all of its variables
-    paths: tuple[str, ...] = ()  # where the user's modules are looked for
-    asked: int = 0  # so many of them, the first, a PYTHONPATH of its own names
+    paths: tuple[str, ...] = ()  # folders in which the user's modules are looked up
+    asked: int = 0  # how many of `paths`, from the first, come from the arm's own PYTHONPATH
 
     def command(self, module: str, *arguments: str) -> list[str]:
-        """The command that runs a module of our package as a program."""
+        """The command that runs a module of this package as a program."""
         return [self.python, "-c", _BOOT, PACKAGE, module, *arguments]
 
 
@@ -57,13 +58,13 @@ def launch(
     variables: Mapping[str, str] | None = None,
     moved: tuple[Path, Path] | None = None,
 ) -> Launch:
-    """How processes are started that find the user's modules where this one does.
+    """Describes how to start processes that import the user's modules from where this process does.
 
     Args:
         folder: their current folder.
         python: their interpreter; None: that of this process.
-        variables: environment variables besides those of this process; what is in a PYTHONPATH of theirs comes first.
-        moved: two folders; what this process finds in the first is looked for in the second.
+        variables: environment variables added to those of this process; entries of a PYTHONPATH among them come first.
+        moved: old and new folder: module paths inside the old one are moved to the same place in the new one.
     """
     wanted = dict(variables or {})
     asked = [str(folder / path) for path in wanted.pop("PYTHONPATH", "").split(os.pathsep) if path]
@@ -74,48 +75,50 @@ def launch(
 
 
 _OF_INTERPRETER = ("PYTHONPATH", "PYTHONHOME")
-"""Variables that are about the interpreter of this process, and would mislead another one."""
+"""Variables that configure the interpreter of this process and would mislead another one."""
 
 
 def own_paths(entries: Iterable[str] | None = None) -> list[str]:
-    """The folders of `sys.path` that are the user's: neither Python's own nor those that packages are installed in.
+    """The user's entries of `sys.path`: neither Python's own folders nor those of installed packages.
 
     Args:
-        entries: in place of `sys.path`.
+        entries: used in place of `sys.path`.
     """
-    scripts = Path(sys.executable).parent  # where the command is that was called
-    found = []
+    scripts = Path(sys.executable).parent  # Python puts the folder of the called command there
+    folders = []
     for entry in sys.path if entries is None else entries:
         path = Path(entry or os.curdir).absolute()
         inside = str(path / "module.py")
         if path.is_dir() and path != scripts and not (source.is_standard(inside) or source.is_installed(inside)):
-            found.append(str(path))
-    return list(dict.fromkeys(found))
+            folders.append(str(path))
+    return list(dict.fromkeys(folders))
 
 
 def _moved(path: str, moved: tuple[Path, Path] | None) -> str:
     if moved is None:
         return path
-    there, here = (each.resolve() for each in moved)
+    old, new = (folder.resolve() for folder in moved)
     real = Path(path).resolve()
-    return str(here / real.relative_to(there)) if real.is_relative_to(there) else path
+    return str(new / real.relative_to(old)) if real.is_relative_to(old) else path
 
 
 def interpreter(option: str, name: str) -> str:
-    """The path of an interpreter that is named by its path, by the folder of its virtual environment, or by its name.
+    """Finds an interpreter by its path, by the folder of its virtual environment, or by its command's name.
 
-    Links are not followed: through which one an interpreter is called tells it of which environment it is.
+    Symbolic links are not followed: the path by which an interpreter is called decides which environment it uses.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no such interpreter exists.
     """
     given = Path(name).expanduser()
-    inside: Sequence[Path] = (given, given / "bin" / "python")
-    for path in inside:
+    candidates: Sequence[Path] = (given, given / "bin" / "python")
+    for path in candidates:
         if path.is_file() and os.access(path, os.X_OK):
             return str(path.absolute())
     import shutil
 
-    if os.sep not in name and (found := shutil.which(name)):
-        return found
-    raise UsageError(f"{option} {name!r}: must be an interpreter, such as .venv-old/bin/python; there is none")
+    if os.sep not in name and (command := shutil.which(name)):
+        return command
+    raise UsageError(
+        f"{option} {name!r}: no such interpreter; give its path, such as .venv-old/bin/python, or a command on PATH"
+    )

@@ -1,4 +1,4 @@
-"""What the environment of an arm must have; imported there first, and ends the process that lacks it with one line."""
+"""Checks an arm's environment for required packages; imported there first, it exits with one line if one is missing."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""The process of an arm from the run's side: it is started, asked, and ended with the run, however that ends."""
+"""The run's side of an arm's process: it starts the process, calls it, and ends it with the run."""
 
 from __future__ import annotations
 
@@ -25,36 +25,35 @@ from loop_bench.failure import FactoryError, LoopError
 from loop_bench.jobs.forkserver import Forked, ForkServerError
 
 PATIENCE = 1800.0
-"""Seconds for one call: to draw data, build, trace and compile a loop, or to train a block of it. What takes longer
-hangs."""
+"""Seconds allowed for one call: drawing data, building, tracing and compiling a loop, or training a block."""
 
 _GLANCE = 0.5
-"""Seconds from one look at whether it lives to the next, while an answer is waited for."""
+"""Seconds between two checks that the process is alive, while an answer is awaited."""
 
 _ERRORS: dict[str, type[LoopError]] = {"factory": FactoryError, "loop": LoopError}
 
 _DUMPING = 5.0
-"""Seconds for a process to print where it is, or to end once it has closed its end of the connection."""
+"""Seconds allowed for a process to print its stack, or to end after it has closed the connection."""
 
 _STACK = re.compile(r'File "([^"]+)", line (\d+) in')
 
 _STANDARD = re.compile(r"/lib/python3\.\d+/")
-"""In paths of the standard library of any interpreter."""
+"""Matches paths in the standard library of any interpreter."""
 
 _LAST = 20_000
-"""Bytes at the end of what a process has printed that are looked at."""
+"""Bytes that are read from the end of a process's output."""
 
 
 class ArmError(LoopError):
-    """The process of an arm has died, or hangs; one line that names the arm, what and where."""
+    """An arm's process has died or hangs; the message is one line with the arm, the call and the place."""
 
 
 class NotLoadedError(UsageError):
-    """A factory cannot be loaded where an arm lives."""
+    """A factory cannot be loaded in the environment of an arm."""
 
 
 class Remote:
-    """An object in the process of an arm, whose methods are called there.
+    """Stands for an object in an arm's process; its methods are called there.
 
     Arguments and results are plain values and arrays; a tuple arrives as a list.
     """
@@ -68,8 +67,8 @@ class Remote:
             raise AttributeError(name)
 
         def call(*arguments: Any) -> Any:
-            what = {"number": self._number, "method": name, "arguments": arguments}
-            return self._process.ask("call", f"{name}{_shown(arguments)}", **what)
+            fields = {"number": self._number, "method": name, "arguments": arguments}
+            return self._process.ask("call", f"{name}{_shown(arguments)}", **fields)
 
         return call
 
@@ -78,7 +77,7 @@ class Remote:
 
 
 def _shown(arguments: Sequence[Any]) -> str:
-    plain = [str(each) for each in arguments if isinstance(each, str | int | float)]
+    plain = [str(argument) for argument in arguments if isinstance(argument, str | int | float)]
     return f"({', '.join(plain)})"
 
 
@@ -86,14 +85,14 @@ class ArmProcess:
     """A process in which the loops of an arm are built and trained, one call at a time.
 
     Args:
-        name: of the arm, for messages.
-        launch: in what folder it runs, and where it finds the user's modules.
-        zygote: what it is forked from, entered: in the interpreter of the arm.
-        patience: seconds for one call.
+        name: of the arm, used in messages.
+        launch: its current folder, and where it finds the user's modules.
+        zygote: entered; of the arm's interpreter. The process is forked from it.
+        patience: seconds allowed for one call.
 
     Attributes:
-        idle_processor: seconds of processor time that it and its children have used while nothing was asked of it.
-        idle: seconds in which nothing was asked.
+        idle_processor: seconds of processor time that it and its children have used between calls.
+        idle: seconds between calls.
     """
 
     def __init__(self, name: str, launch: Launch, zygote: Zygote, patience: float = PATIENCE) -> None:
@@ -102,20 +101,20 @@ class ArmProcess:
         self._launch, self._zygote = launch, zygote
         self._patience = patience
         self._forgotten: list[int] = []
-        self._at_rest: float | None = None  # the time at which it answered last
+        self._idle_since: float | None = None  # time of its last answer
         self._children: list[psutil.Process] = []
-        self._used_at_rest = 0.0  # by them
+        self._children_used = 0.0  # processor seconds of the children at the last answer
         self._process: Forked | None = None
 
     def __enter__(self) -> Self:
-        """Has it forked.
+        """Forks the process.
 
         Raises:
-            UsageError: the interpreter will not do.
-            ArmError: the process that forks has died.
+            UsageError: the interpreter is unsuitable.
+            ArmError: the zygote has died.
         """
         with contextlib.ExitStack() as stack:
-            # Without a name: whoever ends this process leaves nothing behind.
+            # An unnamed file disappears with its last user, however the process ends.
             self._printed = stack.enter_context(tempfile.TemporaryFile())
             ours, theirs = socket.socketpair()
             stack.enter_context(ours)
@@ -139,54 +138,54 @@ class ArmProcess:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
         assert self._process is not None
         return self._process.pid
 
     def begin(self, makers: Sequence[str], factory: str) -> dict[str, Any]:
-        """Has it import what it needs and the factory's module.
+        """Imports in the process what it needs, and the factory's module.
 
         Args:
-            makers: what `make` will be asked for, each as module:name.
+            makers: what `make` will be called with, each as module:name.
             factory: as module:factory.
 
         Returns:
             `module`: the file that the factory is in; `versions` of packages, by name; `python`.
 
         Raises:
-            NotLoadedError: the factory cannot be loaded there.
+            NotLoadedError: the factory cannot be loaded in the process.
         """
-        what = {"makers": makers, "factory": factory, "paths": self._launch.paths}
+        fields = {"makers": makers, "factory": factory, "paths": self._launch.paths}
         try:
-            found: dict[str, Any] = self.ask("begin", f"importing {factory}", **what)
+            imported: dict[str, Any] = self.ask("begin", f"importing {factory}", **fields)
         except UsageError as error:
             raise NotLoadedError(str(error)) from error
-        return found
+        return imported
 
     def make(self, maker: str, *arguments: Any) -> Remote:
-        """An object that lives there."""
+        """Creates an object in the process and returns its stand-in."""
         return Remote(self, self.ask("make", f"building for {self.name}", maker=maker, arguments=arguments))
 
     def forget(self, number: int) -> None:
-        """Lets go of an object, with the next call: also when Python collects what stands for it."""
+        """Releases an object with the next call; Python also calls this when it collects the stand-in."""
         self._forgotten.append(number)
 
     def ask(self, do: str, where: str, **what: Any) -> Any:
-        """The answer to a call.
+        """Calls a method of the server and returns its answer.
 
         Args:
-            do: the method of the server.
-            where: what is done, for the message of a process that dies in it.
-            what: arguments.
+            do: name of the server's method.
+            where: what is being done, for the message if the process dies.
+            what: arguments of the method.
 
         Raises:
-            UsageError: as there.
-            LoopError: a loop has failed there.
+            UsageError: the method has raised one.
+            LoopError: a loop has failed in the process.
             ArmError: the process has died or hangs.
         """
         while self._forgotten:
-            self._told("forget", where, {"number": self._forgotten.pop()})
-        answer = self._told(do, where, what)
+            self._exchange("forget", where, {"number": self._forgotten.pop()})
+        answer = self._exchange(do, where, what)
         error = answer.get("error")
         if error is None:
             return answer["value"]
@@ -201,13 +200,13 @@ class ArmProcess:
         raise raised
 
     def forget_idle(self) -> None:
-        """Counts idle time from now on."""
+        """Restarts the count of idle time."""
         self.idle = self.idle_processor = 0.0
-        self._at_rest = None
+        self._idle_since = None
         with contextlib.suppress(psutil.Error):
             self._children = psutil.Process(self.pid).children(recursive=True)
 
-    def _told(self, do: str, where: str, what: dict[str, Any]) -> dict[str, Any]:
+    def _exchange(self, do: str, where: str, what: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
         used = self._used_by_children()
         try:
@@ -220,15 +219,15 @@ class ArmProcess:
         except (EOFError, OSError):
             why = self._died()
             raise ArmError.told(f"{self.name}: its process died in {where}: {why}", why) from None
-        if self._at_rest is not None:
-            self.idle += began - self._at_rest
-            self.idle_processor += answer["idle_processor"] + used - self._used_at_rest
-        self._used_at_rest = self._used_by_children()
-        self._at_rest = time.monotonic()
+        if self._idle_since is not None:
+            self.idle += began - self._idle_since
+            self.idle_processor += answer["idle_processor"] + used - self._children_used
+        self._children_used = self._used_by_children()
+        self._idle_since = time.monotonic()
         return answer
 
     def _wait(self, until: float) -> None:
-        """Waits for an answer; not for one of a process that is gone, whose children may hold its end open."""
+        """Waits for an answer; not for a dead process, whose children may hold its connection open."""
         while not self._channel.has_come(_GLANCE):
             if self._ended() and not self._channel.has_come(0):
                 raise EOFError
@@ -239,7 +238,7 @@ class ArmProcess:
         return self._process is not None and self._process.wait(0) is not None
 
     def _used_by_children(self) -> float:
-        """Processor seconds of those of its children that were there when idle time was counted anew."""
+        """Processor seconds of the children that existed when the count of idle time was restarted."""
         seconds = 0.0
         for child in self._children:
             with contextlib.suppress(psutil.Error):  # it may have ended
@@ -248,7 +247,7 @@ class ArmProcess:
         return seconds
 
     def _hangs(self) -> str:
-        """Asks it for the line that it is at, and ends it."""
+        """Finds the line at which the process hangs, and ends the process."""
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR1)
         waited_until, at = time.monotonic() + _DUMPING, ""
@@ -260,30 +259,30 @@ class ArmProcess:
 
     def _died(self) -> str:
         assert self._process is not None
-        self._process.wait(_DUMPING)  # it may have closed its end, and live on
+        self._process.wait(_DUMPING)  # it may have closed the connection and still run
         self._kill()
         if self._process.lost:
-            return "with the process that it was forked from"
+            return "so did the process that it was forked from"
         code = self._process.returncode
         assert code is not None
         at = self._at() if code < 0 else ""
         return f"{end_of(code, self._last_line())}{at}"
 
     def _at(self) -> str:
-        """The user's line that it was at, by what faulthandler has printed, as `, at train.py:7`; empty if unknown."""
+        """The user's line in faulthandler's output, as `, at train.py:7`; empty if unknown."""
         stack = [(file, int(line)) for file, line in _STACK.findall("\n".join(self._lines()))]
-        theirs = [each for each in stack if source.is_users(each[0]) and not _STANDARD.search(each[0])]
-        return f", at {source.place(*theirs[0])}" if theirs else ""
+        users = [place for place in stack if source.is_users(place[0]) and not _STANDARD.search(place[0])]
+        return f", at {source.place(*users[0])}" if users else ""
 
     def _kill(self) -> None:
-        """Ends it and all that it has started."""
+        """Ends the process and everything that it has started."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def _lines(self) -> list[str]:
         size = os.fstat(self._printed.fileno()).st_size
-        # Not by the file's position, at which the process writes.
+        # Not by the file's position, which the process uses to write.
         return os.pread(self._printed.fileno(), _LAST, max(0, size - _LAST)).decode(errors="replace").splitlines()
 
     def _last_line(self) -> str:

@@ -1,9 +1,9 @@
-"""The temporary folder of a run's git worktrees, and how one run removes what another has left that was killed.
+"""The temporary folder of a run's git worktrees, and the removal of those that killed runs have left.
 
-Its owner holds a lock on a file in it for its life. Whoever can lock the file knows that the owner is gone, however it
-went, and is the owner from then on: at no moment can a folder that is in use be taken for one that was left. The git of
-an owner that was killed goes on, and would take the next worktree of the same name for its own when it fails; so it has
-a lock too, for which the next owner waits.
+The owner of a folder holds a lock on a file in it. A process that can take this lock knows that the owner is gone, and
+becomes the owner; so a folder in use is never mistaken for one that was left. The git command of a killed owner keeps
+running, and on failure it would remove the next worktree of the same name; so it holds a lock too, for which the next
+owner waits.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ from typing import NamedTuple
 from loop_bench.errors import UsageError
 
 PREFIX = "loop-bench-worktrees-"
-"""How the names of these folders begin, in whatever folder is the one for temporary ones."""
+"""Prefix of the names of these folders, in the system's temporary folder."""
 
 LOCK = "lock"
-"""The file in them that is locked; it says in which repository their worktrees are registered."""
+"""Name of the locked file in a folder; the file names the repository in which the worktrees are registered."""
 
 BUSY = "busy"
-"""The file in them that is locked while git works there."""
+"""Name of the file in a folder that is locked while git works there."""
 
 _INCOMPLETE = 60.0
-"""Seconds after which a registration without a place is taken for that of a git that was killed; it takes none."""
+"""Age in seconds from which a registration without a worktree's path counts as left by a killed git."""
 
 _ELSEWHERE = 86400.0
-"""Seconds after which a run counts as over whose folder is not here: it may share the repository from a container."""
+"""Seconds after which a run counts as over if its folder is not found: it may run in a container."""
 
 _PATIENCE = 10.0
-"""Seconds for the processes of a killed run to end: git, and those that still write into a folder that is deleted."""
+"""Seconds to wait for processes of a killed run: git, and those that still write into a folder that is deleted."""
 
 
 class Registration(NamedTuple):
-    """What a repository knows of a worktree, see `worktrees/` in gitrepository-layout(5)."""
+    """A repository's entry for a worktree, see `worktrees/` in gitrepository-layout(5)."""
 
-    files: Path  # git's own folder of it
-    worktree: Path | None  # None: git was killed before it had written it down
+    files: Path  # git's own folder for the worktree
+    worktree: Path | None  # None: git was killed before it wrote the path
     age: float  # seconds
 
 
 @contextlib.contextmanager
 def scratch(repository: Path) -> Iterator[Path]:
-    """A temporary folder for worktrees of a repository; with them, it is gone afterwards.
+    """Makes a temporary folder for the worktrees of a repository, and removes both on leaving.
 
     Args:
-        repository: git's folder, that all worktrees of the repository have in common.
+        repository: git folder that all worktrees of the repository share.
 
     Raises:
-        UsageError: there can be no such folder.
+        UsageError: no such folder can be made.
     """
     try:
         folder, lock = _owned()
     except OSError as error:
         raise UsageError(
-            f"temporary folder {error.filename or ''}: cannot be used ({error.strerror}); TMPDIR can name another"
+            f"temporary folder {error.filename or ''}: cannot be used ({error.strerror}); set TMPDIR to another folder"
         ) from None
     try:
         os.write(lock, os.fsencode(repository))
@@ -76,12 +76,12 @@ def scratch(repository: Path) -> Iterator[Path]:
 
 
 def remove_left(repository: Path) -> None:
-    """Removes the worktrees of runs that were killed: all in the folder for temporary ones, and in a repository.
+    """Removes the worktrees of killed runs, from the system's temporary folder and from a repository.
 
-    Worktrees that the user has made, and those of runs that are alive, are left alone.
+    Worktrees that the user has made, and those of live runs, are kept.
 
     Args:
-        repository: git's folder, that all worktrees of the repository have in common.
+        repository: git folder that all worktrees of the repository share.
     """
     folders = {*Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*")}
     folders |= {folder for each in registrations(repository) if (folder := _scratch_of(each))}
@@ -93,15 +93,16 @@ def remove_left(repository: Path) -> None:
                 _discard(folder, Path(written) if written else None)
             finally:
                 os.close(lock)
-    for each in registrations(repository):
-        own = _scratch_of(each)
-        if (each.worktree is None and each.age > _INCOMPLETE) or (own and not own.exists() and each.age > _ELSEWHERE):
-            _unregister(each)
+    for registration in registrations(repository):
+        own = _scratch_of(registration)
+        is_incomplete = registration.worktree is None and registration.age > _INCOMPLETE
+        if is_incomplete or (own and not own.exists() and registration.age > _ELSEWHERE):
+            _unregister(registration)
 
 
 @contextlib.contextmanager
 def busy(folder: Path) -> Iterator[int]:
-    """Holds the lock of a git that works in a folder of this kind; git is to hold it too, and may do so for longer."""
+    """Holds the lock that says that git works in a folder; git inherits the lock, and may hold it for longer."""
     lock = os.open(folder / BUSY, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -111,8 +112,8 @@ def busy(folder: Path) -> Iterator[int]:
 
 
 def registrations(repository: Path) -> list[Registration]:
-    """The worktrees of a repository, but for the first one, also those that git has registered halfway."""
-    known = []
+    """The linked worktrees of a repository, including those that git has registered only in part."""
+    entries = []
     for files in sorted((repository / "worktrees").glob("*")):
         try:
             pointer = os.fsdecode((files / "gitdir").read_bytes()).strip()  # to the worktree's .git
@@ -122,14 +123,14 @@ def registrations(repository: Path) -> list[Registration]:
             age = time.time() - (files / "gitdir" if pointer else files).stat().st_mtime
         except FileNotFoundError:
             continue  # removed meanwhile
-        # Relative to git's folder of it, if `worktree.useRelativePaths` is set.
-        known.append(Registration(files, Path(os.path.normpath(files / pointer)).parent if pointer else None, age))
-    return known
+        # The path is relative to git's folder for the worktree if `worktree.useRelativePaths` is set.
+        entries.append(Registration(files, Path(os.path.normpath(files / pointer)).parent if pointer else None, age))
+    return entries
 
 
 def _owned() -> tuple[Path, int]:
-    """A new folder, and its lock."""
-    while True:  # until then it has no owner, and another run may have removed it
+    """Makes a folder and locks it."""
+    while True:  # another run may remove the folder before it is locked
         folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
         lock = _take(folder)
         if lock is not None:
@@ -137,7 +138,7 @@ def _owned() -> tuple[Path, int]:
 
 
 def _take(folder: Path) -> int | None:
-    """The lock of a folder, from now on this process's; None if it is another's."""
+    """Takes the lock of a folder; None if another process holds it."""
     path = folder / LOCK
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -145,7 +146,7 @@ def _take(folder: Path) -> int | None:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(lock), path.stat()):  # not one that another run has just removed
+        if os.path.samestat(os.fstat(lock), path.stat()):  # False if another run has just removed the file
             return lock
     except (BlockingIOError, FileNotFoundError):
         pass
@@ -156,8 +157,8 @@ def _take(folder: Path) -> int | None:
     return None
 
 
-def _has_ended(folder: Path) -> bool:
-    """Waits for the git that works in a folder; False if it takes too long."""
+def _git_has_ended(folder: Path) -> bool:
+    """Waits for git to finish in a folder; False if it takes too long."""
     until = time.monotonic() + _PATIENCE
     with busy(folder) as lock:
         while True:
@@ -171,7 +172,7 @@ def _has_ended(folder: Path) -> bool:
 
 
 def _is_own(folder: Path) -> bool:
-    """Whether a folder is this user's: what others have put into a shared temporary folder is not to be believed."""
+    """Whether a folder is this user's: those of other users in a shared temporary folder are not trusted."""
     try:
         return not folder.is_symlink() and folder.is_dir() and folder.stat().st_uid == os.geteuid()
     except OSError:
@@ -179,24 +180,24 @@ def _is_own(folder: Path) -> bool:
 
 
 def _scratch_of(registration: Registration) -> Path | None:
-    """The folder of our kind that a worktree lies in; None for the user's own."""
+    """The temporary folder of a run that contains a worktree; None for a worktree of the user."""
     if registration.worktree is None:
         return None
     return next((folder for folder in registration.worktree.parents if folder.name.startswith(PREFIX)), None)
 
 
 def _discard(folder: Path, repository: Path | None) -> None:
-    """Removes a locked folder; its lock last, so that whatever ends this, the next run goes on with it."""
-    if not _has_ended(folder):
+    """Removes a locked folder, its lock last, so that the next run can resume an interrupted removal."""
+    if not _git_has_ended(folder):
         return
     try:
-        with contextlib.ExitStack() as each_of_them:  # one that cannot be removed does not stop the others
+        with contextlib.ExitStack() as removals:  # a failed removal does not stop the others
             for registration in registrations(repository) if repository else []:
                 if registration.worktree and folder in registration.worktree.parents:
-                    each_of_them.callback(_unregister, registration)
+                    removals.callback(_unregister, registration)
             for entry in folder.iterdir():
                 if entry.name != LOCK:
-                    each_of_them.callback(delete, entry)
+                    removals.callback(delete, entry)
         (folder / LOCK).unlink()
     except OSError as error:
         warnings.warn(
@@ -205,21 +206,21 @@ def _discard(folder: Path, repository: Path | None) -> None:
             stacklevel=2,
         )
         return
-    with contextlib.suppress(OSError):  # another run has found it without a lock, and removes it
+    with contextlib.suppress(OSError):  # another run may be removing it
         folder.rmdir()
 
 
 def _unregister(registration: Registration) -> None:
-    """Does what `git worktree remove` does last, which it refuses to do for a registration that is incomplete."""
+    """Does the last step of `git worktree remove`, which refuses incomplete registrations."""
     delete(registration.files)
     with contextlib.suppress(OSError):
-        registration.files.parent.rmdir()  # there are no others
+        registration.files.parent.rmdir()  # only if it is empty
 
 
 def delete(path: Path) -> None:
-    """Deletes a file or folder, whatever the permissions in it and also while something still writes there.
+    """Deletes a file or folder, whatever its permissions, even while another process writes into it.
 
-    What is linked from it stays as it is.
+    The targets of symbolic links are kept.
 
     Raises:
         OSError: it cannot be deleted.
@@ -245,7 +246,7 @@ def delete(path: Path) -> None:
 
 
 def _make_writable(path: Path) -> None:
-    """Lets the folders in a folder be changed; links among them are left alone, and what they point to."""
+    """Makes the folders in a folder writable, but not the targets of links."""
     path.chmod(0o700)
     for folder, names, _ in os.walk(path):
         for name in names:

@@ -1,6 +1,6 @@
-"""What the process of an arm answers: it makes objects of our own classes that have its loops, and calls them.
+"""The server in an arm's process: it creates objects that hold the arm's loops, and calls their methods.
 
-Everything of ours is imported at once: what is imported when ours are set aside would be of another revision.
+All modules of this package are imported first: after `set_aside`, an import could load another revision of it.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ from loop_bench.machine.software import versions
 
 
 class Server:
-    """Answers calls until nobody is at the other end.
+    """Answers calls until the other end is closed.
 
     Args:
-        channel: to the run.
+        channel: connection to the run.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._makers: dict[str, Callable[..., Any]] = {}
-        self._made: list[Any] = []
+        self._objects: list[Any] = []
 
     def serve(self) -> None:
-        """Takes a call, answers it, and so on."""
+        """Answers one call after another."""
         while True:
-            at_rest = time.process_time()
+            idle_from = time.process_time()
             self._channel.wait()
-            # What was used of the processor while nothing was asked; reading and writing of messages is no part of it.
-            idle_processor = time.process_time() - at_rest
+            # Processor time used between calls, without that for reading and writing messages.
+            idle_processor = time.process_time() - idle_from
             try:
-                asked = self._channel.receive()
+                request = self._channel.receive()
             except EOFError:
                 return
-            answer = self._answer(asked)
+            answer = self._answer(request)
             try:
                 self._channel.send({**answer, "idle_processor": idle_processor})
-            except TypeError as error:  # a value that no message can hold
+            except TypeError as error:  # a value that cannot be sent
                 self._channel.send({**_failed(error), "idle_processor": idle_processor})
 
-    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            return {"value": getattr(self, asked["do"])(**asked["what"])}
+            return {"value": getattr(self, request["do"])(**request["what"])}
         except (Exception, SystemExit) as error:
             return _failed(error)
 
     def begin(self, makers: Sequence[str], factory: str, paths: Sequence[str]) -> dict[str, Any]:
-        """Imports our core, and finds out where the factory's module is.
+        """Imports the makers and the factory; returns the factory's file, package versions and Python's version.
 
         Args:
-            makers: what `make` will be asked for, each as module:name.
+            makers: what `make` will be called with, each as module:name.
             factory: as module:factory.
-            paths: folders in which the user's modules are looked for.
+            paths: folders in which the user's modules are looked up.
         """
         self._makers = {name: pkgutil.resolve_name(name) for name in makers}
         sys.path[:] = [*paths, *(entry for entry in sys.path if entry not in paths)]
@@ -76,21 +76,21 @@ class Server:
         }
 
     def make(self, maker: str, arguments: Sequence[Any]) -> int:
-        """Makes an object that stays; gives its number."""
-        self._made.append(self._makers[maker](*arguments))
-        return len(self._made) - 1
+        """Creates an object, keeps it and returns its number."""
+        self._objects.append(self._makers[maker](*arguments))
+        return len(self._objects) - 1
 
     def forget(self, number: int) -> None:
-        """Lets go of an object."""
-        self._made[number] = None
+        """Releases an object."""
+        self._objects[number] = None
 
     def call(self, number: int, method: str, arguments: Sequence[Any]) -> Any:
         """Calls a method of an object."""
-        return getattr(self._made[number], method)(*arguments)
+        return getattr(self._objects[number], method)(*arguments)
 
 
 def _failed(error: BaseException) -> dict[str, Any]:
-    """The answer to a call that has raised."""
+    """The answer to a call that has raised an error."""
     kind = "other"
     if isinstance(error, failure.LoopError):
         kind = "factory" if isinstance(error, UsageError) else "loop"

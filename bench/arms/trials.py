@@ -1,4 +1,4 @@
-"""Trials of loops that live elsewhere: each runs in a process of its own, in the environment of its arm."""
+"""Trials in the environments of their arms, each in its own process."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from loop_bench.jobs.trial import Found, LoopTrial
 
 
 class ProcessesElsewhere:
-    """Runs trials where their arms live, forked from a process of the arm that has imported TensorFlow; a `Run`.
+    """Runs trials where their arms live, forked from a process that has imported TensorFlow; a `Run`.
 
-    While it is entered, those serve any number of gatherings. They import in the background. What imports the factory
-    there is the process of the trial, as here.
+    While it is entered, these processes serve any number of gatherings. They import in the background. The factory is
+    imported by the trial's own process, as for trials in this environment.
 
     Args:
-        launches: how processes of each arm are started.
-        kinds: the classes of the trials, whose work and what is imported for it need no more than the core.
+        launches: how to start processes of each arm.
+        kinds: the classes of the trials, whose work must need only the core of this package.
     """
 
     def __init__(self, launches: Mapping[str, Launch], *kinds: type[LoopTrial[Any]]) -> None:
@@ -39,7 +39,7 @@ class ProcessesElsewhere:
         }
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:  # what fails in the middle leaves nothing either
+        with contextlib.ExitStack() as stack:  # a failure half-way also leaves nothing behind
             for server in self._servers.values():
                 stack.enter_context(server)
             self._stack = stack.pop_all()
@@ -49,10 +49,10 @@ class ProcessesElsewhere:
         self._stack.close()
 
     def wait_until_ready(self) -> None:
-        """Returns when all have imported everything, and are idle.
+        """Blocks until all fork servers have imported everything and are idle.
 
         Raises:
-            ArmError: one has died of it.
+            ArmError: a fork server has died.
         """
         for arm, server in self._servers.items():
             with _named(arm):
@@ -62,8 +62,8 @@ class ProcessesElsewhere:
         """Runs trials of one class, those of one arm after those of the other.
 
         Raises:
-            UsageError: a trial asks for something wrong.
-            ArmError: the process that forks has died.
+            UsageError: a trial is invalid.
+            ArmError: a fork server has died.
         """
         kind = type(trials[0])
         for arm in dict.fromkeys(trial.arm for trial in trials):
@@ -73,7 +73,7 @@ class ProcessesElsewhere:
             def program(trial: LoopTrial[Found], paths: str = paths) -> tuple[str, ...]:
                 return "-m", "loop_bench.jobs.elsewhere", trial.work, trial.model_dump_json(), paths
 
-            # What TensorFlow has compiled for one arm is not for another version of it.
+            # A folder for each arm: code that TensorFlow has compiled does not suit another version of it.
             environment = kind.environment(folder.path / arm, launch.environment)
             with _named(arm):
                 run_forked(self._servers[arm], own, program, folder, workers, done, environment)
@@ -81,7 +81,7 @@ class ProcessesElsewhere:
 
 @contextlib.contextmanager
 def _named(arm: str) -> Iterator[None]:
-    """What is raised in here names the arm."""
+    """Adds the arm's name to errors that are raised inside."""
     try:
         yield
     except UsageError as error:

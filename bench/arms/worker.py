@@ -1,7 +1,7 @@
-"""The program that an arm's process runs: what it answers is in `server.py`; nothing imports this one.
+"""Program of an arm's process: it answers calls with `server.py`; it is run and never imported.
 
-It is forked from the process of `zygote.py`, and needs NumPy and TensorFlow, of the versions that this package
-supports, and of ours no more than its core.
+It is forked from the process of `zygote.py`, and needs only NumPy and TensorFlow, in the versions that this package
+supports, and the core of this package.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from loop_bench.jobs.parent import die, die_first, die_with_parent
 
 
 def main(descriptor: int) -> NoReturn:
-    """Serves, and ends this process."""
+    """Answers calls until the connection ends, then ends this process."""
     die_with_parent()
     die_first()
-    faulthandler.enable(all_threads=False)  # where it crashes
-    faulthandler.register(signal.SIGUSR1, all_threads=False)  # where it hangs
+    faulthandler.enable(all_threads=False)  # prints the stack on a crash
+    faulthandler.register(signal.SIGUSR1, all_threads=False)  # prints the stack of a hanging process
     Server(Channel(descriptor)).serve()
-    die()  # what the loop has started must not go on; and what TensorFlow does when Python ends can only spoil it
+    die()  # also ends the loop's child processes, and skips TensorFlow's own shutdown, which may fail
 
 
 if __name__ == "__main__":
-    # What a loop spawns (multiprocessing) would import the program that has started it, and finds nothing of ours.
+    # Child processes that a loop spawns (multiprocessing) would otherwise import this program as their main module.
     del sys.modules[__name__].__file__
     sys.modules[__name__].__spec__ = None
     main(int(sys.argv[1]))

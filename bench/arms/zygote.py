@@ -1,7 +1,7 @@
-"""The process that those of arms are forked from: it has imported TensorFlow, and nothing of the user's.
+"""Zygote: the process from which the processes of arms are forked. It has imported TensorFlow and no user module.
 
-To start Python and TensorFlow takes seconds, to fork them a fraction of one; so a loop can be timed in many processes,
-and by how much one differs from the next be known. The name is that of Chrome's and Android's.
+Starting Python and TensorFlow takes seconds, forking them a fraction of one; so a loop can be timed in many processes,
+and the differences between processes measured. The name follows Chrome's and Android's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from loop_bench.jobs.parent import SAYS
 from loop_bench.jobs.pool import last_words
 
 _IMPORTING = 600.0
-"""Seconds for an interpreter to start and to import TensorFlow, also from the disk of a cluster."""
+"""Seconds allowed for starting an interpreter and importing TensorFlow, also from the disk of a cluster."""
 
 _PROGRAM = "loop_bench.arms.worker"
 
@@ -26,11 +26,11 @@ _MODULES = ("loop_bench.arms.needs", "loop_bench.jobs.imports", "loop_bench.arms
 
 
 def end_of(code: int, last: str) -> str:
-    """What a process that was to go on has died of, in words.
+    """Describes how a process died that was not meant to end.
 
     Args:
-        code: its exit code, that of a signal negative.
-        last: the last line that it has printed; empty if there is none.
+        code: its exit code; negative: the number of the signal that killed it.
+        last: the last line that it printed; empty if there is none.
     """
     if code < 0:
         return last_words(code, "")
@@ -38,22 +38,22 @@ def end_of(code: int, last: str) -> str:
 
 
 class Zygote:
-    """Forks processes of arms for as long as it is entered.
+    """Forks processes of arms while it is entered.
 
     Args:
-        name: of the arm that it is started for, for messages.
-        launch: how it is started.
-        modules: what the processes will need besides, imported before the first fork.
+        name: of the arm that it is started for, used in messages.
+        launch: how to start it.
+        modules: further modules that the processes need; imported before the first fork.
     """
 
     def __init__(self, name: str, launch: Launch, modules: Sequence[str] = ()) -> None:
         self._name, self._python = name, launch.python
         self._has_forked = False
-        what = [*_MODULES, *modules]
-        self._server = ForkServer(what, launch.environment, launch.command, launch.folder, _IMPORTING)
+        imports = [*_MODULES, *modules]
+        self._server = ForkServer(imports, launch.environment, launch.command, launch.folder, _IMPORTING)
 
     def __enter__(self) -> Self:
-        """Starts it; it imports in the background.
+        """Starts the process, which imports in the background.
 
         Raises:
             UsageError: the interpreter cannot be started.
@@ -68,16 +68,16 @@ class Zygote:
         self._server.__exit__(kind, error, _)
 
     def fork(self, launch: Launch, output: int, give: int) -> Forked:
-        """Begins a process of an arm.
+        """Forks a process of an arm.
 
         Args:
-            launch: of the arm; interpreter and variables are those of this one.
-            output: file for what it prints.
-            give: file that it has too: its end of the connection.
+            launch: of the arm; its interpreter and variables must be those of this zygote.
+            output: file for the output of the process.
+            give: file that the process inherits: its end of the connection.
 
         Raises:
-            UsageError: the interpreter will not do.
-            ForkServerError: the one that forks has died since.
+            UsageError: the interpreter is unsuitable.
+            ForkServerError: the zygote has died after its first fork.
         """
         path = {"PYTHONPATH": launch.environment["PYTHONPATH"]}
         try:
@@ -94,4 +94,4 @@ class Zygote:
     def _unfit(self, why: str, last: str = "") -> UsageError:
         if last.startswith(SAYS):
             return UsageError(f"{self._name}: {self._python} {last.removeprefix(SAYS)}")
-        return UsageError(f"{self._name}: {self._python} is no Python in which loops can live: {why}")
+        return UsageError(f"{self._name}: {self._python} cannot run loops: {why}")

@@ -1,4 +1,4 @@
-"""What a worker's machine is, found out by a trial of its own: the worker itself imports no TensorFlow."""
+"""The examination of a worker's machine, a trial of its own, because the worker itself imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loop_bench.machine.environment import environment
 
 
 class Examined(Frozen):
-    """A machine, and what the loops of some trials would be there."""
+    """A machine, and the terms of some trials there."""
 
     machine: Machine
     terms: Terms
@@ -23,7 +23,7 @@ class Examined(Frozen):
 
 
 class Examination(Trial[Examined]):
-    """Looks at the machine that it runs on; no loop is built."""
+    """A trial that reports on the machine it runs on; no loop is built."""
 
     work: ClassVar[str] = "loop_bench.cluster.examination:examine"
     finding: ClassVar[type[Examined]] = Examined
@@ -45,10 +45,10 @@ class Examination(Trial[Examined]):
 
 
 def examine(trial: Examination) -> Examined:
-    """Does the work of the trial."""
-    here = environment()
+    """Reports on this machine."""
+    own = environment()
     return Examined(
-        machine=Machine(host=socket.gethostname(), environment=here),
-        terms=Terms.here(trial.factories, trial.scripts, here),
+        machine=Machine(host=socket.gethostname(), environment=own),
+        terms=Terms.here(trial.factories, trial.scripts, own),
         visible_gpus=os.environ.get("CUDA_VISIBLE_DEVICES"),
     )

@@ -1,4 +1,4 @@
-"""A cluster on this machine, for as long as it is entered."""
+"""A Dask cluster on this machine."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Iterator
 from typing import Any
 
 MACHINE, GPU = "MACHINE", "GPU"
-"""Resources that workers declare: that of a host one may have it to itself; that one has a GPU of its own."""
+"""Resources that workers declare: one worker per host declares MACHINE; each with a GPU of its own declares GPU."""
 
 _IGNORE_INTERRUPT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-"""Ctrl-C is for the process of the command, which ends the workers."""
+"""Ctrl-C is handled by the process of the command, which ends the workers."""
 
 
 @contextlib.contextmanager
 def local_cluster(workers: int) -> Iterator[Any]:
-    """A scheduler and workers of one thread, each a process on this machine; the first one declares MACHINE.
+    """Starts a scheduler and single-threaded workers, each a process on this machine; the first one declares MACHINE.
 
     Args:
-        workers: so many.
+        workers: number of workers.
 
     Returns:
-        A `distributed.SpecCluster`.
+        A `distributed.SpecCluster`, closed on leaving.
     """
     from distributed import Nanny, Scheduler, SpecCluster
 
@@ -31,11 +31,11 @@ def local_cluster(workers: int) -> Iterator[Any]:
 
     def options(place: int) -> dict[str, Any]:
         resources = {MACHINE: 1.0} if place == 0 else {}
-        # Trials see all GPUs of this machine: one at a time may use them.
+        # Trials see all GPUs of this machine, so only one trial at a time may use them.
         resources |= {GPU: 1.0} if place == 0 and states() else {}
         return {
             "nthreads": 1,
-            "memory_limit": None,  # it would be that of Dask's own process, and not of the trials
+            "memory_limit": None,  # it would limit Dask's own process, not the trials
             "resources": resources,
             "name": f"{place}",
             "preload": [_IGNORE_INTERRUPT],

@@ -1,4 +1,4 @@
-"""What a person should know while trials run on a cluster."""
+"""The log of what a user should know while trials run on a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster as a place where trials run: Dask distributes them and tries them again; results are written here."""
+"""Running trials on a cluster: Dask distributes and retries them; results are written by this process."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from loop_bench.jobs.trial import Trial, result_class
 from loop_bench.writing import write_whole
 
 CONNECTS = 10.0
-"""Seconds for a scheduler to take a client."""
+"""Seconds allowed for a client to connect to the scheduler."""
 
 RETURNS = 300.0
-"""Seconds in which a lost scheduler may come back: what supervises it starts it anew, or its machine boots."""
+"""Seconds to wait for a lost scheduler to come back, restarted by its supervisor or with its machine."""
 
 LOOKS = 1.0
-"""Seconds between two looks at which workers there are."""
+"""Seconds between two checks of which workers are connected."""
 
 
 class _LostError(Exception):
-    """The scheduler is gone, or has forgotten what it was asked for."""
+    """The scheduler is gone, or has forgotten a trial."""
 
 
-class _InHand(NamedTuple):
+class _Submitted(NamedTuple):
     trial: Trial[Any]
     future: Any
     since: float
@@ -47,20 +47,20 @@ class _InHand(NamedTuple):
 class OnCluster(OtherMachines):
     """Runs trials on the workers of a Dask cluster; a `Run`.
 
-    A result is written when it comes back, whole or not at all. What is in hand stays the scheduler's when this process
-    is interrupted: the same trial of the same code is picked up by its key.
+    A result is written when it comes back, whole or not at all. Trials in progress stay with the scheduler when this
+    process is interrupted: the same trial of the same code is picked up by its key.
 
     Args:
-        connect: makes a client of Dask's, within CONNECTS seconds.
-        name: of the cluster, for messages: the scheduler's address.
-        outlives: whether the cluster is there when the command is over.
+        connect: makes a Dask client within CONNECTS seconds.
+        name: of the cluster, used in messages: the scheduler's address.
+        outlives: whether the cluster keeps running after the command.
     """
 
     def __init__(self, connect: Callable[[], Any], name: str, outlives: bool = True) -> None:
         self._connect, self._name, self._outlives = connect, name, outlives
         self._client: Any = None
-        self._kind: str | None = None  # of machine, on which trials are timed
-        self._terms: Terms | None = None  # of all trials, those that are done too: the same command has the same again
+        self._kind: str | None = None  # of machine, for timed trials
+        self._terms: Terms | None = None  # of all trials, also finished ones, so that the same command gets the same
 
     def __enter__(self) -> OnCluster:
         try:
@@ -82,11 +82,11 @@ class OnCluster(OtherMachines):
         self._kind = self._kind or (known.kind if known else None)
 
     def __call__(self, trials: Sequence[Trial[Any]], folder: LockedFolder, workers: int, done: Done) -> None:
-        """Runs trials of one class; `workers` is of no account, for a cluster has its own.
+        """Runs trials of one class; `workers` is ignored, because a cluster has its own.
 
         Raises:
-            UsageError: a trial asks for something wrong, no worker that is there keeps the terms, or the scheduler is
-                lost and does not come back.
+            UsageError: a trial is invalid, no connected worker matches the terms, or the scheduler is lost and does
+                not come back.
         """
         left = {trial.key: trial for trial in trials}
         while left:
@@ -96,18 +96,18 @@ class OnCluster(OtherMachines):
                 self._reconnect(error)
             except KeyboardInterrupt:
                 if self._outlives:
-                    LOG.warning("trials in hand go on on their workers; the same command picks them up")
+                    LOG.warning("trials in progress continue on their workers; run the same command to collect them")
                 raise
 
     def _run(self, left: dict[str, Trial[Any]], folder: LockedFolder, done: Done) -> None:
-        """Runs what is left, and takes away from it what is done."""
+        """Runs the trials in `left`, and removes those that are done."""
         first = next(iter(left.values()))
         kind, name = type(first), f"{type(first).__module__}:{type(first).__qualname__}"
-        events: queue.SimpleQueue[_InHand | None] = queue.SimpleQueue()
+        events: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
         assert self._terms is not None, "begin() comes first"
         pinned = self._kind if kind.is_timed else None
         crew = Crew(self._client, self._name, name, self._terms, kind.is_timed, pinned, lambda: events.put(None))
-        running: dict[str, _InHand] = {}
+        running: dict[str, _Submitted] = {}
         looked = 0.0
         with contextlib.closing(crew):
             while left:
@@ -115,36 +115,36 @@ class OnCluster(OtherMachines):
                     crew.look_around()
                     self._kind = crew.kind if kind.is_timed else self._kind
                     looked = time.monotonic()
-                for key in [each for each in left if each not in running][: max(0, crew.size - len(running))]:
+                for key in [key for key in left if key not in running][: max(0, crew.size - len(running))]:
                     running[key] = self._submit(left[key], name, crew, events)
                 with contextlib.suppress(queue.Empty):
                     ended = events.get(timeout=LOOKS)
                     if ended is None:
-                        looked = 0.0  # something is known of a worker
+                        looked = 0.0  # an examination has ended
                     elif running.get(ended.trial.key) is ended:
                         write_whole(folder.result(ended.trial.key), self._result(ended))
                         del running[ended.trial.key]
                         done(left.pop(ended.trial.key))
 
-    def _submit(self, trial: Trial[Any], name: str, crew: Crew, events: queue.SimpleQueue[Any]) -> _InHand:
-        # With the mark, which stays a task's need for as long as the scheduler has the key: a worker that comes later
-        # would never get one that nobody asks for any more.
+    def _submit(self, trial: Trial[Any], name: str, crew: Crew, events: queue.SimpleQueue[Any]) -> _Submitted:
+        # The key has the crew's mark, because the scheduler remembers a task's required resource with its key: a new
+        # worker would never get a task that needs an outdated mark.
         key = f"{type(trial).__name__}-{trial.key}-{crew.mark}-{trial.time_limit:g}"
         future = self._client.submit(
             on_worker.run_trial, name, trial.model_dump_json(), crew.digest, key=key, resources=crew.needs
         )
-        if self._outlives:  # the scheduler would forget what nobody waits for
+        if self._outlives:  # otherwise the scheduler forgets a task without a client
             self._client.publish_dataset(future, name=key, override=True)
-        begun = _InHand(trial, future, time.monotonic())
-        future.add_done_callback(lambda _: events.put(begun))
-        return begun
+        submitted = _Submitted(trial, future, time.monotonic())
+        future.add_done_callback(lambda _: events.put(submitted))
+        return submitted
 
-    def _result(self, ended: _InHand) -> str:
+    def _result(self, ended: _Submitted) -> str:
         """The text of a trial's result.
 
         Raises:
-            UsageError: the trial asks for something wrong, or its worker cannot run it.
-            _LostError: the scheduler has nothing of it any more.
+            UsageError: the trial is invalid, or its worker cannot run it.
+            _LostError: the scheduler no longer has the trial.
         """
         from distributed.scheduler import KilledWorker
 
@@ -157,8 +157,8 @@ class OnCluster(OtherMachines):
                 text = _killed(trial, error, time.monotonic() - ended.since)
             else:
                 self._forget(future.key)
-                said = str(error) if isinstance(error, UsageError) else error_line(error)
-                raise UsageError(f"{trial.title}, on {self._name}: {said}")
+                message = str(error) if isinstance(error, UsageError) else error_line(error)
+                raise UsageError(f"{trial.title}, on {self._name}: {message}")
         else:
             raise _LostError(f"{trial.title} was {future.status}")
         self._forget(future.key)
@@ -169,16 +169,16 @@ class OnCluster(OtherMachines):
             self._client.unpublish_dataset(key)
 
     def _disconnect(self) -> None:
-        with contextlib.suppress(Exception):  # it may be lost
+        with contextlib.suppress(Exception):  # the scheduler may be gone
             self._client.close(timeout=CONNECTS)
 
     def _reconnect(self, why: Exception) -> None:
         """Waits for the scheduler to come back.
 
         Raises:
-            UsageError: it does not.
+            UsageError: it does not come back in time.
         """
-        LOG.warning("scheduler %s is lost (%s); trying for %g s to reach it", self._name, error_line(why), RETURNS)
+        LOG.warning("scheduler %s is lost (%s); reconnecting for up to %g s", self._name, error_line(why), RETURNS)
         self._disconnect()
         until = time.monotonic() + RETURNS
         while True:
@@ -188,27 +188,27 @@ class OnCluster(OtherMachines):
             except Exception:
                 if time.monotonic() > until:
                     raise UsageError(
-                        f"scheduler {self._name} is lost, and did not come back within {RETURNS:g} s; the same command "
-                        "goes on with what is left"
+                        f"scheduler {self._name} is lost, and did not come back within {RETURNS:g} s; run the same "
+                        "command again to resume"
                     ) from None
                 time.sleep(LOOKS)
         LOG.warning("scheduler %s is back", self._name)
 
 
 def _killed(trial: Trial[Any], error: Any, seconds: float) -> str:
-    """The result of a trial that has ended every worker that ran it."""
+    """The result of a trial that has killed every worker that ran it."""
     workers = error.allowed_failures + 1
-    why = f"{workers} workers have died while they ran it; the last one {error.last_worker}"
+    why = f"{workers} workers died while running it, the last one {error.last_worker}"
     result = result_class(trial)(ended="crashed", why=why, seconds=seconds, time_limit=trial.time_limit)
     return result.model_dump_json() + "\n"
 
 
 @contextlib.contextmanager
 def place(on: str) -> Iterator[OnCluster]:
-    """The place that `--on` names, for as long as it is entered.
+    """Opens the cluster that `--on` names, and closes it on leaving.
 
     Args:
-        on: as Address has it.
+        on: the address, as `Address.parse` takes it.
 
     Raises:
         UsageError: no scheduler answers there.
@@ -216,7 +216,7 @@ def place(on: str) -> Iterator[OnCluster]:
     from distributed import Client
     from distributed.versions import VersionMismatchWarning
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say of lost peers is said here
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # lost peers are reported by this module
     address = Address.parse(on)
     with contextlib.ExitStack() as stack:
         name = address.text
@@ -225,7 +225,7 @@ def place(on: str) -> Iterator[OnCluster]:
 
         def connect() -> Any:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", VersionMismatchWarning)  # each worker is examined, and named
+                warnings.simplefilter("ignore", VersionMismatchWarning)  # the crew reports what differs
                 return Client(name, timeout=CONNECTS, set_as_default=False, name="loop-bench")
 
         yield stack.enter_context(OnCluster(connect, name, outlives=not address.workers))

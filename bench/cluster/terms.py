@@ -1,4 +1,4 @@
-"""What a worker must have in common with the machine that gathers: the code, and versions of what decides a result."""
+"""The terms of trials: the code and the versions that a worker must share with the machine that gathers results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loop_bench.jobs.trial import Trial
 OWN = "loop_bench"
 
 _HARNESS = "pytest-benchmark"
-"""Among the versions of an environment, and nothing that runs in a loop."""
+"""A package in the versions of an environment that no loop uses."""
 
 _TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy", "python": "Python"}
 
@@ -28,20 +28,20 @@ def software(environment: Mapping[str, Any]) -> dict[str, str]:
 
 
 class Terms(Frozen):
-    """What the loops of some trials run on, and are made of."""
+    """What the loops of some trials run on, and what they are made of."""
 
     factories: tuple[str, ...]  # as `module:factory`
-    scripts: tuple[str, ...]  # that options of the loops name
+    scripts: tuple[str, ...]  # named in the options of the loops
     software: dict[str, str]  # versions, by package
     code: dict[str, str]  # digests, by package or module
-    script: str  # a digest of the scripts
+    script: str  # digest of the scripts
 
     @classmethod
     def of(cls, trials: Iterable[Trial[Any]], environment: Mapping[str, Any]) -> Self:
-        """The terms of trials, as things are in this process.
+        """The terms of trials, with the code and the versions of this process.
 
         Args:
-            trials: that are to be run.
+            trials: to be run.
             environment: of the machine.
         """
         loops = [loop for trial in trials for loop in trial.loops]
@@ -51,7 +51,7 @@ class Terms(Frozen):
 
     @classmethod
     def here(cls, factories: tuple[str, ...], scripts: tuple[str, ...], environment: Mapping[str, Any]) -> Self:
-        """The terms of loops, as things are in this process: their code is found as a trial would find it."""
+        """The terms of loops in this process, whose code is found as a trial would find it."""
         return cls(
             factories=factories,
             scripts=scripts,
@@ -61,17 +61,17 @@ class Terms(Frozen):
         )
 
     def digest(self, *more: object) -> str:
-        """12 hexadecimal digits of all of it, and of more."""
+        """12 hexadecimal digits: the digest of these terms and of further values."""
         text = repr((self.model_dump_json(), *more))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def differences(self, other: Terms) -> list[str]:
-        """What another machine has that differs from this, in words; empty if nothing does."""
+        """Lists how another machine's terms differ from these; empty if they do not."""
         names = sorted({*self.software, *other.software})
-        found = [
+        differing = [
             f"{_TITLES.get(name, name)} {other.software.get(name, 'missing')} (here {self.software.get(name, 'none')})"
             for name in names
             if self.software.get(name) != other.software.get(name)
         ]
-        found += [f"code of {root}" for root in self.code if self.code[root] != other.code.get(root)]
-        return found + ([f"the script {', '.join(self.scripts)}"] if self.script != other.script else [])
+        differing += [f"code of {root}" for root in self.code if self.code[root] != other.code.get(root)]
+        return differing + ([f"the script {', '.join(self.scripts)}"] if self.script != other.script else [])

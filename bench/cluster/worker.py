@@ -1,6 +1,6 @@
-"""What runs in the process of a worker: trials, each in a process of its own that is forked from one begun there.
+"""Code that runs in a worker's process: it runs trials in processes of their own, forked from a fork server.
 
-The worker's own process is Dask's: it lives long, imports no TensorFlow, and keeps the code that it once imported.
+The worker's own process is Dask's: it runs for long, imports no TensorFlow, and keeps the code that it has imported.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from loop_bench.jobs.machines import Machine
 from loop_bench.jobs.trial import Result, Trial, read
 
 BEGUN_WITH = folders.code([f"{OWN}:"])[OWN]
-"""The code of this package when this process imported it."""
+"""Digest of this package's code when this process imported it."""
 
 LOCK = Path(tempfile.gettempdir()) / "loop-bench-machine.lock"
-"""Held by each trial on this machine, whoever has sent it: alone by one that is timed."""
+"""Lock file held by each trial on this machine, whoever sent it; a timed trial holds it exclusively."""
 
 
 @dataclasses.dataclass
@@ -45,7 +45,7 @@ class _Server:
     """Forks the processes of one class of trials."""
 
     processes: Processes
-    folder: LockedFolder  # that results pass through, and that caches stay in
+    folder: LockedFolder  # for results in transit, and for caches
     stack: contextlib.ExitStack
     users: int = 0
 
@@ -54,9 +54,9 @@ class Engine:
     """The fork servers of this process.
 
     Attributes:
-        machines: by the digest of the terms that the machine was examined for.
-        folder: for what passes through this process: Dask's own, which the next worker removes if this one cannot.
-        has_nanny: whether Dask's nanny has begun this process, and changed its environment.
+        machines: by the digest of the terms for which the machine was examined.
+        folder: for temporary files: Dask's own folder, which the next worker removes if this one cannot.
+        has_nanny: whether Dask's nanny has started this process, and changed its environment.
     """
 
     def __init__(self) -> None:
@@ -71,23 +71,23 @@ class Engine:
         """Runs a trial in a process of its own, under its time limit.
 
         Args:
-            trial: to be run.
-            name: of the class whose trials share a fork server, as `module:class`.
-            digest: of the terms; processes of other code are begun anew.
+            trial: to run.
+            name: class whose trials share a fork server, as `module:class`.
+            digest: of the terms; other code needs another fork server.
 
         Raises:
-            UsageError: the trial asks for something wrong.
-            RuntimeError: the process that forks has died, or this one ends.
+            UsageError: the trial is invalid.
+            RuntimeError: the fork server has died, or this worker is closing.
         """
         with self._server(name, digest) as server:
-            server.processes([trial], server.folder, 1, lambda done: None)
+            server.processes([trial], server.folder, 1, lambda trial: None)
             path = server.folder.result(trial.key)
             result = read(path, trial)
             path.unlink()
             return result
 
     def close(self) -> None:
-        """Ends all processes, and begins no more; a trial that runs ends with them."""
+        """Ends all processes, running trials included, and starts no more."""
         with self._guard:
             self._closed = True
             for server in self._servers.values():
@@ -96,19 +96,19 @@ class Engine:
 
     @contextlib.contextmanager
     def _server(self, name: str, digest: str) -> Iterator[_Server]:
-        """The one of a class, which stays for the next trial; idle ones of others are ended, for their memory."""
+        """The fork server of a class, kept for the next trial; idle ones of other classes are ended to free memory."""
         key = name, digest
         with self._guard:
             if self._closed:
-                raise RuntimeError("this worker is being closed")
-            for other in [each for each, server in self._servers.items() if each != key and not server.users]:
-                self._servers.pop(other).stack.close()
+                raise RuntimeError("this worker is closing")
+            for idle in [each for each, server in self._servers.items() if each != key and not server.users]:
+                self._servers.pop(idle).stack.close()
             server = self._servers.get(key) or self._begin(name)
             self._servers[key] = server
             server.users += 1
         try:
             yield server
-        except RuntimeError:  # it has died, as when memory runs out: who comes next begins another
+        except RuntimeError:  # it has died, as when memory runs out; the next trial starts another
             with self._guard:
                 if self._servers.get(key) is server:
                     self._servers.pop(key).stack.close()
@@ -135,36 +135,36 @@ _NAME = "loop-bench"
 
 
 class Closing(WorkerPlugin):
-    """A plugin of Dask's that ends the processes when their worker is closed: what runs there may hang for long."""
+    """A Dask plugin that ends the trials' processes when their worker closes, because they may hang for long."""
 
     def teardown(self, worker: Any) -> None:
-        """Ends them."""
+        """Ends all processes."""
         ENGINE.close()
 
 
 class Seen(Frozen):
-    """What a worker says of itself."""
+    """A worker's report on itself."""
 
     examined: Examined | None  # None: the examination has failed
-    why: str  # it has
-    resources: dict[str, float]  # that it declares
-    begun_with: str  # digest of this package's code in the worker's process
+    why: str  # the reason of the failure; empty without one
+    resources: dict[str, float]  # that the worker declares
+    begun_with: str  # digest of this package's code when the worker's process imported it
 
 
 async def look(name: str, text: str, digest: str, dask_worker: Any) -> str:
-    """Examines the machine of a worker, and begins the process that its trials are forked from.
+    """Examines a worker's machine, and starts the fork server of its trials.
 
     Args:
-        name: of the class of the trials, as `module:class`.
+        name: class of the trials, as `module:class`.
         text: the `Examination`, as JSON.
-        digest: of the terms that it is examined for.
+        digest: of the terms for which the machine is examined.
         dask_worker: filled in by Dask.
 
     Returns:
         `Seen`, as JSON.
     """
     ENGINE.has_nanny, ENGINE.folder = dask_worker.nanny is not None, Path(dask_worker.local_directory)
-    if _NAME not in dask_worker.plugins:  # a second one would take the place of the first, and have it closed
+    if _NAME not in dask_worker.plugins:  # a second one would replace the first, and close it
         await dask_worker.plugin_add(Closing(), name=_NAME)
     trial, why, examined = Examination.model_validate_json(text), "", None
     try:
@@ -179,10 +179,10 @@ async def look(name: str, text: str, digest: str, dask_worker: Any) -> str:
 
 
 async def accept(mark: str, dask_worker: Any) -> None:
-    """Gives a worker one unit of a resource, the mark: it may run trials that need it, one at a time.
+    """Gives a worker one unit of the mark, a resource that trials need, so that it may run one trial at a time.
 
-    The scheduler looks for a worker for trials that have lost theirs when one begins to run, and not when one gets
-    a resource; so this one pauses for a moment.
+    The scheduler reassigns trials that have lost their worker only when a worker begins to run, not when it gains a
+    resource; so the worker is paused for a moment.
     """
     await dask_worker.set_resources(**{mark: 1})
     if dask_worker.status == Status.running:
@@ -194,16 +194,16 @@ def run_trial(name: str, text: str, digest: str) -> str:
     """Runs a trial on this worker.
 
     Args:
-        name: of its class, as `module:class`.
+        name: class of the trial, as `module:class`.
         text: the trial, as JSON.
-        digest: of the terms that this worker was found to keep.
+        digest: of the terms that this worker matches.
 
     Returns:
         The result, with its machine, as JSON.
 
     Raises:
-        UsageError: the trial asks for something wrong.
-        RuntimeError: the process that forks has died twice.
+        UsageError: the trial is invalid.
+        RuntimeError: the fork server has died twice.
     """
     trial: Trial[Any] = pkgutil.resolve_name(name).model_validate_json(text)
     with _machine(alone=trial.is_timed):
@@ -219,7 +219,7 @@ def run_trial(name: str, text: str, digest: str) -> str:
 
 @contextlib.contextmanager
 def _machine(alone: bool) -> Iterator[None]:
-    """Waits until this machine may be used; by no other trial if it is to be used alone."""
+    """Waits until this machine may be used; `alone`: until no other trial uses it."""
     try:
         lock = os.open(LOCK, os.O_RDONLY)
     except FileNotFoundError:
@@ -233,24 +233,24 @@ def _machine(alone: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _variables_of_nanny() -> Iterator[None]:
-    """Takes back what Dask's nanny puts into the environment of its worker, such as OMP_NUM_THREADS=1.
+    """Undoes the changes that Dask's nanny makes to the environment of its worker, such as OMP_NUM_THREADS=1.
 
-    Loops are to run as they do without Dask: with the variables that the nanny itself was begun with.
+    Loops must run as they do without Dask: with the variables with which the nanny itself was started.
     """
     import dask
 
-    ours = dict(os.environ)
+    own = dict(os.environ)
     changed = {"PYTHONHASHSEED"}.union(
-        *(dask.config.get(f"distributed.nanny.{each}", None) or {} for each in ("pre-spawn-environ", "environ"))
+        *(dask.config.get(f"distributed.nanny.{setting}", None) or {} for setting in ("pre-spawn-environ", "environ"))
     )
     with contextlib.suppress(psutil.Error, AttributeError, OSError):
-        there = psutil.Process().parent().environ()
+        original = psutil.Process().parent().environ()
         for name in changed:
             os.environ.pop(name, None)
-            if name in there:
-                os.environ[name] = there[name]
+            if name in original:
+                os.environ[name] = original[name]
     try:
         yield
     finally:
         os.environ.clear()
-        os.environ.update(ours)
+        os.environ.update(own)

@@ -1,4 +1,4 @@
-"""Whether an environment and its machine can measure: what is found, what stands in the way, what to do about it.
+"""Checks whether an environment and its machine can measure: findings, problems, and what to do about them.
 
-Only `null_arm.py` needs more than the core and TensorFlow; what is missing or broken is a finding, and never an error.
+Only `null_arm.py` needs more than the core and TensorFlow. Whatever is missing or broken is a finding, never an error.
 """

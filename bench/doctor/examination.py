@@ -1,4 +1,4 @@
-"""All findings, in the order in which they are shown."""
+"""The examination of an environment and its machine: all findings, in the order in which they are shown."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from loop_bench.machine.gpu import Use
 
 _QUIET = 0.5
-"""Seconds in which this process does nothing, to see what others do."""
+"""Seconds for which this process is idle, to see what other programs use."""
 
 
 class Examination(NamedTuple):
-    """What was found."""
+    """The result of an examination."""
 
     parts: tuple[Part, ...]
-    null_arm: NullArm | None  # what was measured; None: nothing
+    null_arm: NullArm | None  # None: not measured
 
 
 def examine(
@@ -34,27 +34,27 @@ def examine(
     environ: Mapping[str, str] = os.environ,
     wait: Callable[[float], None] = time.sleep,
 ) -> Examination:
-    """Looks at everything; TensorFlow, and what is measured with it, are in a process of their own.
+    """Examines everything; TensorFlow, and what is measured with it, run in a process of their own.
 
     Args:
         measure: whether to time the null arm.
-        tell: is told the share of it that is done, 0 when it begins.
+        tell: called with the share of the measurement that is done, 0 when it begins.
         environ: the environment variables.
-        wait: lets so many seconds pass.
+        wait: sleeps for a number of seconds.
     """
     first = cores.times()
     wait(_QUIET)
     others = cores.shares(first, cores.times())
-    gpus = _gpus()  # before a process of ours is on one
+    gpus = _gpus()  # before a process of this examination uses one
     lacking = null_arm.NEEDS & {*extras.missing("compare")}
     answers = _answers(measure and not lacking, tell)
     total = cores.shares(first, cores.times())
-    found = answers.tensorflow
+    tensorflow = answers.tensorflow
     measured = NullArm(**answers.null_arm) if isinstance(answers.null_arm, dict) else None
     parts = (
-        Part("Software", (software.system(), *software.findings(found, environ))),
+        Part("Software", (software.system(), *software.findings(tensorflow, environ))),
         Part("Machine", tuple(_machine(others, total))),
-        Part("Devices", tuple(_devices(found, gpus, environ))),
+        Part("Devices", tuple(_devices(tensorflow, gpus, environ))),
         Part("Environment variables", tuple(variables.findings(environ))),
         Part("Noise", (_noise(answers, measure, lacking, measured, total),)),
     )
@@ -69,19 +69,19 @@ def _answers(measure: bool, tell: Callable[[float], None]) -> tensorflow_process
 
 def _machine(others: cores.Shares | None, total: cores.Shares | None) -> Iterator[Finding]:
     cpu = processor.processor()
-    has = cores.cores()
+    available = cores.cores()
     average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     yield hardware.processor(cpu)
-    yield hardware.cores(has)
+    yield hardware.cores(available)
     yield hardware.clock(cores.clock(), cores.governors())
-    yield hardware.load(others, has.of_machine or 1, average)
+    yield hardware.load(others, available.of_machine or 1, average)
     if stolen := hardware.steal(total):
         yield stolen
     yield hardware.allocator(allocator(), cpu["huge_pages"])
 
 
 def _gpus() -> list[Use] | None:
-    """How each GPU is used; None where there is one and no way to ask."""
+    """How each GPU is used; None if there is one, but no way to ask."""
     if not driver.has_gpu():
         return []
     try:
@@ -92,10 +92,10 @@ def _gpus() -> list[Use] | None:
 
 
 def _devices(
-    found: tensorflow_process.TensorFlow | str, gpus: list[Use] | None, environ: Mapping[str, str]
+    tensorflow: tensorflow_process.TensorFlow | str, gpus: list[Use] | None, environ: Mapping[str, str]
 ) -> Iterator[Finding]:
-    if not isinstance(found, str):
-        yield from hardware.devices(found, gpus is None or bool(gpus), environ.get("CUDA_VISIBLE_DEVICES"))
+    if not isinstance(tensorflow, str):
+        yield from hardware.devices(tensorflow, gpus is None or bool(gpus), environ.get("CUDA_VISIBLE_DEVICES"))
     yield from hardware.gpus(gpus)
 
 
@@ -106,7 +106,7 @@ def _noise(
     measured: NullArm | None,
     total: Any,
 ) -> Finding:
-    """What the null arm says, or why there is none."""
+    """The finding on the null arm, or why it was not measured."""
     if measured:
         return null_arm.finding(measured, total.steal if total else None)
     if not wanted:

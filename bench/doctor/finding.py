@@ -1,4 +1,4 @@
-"""One thing that was looked at, and what to do about it."""
+"""Findings: what was examined, how much it matters, and what to do about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     found: str
@@ -34,5 +34,5 @@ class Part(NamedTuple):
 
 
 def problems(parts: Iterable[Part]) -> list[Finding]:
-    """What stands in the way of measuring."""
+    """The findings that stand in the way of measuring."""
     return [each for part in parts for each in part.findings if each.state is State.PROBLEM]

@@ -1,4 +1,4 @@
-"""Findings on the machine: processor, cores, clock, what else runs, memory's allocator, and devices."""
+"""Findings on the machine: processor, cores, clock, other load, memory allocator, and devices."""
 
 from __future__ import annotations
 
@@ -16,79 +16,79 @@ if TYPE_CHECKING:  # it needs pynvml
     from loop_bench.machine.gpu import Use
 
 _BUSY = 0.25
-"""Cores that others may keep busy unsaid."""
+"""Number of cores that other programs may keep busy without a note."""
 
 _STEAL = 0.01
-"""Share of the time that a hypervisor may take unsaid."""
+"""Share of the time that a hypervisor may take without a note."""
 
 _GLIBC_KEEPS = "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"
-"""Both are needed for glibc to keep large arrays that are freed (man 3 mallopt)."""
+"""Variables with which glibc keeps large arrays that are freed; it needs both (man 3 mallopt)."""
 
 _GPU = "pip install 'loop-bench[gpu]'"
 
 
-def processor(found: Mapping[str, Any]) -> Finding:
-    """The CPU, from what `loop_bench.machine.processor` gives: its name alone would not tell it from others."""
-    name, kind = found["name"] or platform.machine() or "unknown", words(dict(found))
+def processor(cpu: Mapping[str, Any]) -> Finding:
+    """The CPU, from the values of `loop_bench.machine.processor`: its name alone would not distinguish it."""
+    name, kind = cpu["name"] or platform.machine() or "unknown", words(dict(cpu))
     text = f"{name}{f' ({kind})' if kind else ''}"
-    if platform.machine() in ("x86_64", "AMD64") and found["virtual"] is not None and "avx" not in found["vectors"]:
-        advice = "TensorFlow's own builds end with SIGILL here: another machine, or a build for this one"
+    if platform.machine() in ("x86_64", "AMD64") and cpu["virtual"] is not None and "avx" not in cpu["vectors"]:
+        advice = "TensorFlow's own builds end with SIGILL here: use another machine, or a build for this CPU"
         return Finding("CPU", f"{text}, without AVX", State.PROBLEM, advice)
     return Finding("CPU", text)
 
 
-def cores(found: Cores) -> Finding:
+def cores(available: Cores) -> Finding:
     """The cores that this process may use."""
-    usable = found.allowed or found.of_machine or 0
-    text = f"{usable} of {found.of_machine or '?'}"
-    if found.quota is not None and found.quota < usable:
-        advice = "threads are stopped in the midst of a batch: give whole cores (--cpuset-cpus), not shares of them"
-        return Finding("cores", f"{text}, a quota of {found.quota:g} CPUs' time", State.NOTE, advice)
+    usable = available.allowed or available.of_machine or 0
+    text = f"{usable} of {available.of_machine or '?'}"
+    if available.quota is not None and available.quota < usable:
+        advice = "threads are stopped in the middle of a batch: assign whole cores (--cpuset-cpus), not shares"
+        return Finding("cores", f"{text}, a quota of {available.quota:g} CPUs' time", State.NOTE, advice)
     if usable == 1:
-        advice = "what feeds the loop waits for it, and it for that: two cores or more"
+        advice = "the loop and its input pipeline wait for each other: use two cores or more"
         return Finding("cores", text, State.NOTE, advice)
-    return Finding("cores", f"{text}, {'no quota' if found.quota is None else f'a quota of {found.quota:g}'}")
+    return Finding("cores", f"{text}, {'no quota' if available.quota is None else f'a quota of {available.quota:g}'}")
 
 
-def clock(found: Clock, governors: Sequence[str]) -> Finding:
+def clock(clocks: Clock, governors: Sequence[str]) -> Finding:
     """The clock of the cores, and what chooses it."""
-    now = f"{found.now:.0f} MHz" if found.now else "not said"
-    highest = f" of {found.highest:.0f}" if found.now and found.highest else ""
-    text = f"{now}{highest}, governor {', '.join(governors) or 'not said'}"
+    now = f"{clocks.now:.0f} MHz" if clocks.now else "unknown"
+    highest = f" of {clocks.highest:.0f}" if clocks.now and clocks.highest else ""
+    text = f"{now}{highest}, governor {', '.join(governors) or 'unknown'}"
     if governors and set(governors) != {"performance"}:
         return Finding("clock", text, State.NOTE, "sudo cpupower frequency-set --governor performance")
     return Finding("clock", text)
 
 
-def load(found: Shares | None, of_machine: int, average: float | None) -> Finding:
-    """What else ran on the machine in a moment in which this process did nothing."""
+def load(shares: Shares | None, of_machine: int, average: float | None) -> Finding:
+    """What other programs used while this process was idle."""
     past = "" if average is None else f"; load average {average:.2f} in the last minute"
-    if found is None:
-        return Finding("other programs", f"not known{past}")
-    busy = found.busy * of_machine
+    if shares is None:
+        return Finding("other programs", f"unknown{past}")
+    busy = shares.busy * of_machine
     text = f"{busy:.1f} of {of_machine} cores busy{past}"
     if busy > _BUSY:
-        return Finding("other programs", text, State.NOTE, "they run in the midst of what is timed: `top` names them")
+        return Finding("other programs", text, State.NOTE, "they disturb what is timed: `top` names them")
     return Finding("other programs", text)
 
 
-def steal(found: Shares | None) -> Finding | None:
-    """What the hypervisor gave to others; None where that is not known."""
-    if found is None:
+def steal(shares: Shares | None) -> Finding | None:
+    """The time that the hypervisor gave to other machines; None where it is unknown."""
+    if shares is None:
         return None
-    text = f"{found.steal:.1%} of the time"
-    if found.steal > _STEAL:
-        advice = "other virtual machines on this host take it: a dedicated one, or another hour"
+    text = f"{shares.steal:.1%} of the time"
+    if shares.steal > _STEAL:
+        advice = "other virtual machines on this host take it: use a dedicated machine, or another hour"
         return Finding("steal", text, State.NOTE, advice)
     return Finding("steal", text)
 
 
 def allocator(found: Allocator, huge_pages: str | None) -> Finding:
-    """What hands out memory, and whether it keeps large arrays or gives them back to the system each time."""
+    """The memory allocator, and whether it keeps large arrays or returns them to the system each time."""
     settings = " ".join(f"{name}={value}" for name, value in found.settings.items())
-    text = ", ".join(filter(None, [found.name or "not known", settings, huge_pages and f"huge pages {huge_pages}"]))
+    text = ", ".join(filter(None, [found.name or "unknown", settings, huge_pages and f"huge pages {huge_pages}"]))
     if found.not_loaded:
-        advice = "give the path of a library that is there, or unset LD_PRELOAD"
+        advice = "give the path of a library that exists, or unset LD_PRELOAD"
         return Finding("allocator", f"{text}: {', '.join(found.not_loaded)} not loaded", State.PROBLEM, advice)
     keeps = all(found.settings.get(name) for name in _GLIBC_KEEPS) or "GLIBC_TUNABLES" in found.settings
     if (found.name or "").startswith("glibc") and not keeps:
@@ -100,54 +100,54 @@ def allocator(found: Allocator, huge_pages: str | None) -> Finding:
     return Finding("allocator", text)
 
 
-def devices(found: TensorFlow, has_gpu: bool, hidden: str | None) -> list[Finding]:
+def devices(report: TensorFlow, has_gpu: bool, hidden: str | None) -> list[Finding]:
     """The devices that TensorFlow computes on.
 
     Args:
-        found: what it says.
+        report: TensorFlow's report about itself.
         has_gpu: whether the driver has a GPU.
         hidden: CUDA_VISIBLE_DEVICES.
     """
     listed = []
-    for number, each in enumerate(found.devices):
-        name = f"device {number} ({each.kind})" if len(found.devices) > 1 else f"device {each.kind}"
+    for number, each in enumerate(report.devices):
+        name = f"device {number} ({each.kind})" if len(report.devices) > 1 else f"device {each.kind}"
         if each.problem:
             advice = (
                 "nvidia-smi shows who holds its memory; a driver from 525 on is needed for CUDA 12"
                 if each.kind == "GPU"
-                else 'python -c "import tensorflow" shows all of it'
+                else 'python -c "import tensorflow" shows the whole error'
             )
             listed.append(Finding(name, each.problem, State.PROBLEM, advice))
         else:
             listed.append(Finding(name, "computes" if each.kind == each.name else f"{each.name} computes"))
-    if has_gpu and all(each.kind != "GPU" for each in found.devices):
+    if has_gpu and all(each.kind != "GPU" for each in report.devices):
         if hidden is not None:
             text = f"the driver has one, and TensorFlow sees none: CUDA_VISIBLE_DEVICES={hidden!r}"
             listed.append(Finding("GPU", text, State.NOTE, "unset it to measure on the GPU"))
         else:
-            why = "its CUDA libraries are missing" if found.cuda else "it is built without CUDA"
+            why = "its CUDA libraries are missing" if report.cuda else "it is built without CUDA"
             listed.append(Finding("GPU", f"the driver has one, and TensorFlow sees none: {why}", State.PROBLEM, _GPU))
     return listed
 
 
-def gpus(found: Sequence[Use] | None) -> list[Finding]:
-    """The state of each GPU; None: the driver has one, and NVML cannot be asked without pynvml."""
-    if found is None:
+def gpus(uses: Sequence[Use] | None) -> list[Finding]:
+    """The state of each GPU; None: the driver has one, but NVML cannot be asked without pynvml."""
+    if uses is None:
         advice = "pip install 'loop-bench[compare]'"
         return [Finding("state of the GPU", "not read: nvidia-ml-py is not installed", State.NOTE, advice)]
-    return [_gpu(number, each) for number, each in enumerate(found)]
+    return [_gpu(number, each) for number, each in enumerate(uses)]
 
 
-def _gpu(number: int, found: Use) -> Finding:
-    used = "" if found.used_mib is None else f", {found.used_mib} MiB in use"
-    texts, advice = [f"{found.name}{used}"], []
-    if found.processes:
-        texts.append(f"{found.processes} other process{'es' if found.processes > 1 else ''}")
+def _gpu(number: int, use: Use) -> Finding:
+    used = "" if use.used_mib is None else f", {use.used_mib} MiB in use"
+    texts, advice = [f"{use.name}{used}"], []
+    if use.processes:
+        texts.append(f"{use.processes} other process{'es' if use.processes > 1 else ''}")
         advice.append("nvidia-smi --query-compute-apps=pid,name --format=csv names who else computes")
-    if found.throttled_by:
-        texts.append(f"clocks lowered by {', '.join(found.throttled_by)}")
+    if use.throttled_by:
+        texts.append(f"clocks lowered by {', '.join(use.throttled_by)}")
         advice.append("cool it, or lock a clock that it can hold (nvidia-smi --lock-gpu-clocks)")
-    if found.persistent is False:
+    if use.persistent is False:
         texts.append("persistence off")
         advice.append("sudo nvidia-smi --persistence-mode=1")
     state = State.NOTE if advice else State.OK

@@ -1,4 +1,4 @@
-"""Whether the machine is quiet enough to measure: a tiny loop timed against itself, as runs do with a loop of yours."""
+"""Checks whether the machine is quiet enough to measure: it times a tiny loop against itself, like a run's null arm."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import numpy as np
 from loop_bench.doctor.finding import Finding, State
 
 NEEDS = frozenset({"pydantic", "scipy"})
-"""Distributions of the extra `compare` that the engine of rounds is made with."""
+"""Distributions of the extra `compare` that the timing engine needs."""
 
 SECONDS = 10.0
 
 _HOPELESS = 0.1
-"""A difference that most changes do not reach: a machine that cannot tell it is no place to measure."""
+"""Share from which on a detectable difference is too large: most changes are smaller, so the machine is unfit."""
 
 _BLOCK = 0.02
 """Seconds of a block: long enough for the clock, and short enough for some hundred rounds."""
 
 _TIMED = 3
-"""Loops that take turns in a run, against two here."""
+"""Number of loops that take turns in a run, compared with two here."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NullArm:
-    """What the loop showed against a second instance of itself."""
+    """The timing of a loop against a second instance of itself."""
 
     seconds: float  # of the rounds
     rounds: int
@@ -38,13 +38,13 @@ class NullArm:
     estimate: float  # of the ratio
     low: float | None  # limits of its 95% interval; None: too few rounds for one
     high: float | None
-    alike: bool  # whether rounds resemble their neighbours, so that the interval is too narrow
+    alike: bool  # whether neighbouring rounds are correlated, which makes the interval too narrow
 
-    def told(self, seconds: float) -> float | None:
-        """The least difference, as a share, that a run could tell of such loops in so many seconds; None: none.
+    def least_difference(self, seconds: float) -> float | None:
+        """The least difference, as a share, that a run of such loops can detect in `seconds`; None: unknown.
 
-        Of three loops there are two thirds of the rounds in a second, the interval's width falls with the root of
-        their number, and what the two instances differ by does not fall.
+        A run's three loops leave two thirds of the rounds a second. The interval's width falls with the root of their
+        number; the difference between the two instances does not fall.
         """
         if self.low is None or self.high is None:
             return None
@@ -77,7 +77,7 @@ class TinyLoop:
         self._losses: list[Any] = []
 
     def run(self, batches: int) -> None:
-        """Trains so many batches."""
+        """Trains a number of batches."""
         for _ in range(batches):
             self._losses.append(self._train())
 
@@ -87,11 +87,11 @@ class TinyLoop:
 
 
 def measure(seconds: float = SECONDS, tell: Callable[[float], None] = lambda share: None) -> NullArm:
-    """Times two instances in turns.
+    """Times two instances of the tiny loop in turns.
 
     Args:
-        seconds: of the rounds.
-        tell: is told the share that is done, four times a second.
+        seconds: duration of all rounds.
+        tell: called with the share that is done, four times a second.
     """
     from loop_bench.settings import ARMS, NULL
     from loop_bench.statistics import autocorrelation
@@ -130,36 +130,36 @@ def measure(seconds: float = SECONDS, tell: Callable[[float], None] = lambda sha
     )
 
 
-def finding(found: NullArm, steal: float | None) -> Finding:
-    """Whether the machine is quiet enough.
+def finding(measured: NullArm, steal: float | None) -> Finding:
+    """Judges whether the machine is quiet enough.
 
     Args:
-        found: what was measured.
-        steal: share of the time that a hypervisor has given to others meanwhile; None: not known.
+        measured: the timing of the tiny loop.
+        steal: share of the time that a hypervisor gave to other machines meanwhile; None: unknown.
     """
     from loop_bench.experiments.run.stages import LEAST_ROUNDS, MOST_ROUNDS
     from loop_bench.settings import Settings
 
     name = "null arm"
-    soon, late = found.told(LEAST_ROUNDS), found.told(MOST_ROUNDS)
+    soon, late = measured.least_difference(LEAST_ROUNDS), measured.least_difference(MOST_ROUNDS)
     if soon is None or late is None:
-        text = f"{found.rounds} rounds in {found.seconds:.0f} s are too few for an interval"
+        text = f"{measured.rounds} rounds in {measured.seconds:.0f} s are too few for an interval"
         return Finding(name, text, State.PROBLEM, _quieter(steal))
     text = (
-        f"a tiny loop ({found.milliseconds:.2f} ms/batch) against itself: {found.low:.4f} to {found.high:.4f} in "
-        f"{found.rounds} rounds, {found.seconds:.0f} s; in a run's {LEAST_ROUNDS:.0f} to {MOST_ROUNDS:.0f} s, a "
-        f"difference of {soon:.1%} to {late:.1%} can be told of such a loop"
+        f"a tiny loop ({measured.milliseconds:.2f} ms/batch) against itself: {measured.low:.4f} to {measured.high:.4f} "
+        f"in {measured.rounds} rounds, {measured.seconds:.0f} s; in a run's {LEAST_ROUNDS:.0f} to {MOST_ROUNDS:.0f} s, "
+        f"a difference of {soon:.1%} to {late:.1%} can be detected in such a loop"
     )
-    if found.alike:
-        text += "; rounds resemble their neighbours, and it may be more"
+    if measured.alike:
+        text += "; neighbouring rounds are correlated, so it may be more"
     if late > _HOPELESS:
         return Finding(name, text, State.PROBLEM, _quieter(steal))
-    if late > Settings.model_fields["precision"].default or found.alike:
+    if late > Settings.model_fields["precision"].default or measured.alike:
         return Finding(name, text, State.NOTE, _quieter(steal))
     return Finding(name, text)
 
 
 def _quieter(steal: float | None) -> str:
     if steal is not None and steal > 0.01:
-        return "other virtual machines on this host take its time: a dedicated one, or another hour"
-    return "stop what else runs here, or keep the run on cores of its own (taskset); more --max-time narrows it"
+        return "other virtual machines on this host take its time: use a dedicated machine, or another hour"
+    return "stop other programs, or give the run cores of its own (taskset); a longer --max-time helps"

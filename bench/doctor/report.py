@@ -1,4 +1,4 @@
-"""Findings for a terminal, a pipe and a program."""
+"""Findings as text for a terminal or a pipe, and as JSON for a program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NARROWEST = 30  # columns; a narrower terminal folds lines itself
 
 
 def show(console: Console, parts: Iterable[Part]) -> None:
-    """Prints all findings under their headings, and what they come to.
+    """Prints all findings under their headings, and a conclusion.
 
     Lines are folded at words to the console's width on a terminal; in a pipe, each stays whole.
     """
@@ -33,7 +33,7 @@ def show(console: Console, parts: Iterable[Part]) -> None:
 
 
 def lines(finding: Finding, width: int | None) -> Iterator[str]:
-    """A finding, and below it what to do, as lines no longer than `width`; None: as long as they are."""
+    """A finding and its advice, as lines no longer than `width`; None: of any length."""
     texts = [(finding.state.value, f"{finding.name}: {finding.found}")]
     texts += [("", f"→ {finding.advice}")] if finding.advice else []
     for begins, text in texts:
@@ -59,29 +59,29 @@ def _styled(line: str, state: State) -> Text:
 
 
 def conclusion(parts: Iterable[Part]) -> str:
-    """What all findings come to, in a line."""
+    """The conclusion from all findings, in one line."""
     parts = tuple(parts)
-    stands = problems(parts)
+    blocking = problems(parts)
     notes = sum(each.state is State.NOTE for part in parts for each in part.findings)
     also = f"; {notes} note{'' if notes == 1 else 's'}" if notes else ""
-    if not stands:
+    if not blocking:
         return f"nothing stands in the way of measuring{also}"
-    return f"in the way of measuring: {', '.join(each.name for each in stands)}{also}"
+    return f"in the way of measuring: {', '.join(each.name for each in blocking)}{also}"
 
 
-def plain(found: Examination) -> dict[str, Any]:
-    """All of it as values of JSON.
+def plain(examination: Examination) -> dict[str, Any]:
+    """An examination as values of JSON.
 
     Returns:
-        `problems`: how many there are. `findings`: of each its part, name, what was found, state (ok, note, problem)
-        and advice. `null_arm`: fields of `NullArm`, or None.
+        `problems`: their number. `findings`: of each its part, name, what was found, state (ok, note, problem) and
+        advice. `null_arm`: fields of `NullArm`, or None.
     """
     return {
-        "problems": len(problems(found.parts)),
+        "problems": len(problems(examination.parts)),
         "findings": [
             {"part": part.title, **dataclasses.asdict(each), "state": each.state.value}
-            for part in found.parts
+            for part in examination.parts
             for each in part.findings
         ],
-        "null_arm": dataclasses.asdict(found.null_arm) if found.null_arm else None,
+        "null_arm": dataclasses.asdict(examination.null_arm) if examination.null_arm else None,
     }

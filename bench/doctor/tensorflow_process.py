@@ -1,6 +1,6 @@
-"""TensorFlow looked into in a process of its own: `python -m loop_bench.doctor.tensorflow_process PIPE MEASURE`.
+"""Examines TensorFlow in a process of its own: `python -m loop_bench.doctor.tensorflow_process PIPE MEASURE`.
 
-An import that ends the process (a build for another processor), or that writes notes, ends and disturbs that one alone.
+An import that kills its process (a build for another processor), or that prints notes, then affects that process only.
 """
 
 from __future__ import annotations
@@ -25,73 +25,73 @@ class Device:
     """A device that TensorFlow sees."""
 
     kind: str  # CPU or GPU
-    name: str  # of a GPU, what it is
+    name: str  # model of a GPU, otherwise the kind
     problem: str = ""  # why it does not compute; empty when it does
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorFlow:
-    """What a TensorFlow says of itself."""
+    """TensorFlow's report about itself."""
 
     version: str
-    distributions: tuple[str, ...]  # that install a module of this name
-    keras: str  # which one `tf.keras` is, with its version
-    keras_error: str  # why there is none
+    distributions: tuple[str, ...]  # that install a module `tensorflow`
+    keras: str  # the package behind `tf.keras`, with its version
+    keras_error: str  # why there is none; empty otherwise
     cuda: bool  # whether it is built with CUDA
     devices: tuple[Device, ...]
-    routes: dict[str, str]  # by route of a host sync, why it is not seen; empty when it is
-    routes_error: str  # why none is
+    routes: dict[str, str]  # by route of a host sync, why it cannot be recorded; empty if it can
+    routes_error: str  # why none can be recorded
 
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """What the process has said until its end."""
+    """What the process has reported before its end."""
 
-    tensorflow: TensorFlow | str  # or why there is nothing, as a line
+    tensorflow: TensorFlow | str  # or one line that says why there is none
     null_arm: dict[str, Any] | str  # fields of a NullArm, or why it was not measured
 
 
 def ask(measure: bool, tell: Callable[[float], None] = lambda share: None, program: str = __name__) -> Answers:
-    """Starts the process and hears it to its end.
+    """Starts the process and collects its answers.
 
     Args:
-        measure: whether the null arm is to be timed as well.
-        tell: is told the share of it that is done, from 0 to 1; 0 when it begins.
+        measure: whether to time the null arm as well.
+        tell: called with the share of the measurement that is done, from 0 to 1; 0 when it begins.
         program: the module to run.
     """
-    said: dict[str, Any] = {}
-    hears, says = os.pipe()
+    answers: dict[str, Any] = {}
+    reading, writing = os.pipe()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as notes:
-        path = os.pathsep.join(filter(None, sys.path))  # what can be imported here can be there
+        path = os.pathsep.join(filter(None, sys.path))  # it can import whatever this process can
         process = subprocess.Popen(
-            [sys.executable, "-m", program, str(says), str(int(measure))],
+            [sys.executable, "-m", program, str(writing), str(int(measure))],
             env={**os.environ, "PYTHONPATH": path},
-            pass_fds=[says],
+            pass_fds=[writing],
             stdin=subprocess.DEVNULL,
             stdout=notes,
             stderr=notes,
         )
-        os.close(says)
+        os.close(writing)
         try:
-            with os.fdopen(hears, encoding="utf-8") as lines:
+            with os.fdopen(reading, encoding="utf-8") as lines:
                 for line in lines:
                     name, value = json.loads(line)
-                    said[name] = value
+                    answers[name] = value
                     if name == "share":
                         tell(value)
             code = process.wait()
         finally:
-            process.kill()  # when this one is interrupted
+            process.kill()  # if this process is interrupted
             process.wait()
         notes.seek(0)
         ended = _how_it_ended(code, notes.read())
-    found, null_arm = said.get("tensorflow", f"importing it {ended}"), said.get("null_arm", ended)
-    return Answers(_read(found) if isinstance(found, dict) else found, null_arm if measure else "left out")
+    report, null_arm = answers.get("tensorflow", f"importing it {ended}"), answers.get("null_arm", ended)
+    return Answers(_read(report) if isinstance(report, dict) else report, null_arm if measure else "left out")
 
 
-def _read(found: dict[str, Any]) -> TensorFlow:
-    devices = tuple(Device(**each) for each in found["devices"])
-    return TensorFlow(**{**found, "devices": devices, "distributions": tuple(found["distributions"])})
+def _read(fields: dict[str, Any]) -> TensorFlow:
+    devices = tuple(Device(**each) for each in fields["devices"])
+    return TensorFlow(**{**fields, "devices": devices, "distributions": tuple(fields["distributions"])})
 
 
 def _how_it_ended(code: int, notes: str) -> str:
@@ -104,7 +104,7 @@ def _how_it_ended(code: int, notes: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Says what it finds, a line of JSON each, into the pipe with the given number."""
+    """Writes what it finds, one line of JSON each, into the pipe with the given number."""
     pipe, measure = int(arguments[0]), arguments[1] == "1"
 
     def say(name: str, value: Any) -> None:
@@ -113,11 +113,11 @@ def main(arguments: list[str]) -> None:
     try:
         import tensorflow as tf
 
-        found = look(tf)
+        report = look(tf)
     except Exception as error:
         say("tensorflow", f"importing it failed with {root(error)}")
         return
-    say("tensorflow", dataclasses.asdict(found))
+    say("tensorflow", dataclasses.asdict(report))
     if measure:
         from loop_bench.doctor import null_arm
 
@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> None:
 
 
 def look(tf: Any) -> TensorFlow:
-    """What TensorFlow says of itself; starts its devices."""
+    """TensorFlow's report about itself; this starts its devices."""
     keras, keras_error = _try(lambda: _keras(tf))
     routes, routes_error = _try(_routes)
     return TensorFlow(
@@ -163,8 +163,8 @@ def _routes() -> dict[str, str]:
 def _devices(tf: Any) -> tuple[Device, ...]:
     from loop_bench.machine import devices
 
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # and not all memory, of which others have some
-    found = []
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # not all memory: other processes may hold some
+    seen = []
     for kind in ("CPU", "GPU"):
         for number, device in enumerate(tf.config.list_physical_devices(kind)):
             details = tf.config.experimental.get_device_details(device) if kind == "GPU" else {}
@@ -173,12 +173,12 @@ def _devices(tf: Any) -> tuple[Device, ...]:
                 devices.multiply(kind, number)
             except devices.DeviceError as error:
                 problem = str(error)
-            found.append(Device(kind, details.get("device_name", kind), problem))
-    return tuple(found)
+            seen.append(Device(kind, details.get("device_name", kind), problem))
+    return tuple(seen)
 
 
 def root(error: BaseException) -> str:
-    """What an error began with, as a line: an import's own message is often a traceback of the one before."""
+    """The first cause of an error, as one line: the message of a failed import is often a whole traceback."""
     while (earlier := error.__cause__ or error.__context__) is not None:
         error = earlier
     return error_line(error)

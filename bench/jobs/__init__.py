@@ -1,1 +1,1 @@
-"""Trials in processes of their own."""
+"""Running trials, each in a process of its own."""

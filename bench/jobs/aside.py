@@ -1,4 +1,4 @@
-"""Our own package as what is compared: another revision of it, beside the one that compares."""
+"""Comparing this package with another revision of itself, which is imported beside the one that compares."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _OURS = __name__.partition(".")[0]
 
 
 def set_aside(factory: str, paths: Sequence[str]) -> None:
-    """Has our own package be imported anew, from where the user's modules are, if a factory there is in it.
+    """Forgets this package's modules if the factory is in another copy of it, so that the copy can be imported.
 
-    What is imported already stays at work under its own references, and must import nothing of ours later: it would
-    be of the other revision.
+    Modules that are imported already keep working through their own references. They must not import anything of this
+    package later: it would be of the other revision.
 
     Args:
         factory: as module:factory.
-        paths: folders in which the user's modules are looked for.
+        paths: folders in which the user's modules are looked up.
     """
     package = factory.partition(":")[0].partition(".")[0]
     if package == _OURS and importlib.machinery.PathFinder.find_spec(_OURS, list(paths)):

@@ -1,6 +1,6 @@
-"""What a process owes the one that waits for a trial: its result, or one line that says why there is none.
+"""The end of a trial's work in its process: a result in a file, or one line that says why there is none.
 
-It needs nothing but the core, for trials in environments in which nothing of ours is installed.
+It needs only the core of this package, for trials in environments in which this package is not installed.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from loop_bench.jobs.parent import SAYS
 from loop_bench.writing import write_whole
 
 REFUSED = 2
-"""The exit code of a process that was asked for something wrong: a defect of the question, and no result.
+"""Exit code of a process that refuses an invalid trial: an error of the caller, and no result.
 
-It says what in its last line, which begins as SAYS has it: a program may end with any code of its own.
+The last line of its output begins with SAYS and says what is wrong: a program may end with any exit code of its own.
 """
 
 
 class CrashError(Exception):
-    """Raised by a trial's work to say itself, in words, what it died of."""
+    """Raised by a trial's work to state in words why it crashed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """How the work of a trial ended in the process that did it."""
+    """How a trial's work ended, in the process that did it."""
 
     ended: Literal["whole", "crashed"]
-    why: str  # it crashed; empty if it did not
+    why: str  # reason of the crash; empty without one
     seconds: float
-    found: Any  # None of one that crashed
+    found: Any  # None after a crash
 
     @classmethod
     def of(cls, work: Callable[[], Any]) -> Self:
-        """Does some work; what it dies of is its result.
+        """Does the work; a crash is its result.
 
         Raises:
-            UsageError: it was asked for something wrong, such as a loop that does not exist: no result, and no retry.
+            UsageError: the work is invalid, for example its loop does not exist: no result, and no retry.
         """
         started = time.monotonic()
         try:
-            found = work()
+            finding = work()
         except UsageError as error:
             if not out_of_memory(error.__cause__):
                 raise
@@ -59,24 +59,23 @@ class Attempt:
         except (Exception, SystemExit) as error:
             why = error_line(error)
         else:
-            return cls("whole", "", time.monotonic() - started, found)
+            return cls("whole", "", time.monotonic() - started, finding)
         return cls("crashed", why, time.monotonic() - started, None)
 
 
 def leave(path: Path, result: Callable[[], str]) -> int:
-    """Leaves a result in a file, whole or not at all; gives the exit code.
+    """Writes a result to a file, whole or not at all; returns the exit code.
 
-    A UsageError (no such loop, a full disk) says nothing about what was to be found out: it becomes the last line that
-    the process prints, and no result.
+    A UsageError (no such loop, a full disk) is no result of the trial: the process prints it as its last line.
 
     Args:
         path: of the file.
-        result: does the work, and gives the file's text.
+        result: does the work, and returns the file's text.
     """
     try:
         write_whole(path, result())
     except UsageError as error:
-        traceback.print_exc(file=sys.stdout)  # for who wants more than the line
+        traceback.print_exc(file=sys.stdout)  # for readers who need more than one line
         print(f"{SAYS}{' '.join(str(error).splitlines())}", flush=True)
         return REFUSED
     return 0

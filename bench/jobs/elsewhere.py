@@ -1,9 +1,9 @@
-"""The process of one trial in an environment in which nothing of ours is installed; nothing imports it.
+"""The process of one trial in an environment in which this package is not installed; run and never imported.
 
     LAUNCH loop_bench.jobs.elsewhere MODULE:FUNCTION TRIAL PATHS RESULT
 
 The function is the trial's work; TRIAL is a `LoopTrial` as JSON, and PATHS are the folders in which the user's modules
-are looked for. It needs NumPy and TensorFlow, and of ours no more than the core.
+are looked up. It needs NumPy and TensorFlow, and only the core of this package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from loop_bench.loop import LoopSpec
 
 
 def main(arguments: list[str]) -> int:
-    """Tries what the arguments say, and leaves the result in a file; gives the exit code: see `leave`."""
+    """Runs the trial in the arguments, and writes its result to a file; returns the exit code, see `leave`."""
     name, text, paths, path = arguments
     fields = json.loads(text)
     spec = LoopSpec(fields["preset"], fields["seed"], fields["options"])
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """A value as results have it in their JSON, which has no number for NaN and infinity: texts."""
+    """A value as in the JSON of results, where NaN and infinities are strings, because JSON has no numbers for them."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -55,4 +55,4 @@ if __name__ == "__main__":
     die_with_parent()
     die_first()
     code = main(sys.argv[1:])
-    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it
+    os._exit(code)  # skips TensorFlow's shutdown, which may fail: the result is written

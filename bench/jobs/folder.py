@@ -21,27 +21,27 @@ from loop_bench.writing import write_whole
 LOCK, CONDITIONS = ".lock", "environment.json"
 
 WAITED = 10.0
-"""Seconds for the processes of a killed run to notice that it is gone, before its folder counts as in use."""
+"""Seconds to wait for the processes of a killed run to end, before its folder counts as in use."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LockedFolder:
-    """A folder of results in which nobody else works."""
+    """A folder of results, locked against other runs."""
 
     path: Path
-    lock: int  # an open file; whoever holds it, a process started meanwhile too, keeps the folder locked
+    lock: int  # an open file; each process that holds it, child processes included, keeps the folder locked
 
     def result(self, name: str) -> Path:
-        """The file of the result with a name."""
+        """The file of a result, by the result's name."""
         return self.path / f"{name}.json"
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[LockedFolder]:
-    """Makes a folder if it is missing, and locks it.
+    """Creates a folder if it is missing, and locks it until leaving.
 
     Raises:
-        UsageError: it cannot be written, or is in use.
+        UsageError: the folder cannot be written, or is in use.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -58,33 +58,33 @@ def locked(path: Path) -> Iterator[LockedFolder]:
                 if time.monotonic() > waited_until:
                     raise UsageError(f"folder {path}: is in use by another run; wait for it, or end it") from None
                 time.sleep(0.05)
-        yield LockedFolder(path.absolute(), lock)  # a process of a trial may have another current folder
+        yield LockedFolder(path.absolute(), lock)  # a trial's process may have another current folder
     finally:
         os.close(lock)
 
 
 def same_conditions(folder: Path, environment: dict[str, Any]) -> None:
-    """Leaves word in a new folder of where its trials are made, and refuses one in which they were made elsewhere.
+    """Records the conditions of a new folder's trials; refuses a folder whose trials had other conditions.
 
     Raises:
-        UsageError: they were made elsewhere; it says what differs.
-        InvalidRecordError: the word that was left cannot be read.
+        UsageError: the conditions differ; the message says in what.
+        InvalidRecordError: the recorded conditions cannot be read.
     """
     path = folder / CONDITIONS
-    # Their code is looked at itself: a commit may change other things, and any file that is written makes it dirty.
+    # The code is compared by its hash: a commit may change other things, and any file that is written makes it dirty.
     environment = {key: value for key, value in environment.items() if key not in ("commit", "dirty")}
-    here = json.dumps(environment, indent=1, sort_keys=True)
-    has_trials = any(each != path for each in folder.glob("*.json"))
-    # A word of no trials: the command failed before it had any, and what has been mended since may go on.
+    text = json.dumps(environment, indent=1, sort_keys=True)
+    has_trials = any(file != path for file in folder.glob("*.json"))
+    # Without trials, the conditions are of a command that failed before its first one, and may have been mended since.
     if not path.exists() or not has_trials:
-        write_whole(path, here)
+        write_whole(path, text)
         return
     try:
-        there = dict(json.loads(path.read_bytes()))
+        recorded = dict(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
-        raise InvalidRecordError(f"{path}: does not say where the trials were made; name a new folder") from None
-    now = json.loads(here)  # as it comes back from a file: a tuple as a list
-    differing = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
+        raise InvalidRecordError(f"{path}: does not hold the conditions of the trials; name a new folder") from None
+    now = json.loads(text)  # as read back from a file, where tuples are lists
+    differing = sorted(key for key in {*recorded, *now} if recorded.get(key) != now.get(key))
     if differing:
         raise UsageError(
             f"folder {folder}: its trials were made with another {', '.join(differing)}; name a new folder, or delete "
@@ -93,9 +93,9 @@ def same_conditions(folder: Path, environment: dict[str, Any]) -> None:
 
 
 def code(factories: Iterable[str]) -> dict[str, str]:
-    """A hash of the Python files around each factory: its package's, or those beside a module that is in none.
+    """Hashes the Python files around each factory: those of its package, or those beside its module.
 
-    What these import from elsewhere is not looked at, but for the versions of packages, which a record has anyway.
+    What these import from elsewhere is not hashed; the versions of installed packages are in the record.
 
     Args:
         factories: as `module:factory`.
@@ -109,10 +109,10 @@ def code(factories: Iterable[str]) -> dict[str, str]:
 
 
 def fingerprint(loops: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Hashes of what loops are made of: their code, and the scripts that their options name.
+    """Hashes what loops are made of: their code, and the scripts that their options name.
 
     Args:
-        loops: factory as `module:factory`, and options, of each.
+        loops: factory, as `module:factory`, and options of each.
     """
     loops = list(loops)
     scripts = {str(options["script"]) for _, options in loops if "script" in options}
@@ -120,30 +120,30 @@ def fingerprint(loops: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Any
 
 
 def of_files(paths: Iterable[Path]) -> str:
-    """A hash of what is in some files; one that is missing has nothing in it."""
+    """A hash of the contents of some files; a missing one counts as empty."""
     return _digest((path.name, path) for path in sorted(paths))
 
 
 def _files(root: str) -> list[tuple[str, Path]]:
-    """With what they are called in their package, wherever that is."""
+    """The Python files of a package, or around a module, each with its name relative to the package."""
     try:
-        found = importlib.util.find_spec(root)
+        spec = importlib.util.find_spec(root)
     except (ImportError, ValueError):
         return []
-    if found is None:
+    if spec is None:
         return []
-    if found.submodule_search_locations:
-        folders = map(Path, found.submodule_search_locations)
+    if spec.submodule_search_locations:
+        folders = map(Path, spec.submodule_search_locations)
         return sorted((str(path.relative_to(folder)), path) for folder in folders for path in _sources(folder))
-    if found.has_location and found.origin:
-        return sorted((path.name, path) for path in Path(found.origin).parent.glob("*.py"))
+    if spec.has_location and spec.origin:
+        return sorted((path.name, path) for path in Path(spec.origin).parent.glob("*.py"))
     return []
 
 
 def _sources(folder: Path) -> Iterator[Path]:
-    """Python files in a folder and those below it, links to folders among them, each folder once.
+    """Python files in a folder and its subfolders, links to folders included; each folder once.
 
-    `rglob` leaves links out: in a clone, all of the built-in loops (docs/explanation/architecture.md).
+    `rglob` does not follow links: in a clone, it would miss the built-in loops (docs/explanation/architecture.md).
     """
     seen = set[str]()
     for where, folders, names in os.walk(folder, followlinks=True):

@@ -1,4 +1,4 @@
-"""The engine of experiments: trials that are not done yet are run, wherever that is, and all results are read."""
+"""The engine of experiments: it runs the trials that have no result yet, wherever they run, and reads all results."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from loop_bench.jobs.trial import Found, Result, Trial, attempt, read, result_cl
 from loop_bench.writing import write_whole
 
 Done = Callable[[Any], None]
-"""Is told of each trial that has come to its end."""
+"""Called with each trial that has ended."""
 
 Run = Callable[[Sequence[Any], LockedFolder, int, Done], None]
-"""Where trials run: has each leave its result in the folder, so many at a time, and tells of each that is done."""
+"""Runs trials, a given number at a time: each leaves its result in the folder, and is then reported as done."""
 
 
 class OtherMachines(abc.ABC):
-    """Where trials run on other machines than the one that gathers them; a `Run` that is asked two things before."""
+    """A `Run` on other machines than the one that gathers the results; it is prepared by two calls."""
 
     @abc.abstractmethod
     def conditions(self, environment: Mapping[str, Any]) -> dict[str, Any]:
-        """What of the gathering machine's environment must stay the same for as long as a folder is gone on with."""
+        """The part of the gathering machine's environment that must be unchanged when a folder is resumed."""
 
     @abc.abstractmethod
     def begin(self, environment: Mapping[str, Any], known: Machine | None, trials: Sequence[Any]) -> None:
-        """Is told what a gathering is of, before any of it is run.
+        """Announces the trials of a gathering, before any of them runs.
 
         Args:
-            environment: that loops are to have.
-            known: a machine of which results are there already; None: there are none.
-            trials: all of them, those that are done too.
+            environment: that loops need.
+            known: a machine that has earlier results; None: there are none.
+            trials: all trials, including finished ones.
         """
 
     @abc.abstractmethod
     def __call__(self, trials: Sequence[Any], folder: LockedFolder, workers: int, done: Done) -> None:
-        """Has trials of one class leave their results, each with its machine, in a folder of this one."""
+        """Runs trials of one class, whose results, each with its machine, are written to a local folder."""
 
 
 class Processes:
-    """Runs trials in processes of their own on this machine, forked from one that has imported TensorFlow.
+    """Runs trials on this machine, each in a process that is forked from one that has imported TensorFlow.
 
-    While it is entered, that one serves any number of gatherings. It imports in the background.
+    While it is entered, its fork server serves any number of gatherings. It imports in the background.
 
     Args:
         kinds: the classes of the trials.
@@ -71,10 +71,10 @@ class Processes:
         self._server.__exit__(kind, error, _)
 
     def wait_until_ready(self) -> None:
-        """Returns when that one has imported everything, and is idle.
+        """Blocks until the fork server has imported everything and is idle.
 
         Raises:
-            RuntimeError: it has died of it.
+            RuntimeError: the fork server has died.
         """
         self._server.wait_until_ready()
 
@@ -82,7 +82,7 @@ class Processes:
         """Runs trials of one class.
 
         Raises:
-            UsageError: a trial asks for something wrong.
+            UsageError: a trial is invalid.
         """
         kind = type(trials[0])
         name = f"{kind.__module__}:{kind.__qualname__}"
@@ -102,20 +102,20 @@ def run_forked(
     done: Done,
     environment: Mapping[str, str],
 ) -> None:
-    """Runs trials in processes of a fork server; one that leaves no result has its death for one.
+    """Runs trials in processes of a fork server; a process that dies without a result gets one that says so.
 
     Args:
         server: entered.
-        trials: with keys that are theirs alone.
-        program: gives the arguments of Python for the process of a trial, without the last one: the result's path.
+        trials: with unique keys.
+        program: returns Python's arguments for the process of a trial, except the last one, the result's path.
         folder: for the results.
         workers: processes at a time.
-        done: is told of each trial that has come to its end.
-        environment: variables of these processes, besides those of the server.
+        done: called with each trial that has ended.
+        environment: variables of these processes, added to those of the server.
 
     Raises:
-        UsageError: a trial asks for something wrong.
-        RuntimeError: the server has died.
+        UsageError: a trial is invalid.
+        RuntimeError: the fork server has died.
     """
     by_key = {trial.key: trial for trial in trials}
 
@@ -129,16 +129,16 @@ def run_forked(
 
 
 def in_processes(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
-    """Runs trials of one class in processes that are begun for them alone; see Processes."""
+    """Runs trials of one class with a fork server of their own; see Processes."""
     with Processes(type(trials[0])) as run:
         run(trials, folder, workers, done)
 
 
 def inline(trials: Sequence[Trial[Found]], folder: LockedFolder, workers: int, done: Done) -> None:
-    """Runs trials in this process, one after the other and without a time limit: for tests of all that is around them.
+    """Runs trials in this process, one after the other and without a time limit: for tests of the code around them.
 
     Raises:
-        UsageError: a trial asks for something wrong.
+        UsageError: a trial is invalid.
     """
     for trial in trials:
         write_whole(folder.result(trial.key), attempt(trial).model_dump_json() + "\n")
@@ -154,51 +154,51 @@ def gather(
     progress: Callable[[str], None] = lambda title: None,
     run: Run = in_processes,
 ) -> Results[Found]:
-    """Runs all trials that have no result yet, or one for which the time was too short; returns all results by key.
+    """Runs the trials that have no result, or had too little time; returns all results by key.
 
-    A trial's process writes its result itself, as the last thing that it does: so a result that is there is whole, and
-    an experiment that was interrupted in whatever way resumes in the same folder.
+    A trial's process writes its own result as its last action, so that every result that exists is whole, and an
+    experiment resumes in the same folder however it was interrupted.
 
     Args:
-        trials: of one class; those with one key are one trial.
-        folder: for the results; made if it is missing.
-        environment: this machine and its software, which must be what they were when the folder was begun; where
-            trials run on other machines, only the software.
+        trials: of one class; those with the same key are one trial.
+        folder: for the results; created if it is missing.
+        environment: this machine and its software, which must be the same as when the folder was begun; where trials
+            run on other machines, only the software must.
         workers: trials at a time.
-        progress: is told the title of each trial that is done, those that were done before among them.
+        progress: called with the title of each trial that is done, earlier ones included.
         run: where the trials run.
 
     Raises:
-        UsageError: the folder cannot be written, is in use, or holds results of another machine, software or code; or
-            a trial asks for something wrong; or trials that are timed ran on several kinds of machine.
+        UsageError: the folder cannot be written, is in use, or holds results of another machine, software or code; a
+            trial is invalid; or timed trials ran on several kinds of machine.
         InvalidRecordError: the folder holds a result that cannot be read.
     """
     by_key = {trial.key: trial for trial in trials}
     conditions = run.conditions(environment) if isinstance(run, OtherMachines) else environment
-    made_of = folders.fingerprint([loop for trial in by_key.values() for loop in trial.loops])
+    fingerprint = folders.fingerprint([loop for trial in by_key.values() for loop in trial.loops])
     with folders.locked(folder) as locked:
-        folders.same_conditions(folder, {**conditions, **made_of})
-        found, left, known = Results(locked.result, by_key), [], None
+        folders.same_conditions(folder, {**conditions, **fingerprint})
+        results, left, earlier = Results(locked.result, by_key), [], None
         for trial in by_key.values():
             if result := _done(trial, locked.result(trial.key)):
-                known = known or result.machine
+                earlier = earlier or result.machine
                 progress(trial.title)
             else:
                 left.append(trial)
         timed, waiting = [trial for trial in by_key.values() if trial.is_timed], {trial.key for trial in left}
-        of_one_kind((trial for trial in timed if trial.key not in waiting), found, f"folder {folder}")
+        of_one_kind((trial for trial in timed if trial.key not in waiting), results, f"folder {folder}")
         if isinstance(run, OtherMachines):
-            run.begin(environment, known, [*by_key.values()])
+            run.begin(environment, earlier, [*by_key.values()])
         if left:
             run(left, locked, workers, lambda trial: progress(trial.title))
         for trial in left:
             read(locked.result(trial.key), trial)
-        of_one_kind(timed, found, f"folder {folder}")
-        return found
+        of_one_kind(timed, results, f"folder {folder}")
+        return results
 
 
 def _done(trial: Trial[Found], path: Path) -> Result[Found] | None:
-    """The result that is there, if it counts; one that deserves a retry is removed."""
+    """The existing result, if it counts; one that deserves a retry is deleted."""
     if not path.exists():
         return None
     result = read(path, trial)
@@ -209,11 +209,11 @@ def _done(trial: Trial[Found], path: Path) -> Result[Found] | None:
 
 
 class Results(Mapping[str, Result[Found]]):
-    """Results of trials by key, each read from its file whenever it is asked for: all of them need not fit into memory.
+    """Results of trials by key, each read from its file on access: all of them need not fit into memory.
 
     Args:
-        path: gives the file of the result with a key.
-        trials: by key; each has a result that can be read.
+        path: returns the file of the result with a key.
+        trials: by key; each must have a readable result.
     """
 
     def __init__(self, path: Callable[[str], Path], trials: Mapping[str, Trial[Found]]) -> None:

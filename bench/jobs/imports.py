@@ -1,4 +1,4 @@
-"""What is imported before processes of trials and of arms are forked: TensorFlow, and the Keras that it uses there."""
+"""Imports before processes of trials and of arms are forked: TensorFlow, and the Keras that it uses."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""A machine that trials ran on, where it is not the one that their experiment was started on."""
+"""Machines that trials ran on, other than the one on which their experiment was started."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Machine(Frozen):
 
     @property
     def kind(self) -> str:
-        """One line of hardware and software: machines of one kind can be expected to take the same time."""
+        """One line on hardware and software: machines of one kind can be expected to take the same time."""
         return environment.machine(self.environment)
 
 
 class RanOn(Frozen):
-    """A machine, and what ran there."""
+    """A machine, and the trials that ran there."""
 
     machine: Machine
     trials: tuple[str, ...]  # their titles
 
 
 def environment_of(ran: Iterable[RanOn], here: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment of times that are all of one kind of machine: that of the first one, or else this one's.
+    """The environment in which times were taken, all on one kind of machine: the first one's, or else this one's.
 
-    The commit is of where the command was started: the code is known to be the same.
+    The commit is that of the machine on which the command was started: the code is known to be the same.
     """
-    there = next((each.machine.environment for each in ran), here)
-    return {**there, **{name: here[name] for name in ("commit", "dirty") if name in here}}
+    taken = next((group.machine.environment for group in ran), here)
+    return {**taken, **{name: here[name] for name in ("commit", "dirty") if name in here}}

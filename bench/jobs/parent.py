@@ -1,4 +1,4 @@
-"""What a process owes the one that has started it: to end with it, to go first when memory runs out, to say why not."""
+"""A child process's duties to its parent: to end with it, to be killed first when memory runs out, to report errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import NoReturn
 
 SAYS = "error: "
-"""How the last line begins of a process that says itself why it cannot do what it was begun for."""
+"""Prefix of the last line of a process that says itself why it has failed."""
 
 
 def die_with_parent() -> None:
-    """Ends this process when the one that started it is gone.
+    """Ends this process when its parent is gone.
 
-    That one holds the other end of standard input, and the system closes it however it dies.
+    The parent holds the other end of standard input, which the system closes however the parent dies.
     """
 
     def watch() -> None:
@@ -28,13 +28,13 @@ def die_with_parent() -> None:
 
 
 def die() -> NoReturn:
-    """Ends this process; where it has been begun in a group of its own, with all that it has started."""
+    """Ends this process and, if it leads a process group of its own, everything that it has started."""
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
 def die_first(score: Path = Path("/proc/self/oom_score_adj")) -> None:
-    """Has the system, when memory runs out, end this process and not one of those that wait for it."""
-    with contextlib.suppress(OSError):  # there is no such file but on Linux
+    """Makes the system kill this process first when memory runs out, not one of those that wait for it."""
+    with contextlib.suppress(OSError):  # the file exists on Linux only
         score.write_text("1000")

@@ -25,26 +25,26 @@ from loop_bench.machine import environment
 from loop_bench.writing import write_whole
 
 _LAST = 10_000
-"""Bytes at the end of what a job has printed that are looked at: its last line, and of a refusal its traceback."""
+"""Bytes read from the end of a job's output: its last line, or the traceback of a refusal."""
 
 
 PROCESS_BYTES = 2 * 2**30
-"""Memory of a process: TensorFlow with a small model takes about half of it."""
+"""Memory that each process is assumed to need: TensorFlow with a small model takes about half of it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A Python process that leaves its result as a file, whole or not at all."""
+    """A Python process that writes its result to a file, whole or not at all."""
 
     name: str  # of the file, without .json
-    arguments: tuple[str, ...]  # of the interpreter; the file is added as the last one
-    title: str  # for a person
+    arguments: tuple[str, ...]  # of the interpreter; the file's path is appended
+    title: str  # for messages
     time_limit: float = 300.0  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
 class Death:
-    """A job that has left no result."""
+    """How a job ended that has written no result."""
 
     how: Literal["crashed", "timed out"]
     why: str
@@ -60,30 +60,30 @@ def run(
     done: Callable[[Job], None] = lambda job: None,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Has every job leave a result in the folder.
+    """Runs jobs until each has a result in the folder.
 
-    When this process dies, even of `kill -9`, its jobs do too, and hold the folder's lock until they have: no two runs
-    ever work in it at once.
+    When this process dies, even of `kill -9`, its jobs die too. Until then they hold the folder's lock, so that no two
+    runs work in the folder at once.
 
     Args:
         server: forks the processes.
-        jobs: with names that are theirs alone.
+        jobs: with unique names.
         folder: for the results.
         workers: processes at a time.
-        died: makes the text of the result of a job that has left none.
-        done: is told of each job that has come to its end.
-        environment: variables of these processes, besides those of the server.
+        died: returns the text of the result of a job that has written none.
+        done: called with each job that has ended.
+        environment: variables of these processes, added to those of the server.
 
     Raises:
-        UsageError: a job says that it was asked for something wrong.
-        RuntimeError: the process that forks has died.
+        UsageError: a job says that it is invalid.
+        RuntimeError: the fork server has died.
     """
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         running = _Running(folder, died, server, environment or {})
         try:
-            for ended in concurrent.futures.as_completed({pool.submit(running.work, job) for job in jobs}):
-                done(ended.result())
-        except BaseException:  # Ctrl-C as well: nothing that was begun may go on unseen
+            for future in concurrent.futures.as_completed({pool.submit(running.work, job) for job in jobs}):
+                done(future.result())
+        except BaseException:  # Ctrl-C as well: no process may keep running unseen
             pool.shutdown(wait=False, cancel_futures=True)
             running.kill()
             raise
@@ -91,21 +91,21 @@ def run(
 
 LOOP_VARIABLES = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # Several at a time, beside a process that may hold memory itself: none takes more than it needs.
+    # Several processes may share a GPU, also with this one: none takes more memory than it needs.
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
 }
 """Environment variables of all processes in which loops run."""
 
 
 def loop_environment() -> dict[str, str]:
-    """Environment variables, besides those of this process, of one that finds all that can be imported here."""
+    """Variables, besides those of this process, of one that can import everything that can be imported here."""
     return {**LOOP_VARIABLES, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def workers() -> int:
-    """Processes at a time that do not get in each other's way: each has a core and its share of memory.
+    """Number of processes that can run at once undisturbed: each has a core and its share of memory.
 
-    One where they would share a GPU's memory.
+    It is 1 where they would share a GPU's memory.
     """
     if environment.state()["gpus"]:
         return 1
@@ -113,7 +113,7 @@ def workers() -> int:
 
 
 class _Running:
-    """The processes at work."""
+    """The processes that run."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class _Running:
         self._guard = threading.Lock()
 
     def work(self, job: Job) -> Job:
-        """Runs a job until there is a result of it."""
+        """Runs a job until it has a result."""
         path, started = self._folder.result(job.name), time.monotonic()
         with tempfile.TemporaryFile() as output:
             process = self._start(job, path, output.fileno())
@@ -144,7 +144,7 @@ class _Running:
             process.close()
             seconds, printed = time.monotonic() - started, _printed(output)
             last = printed[-1] if printed else ""
-        if process.lost and not path.exists():  # as when memory runs out; which job was at fault is not known
+        if process.lost and not path.exists():  # as when memory runs out; which job was at fault is unknown
             raise RuntimeError(f"the process that forks has died, and {job.title} with it")
         if code == REFUSED and last.startswith(SAYS) and not path.exists():
             refused = UsageError(last.removeprefix(SAYS))
@@ -159,7 +159,7 @@ class _Running:
         return job
 
     def kill(self) -> None:
-        """Ends all processes, and begins no more."""
+        """Ends all processes, and starts no more."""
         with self._guard:
             self._stopped = True
             for process in self._processes:
@@ -175,19 +175,19 @@ class _Running:
 
 
 def _printed(output: IO[bytes]) -> list[str]:
-    """The last lines of what a process has printed, without empty ones."""
+    """The last lines of a process's output, without empty ones."""
     output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST))
     return [line for line in output.read(_LAST).decode(errors="replace").splitlines() if line.strip()]
 
 
 def last_words(code: int, last: str) -> str:
-    """What a process that has left no result died of, as far as its exit code and its last line say."""
+    """Describes how a process without a result died, from its exit code and its last line."""
     if code < 0:
         try:
             name = signal.Signals(-code).name
         except ValueError:  # most of the real-time signals have none
             name = f"signal {-code}"
         return f"killed by {name}{', as the system does when memory runs out' if -code == signal.SIGKILL else ''}"
-    if code == 0 or not last:  # an end that looks like success: what was printed says nothing about it
+    if code == 0 or not last:  # it looks like success, so the output does not explain it
         return f"ended with code {code} and without a result"
     return last.removeprefix(SAYS)

@@ -1,4 +1,4 @@
-"""The process of one trial: `python -m loop_bench.jobs.process MODULE:CLASS TRIAL RESULT`; nothing imports it."""
+"""The process of one trial, `python -m loop_bench.jobs.process MODULE:CLASS TRIAL RESULT`; run and never imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loop_bench.jobs.trial import Trial, attempt
 
 
 def main(arguments: list[str]) -> int:
-    """Tries what the arguments say, and leaves the result in a file; gives the exit code: see `leave`."""
+    """Runs the trial in the arguments, and writes its result to a file; returns the exit code, see `leave`."""
     name, text, path = arguments
     trial: Trial[Any] = pkgutil.resolve_name(name).model_validate_json(text)
     return leave(Path(path), lambda: attempt(trial).model_dump_json() + "\n")
@@ -24,4 +24,4 @@ if __name__ == "__main__":
     die_with_parent()  # before TensorFlow starts, which takes seconds
     die_first()
     code = main(sys.argv[1:])
-    os._exit(code)  # the result is there: what TensorFlow does when Python ends can only spoil it
+    os._exit(code)  # skips TensorFlow's shutdown, which may fail: the result is written

@@ -1,4 +1,4 @@
-"""One thing to try, as a value, and how it ended: the two ends of every experiment that needs processes."""
+"""Trials and their results: the values that every experiment with processes begins and ends with."""
 
 from __future__ import annotations
 
@@ -19,79 +19,79 @@ from loop_bench.jobs.machines import Machine
 from loop_bench.loop import LoopSpec
 
 Ending = Literal["whole", "crashed", "timed out"]
-"""How a trial ended: with what it was to find, or without."""
+"""How a trial ended; only a whole one has a finding."""
 
 Found = TypeVar("Found")
 
 
 class Trial(Frozen, Generic[Found]):
-    """All that a process needs to try one thing; a subclass adds fields, and says what is done with them.
+    """Everything that a process needs to run one trial; a subclass adds fields, and names the work.
 
-    Two trials that are equal but for the time limit or the order of options are the same trial: they have one key.
+    Trials that differ only by their time limit or by the order of their options are the same trial, with one key.
     """
 
     work: ClassVar[str]
-    """`module:function`: takes the trial and returns what it has found, in a process that may start TensorFlow."""
+    """`module:function`: takes the trial and returns its finding, in a process that may start TensorFlow."""
 
     finding: ClassVar[type[Any]]
-    """The class of what is found: a model of pydantic's, or a dataclass."""
+    """Class of the finding: a pydantic model, or a dataclass."""
 
     is_timed: ClassVar[bool] = False
-    """Whether times are compared between trials: each has a machine to itself, and all have one kind of machine."""
+    """Whether times are compared between trials: each then has a machine to itself, and all are of one kind."""
 
     time_limit: Annotated[float, Field(gt=0)] = 300.0  # seconds, process start included
 
     @property
     def title(self) -> str:
-        """What a person calls it."""
+        """The trial's name in messages and progress."""
         raise NotImplementedError
 
     @property
     def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """The loops that it builds: factory and options of each."""
+        """Factory and options of each loop that the trial builds."""
         raise NotImplementedError
 
     @property
     def key(self) -> str:
-        """20 hexadecimal digits of all that can make a difference to what is found."""
+        """20 hexadecimal digits: a hash of everything that can change the finding."""
         text = _sorted(self).model_dump_json(exclude=self._of_no_account())
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def _of_no_account(self) -> set[str]:
-        """The fields that make no difference to what is found."""
+        """Names of the fields that cannot change the finding."""
         return {"time_limit"}
 
     @classmethod
     def environment(cls, folder: Path, own: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Environment variables of its processes, besides those of all loops.
+        """Environment variables of the trials' processes, besides those for all loops.
 
         Args:
-            folder: for what they keep for one another.
-            own: the variables that they have already.
+            folder: for files that the trials share, such as caches.
+            own: variables that the processes have already.
         """
         return {}
 
     @classmethod
     def preload(cls) -> tuple[str, ...]:
-        """Modules that are imported once for all trials of the class; none of them asks for a device."""
+        """Modules to import once for all trials of the class; none of them may start a device."""
         return ("loop_bench.jobs.imports", cls.work.partition(":")[0])
 
     def run(self) -> Found:
-        """Does the work in this process."""
-        found: Found = pkgutil.resolve_name(self.work)(self)
-        return found
+        """Does the work in this process and returns the finding."""
+        finding: Found = pkgutil.resolve_name(self.work)(self)
+        return finding
 
 
 class LoopTrial(Trial[Found], Generic[Found]):
-    """A trial of one loop from one seed."""
+    """A trial of one loop with one seed."""
 
-    loop: str  # what it is called among the loops of an experiment
+    loop: str  # its name within the experiment
     factory: str  # as module:factory
     preset: str
     seed: int
     options: dict[str, Any] = Field(default_factory=dict)
-    arm: str = ""  # whose home it runs in; empty where loops run in processes of the run's own environment
-    home: str = ""  # that home, with its commit: a loop that has moved is another loop
+    arm: str = ""  # in whose home the trial runs; empty for the environment of the run
+    home: str = ""  # that home, with its commit: a loop in another home is another trial
 
     @property
     def title(self) -> str:
@@ -106,12 +106,12 @@ class LoopTrial(Trial[Found], Generic[Found]):
 
     @property
     def spec(self) -> LoopSpec:
-        """What the loop is to be built with."""
+        """The spec for building the loop."""
         return LoopSpec(self.preset, self.seed, self.options)
 
 
 def _sorted(value: Any) -> Any:
-    """A value with the keys of every mapping in order; fields of values stay where they are."""
+    """A value with the keys of every mapping in order; the order of fields does not change."""
     if isinstance(value, Frozen):
         return value.model_copy(update={name: _sorted(each) for name, each in value})
     if isinstance(value, dict):
@@ -120,51 +120,51 @@ def _sorted(value: Any) -> Any:
 
 
 class Result(Frozen, Generic[Found]):
-    """How a trial ended, and what it found if it ended whole."""
+    """How a trial ended, and its finding if it ended whole."""
 
     ended: Ending
-    why: str = ""  # it is not whole
+    why: str = ""  # reason if it is not whole
     seconds: NotNegative  # process start included
-    time_limit: float  # seconds that it was given
+    time_limit: float  # seconds that were allowed
     found: Found | None = None
-    machine: Machine | None = None  # that it ran on; None: the one of the command
+    machine: Machine | None = None  # that the trial ran on; None: that of the command
 
     @model_validator(mode="after")
-    def _has_found_something_if_whole(self) -> Self:
+    def _has_finding_if_whole(self) -> Self:
         if (self.found is not None) != (self.ended == "whole"):
-            raise ValueError("a trial that ended whole has found something, and no other has")
+            raise ValueError("a trial has a finding if, and only if, it ended whole")
         return self
 
     @property
     def died(self) -> str:
-        """How and why it is not whole; empty if it is."""
+        """How and why the trial failed; empty if it ended whole."""
         return "" if self.ended == "whole" else f"{self.ended}: {self.why}"
 
     def deserves_retry(self, trial: Trial[Found]) -> bool:
-        """Whether it ran out of a time that was shorter than the trial is given now."""
+        """Whether the trial timed out with a shorter limit than it has now."""
         return self.ended == "timed out" and self.time_limit < trial.time_limit
 
 
 def attempt(trial: Trial[Found]) -> Result[Found]:
-    """Does a trial's work in this process; what it dies of is its result.
+    """Does a trial's work in this process; a crash is its result.
 
     Raises:
-        UsageError: the trial asks for something wrong, such as a loop that does not exist: no result, and no retry.
+        UsageError: the trial is invalid, for example its loop does not exist: no result, and no retry.
     """
     ended = Attempt.of(trial.run)
     return result_class(trial)(**vars(ended), time_limit=trial.time_limit)
 
 
 def result_class(trial: Trial[Found]) -> type[Result[Found]]:
-    """The class of a trial's result, which knows the class of what it finds."""
+    """The class of a trial's result, typed by the class of its finding."""
     return Result[trial.finding]  # type: ignore[name-defined]
 
 
 def read(path: Path, trial: Trial[Found]) -> Result[Found]:
-    """The result of a trial in a file.
+    """Reads a trial's result from a file.
 
     Raises:
-        InvalidRecordError: it holds no whole result.
+        InvalidRecordError: the file holds no valid result.
     """
     try:
         return result_class(trial).model_validate_json(path.read_bytes())

@@ -1,1 +1,1 @@
-"""The machine: what it is, what it has, how its memory is used."""
+"""The machine: its hardware and software, and how its memory and GPUs are used."""

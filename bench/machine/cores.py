@@ -1,4 +1,4 @@
-"""The share of the CPU that a process gets: cores, quota, clock, and what others take; as far as Linux tells."""
+"""The share of the CPU that a process gets: cores, quota, clock, and the use by others, as far as Linux reports it."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ _CPUS = "sys/devices/system/cpu/cpu[0-9]*/cpufreq"
 
 @dataclasses.dataclass(frozen=True)
 class Cores:
-    """How many there are, and how many this process may use; None for what the system does not say."""
+    """Numbers of cores, of the machine and of this process; None where the system does not report it."""
 
     of_machine: int | None
-    allowed: int | None  # by its affinity, after which TensorFlow chooses the number of its threads
-    quota: float | None  # CPUs' worth of time that its cgroup may take; None: no limit
+    allowed: int | None  # by its affinity, from which TensorFlow chooses its number of threads
+    quota: float | None  # CPUs' worth of time that its cgroup may use; None: no limit
 
 
 def cores(root: Path = _ROOT) -> Cores:
-    """The cores of this process; `root` is where /proc and /sys are."""
+    """The cores of this process; `root` is the folder that contains /proc and /sys."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     return Cores(os.cpu_count(), allowed, quota(root))
 
 
 def quota(root: Path = _ROOT) -> float | None:
-    """CPUs' worth of time in a period that the cgroup of this process, or one around it, is limited to; None: none.
+    """The limit on CPU time of this process's cgroup, or of one around it, in CPUs' worth of time; None: no limit.
 
     Linux: Documentation/admin-guide/cgroup-v2.rst (cpu.max), and Documentation/scheduler/sched-bwc.rst for version 1.
     """
-    found = []
+    limits = []
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         names = controllers.split(",")
         if not controllers:
-            found += [_share(*_words(each / "cpu.max")) for each in _around(root / _GROUPS, path)]
+            limits += [_share(*_words(folder / "cpu.max")) for folder in _around(root / _GROUPS, path)]
         elif "cpu" in names:
-            for each in _around(root / _GROUPS / controllers, path):
-                found.append(_share(*_words(each / "cpu.cfs_quota_us"), *_words(each / "cpu.cfs_period_us")))
-    return min((each for each in found if each is not None), default=None)
+            for folder in _around(root / _GROUPS / controllers, path):
+                limits.append(_share(*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us")))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _around(mount: Path, path: str) -> list[Path]:
-    """The folder of a cgroup and those around it; in a container only the mount itself may be there."""
+    """The folders of a cgroup and of those around it; in a container, only the mount itself may exist."""
     inner = mount / path.strip("/")
-    return [each for each in (inner, *inner.parents) if each == mount or mount in each.parents]
+    return [folder for folder in (inner, *inner.parents) if folder == mount or mount in folder.parents]
 
 
 def _share(limit: str = "max", period: str = "100000", *_: str) -> float | None:
@@ -55,22 +55,22 @@ def _share(limit: str = "max", period: str = "100000", *_: str) -> float | None:
 
 
 def governors(root: Path = _ROOT) -> tuple[str, ...]:
-    """The names of what chooses the clock of cores, each once; empty where it is not said, as in a virtual machine."""
-    found = (_words(each / "scaling_governor") for each in root.glob(_CPUS))
-    return tuple(sorted({words[0] for words in found if words}))
+    """The distinct governors that choose the cores' clock; empty where they are unknown, as in a virtual machine."""
+    contents = (_words(folder / "scaling_governor") for folder in root.glob(_CPUS))
+    return tuple(sorted({words[0] for words in contents if words}))
 
 
 class Clock(NamedTuple):
-    """The clock of the cores in MHz, the mean over them; None where it is not said."""
+    """The clock of the cores in MHz, averaged over them; None where it is unknown."""
 
     now: float | None
     highest: float | None
 
 
 def clock(root: Path = _ROOT) -> Clock:
-    """The clock at this moment, and the highest one."""
-    now = [int(word) / 1e3 for each in root.glob(_CPUS) for word in _words(each / "scaling_cur_freq")[:1]]
-    highest = [int(word) / 1e3 for each in root.glob(_CPUS) for word in _words(each / "cpuinfo_max_freq")[:1]]
+    """The current clock, and the highest one."""
+    now = [int(word) / 1e3 for folder in root.glob(_CPUS) for word in _words(folder / "scaling_cur_freq")[:1]]
+    highest = [int(word) / 1e3 for folder in root.glob(_CPUS) for word in _words(folder / "cpuinfo_max_freq")[:1]]
     if not now:
         lines = (line.partition(":") for line in _lines(root / "proc/cpuinfo"))
         now = [float(value) for name, _, value in lines if name.strip() == "cpu MHz"]
@@ -82,7 +82,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 class Times(NamedTuple):
-    """Time of all cores since the machine has started, in ticks (man 5 proc_stat)."""
+    """Time of all cores since the machine was started, in ticks (man 5 proc_stat)."""
 
     busy: int
     idle: int
@@ -90,7 +90,7 @@ class Times(NamedTuple):
 
 
 def times(root: Path = _ROOT) -> Times | None:
-    """The times until now; None where the system does not say."""
+    """The times until now; None where the system does not report them."""
     for line in _lines(root / "proc/stat"):
         name, *counts = line.split()
         if name == "cpu" and len(counts) >= 8:
@@ -107,11 +107,11 @@ class Shares(NamedTuple):
 
 
 def shares(first: Times | None, last: Times | None) -> Shares | None:
-    """What was done between two moments; None where that is not known."""
+    """The shares between two moments; None where they are unknown."""
     if first is None or last is None:
         return None
-    passed = sum(last) - sum(first)
-    return Shares((last.busy - first.busy) / passed, (last.steal - first.steal) / passed) if passed > 0 else None
+    elapsed = sum(last) - sum(first)
+    return Shares((last.busy - first.busy) / elapsed, (last.steal - first.steal) / elapsed) if elapsed > 0 else None
 
 
 def _words(path: Path) -> list[str]:

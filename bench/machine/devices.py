@@ -1,26 +1,26 @@
-"""Whether a device of TensorFlow's computes, and computes rightly: to be listed is not enough."""
+"""Checks that TensorFlow's devices compute, and compute correctly: being listed is not enough."""
 
 from __future__ import annotations
 
 _SIZE = 64
-"""Rows and columns of the matrices that are multiplied: sums that float32, and TensorFloat-32, hold exactly."""
+"""Rows and columns of the test matrices: float32 and TensorFloat-32 hold their sums exactly."""
 
 
 class DeviceError(RuntimeError):
-    """A device does not compute, or does it wrongly; one line that says how."""
+    """A device does not compute, or computes wrongly; the message is one line that says how."""
 
 
 def multiply(kind: str, number: int) -> str:
-    """Has a device of this process, which starts all of them, multiply matrices; gives its name.
+    """Multiplies matrices on a device, which starts all devices of this process; returns the device's name.
 
     Args:
         kind: CPU or GPU.
         number: of the device among those of its kind.
 
     Raises:
-        DeviceError: it does not, or does it wrongly.
+        DeviceError: the device does not compute, or computes wrongly.
     """
-    import tensorflow as tf  # here, so that what only reads records need not wait for it
+    import tensorflow as tf  # here, so that code that only reads records need not wait for it
 
     try:
         with tf.device(f"/{kind}:{number}"):

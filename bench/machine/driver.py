@@ -1,4 +1,4 @@
-"""What NVIDIA's driver says by its own library, for those who have no package that wraps it."""
+"""NVIDIA's driver, asked through its own libraries, where no package that wraps them is installed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _NVML, _CUDA = "libnvidia-ml.so.1", "libcuda.so.1"
 
 
 def has_gpu() -> bool:
-    """Whether the driver has a GPU to offer.
+    """Whether the driver has a GPU.
 
-    See nvmlInit_v2 and nvmlDeviceGetCount_v2 in NVML's API reference. Not asked are TensorFlow, which would read
-    CUDA_VISIBLE_DEVICES before a program has set it, and `loop_bench.machine.gpu`, which needs pynvml.
+    See nvmlInit_v2 and nvmlDeviceGetCount_v2 in NVML's API reference. TensorFlow is not asked, because it would read
+    CUDA_VISIBLE_DEVICES before a program has set it; nor is `loop_bench.machine.gpu`, which needs pynvml.
     """
     try:
         library = ctypes.CDLL(_NVML)
@@ -26,9 +26,9 @@ def has_gpu() -> bool:
 
 
 def bus(number: int) -> str | None:
-    """The PCI address of a GPU, `0000:1b:00.0`, by its number as CUDA counts; None where CUDA does not say it.
+    """The PCI address of a GPU, such as `0000:1b:00.0`, by CUDA's number; None where CUDA does not report it.
 
-    TensorFlow counts as CUDA does, unless tf.config hides GPUs or splits one; NVML counts otherwise. See
+    TensorFlow numbers GPUs like CUDA, unless tf.config hides GPUs or splits one; NVML numbers them otherwise. See
     cuDeviceGetPCIBusId in the CUDA driver API's reference. **Not tried on a GPU.**
     """
     try:

@@ -1,4 +1,4 @@
-"""What a record says of the machine and the software, without which its numbers mean nothing later."""
+"""The environment in a record: machine and software, without which its numbers mean nothing later."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from loop_bench.machine import gpu, processor, revision
 from loop_bench.machine.software import KERAS_2, builds, versions
 
 TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", KERAS_2: KERAS_2}
-"""Packages that decide how a loop runs. (Not NumPy: nothing of it runs in a batch whose length matters.)"""
+"""Packages that decide how a loop runs, and their titles; not NumPy, which takes no noticeable time in a batch."""
 
 
 def environment() -> dict[str, Any]:
-    """Machine, devices, versions and commit, as plain values."""
-    import tensorflow as tf  # here, so that what only reads records need not wait for it
+    """Machine, devices, versions and commit of this process, as plain values."""
+    import tensorflow as tf  # here, so that code that only reads records need not wait for it
 
     cpu = processor.processor()
     commit, dirty = revision.state(Path.cwd())  # where the loops under test come from
@@ -38,7 +38,7 @@ def environment() -> dict[str, Any]:
         ],
         "gpu_driver": gpu.driver(),
         **builds(),
-        # Set for a whole process, and it decides how a GPU's memory is handed out.
+        # It applies to the whole process, and decides how a GPU's memory is allocated.
         "gpu_allow_growth": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"),
         "commit": commit,
         "dirty": dirty,
@@ -46,10 +46,10 @@ def environment() -> dict[str, Any]:
 
 
 def state() -> dict[str, Any]:
-    """Load and clocks of the CPU, and the state of each GPU, at this moment; plain values."""
+    """Load and clock of the CPU, and the state of each GPU, at this moment; plain values."""
     try:
         frequency = psutil.cpu_freq()
-    except OSError:  # some virtual machines have the file and do not let it be read
+    except OSError:  # some virtual machines have the file, but forbid reading it
         frequency = None
     return {
         "load_average": [round(load, 2) for load in os.getloadavg()],  # over 1, 5 and 15 minutes
@@ -59,12 +59,12 @@ def state() -> dict[str, Any]:
 
 
 def machine(recorded: dict[str, Any]) -> str:
-    """One line that names the machine and what runs on it, from what `environment` gave."""
+    """One line on the machine and its software, from the values of `environment`."""
     return f"{hardware(recorded)}; {software(recorded['versions'], recorded['python'])}"
 
 
 def hardware(recorded: dict[str, Any]) -> str:
-    """The machine alone."""
+    """One line on the machine alone, from the values of `environment`."""
     kind = processor.words(recorded.get("processor", {}))  # older records have none
     cpu = f"{recorded['cores']} cores of {recorded['cpu']}{f' ({kind})' if kind else ''}"
     if not recorded["gpus"]:
@@ -73,6 +73,6 @@ def hardware(recorded: dict[str, Any]) -> str:
 
 
 def software(versions: Mapping[str, str], python: str) -> str:
-    """The versions of what decides how a loop runs, in one line."""
-    found = {title: versions[name] for name, title in TITLES.items() if name in versions}
-    return ", ".join(f"{title} {version}" for title, version in {**found, "Python": python}.items())
+    """One line on the versions that decide how a loop runs."""
+    titled = {title: versions[name] for name, title in TITLES.items() if name in versions}
+    return ", ".join(f"{title} {version}" for title, version in {**titled, "Python": python}.items())

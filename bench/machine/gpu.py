@@ -1,4 +1,4 @@
-"""The machine's GPUs, as NVML, CUDA and TensorFlow know them.
+"""The machine's GPUs, as NVML, CUDA and TensorFlow report them.
 
 TensorFlow is imported only where it computes: the telemetry sampler, which needs NVML, must start fast and stay small.
 """
@@ -27,7 +27,7 @@ _REASONS = {
     "hardware power brake": pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
     "sync boost": pynvml.nvmlClocksEventReasonSyncBoost,
 }
-"""Why clocks are lower than they could be, as NVML's nvmlClocksEventReasons names it; not idling, nor a setting."""
+"""Reasons for low clocks, by NVML's nvmlClocksEventReasons; idling and settings do not count."""
 
 _REFUSED = 2
 
@@ -44,7 +44,7 @@ except UsageError as error:
 
 @contextlib.contextmanager
 def nvml() -> Iterator[None]:
-    """Keeps NVML initialised; the functions of `pynvml` can be called inside.
+    """Keeps NVML initialised, so that functions of `pynvml` can be called inside.
 
     Raises:
         pynvml.NVMLError: there is no driver.
@@ -58,13 +58,13 @@ def nvml() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handles() -> Iterator[list[Any]]:
-    """NVML's handles of all GPUs, valid inside; none without a driver, or where it refuses one of them."""
+    """NVML's handles of all GPUs, valid inside; empty without a driver, or where it refuses one of them."""
     with contextlib.ExitStack() as stack:
-        found = []
+        gpus = []
         with contextlib.suppress(pynvml.NVMLError):
             stack.enter_context(nvml())
-            found = _handles()
-        yield found
+            gpus = _handles()
+        yield gpus
 
 
 def _handles() -> list[Any]:
@@ -72,7 +72,7 @@ def _handles() -> list[Any]:
 
 
 def asking(handle: Any) -> Callable[..., Any]:
-    """A way to ask NVML about a GPU, by the name of its function and further arguments; None is what it refuses."""
+    """Returns a caller of NVML functions about a GPU, by name and further arguments; None is what NVML refuses."""
 
     def ask(name: str, *arguments: Any) -> Any:
         try:
@@ -84,7 +84,7 @@ def asking(handle: Any) -> Callable[..., Any]:
 
 
 def throttles(reasons: int | None) -> list[str] | None:
-    """The names of what keeps clocks low, from what nvmlDeviceGetCurrentClocksEventReasons gives, or refuses to."""
+    """Names of the reasons for low clocks, from nvmlDeviceGetCurrentClocksEventReasons; None if it was refused."""
     return None if reasons is None else [name for name, bit in _REASONS.items() if reasons & bit]
 
 
@@ -99,8 +99,8 @@ def driver() -> str | None:
 
 def states() -> list[dict[str, Any]]:
     """Clocks, throttling and other users of each GPU at this moment, as plain values; empty without a driver."""
-    with handles() as found:
-        return [_state(handle) for handle in found]
+    with handles() as gpus:
+        return [_state(handle) for handle in gpus]
 
 
 def _state(handle: Any) -> dict[str, Any]:
@@ -112,30 +112,30 @@ def _state(handle: Any) -> dict[str, Any]:
         "max_sm_mhz": ask("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM),
         "memory_mhz": ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_MEM),
         "throttled_by": throttles(ask("nvmlDeviceGetCurrentClocksEventReasons")),
-        # Less this one: by their numbers it cannot be told, for in a container they are those of the host.
+        # Without this process, which cannot be identified: in a container, process ids are those of the host.
         "other_processes": None if processes is None else max(0, len(processes) - 1),
     }
 
 
 def busy_now(seconds: float = 1.2) -> float | None:
-    """The share of the time from now on in which the busiest GPU has a kernel running; None without a driver.
+    """The share of time, from now on, in which the busiest GPU runs a kernel; None without a driver.
 
     NVML's own window is up to a second (its documentation of nvmlUtilization_t). **Not tried on a GPU.**
 
     Args:
-        seconds: that are waited for where there is a GPU.
+        seconds: to wait where there is a GPU.
     """
-    with handles() as found:
-        if not found:
+    with handles() as gpus:
+        if not gpus:
             return None
         time.sleep(seconds)
-        rates = [asking(handle)("nvmlDeviceGetUtilizationRates") for handle in found]
+        rates = [asking(handle)("nvmlDeviceGetUtilizationRates") for handle in gpus]
     return max((rate.gpu / 100 for rate in rates if rate is not None), default=None)
 
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """What a GPU is kept for and by whom, when this process does not compute on it; None: NVML does not say."""
+    """The use of a GPU, when this process does not compute on it; None: NVML does not report it."""
 
     name: str
     persistent: bool | None  # the driver stays loaded when nobody uses it
@@ -149,8 +149,8 @@ def uses() -> list[Use]:
 
     **Not tried on a GPU.**
     """
-    with handles() as found:
-        return [_use(handle) for handle in found]
+    with handles() as gpus:
+        return [_use(handle) for handle in gpus]
 
 
 def _use(handle: Any) -> Use:
@@ -170,33 +170,33 @@ def _use(handle: Any) -> Use:
 
 
 def share() -> None:
-    """Leaves memory of a GPU to other processes; to be called before TensorFlow starts, which else takes all of it."""
+    """Leaves GPU memory to other processes; must be called before TensorFlow starts, or it takes all memory."""
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 def require() -> str:
-    """Has the first GPU compute something, for a run that was meant for a GPU must not pass on a CPU.
+    """Requires a GPU that computes, because a run that is meant for a GPU must not pass on a CPU.
 
-    A process of its own computes: in this one a factory may still have to configure the GPU.
+    Another process computes, because a factory in this one may still have to configure the GPU.
 
     Returns:
-        The name that TensorFlow has for the GPU.
+        The GPU's name in TensorFlow.
 
     Raises:
-        UsageError: there is none, or it does not compute; it says what TensorFlow and NVML see.
+        UsageError: there is no GPU, or it does not compute; the message says what TensorFlow and NVML see.
     """
-    # By default this process would take all memory of the GPU, and those in which loops have faults need some.
+    # By default this process would take all memory of the GPU, and the processes of loops with faults need some.
     share()
     import tensorflow as tf
 
     if not tf.config.list_physical_devices("GPU"):
         raise UsageError(f"--require-gpu: TensorFlow sees no GPU; {_why_none()}")
-    path = os.pathsep.join(filter(None, sys.path))  # what can be imported here can be there
+    path = os.pathsep.join(filter(None, sys.path))  # it can import whatever this process can
     done = subprocess.run(
         [sys.executable, "-c", _COMPUTE], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
-    said = [line for line in (done.stdout if done.returncode in (0, _REFUSED) else done.stderr).splitlines() if line]
-    last = said[-1] if said else ""
+    lines = [line for line in (done.stdout if done.returncode in (0, _REFUSED) else done.stderr).splitlines() if line]
+    last = lines[-1] if lines else ""
     if done.returncode == _REFUSED:
         raise UsageError(last)
     if done.returncode:
@@ -206,10 +206,10 @@ def require() -> str:
 
 
 def compute() -> str:
-    """Has the first GPU of this process, which starts TensorFlow's devices, multiply matrices; gives its name.
+    """Multiplies matrices on this process's first GPU, which starts TensorFlow's devices; returns the GPU's name.
 
     Raises:
-        UsageError: it does not, or does it wrongly.
+        UsageError: the GPU does not compute, or computes wrongly.
     """
     try:
         return devices.multiply("GPU", 0)
@@ -218,7 +218,7 @@ def compute() -> str:
 
 
 def _why_none() -> str:
-    """What NVML sees, and what can be done about it."""
+    """What NVML sees, with advice."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(nvml())

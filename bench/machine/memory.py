@@ -1,4 +1,4 @@
-"""How much more memory this process has held at its peak than before."""
+"""The peak of this process's memory, compared with what it held before."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from loop_bench.machine.peaks import allocated, forget_peaks, peak_resident
 
 
 class PeakMemory(Frozen):
-    """The most that was held at a time, less what was held before."""
+    """The largest amount of memory held at a time, less what was held before."""
 
     of: Literal["device memory", "resident set"]
     nbytes: Count
 
 
 class Gauge:
-    """Measures the peak since it was made, above the memory that was held then.
+    """Measures the peak of memory since its creation, above the memory that was held then.
 
-    On GPUs it is what TensorFlow's allocator has handed out, of all of them together; elsewhere the resident set of
-    the process, in which pages that the allocator keeps for later count too, but those that it has kept from before.
+    On GPUs it is what TensorFlow's allocator has handed out, the sum over all of them; elsewhere it is the resident set
+    of the process, with the pages that the allocator keeps for later, but without those that it had kept from before.
     """
 
     def __init__(self) -> None:
-        _give_back()
+        _trim()
         forget_peaks()
         current = allocated("current")
         self._on_gpu = bool(current)
@@ -40,8 +40,8 @@ class Gauge:
         return PeakMemory(of="resident set", nbytes=max(0, peak_resident() - self._before))
 
 
-def _give_back() -> None:
-    """Returns to the system what was freed, which would else be there for a loop to use unseen."""
+def _trim() -> None:
+    """Returns freed memory to the system, because a loop could otherwise use it unnoticed."""
     gc.collect()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # of glibc, see man 3 malloc_trim
         trim(0)

@@ -1,4 +1,4 @@
-"""The most memory that this process has held at a time, as far as it can say so itself; it needs TensorFlow alone."""
+"""Peak memory of this process, as far as it can measure that itself; needs only TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _RESET_PEAK = "5"  # man 5 proc, /proc/pid/clear_refs
 
 
 def forget_peaks() -> None:
-    """Resets the peaks to what is held now: what came earlier in the life of the process is not a loop's.
+    """Resets the peaks to the memory held now, because earlier peaks are not a loop's.
 
-    Where a peak cannot be reset, it counts.
+    Where a peak cannot be reset, the earlier one counts.
     """
-    import tensorflow as tf  # here, so that what only reads records need not wait for it
+    import tensorflow as tf  # here, so that code that only reads records need not wait for it
 
     for gpu in tf.config.list_logical_devices("GPU"):
         tf.config.experimental.reset_memory_stats(gpu.name)
@@ -25,7 +25,7 @@ def forget_peaks() -> None:
 
 
 def allocated(which: Literal["current", "peak"]) -> tuple[int, ...]:
-    """Bytes that TensorFlow's allocator has handed out of each GPU; empty without one."""
+    """Bytes of each GPU that TensorFlow's allocator has handed out; empty without a GPU."""
     import tensorflow as tf
 
     gpus = tf.config.list_logical_devices("GPU")
@@ -33,6 +33,6 @@ def allocated(which: Literal["current", "peak"]) -> tuple[int, ...]:
 
 
 def peak_resident() -> int:
-    """Bytes of the resident set at its peak."""
+    """Peak of the resident set, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

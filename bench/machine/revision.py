@@ -1,4 +1,4 @@
-"""What git says of the folder that code is in: one way to ask it, which never fetches, and the commit there."""
+"""Git as the harness calls it, without fetching, and the commit of the folder that code is in."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _BOUND = (
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
-"""Variables that bind git to one repository, as a hook has them; those that carry settings stay (`safe.directory`)."""
+"""Variables that bind git to one repository, as in a hook; variables with settings are kept (`safe.directory`)."""
 
 _QUIETLY = {
-    "GIT_ALLOW_PROTOCOL": "none",  # of a partial clone, git would fetch what is missing
+    "GIT_ALLOW_PROTOCOL": "none",  # git would fetch what a partial clone lacks
     "GIT_NO_LAZY_FETCH": "1",
-    "GIT_OPTIONAL_LOCKS": "0",  # a status must not stop what the user does in another window
+    "GIT_OPTIONAL_LOCKS": "0",  # a status must not block the user's own git commands
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
 
 _SETTINGS = {
-    "core.hooksPath": os.devnull,  # what is run here is no step of the user's
-    "core.fsmonitor": "false",  # starts a process that stays
+    "core.hooksPath": os.devnull,  # no command here is a step of the user's work
+    "core.fsmonitor": "false",  # it would start a process that stays
     "core.splitIndex": "false",
     "submodule.recurse": "false",
 }
 
 
 class GitError(Exception):
-    """Git has failed; the message is what it said, as one line."""
+    """Git has failed; the message is git's, as one line."""
 
 
 def git(
@@ -55,19 +55,19 @@ def git(
     held: int | None = None,
     timeout: float | None = None,
 ) -> str:
-    """What git prints, without hooks and without a network; if it is interrupted, so is all that git has started.
+    """Runs git without hooks and without a network, and returns its output; an interrupt ends git's processes too.
 
     Args:
-        folder: in which it runs.
+        folder: in which git runs.
         arguments: command and arguments.
-        variables: of its environment, besides those of this process that bind it to no repository.
+        variables: added to those of this process, from which all that bind git to a repository are removed.
         held: an open file, such as a lock, that git and its processes keep open as long as they live.
         timeout: in seconds.
 
     Raises:
-        GitError: it has failed.
-        UsageError: there is no git.
-        subprocess.TimeoutExpired: it has not ended in time.
+        GitError: git has failed.
+        UsageError: git is not installed.
+        subprocess.TimeoutExpired: git has not ended in time.
     """
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
     environment = {name: value for name, value in os.environ.items() if name not in _BOUND}
@@ -79,37 +79,37 @@ def git(
             stderr=subprocess.PIPE,
             env={**environment, **_QUIETLY, **(variables or {})},
             pass_fds=() if held is None else (held,),
-            start_new_session=True,  # git's own processes would go on without it
+            start_new_session=True,  # so that git's own processes can be ended with it
         )
     except OSError as error:
-        raise UsageError(f"git: cannot be started ({error.strerror}); revisions are read with it") from None
+        raise UsageError(f"git: cannot be started ({error.strerror}); it is needed to read revisions") from None
     with process:
         try:
-            printed, said = process.communicate(timeout=timeout)
+            printed, errors = process.communicate(timeout=timeout)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
     if process.returncode:
-        lines = [line.strip() for line in os.fsdecode(said).splitlines()]
+        lines = [line.strip() for line in os.fsdecode(errors).splitlines()]
         raise GitError(" ".join(filter(None, lines)) or f"git {arguments[0]}: exit code {process.returncode}")
     return os.fsdecode(printed).removesuffix("\n")
 
 
 def state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit that a folder's working tree is at, and whether anything in it is not as in that commit.
+    """The commit of a folder's working tree, and whether the working tree differs from that commit.
 
     Returns:
-        Forty or more hexadecimal digits, and whether it is dirty; None for what is not known: no git, no repository.
+        Forty or more hexadecimal digits, and whether it is dirty; None for what is unknown: no git, no repository.
     """
-    status = _asked(folder, "status", "--porcelain")
-    # A run itself writes bytecode, which a project need not have told git to ignore.
+    status = _output(folder, "status", "--porcelain")
+    # A run itself writes bytecode, which a project may not have told git to ignore.
     changed = None if status is None else [line for line in status.splitlines() if not line.endswith("__pycache__/")]
-    return _asked(folder, "rev-parse", "--verify", "HEAD"), None if changed is None else bool(changed)
+    return _output(folder, "rev-parse", "--verify", "HEAD"), None if changed is None else bool(changed)
 
 
-def _asked(folder: Path, *arguments: str) -> str | None:
+def _output(folder: Path, *arguments: str) -> str | None:
     try:
         return git(folder, *arguments, timeout=10)
     except (GitError, UsageError, subprocess.TimeoutExpired):

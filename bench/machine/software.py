@@ -1,4 +1,4 @@
-"""The versions of what a loop runs on in this process; it needs TensorFlow and nothing else that is not Python's."""
+"""Versions of the software that a loop runs on in this process; needs only TensorFlow and Python's own library."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ KERAS_2 = "tf_keras"
 
 
 def uses_keras_2() -> bool:
-    """Whether `tf.keras` is Keras 2 in this process and in those that it starts: as TensorFlow decides it."""
+    """Whether `tf.keras` is Keras 2 in this process and its child processes, as TensorFlow decides it."""
     wanted = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")
     return wanted and importlib.util.find_spec(KERAS_2) is not None
 
 
 def versions() -> dict[str, str]:
-    """Versions of TensorFlow, by whatever name it is distributed, Keras and NumPy, as far as they are installed."""
-    import tensorflow as tf  # here, so that what only reads records need not wait for it
+    """Versions of TensorFlow, under whatever name it is distributed, Keras and NumPy, as far as they are installed."""
+    import tensorflow as tf  # here, so that code that only reads records need not wait for it
 
-    found = {"tensorflow": str(tf.__version__)}
+    installed = {"tensorflow": str(tf.__version__)}
     for package in ("keras", *([KERAS_2] if uses_keras_2() else []), "numpy"):
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def builds() -> dict[str, Any]:
-    """The versions of CUDA and cuDNN that TensorFlow is built for; None without them."""
+    """Versions of CUDA and cuDNN that TensorFlow is built for; None without them."""
     import tensorflow as tf
 
     build = tf.sysconfig.get_build_info()

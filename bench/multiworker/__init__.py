@@ -1,1 +1,1 @@
-"""Loops that train on several machines: the chief measures, the workers follow."""
+"""Loops that train on several machines: the chief measures, and the workers repeat its calls."""

@@ -1,7 +1,8 @@
-"""A worker: it does what the chief does, when the chief does it, so that their collective operations meet.
+"""A worker's side of training on several machines: it repeats each call that the chief makes into its loops.
 
-The connection to the chief is as open as TensorFlow's own between the machines: whoever can reach the port can have
-loops built here. Both are for networks that are trusted.
+Collective operations meet only if all processes make the same calls. The connection to the chief is as open as
+TensorFlow's own between the machines: whoever can reach the port can have loops built here. Both need a trusted
+network.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from loop_bench.machine.environment import environment
 from loop_bench.multiworker.task import Task, named
 
 PATIENCE = 600.0
-"""Seconds to look for the chief: schedulers start the processes of a job minutes apart."""
+"""Seconds to look for the chief: schedulers may start the processes of a job minutes apart."""
 
-_AGAIN = 0.2
-"""Seconds from one attempt to connect to the next."""
+_RETRY = 0.2
+"""Seconds between two attempts to connect."""
 
 
 class ChiefError(LoopError):
@@ -34,7 +35,7 @@ class ChiefError(LoopError):
 
 
 class Follower(Server):
-    """Answers the chief; what it has computed stays here, for it is what the chief has computed."""
+    """Answers the chief; its results stay here, because the chief computes the same."""
 
     def __init__(self, channel: Channel, task: Task, tell: Callable[[str], None]) -> None:
         super().__init__(channel)
@@ -42,18 +43,18 @@ class Follower(Server):
         self.is_over = False
 
     def serve(self) -> None:
-        """Does what the chief asks, until it says that the run is over.
+        """Answers the chief's calls until the run is over.
 
         Raises:
             EOFError: the chief is gone.
         """
         while not self.is_over:
-            asked = self._channel.receive()
-            self._channel.send({"begun": True})  # the chief begins when all have
-            self._channel.send(self._answer(asked))
+            request = self._channel.receive()
+            self._channel.send({"begun": True})  # the chief waits until every worker has begun
+            self._channel.send(self._answer(request))
 
     def introduce(self, loops: Sequence[Sequence[Any]]) -> dict[str, Any]:
-        """Machine and software of this process, and hashes of the code and scripts that loops are made of.
+        """This process's machine, software, and hashes of the code and the scripts of the loops.
 
         Args:
             loops: factory and options of each.
@@ -65,25 +66,25 @@ class Follower(Server):
         }
 
     def follow(self, number: int, method: str, arguments: Sequence[Any]) -> None:
-        """Calls a method of an object as the chief does."""
+        """Calls a method of an object, as the chief does, and drops the result."""
         self.call(number, method, arguments)
 
     def end(self) -> None:
-        """The run is over."""
+        """Marks the run as over."""
         self.is_over = True
 
 
 def follow(task: Task, tell: Callable[[str], None], patience: float = PATIENCE) -> None:
-    """Meets the chief, and follows it until the run is over.
+    """Connects to the chief, and follows it until the run is over.
 
     Args:
         task: of this process.
-        tell: is told what happens, in words.
+        tell: called with progress messages.
         patience: seconds to look for the chief.
 
     Raises:
-        UsageError: there is no chief.
-        ChiefError: it is gone before the run is over.
+        UsageError: no chief is found in time.
+        ChiefError: the chief is gone before the run is over.
     """
     where = f"{task.control[0]}:{task.control[1]}"
     tell(f"{task.title}, of {len(task.addresses)} machines: looking for the chief at {where}")
@@ -105,25 +106,25 @@ def _connected(task: Task, patience: float) -> socket.socket:
     until = time.monotonic() + patience
     while True:
         try:
-            found = socket.create_connection(task.control)
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return found
+            connection = socket.create_connection(task.control)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
         except OSError as error:
             if time.monotonic() > until:
                 where = f"{task.control[0]}:{task.control[1]}"
-                raise UsageError(f"no chief at {where} ({error.strerror}): start loop-bench run there") from None
-            time.sleep(_AGAIN)
+                raise UsageError(f"no chief at {where} ({error.strerror}): start `loop-bench run` there") from None
+            time.sleep(_RETRY)
 
 
 def _end_with(connection: socket.socket, message: str, tell: Callable[[str], None]) -> None:
-    """Ends this process when the other end of a connection is closed, also while an operation of all waits for it."""
-    copy = connection.dup()
+    """Ends this process when the chief closes the connection, even while a collective operation waits."""
+    duplicate = connection.dup()
 
     def watch() -> None:
-        closed = select.poll()
-        closed.register(copy, select.POLLRDHUP)
-        closed.poll()
-        time.sleep(_GRACE)  # what was sent before is read, and may be the end
+        poller = select.poll()
+        poller.register(duplicate, select.POLLRDHUP)
+        poller.poll()
+        time.sleep(_GRACE)  # the last message is read first: it may say that the run is over
         tell(f"error: {message}")
         os._exit(1)
 
@@ -131,17 +132,17 @@ def _end_with(connection: socket.socket, message: str, tell: Callable[[str], Non
 
 
 _GRACE = 1.0
-"""Seconds to read the last message, when the chief has closed its end."""
+"""Seconds allowed for reading the last message, after the chief has closed the connection."""
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """What of two introductions must be alike and is not, in words; see `Follower.introduce`."""
-    found = []
+    """Lists in words what two introductions must share and do not; see `Follower.introduce`."""
+    differing = []
     for name in ("tensorflow", "keras", "numpy"):
-        versions = [each["environment"]["versions"].get(name) for each in (theirs, ours)]
+        versions = [introduction["environment"]["versions"].get(name) for introduction in (theirs, ours)]
         if versions[0] != versions[1]:
-            found.append(f"{name} {versions[0]} in place of {versions[1]}")
-    for what, here in ours["fingerprint"].items():
-        if theirs["fingerprint"].get(what) != here:
-            found.append(f"another {what}")
-    return found
+            differing.append(f"{name} {versions[0]} instead of {versions[1]}")
+    for part, own in ours["fingerprint"].items():
+        if theirs["fingerprint"].get(part) != own:
+            differing.append(f"a different {part}")
+    return differing

@@ -154,7 +154,7 @@ def test_an_axis_of_other_loops_is_an_option_of_theirs():
     assert {point.tokens for point in plan.points["layers"]} == {None}
 
 
-def test_a_loop_that_is_compared_with_a_built_in_one_is_told_every_size():
+def test_a_loop_compared_with_a_built_in_one_gets_every_size():
     plan = swept("batch=8,16", before="my.old:make")
     assert options_at(plan, "batch") == [{"batch_size": 8}, {"batch_size": 16}]
 
@@ -226,7 +226,7 @@ def test_between_other_loops_there_is_one_step():
     ]
 
 
-def test_what_annealing_does_is_told_from_what_all_the_rest_does():
+def test_the_effect_of_annealing_is_separated_from_that_of_the_rest():
     plan = convergence(settings(script="a.csv"), seeds=2, epochs=5, every=7)
     assert (list(plan.loops), plan.seeds, plan.epochs, plan.every) == (["before", "after", builtin.FIXED], (3, 4), 5, 7)
     ready = {"pretrained": True, "held_out": 0.1, "evaluation_temperature": 1.0, "script": "a.csv"}

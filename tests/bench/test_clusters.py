@@ -32,7 +32,7 @@ def test_the_interval_holds_the_ratio_as_often_as_it_says(groups, confidence):
     assert confidence - error <= hits / runs <= confidence + error + 0.05  # its own scatter may count for more
 
 
-def test_a_loop_whose_processes_differ_more_than_the_others_is_held_almost_as_often():
+def test_a_loop_whose_processes_differ_more_is_covered_almost_as_often():
     rng, runs, effects = np.random.default_rng(6), 400, [0.001, 0.02, 0.001]
     of = np.repeat(np.arange(GROUPS), 4)
     found = [between(drawn(rng, effects, 0.001, each=4), of, 0.95) for _ in range(runs)]
@@ -101,7 +101,7 @@ def test_the_wider_of_both_intervals_is_taken_on_either_side(seed, ratio, low, h
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(-10, 10)), min_size=1, max_size=30))
-def test_within_groups_only_what_tells_them_apart_is_lost(pairs):
+def test_within_groups_only_the_difference_between_groups_is_lost(pairs):
     of, values = np.array([each for each, _ in pairs]), np.array([value for _, value in pairs])
     kept = values.copy()
     found = within(values, of)

@@ -16,7 +16,7 @@ from loop_bench.experiments.run.record import SCHEMA, Record
         (b'{"schema_version": 5, "created"', "no whole record"),
         (b'{"schema_version": 1}', f"is of schema 1, and this version reads {SCHEMA}; run again"),
         (f'{{"schema_version": {SCHEMA}}}'.encode(), "no whole record (created: Field required)"),
-        (b'{"kind": "ladder", "schema_version": 2}', "is of kind 'ladder', and 'run' is wanted here"),
+        (b'{"kind": "ladder", "schema_version": 2}', "is of kind 'ladder', but 'run' is needed here"),
         (b"[]", "the file"),
         (b"\xff", "no whole record"),
     ],

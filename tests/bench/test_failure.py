@@ -91,7 +91,7 @@ def test_a_loop_that_leaves_the_program_has_failed():
     [KeyboardInterrupt(), UsageError("no preset"), LoopError("another", OSError())],
     ids=lambda e: type(e).__name__,
 )
-def test_what_is_nobodys_fault_or_says_itself_what_is_wrong_passes(error):
+def test_interrupts_and_usage_errors_pass(error):
     with pytest.raises(type(error)) as caught, blaming("loop"):
         raise error
     assert caught.value is error

@@ -147,7 +147,7 @@ def test_the_contract_does_not_start_tensorflow():
 
 
 class Breaking(toys.Quadratic):
-    """Fails in each of its calls once it is told to."""
+    """Fails in each of its calls once `breaks` is set."""
 
     breaks = False
 

@@ -99,7 +99,7 @@ def test_what_python_alone_raises_is_from_nowhere():
     assert origin(KeyError("never raised")) == Origin(None)
 
 
-def test_a_place_is_said_from_the_current_folder(tmp_path, monkeypatch):
+def test_a_place_is_relative_to_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(Place(str(tmp_path / "loops" / "new.py"), 3)) == "loops/new.py:3"
     assert str(Place("/usr/share/new.py", 3)) == "/usr/share/new.py:3"

@@ -27,7 +27,7 @@ def desk(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_of_loops_of_which_nothing_is_known_little_is_asked():
+def test_little_is_asked_of_unknown_loops():
     pair = find("my.old:make", "my.new:make")
     assert pair == Pair(Arm("my.old:make"), Arm("my.new:make"))
     assert (pair.equivalent, pair.axes, pair.faults.short) == (None, None, SHORT)
@@ -91,7 +91,7 @@ def test_without_rungs_none_can_be_compared():
         find("my.old:make", "my.new:make").candidates(settings, every_rung=True)
 
 
-def test_several_replicas_are_held_against_one_as_well():
+def test_several_replicas_are_compared_with_one_as_well():
     pair, settings = find("my.old:make", "my.new:make"), record().settings
     (only,) = pair.candidates(settings, every_rung=False)
     two = settings.model_copy(update={"options": {"script": "a.csv", "replicas": 2}})

@@ -91,7 +91,7 @@ def test_width_is_the_share_between_the_limits():
         *(pytest.param(counts, 300, 0.88, marks=pytest.mark.slow) for counts in ((10, 30), (40, 40))),
     ],
 )
-def test_interval_of_samples_taken_apart_covers_the_truth(counts, draws, least):
+def test_interval_of_unpaired_samples_covers_the_truth(counts, draws, least):
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(draws):
@@ -102,7 +102,7 @@ def test_interval_of_samples_taken_apart_covers_the_truth(counts, draws, least):
     assert least <= covered / draws <= 0.99
 
 
-def test_samples_taken_apart_need_no_partners():
+def test_unpaired_samples_need_no_partners():
     assert statistics.unpaired_ratio_interval(np.full(12, 3.0), np.full(20, 2.0)) == pytest.approx((1.5, 1.5, 1.5))
     assert statistics.unpaired_ratio_interval(np.full(9, 3.0), np.full(20, 2.0))[1:] == (0.0, float("inf"))
 
@@ -206,7 +206,7 @@ def test_checks_are_about_order_and_not_about_units(samples):
 
 def test_independent_samples_raise_no_alarm():
     random = np.random.default_rng(0)
-    runs = [random.lognormal(0, 0.1, 100) for _ in range(100)]  # of which a test at 5% would raise five
+    runs = [random.lognormal(0, 0.1, 100) for _ in range(100)]  # a test at 5% would report five of them
     assert sum(statistics.drift(run).significant for run in runs) <= 1
     assert sum(statistics.autocorrelation(run).significant for run in runs) <= 1
 
@@ -238,6 +238,6 @@ def test_alternation_is_no_alarm():
 
 
 @pytest.mark.parametrize("samples", [[1.0], [1.0, 2.0], [3.0] * 20])
-def test_nothing_is_said_of_too_few_or_equal_samples(samples):
+def test_too_few_or_equal_samples_have_no_trend(samples):
     assert statistics.drift(np.array(samples)) == (0.0, 1.0)
     assert statistics.autocorrelation(np.array(samples)) == (0.0, 1.0)

@@ -81,7 +81,7 @@ def test_mirrored_are_replicas_that_hold_the_same_bits():
     assert not is_mirrored(zeros, held(zeros))
 
 
-def test_a_parameter_server_is_told_by_its_job():
+def test_a_parameter_server_is_recognised_by_its_job():
     assert is_on_a_parameter_server(Distributed(1.0, device="/job:ps/replica:0/task:0/device:CPU:0"))
     assert not is_on_a_parameter_server(Distributed(1.0, device="/job:worker/replica:0/task:0/device:CPU:0"))
 
@@ -90,13 +90,13 @@ finite = st.floats(-1e3, 1e3, width=32)
 
 
 @given(st.lists(finite, min_size=1, max_size=5), st.integers(2, 4))
-def test_replicas_that_hold_the_same_are_not_apart(value, count):
+def test_equal_replicas_have_distance_zero(value, count):
     before, now = (np.array([value] * count, np.float32) + add for add in (0, 1))
     assert apart(now, before) == 0
     assert drifted({"w": now}, {"w": before}, ["w"]) == {}
 
 
-def test_apart_is_measured_by_the_way_that_the_first_replica_went():
+def test_the_distance_of_replicas_is_relative_to_the_way_of_the_first():
     before = np.zeros([3, 2], np.float32)
     now = np.float32([[3.0, 4.0], [3.0, 4.0], [3.0, 4.5]])
     assert apart(now, before) == pytest.approx(0.1)
@@ -105,7 +105,7 @@ def test_apart_is_measured_by_the_way_that_the_first_replica_went():
     assert apart(np.float32([[np.nan], [np.nan]]), before[:2, :1]) == 0
 
 
-def test_drifted_are_those_that_were_alike_and_differ_by_more_than_rounding():
+def test_drifted_replicas_were_equal_and_differ_by_more_than_rounding():
     before = {name: np.zeros([2, 1], np.float32) for name in "abc"}
     now = {"a": np.float32([[1.0], [1.0 + 2 * LEFT_ALONE]]), "b": np.float32([[1.0], [1.0 + LEFT_ALONE / 2]])}
     now["c"] = np.float32([[1.0], [2.0]])

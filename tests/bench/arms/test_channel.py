@@ -138,7 +138,7 @@ def test_what_cannot_be_sent_is_refused_and_nothing_of_it_is_sent(ends, value):
     assert other.receive(10) == "next"
 
 
-def test_where_nobody_is_any_more_is_the_end(ends):
+def test_a_closed_other_end_is_the_end_of_messages(ends):
     one, other = ends
     one.send("last")
     one.close()

@@ -78,10 +78,10 @@ def booted(version):
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 9, 21)])
-def test_a_python_that_is_too_old_is_said_before_anything_of_ours_is_read(version):
+def test_a_python_that_is_too_old_is_refused_before_this_package_is_imported(version):
     done = booted(version)
     assert done.returncode == 1
-    assert done.stderr == f"error: is Python {version[0]}.{version[1]}, and 3.10 is the oldest that will do\n"
+    assert done.stderr == f"error: is Python {version[0]}.{version[1]}, but needs 3.10 or newer\n"
 
 
 def test_the_oldest_python_that_will_do():
@@ -175,5 +175,5 @@ def test_an_interpreter_that_is_not_there_is_one_line(environment, monkeypatch, 
     monkeypatch.setenv("PATH", str(environment / "old" / "bin"))
     with pytest.raises(UsageError) as caught:
         interpreter("--before-python", name)
-    says = "must be an interpreter, such as .venv-old/bin/python; there is none"
+    says = "no such interpreter; give its path, such as .venv-old/bin/python, or a command on PATH"
     assert str(caught.value) == f"--before-python {name!r}: {says}"

@@ -144,10 +144,10 @@ def test_what_else_fails_there_names_the_arm_and_the_line(light, kind, says):
     with pytest.raises(LoopError) as caught:
         light.make(ARM).fail(kind)
     assert str(caught.value).startswith(says)
-    assert light.make(ARM).echo(1) == 1  # and it goes on
+    assert light.make(ARM).echo(1) == 1  # the server still answers
 
 
-def test_an_answer_that_cannot_be_sent_is_an_error_and_it_goes_on(light):
+def test_an_answer_that_cannot_be_sent_is_an_error_and_the_server_lives_on(light):
     with pytest.raises(LoopError, match="before: TypeError: Object of type set is not JSON serializable"):
         light.make(ARM).unspeakable()
     assert light.make(ARM).echo(1) == 1
@@ -155,8 +155,10 @@ def test_an_answer_that_cannot_be_sent_is_an_error_and_it_goes_on(light):
 
 def test_what_is_forgotten_here_is_forgotten_there(light, monkeypatch):
     asked = []
-    told = light._told
-    monkeypatch.setattr(light, "_told", lambda *what: asked.append((what[0], what[2].get("number"))) or told(*what))
+    exchange = light._exchange
+    monkeypatch.setattr(
+        light, "_exchange", lambda *what: asked.append((what[0], what[2].get("number"))) or exchange(*what)
+    )
     arm = light.make(ARM)
     number = arm._number
     asked.clear()
@@ -259,7 +261,7 @@ def test_a_process_that_hangs_is_ended_and_its_line_said(mortal):
     assert not psutil.pid_exists(mortal.pid)
 
 
-def test_a_process_that_nobody_can_reach_any_more_is_ended(mortal, monkeypatch):
+def test_an_unreachable_process_is_ended(mortal, monkeypatch):
     monkeypatch.setattr("loop_bench.arms.process._DUMPING", 0.2)
     with pytest.raises(ArmError, match=r"before: its process died in close_all\(\): killed by SIGKILL"):
         mortal.make(ARM).close_all()

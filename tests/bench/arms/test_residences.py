@@ -165,7 +165,7 @@ def test_from_a_folder_below_the_root_it_is_that_folder_of_the_checkout(project,
         assert residences.launch("before").folder.name == "old"
 
 
-def test_processes_are_begun_anew_for_each_group(project, light):
+def test_each_group_gets_new_processes(project, light):
     with living(light) as residences:
         residences.begin([ARM])
         first = [residences.process(name).pid for name in TIMED]
@@ -196,7 +196,7 @@ def test_revisions_are_forked_from_one_process_which_has_nothing_of_either(proje
         assert len(path) == len(residences.launch("after").paths) - 1
 
 
-def test_what_forks_arms_of_two_environments_is_begun_anew_for_each_group(project, light):
+def test_arms_of_two_environments_get_new_zygotes_for_each_group(project, light):
     """What one process has by chance, all that are forked from it have: it would pass for what the variable does."""
     with living(light, {"environment": {**light, "KIND": "quick"}}) as residences:
         residences.begin([ARM])
@@ -248,8 +248,8 @@ def test_a_factory_that_is_nowhere_is_not_looked_for_at_the_revision(project, te
 def test_a_loop_of_ours_that_the_revision_does_not_have(project, temporary, light):
     ours = "loop_bench.baseline:make_loop"
     said = refused(living(light, {"revision": "HEAD"}, factories={"before": ours, "after": "train:make_loop"}))
-    assert (
-        said == f"before: {ours} comes with loop-bench, and is not in HEAD; --after MODULE:FACTORY says which is meant"
+    assert said == (
+        f"before: {ours} is part of loop-bench, and not in HEAD; name the loop to compare with --after MODULE:FACTORY"
     )
 
 
@@ -280,10 +280,10 @@ def test_a_module_from_elsewhere_is_not_taken_for_that_of_the_revision(project, 
         ({}, {"folder": "train.py"}, "--after-folder 'train.py': there is no such folder"),
         ({"revision": "nowhere"}, {}, "revision 'nowhere': is not in the repository"),
         ({"revision": "HEAD"}, {"revision": "nowhere"}, "revision 'nowhere': is not in the repository"),
-        ({}, {"python": "nowhere/python"}, "--after-python 'nowhere/python': must be an interpreter"),
+        ({}, {"python": "nowhere/python"}, "--after-python 'nowhere/python': no such interpreter"),
     ],
 )
-def test_a_place_that_is_none(project, temporary, light, before, after, says):
+def test_a_home_that_does_not_exist_is_refused(project, temporary, light, before, after, says):
     assert refused(living(light, before, after)).startswith(says)
     assert is_clean(project, temporary)
 

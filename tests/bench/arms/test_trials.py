@@ -81,7 +81,7 @@ def test_trials_run_where_their_arms_live_with_what_is_there(tmp_path, home, mon
     here = gather(alike, tmp_path / "c", environment=HERE, workers=2, run=in_processes)
     for each in alike:
         assert not results[each.key].died
-        assert repr(results[each.key].found) == repr(here[each.key].found)  # of which NaN is a part
+        assert repr(results[each.key].found) == repr(here[each.key].found)  # by repr, because findings may contain NaN
     assert [results[each.key].found.why for each in telling] == [f"RuntimeError: in {arm} with {arm}" for arm in arms]
     assert results[killed.key].died.startswith("crashed: killed by SIGKILL")
     assert sorted(told) == sorted(each.title for each in (*alike, *telling, killed))

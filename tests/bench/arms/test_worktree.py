@@ -78,7 +78,8 @@ def test_an_unknown_revision(project, revision):
     with Worktrees(project) as worktrees, pytest.raises(UsageError) as raised:
         worktrees.at(revision)
     assert str(raised.value) == (
-        f"revision {revision!r}: is not in the repository {project}; git branch --all and git tag list what is"
+        f"revision {revision!r}: is not in the repository {project}; git branch --all and git tag list the names "
+        "that are there"
     )
 
 
@@ -94,7 +95,7 @@ def test_a_branch_that_is_not_fetched_is_there_after_what_the_message_says(proje
         assert ("--depth" in advice) == bool(depth)  # it would make a whole clone shallow
         git(clone, *advice.split())
         assert worktrees.at("origin/slower/loop").commit == git(project, "rev-parse", "HEAD")
-        with pytest.raises(UsageError, match=r"; there is origin/slower/loop$"):
+        with pytest.raises(UsageError, match=r"; did you mean origin/slower/loop\?$"):
             worktrees.at("slower/loop")
 
 
@@ -293,7 +294,7 @@ def test_a_submodule_without_the_revisions_commit(project, tmp_path):
     with Worktrees(clone) as worktrees:
         with pytest.raises(UsageError) as raised:
             worktrees.at("origin/main")
-        start = f"submodule libs/ops: commit {its[:7]}, which origin/main has of it, is not there; "
+        start = f"submodule libs/ops: its commit {its[:7]} in origin/main is missing; "
         command = str(raised.value).removeprefix(start).removesuffix(" brings it")
         subprocess.run(["git", *SETTINGS, *shlex.split(command)[1:]], check=True, capture_output=True)
         checkout = worktrees.at("origin/main")

@@ -15,7 +15,7 @@ from loop_bench.arms.zygote import Zygote
 from loop_bench.errors import UsageError
 
 ARM = "lethal:Arm"
-NONE = "is no Python in which loops can live"
+NONE = "cannot run loops"
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_one_that_dies_takes_its_processes_along_and_is_named(place):
         child = psutil.Process(arm.child())
         os.kill(psutil.Process(process.pid).ppid(), signal.SIGKILL)
         with pytest.raises(
-            ArmError, match=r"before: its process died in hang\(\): with the process that it was forked from"
+            ArmError, match=r"before: its process died in hang\(\): so did the process that it was forked from"
         ):
             arm.hang()
         until(lambda: has_ended(child))

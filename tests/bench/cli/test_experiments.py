@@ -78,7 +78,7 @@ def test_survive_that_tells_nothing_ends_with_the_cause(run, survived, tmp_path)
     code, out, err = run("survive", "--out", tmp_path, "--fault", "nan", "--seeds", 1)
     assert code == 1
     assert "not tested, and why" in out
-    assert err.splitlines()[-1] == "error: none of the 3 runs came to anything: not tested: no tape"
+    assert err.splitlines()[-1] == "error: none of the 3 runs succeeded: not tested: no tape"
     assert "no tape" in (tmp_path / "survival.md").read_text()
     assert "no tape" in (tmp_path / "survival.html").read_text()
 
@@ -154,7 +154,7 @@ def test_converge_of_which_nothing_is_left_has_an_exit_code(run, converged, tmp_
     code, out, err = run("converge", "--out", tmp_path, "--seeds", 1)
     assert code == 1
     assert "crashed: boom" in out
-    assert err.splitlines()[-1].startswith("error: none of the 9 runs came to anything: crashed: boom")
+    assert err.splitlines()[-1].startswith("error: none of the 9 runs succeeded: crashed: boom")
 
 
 def test_converge_interrupted(run, converged, tmp_path):
@@ -295,7 +295,7 @@ def test_sweep_of_which_nothing_is_left_has_an_exit_code(run, swept, tmp_path):
     swept["dies"] = True
     code, out, err = run(*SWEEP, "--out", tmp_path)
     assert code == 1
-    assert err.splitlines()[-1].startswith("error: none of the 3 points came to anything: crashed: killed by")
+    assert err.splitlines()[-1].startswith("error: none of the 3 points succeeded: crashed: killed by")
     assert "crashed: killed by SIGKILL" in " ".join(out.split())
 
 

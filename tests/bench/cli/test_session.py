@@ -360,7 +360,7 @@ def test_loops_without_a_tape_are_compared_in_everything_else(bench, tmp_path):
     pair = [*of_toys("plain", "tapeless"), *SHORT]
     done = bench(*pair, "--results", tmp_path)
     assert done.returncode == 1, done.stdout
-    said = "error: survival: none of the 3 runs of after came to anything: not tested: "
+    said = "error: survival: none of the 3 runs of after succeeded: not tested: "
     (line,) = [line for line in done.stdout.splitlines() if line.startswith(said)]
     assert line.endswith("; --survival none leaves it out")
     (path,) = tmp_path.glob("*.json")
@@ -376,7 +376,7 @@ def test_faults_that_could_not_be_tried_are_an_error_and_no_loss_of_the_record(b
     done = bench(*pair, "--results", tmp_path, "-k", "survival or sweep", *gate)
     assert done.returncode == code, done.stdout
     said = [line for line in done.stdout.splitlines() if line.startswith(f"{begins}: ")]
-    assert any("survival: none of the 6 runs came to anything: not tested: " in line for line in said), said
+    assert any("survival: none of the 6 runs succeeded: not tested: " in line for line in said), said
     (path,) = tmp_path.glob("*.json")
     assert len(Record.read(path).arms["after"].survivals) == 3
 
@@ -389,7 +389,7 @@ def test_with_a_failure_of_another_kind_there_is_no_record(tmp_path, failures, d
 
     config = runs.config(results=str(tmp_path))
     config.stash[session._MEASUREMENT] = types.SimpleNamespace(record=records.record)
-    config.stash[session._FLAWS] = ["survival: none of the 3 runs came to anything: no tape"]
+    config.stash[session._FLAWS] = ["survival: none of the 3 runs succeeded: no tape"]
     config.stash[session._FAILED] = dead
     ended = types.SimpleNamespace(config=config, exitstatus=1, testsfailed=failures)
     session.pytest_sessionfinish(ended, pytest.ExitCode.TESTS_FAILED)

@@ -20,7 +20,7 @@ def dask(tmp_path):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """A scheduler with two workers, of which one declares MACHINE; for tests that kill neither."""
+    """A scheduler with two workers, one of them with MACHINE; for tests that kill neither."""
     folder = tmp_path_factory.mktemp("shared")
     with Daskers(folder, [daskers.stub(folder)]) as begun:
         begun.scheduler()

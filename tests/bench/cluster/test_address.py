@@ -34,7 +34,7 @@ def test_what_is_no_address_is_refused_with_examples(text):
 
 
 def test_a_cluster_has_a_worker():
-    with pytest.raises(UsageError, match="--on local:0: a cluster on this machine has one worker at least"):
+    with pytest.raises(UsageError, match="--on local:0: a cluster on this machine needs at least one worker"):
         address.check("local:0")
 
 
@@ -45,8 +45,8 @@ def test_what_answers_is_good_and_what_does_not_is_one_line():
     with pytest.raises(UsageError) as refused:
         address.check(f"127.0.0.1:{port}")
     assert str(refused.value) == (
-        f"--on tcp://127.0.0.1:{port}: nothing answers there (Connection refused); `dask scheduler --port {port}` on "
-        "that machine starts a scheduler"
+        f"--on tcp://127.0.0.1:{port}: nothing answers there (Connection refused); `dask scheduler --port {port}` "
+        "starts a scheduler on that machine"
     )
 
 

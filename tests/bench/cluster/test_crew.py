@@ -101,8 +101,8 @@ def test_timed_trials_need_a_worker_that_declares_its_machine(client, crew, capl
     look(found)
     assert found.size == 0
     assert caplog.messages == [
-        "no worker of tcp://s:1 can run these trials: worker a on a declares no MACHINE, which trials that are timed "
-        "need; waiting for one: dask worker tcp://s:1 --nthreads 1 --resources 'MACHINE=1'"
+        "no worker of tcp://s:1 can run these trials: worker a on a declares no MACHINE, which timed trials need; "
+        "waiting for one: dask worker tcp://s:1 --nthreads 1 --resources 'MACHINE=1'"
     ]
     client.add("b", ["MACHINE"])
     look(found)
@@ -118,8 +118,8 @@ def test_times_are_of_the_kind_that_most_are_of(client, crew, caplog):
     client.add("d", cores=4)
     found = crew(timed=True)
     assert client.marks.keys() == {"b", "c"}
-    assert "times are taken on one kind of machine: 8 cores of a processor" in caplog.text
-    assert "; not on 4 cores of a processor" in caplog.text
+    assert "trials are timed on one kind of machine only: 8 cores of a processor" in caplog.text
+    assert "; not used: 4 cores of a processor" in caplog.text
     client.add("e", ["MACHINE"], cores=4)
     look(found)
     assert "e" not in client.marks
@@ -151,10 +151,10 @@ def test_a_gpu_is_one_trial_s(client, crew, caplog):
     lacks = {each.address: each.lacks for each in found._usable}
     assert "has the same GPU as another worker" in lacks["c"]
     assert "sees a GPU and declares none: start it with GPU=1" in lacks["d"]
-    assert lacks["e"] == "has no GPU, and others have"
+    assert lacks["e"] == "has no GPU, while others have one"
 
 
-def test_a_worker_of_which_nothing_can_be_had_is_told_of_and_the_others_work(client, crew, caplog):
+def test_unusable_workers_are_reported_and_the_others_work(client, crew, caplog):
     client.there["a"] = AttributeError("no such function")
     client.there["b"] = Exception("ModuleNotFoundError(\"No module named 'loop_bench'\")")
     client.add("c", begun_with="of old")
@@ -165,7 +165,7 @@ def test_a_worker_of_which_nothing_can_be_had_is_told_of_and_the_others_work(cli
     told = dict(zip("abcdf", caplog.messages, strict=True))
     assert "cannot be examined (AttributeError: no such function); has it another loop-bench?" in told["a"]
     assert "loop-bench is not installed there; pip install" in told["b"]
-    assert "loop-bench has changed there since it was started; start it anew" in told["c"]
+    assert "loop-bench has changed there since it was started; restart it" in told["c"]
     assert "TensorFlow 2.20.0 (here 2.21.0)" in told["d"]
     assert "no trial can run there: crashed: of something" in told["f"]
 
@@ -175,7 +175,7 @@ def test_where_none_can_work_the_first_is_the_error(client, crew, caplog):
         client.add(address, code={**client.terms.code, "trials": "other"})
     with pytest.raises(UsageError, match=r"^worker a on a: .* code of trials; .* \(nor can 1 other be used\)$"):
         crew()
-    (told,) = caplog.messages  # of the other: the error is said by whoever ends with it
+    (told,) = caplog.messages  # of the other worker: the first one's is the error
     assert told.startswith("worker b on b: ")
 
 

@@ -62,11 +62,11 @@ def test_a_trial_runs_as_without_dask(shared, run):
 
 
 @pytest.mark.slow
-def test_an_interrupted_command_picks_up_what_is_in_hand(shared, notes, run, caplog):
+def test_an_interrupted_command_picks_up_trials_in_progress(shared, notes, run, caplog):
     quick, slow = notes.trial(1), notes.trial(2, waits=True)
 
     interrupt(notes, run, quick, slow, shared.address)
-    assert "the same command picks them up" in caplog.text
+    assert "run the same command to collect them" in caplog.text
     notes.gate.touch()
     assert [each.ended for each in run([quick, slow], shared.address)] == ["whole", "whole"]
     assert [notes.begun(each) for each in (quick, slow)] == [1, 1]
@@ -108,7 +108,7 @@ def test_a_refused_worker_does_not_end_what_another_has_begun(dask, notes, run, 
 
 
 @pytest.mark.slow
-def test_a_result_that_came_while_nobody_was_there_is_picked_up_too(shared, notes, run, tmp_path):
+def test_a_result_that_came_without_a_client_is_picked_up_too(shared, notes, run, tmp_path):
     quick, slow = notes.trial(1), notes.trial(2, waits=True)
 
     interrupt(notes, run, quick, slow, shared.address)
@@ -126,7 +126,7 @@ def test_what_a_trial_asks_for_wrongly_is_one_line(shared, run):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_in_the_middle_of_a_trial_costs_that_trial_anew(dask, notes, run, meanwhile):
+def test_the_trial_of_a_worker_that_dies_is_repeated(dask, notes, run, meanwhile):
     dask.scheduler()
     nannies = [dask.worker(), dask.worker(resources=None)]
     trials = [notes.trial(term, waits=True) for term in range(4)]
@@ -167,7 +167,7 @@ def test_a_trial_that_kills_its_workers_is_a_crash(dask, notes, run, monkeypatch
     dask.worker(resources=None)
     deadly, other = run([notes.trial(1, kill="worker"), notes.trial(2)], dask.address)
     assert (deadly.ended, other.ended) == ("crashed", "whole")
-    assert deadly.why.startswith("1 workers have died while they ran it; the last one")
+    assert deadly.why.startswith("1 workers died while running it, the last one")
 
 
 @pytest.mark.slow
@@ -197,7 +197,7 @@ def test_a_scheduler_that_does_not_come_back_is_one_line(dask, notes, run, meanw
     scheduler, _ = dask.scheduler(), dask.worker()
     quick, slow = notes.trial(1), notes.trial(2, waits=True)
     meanwhile(lambda: notes.begun(slow), lambda: dask.kill(scheduler))
-    with pytest.raises(UsageError, match=r"did not come back within 0.1 s; the same command goes on with what is left"):
+    with pytest.raises(UsageError, match=r"did not come back within 0.1 s; run the same command again to resume"):
         run([quick, slow], dask.address)
     assert notes.begun(quick) == 1
 
@@ -259,7 +259,7 @@ def test_times_are_taken_on_one_kind_of_machine(dask, notes, run, caplog):
     dask.wait_for(4)
     found = run([notes.trial(term, kind=TimedCounted) for term in range(6)], dask.address)
     assert {each.machine.environment["cores"] for each in found} == {16}
-    assert "times are taken on one kind of machine: 16 cores of" in caplog.text
+    assert "trials are timed on one kind of machine only: 16 cores of" in caplog.text
     other = run([notes.trial(term, kind=TimedCounted) for term in range(7)], dask.address)  # of the folder's kind
     assert {each.machine.environment["cores"] for each in other} == {16}
 

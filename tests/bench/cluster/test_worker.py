@@ -57,7 +57,7 @@ def test_a_result_does_not_stay(engine):
     assert not server.folder.path.exists()
 
 
-def test_a_server_that_has_died_is_begun_anew(engine, forking):
+def test_a_fork_server_that_has_died_is_replaced(engine, forking):
     trial = Adding(terms=(1.0,))
     engine.run(trial, name_of(Adding), "a")
     (first,) = forking()
@@ -85,7 +85,7 @@ def test_when_it_is_closed_what_runs_ends_and_nothing_begins(engine, tmp_path):
     engine.close()
     thread.join()
     assert ended
-    with pytest.raises(RuntimeError, match="is being closed"):
+    with pytest.raises(RuntimeError, match="is closing"):
         engine.run(trial, name_of(Counted), "a")
 
 

@@ -32,7 +32,7 @@ def test_a_cpu_without_avx_is_none_for_tensorflow(monkeypatch, machine):
         (Cores(8, 4, 4.0), State.OK, "4 of 8, a quota of 4"),
         (Cores(8, 4, 2.5), State.NOTE, "4 of 8, a quota of 2.5 CPUs' time"),
         (Cores(8, 1, None), State.NOTE, "1 of 8"),
-        (Cores(8, None, None), State.OK, "8 of 8"),  # affinity is not known
+        (Cores(8, None, None), State.OK, "8 of 8"),  # affinity is unknown
     ],
 )
 def test_cores(found, state, text):
@@ -42,8 +42,8 @@ def test_cores(found, state, text):
 @pytest.mark.parametrize(
     ("found", "governors", "state", "text"),
     [
-        (Clock(None, None), (), State.OK, "not said, governor not said"),
-        (Clock(2596.1, None), (), State.OK, "2596 MHz, governor not said"),
+        (Clock(None, None), (), State.OK, "unknown, governor unknown"),
+        (Clock(2596.1, None), (), State.OK, "2596 MHz, governor unknown"),
         (Clock(2000, 3700), ("performance",), State.OK, "2000 MHz of 3700, governor performance"),
         (Clock(2000, 3700), ("performance", "powersave"), State.NOTE, "governor performance, powersave"),
     ],
@@ -55,7 +55,7 @@ def test_the_clock(found, governors, state, text):
 @pytest.mark.parametrize(
     ("found", "state", "text"),
     [
-        (None, State.OK, "not known; load average 1.50"),
+        (None, State.OK, "unknown; load average 1.50"),
         (Shares(0.05, 0), State.OK, "0.2 of 4 cores busy"),
         (Shares(0.5, 0), State.NOTE, "2.0 of 4 cores busy; load average 1.50 in the last minute"),
     ],
@@ -81,7 +81,7 @@ BOTH = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "42949
         (Allocator("glibc 2.36", BOTH), State.OK, "MALLOC_MMAP_THRESHOLD_=4294967296"),
         (Allocator("jemalloc", {"LD_PRELOAD": "x.so"}), State.OK, "jemalloc, LD_PRELOAD=x.so"),
         (Allocator("glibc 2.36", {**BOTH, "LD_PRELOAD": "x.so"}, ("x.so",)), State.PROBLEM, "x.so not loaded"),
-        (Allocator(None, {}), State.OK, "not known"),
+        (Allocator(None, {}), State.OK, "unknown"),
     ],
 )
 def test_the_allocator(found, state, text):

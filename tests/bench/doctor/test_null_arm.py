@@ -10,16 +10,16 @@ from loop_bench.doctor.null_arm import NullArm
 QUIET = NullArm(10.0, 200, 60, 0.3, 1.0, 0.99, 0.99 * 1.02, False)
 
 
-def test_a_difference_is_told_with_the_root_of_the_rounds():
+def test_the_least_difference_falls_with_the_root_of_the_rounds():
     # Three loops in a run, two here: 15 seconds there have as many rounds as 10 here.
-    assert QUIET.told(15.0) == pytest.approx(0.02)
-    assert QUIET.told(60.0) == pytest.approx(0.01)
+    assert QUIET.least_difference(15.0) == pytest.approx(0.02)
+    assert QUIET.least_difference(60.0) == pytest.approx(0.01)
 
 
 def test_what_the_instances_differ_by_does_not_fall():
     biased = dataclasses.replace(QUIET, estimate=1.05, low=1.04, high=1.04 * 1.02)
-    assert biased.told(15.0) == pytest.approx(0.07)
-    assert biased.told(15.0e6) == pytest.approx(0.05, abs=1e-4)
+    assert biased.least_difference(15.0) == pytest.approx(0.07)
+    assert biased.least_difference(15.0e6) == pytest.approx(0.05, abs=1e-4)
 
 
 def judged(width, **changed):
@@ -31,28 +31,28 @@ def judged(width, **changed):
     ("width", "state"), [(0.02, State.OK), (0.08, State.OK), (0.12, State.NOTE), (0.4, State.PROBLEM)]
 )
 def test_what_could_be_told_decides(width, state):
-    """Of a width here, a run's 120 seconds leave the root of 1/8: 0.12 becomes 4.2%, more than --precision's 3%."""
+    """A run's 120 seconds shrink the width by the root of 8: 0.12 becomes 4.2%, more than --precision's 3%."""
     found = judged(width)
     assert found.state is state
     assert bool(found.advice) == (state is not State.OK)
 
 
-def test_it_is_said_in_numbers():
+def test_the_finding_has_the_numbers():
     assert judged(0.04).found == (
         "a tiny loop (0.30 ms/batch) against itself: 0.9804 to 1.0196 in 200 rounds, 10 s; in a run's 30 to 120 s, a "
-        "difference of 2.8% to 1.4% can be told of such a loop"
+        "difference of 2.8% to 1.4% can be detected in such a loop"
     )
 
 
-def test_rounds_that_are_alike_are_a_note():
+def test_correlated_rounds_are_a_note():
     found = judged(0.01, alike=True)
     assert found.state is State.NOTE
-    assert "rounds resemble their neighbours" in found.found
+    assert "neighbouring rounds are correlated" in found.found
 
 
 def test_too_few_rounds():
     few = dataclasses.replace(QUIET, rounds=4, low=None, high=None)
-    assert few.told(30.0) is None
+    assert few.least_difference(30.0) is None
     assert null_arm.finding(few, None).state is State.PROBLEM
 
 

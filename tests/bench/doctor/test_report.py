@@ -60,7 +60,7 @@ def test_states_are_coloured_on_a_terminal():
     assert "\x1b[32mok\x1b[0m " in found
 
 
-def test_what_it_comes_to():
+def test_conclusion():
     assert report.conclusion([Part("a", (FINE,))]) == "nothing stands in the way of measuring"
     assert report.conclusion([Part("a", (FINE, NOTE, NOTE))]).endswith("measuring; 2 notes")
     assert report.conclusion([Part("a", (BAD,))]) == "in the way of measuring: TensorFlow"

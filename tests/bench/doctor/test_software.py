@@ -33,7 +33,7 @@ def project():
         ((3, 9, 18), State.PROBLEM, "older than 3.10"),
         ((3, 10, 0), State.OK, "3.10.0 in /env"),
         ((3, 13, 2), State.OK, "3.13.2 in /env"),
-        ((3, 14, 0), State.NOTE, "newer than 3.13, not tried"),
+        ((3, 14, 0), State.NOTE, "newer than 3.13, not tested"),
     ],
 )
 def test_python(running, state, said):
@@ -45,10 +45,10 @@ def test_python(running, state, said):
 
 def test_the_range_is_that_of_the_package(project):
     """Oldest versions as pip enforces them, newest ones as the package's classifiers have them."""
-    assert project["requires-python"] == f">={software._said(software.PYTHON[0])}"
+    assert project["requires-python"] == f">={software._dotted(software.PYTHON[0])}"
     named = [each.rpartition(":: ")[2] for each in project["classifiers"] if re.search(r":: 3\.\d+$", each)]
-    assert [named[0], named[-1]] == [*map(software._said, software.PYTHON)]
-    assert project["optional-dependencies"]["tensorflow"] == [f"tensorflow>={software._said(software.TENSORFLOW[0])}"]
+    assert [named[0], named[-1]] == [*map(software._dotted, software.PYTHON)]
+    assert project["optional-dependencies"]["tensorflow"] == [f"tensorflow>={software._dotted(software.TENSORFLOW[0])}"]
 
 
 def test_each_extra_without_tensorflow_is_looked_at():
@@ -153,7 +153,7 @@ def test_a_sound_tensorflow():
 def test_versions_of_tensorflow(version, state):
     found = judged(version=version)[0]
     assert found.state is state
-    assert ("not tried" in found.found) == (state is State.NOTE)
+    assert ("not tested" in found.found) == (state is State.NOTE)
 
 
 def test_two_builds_over_each_other():

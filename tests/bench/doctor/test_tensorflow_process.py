@@ -119,7 +119,7 @@ def test_what_tensorflow_says(multiply, monkeypatch):
     assert found.keras_error == ""
 
 
-def test_what_fails_is_said_and_the_rest_is_looked_at(multiply, monkeypatch):
+def test_a_failure_is_reported_and_the_rest_is_examined(multiply, monkeypatch):
     def fail():
         raise AttributeError("no such name")
 

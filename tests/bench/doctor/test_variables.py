@@ -33,7 +33,7 @@ def test_what_a_value_means(name, value, state):
     assert bool(found.advice) == (state is not State.OK)
 
 
-def test_dumping_is_told_from_other_flags():
+def test_dumping_is_distinguished_from_other_flags():
     dumping, other = (variables.findings({"XLA_FLAGS": each})[0].advice for each in ("--xla_dump_to=x", "--xla_y=1"))
     assert "takes time" in dumping
     assert "in every run that is compared" in other

@@ -31,23 +31,23 @@ DIES = "loop 'toys:doomed' (after): run() failed with RuntimeError: out of somet
         (
             ["survive", "--fault", "nan", "--fault", "inf", "--seeds", "1"],
             "survival",
-            "none of the 2 runs of after came to anything: not tested: it does not come through without any fault: "
+            "none of the 2 runs of after succeeded: not tested: it does not come through without any fault: "
             "RuntimeError: out of something",
         ),
         (
             ["converge", "--seeds", "2", "--epochs", "1"],
             "convergence",
-            f"none of the 2 runs of after came to anything: crashed: {DIES}",
+            f"none of the 2 runs of after succeeded: crashed: {DIES}",
         ),
         (
             ["sweep", "--sweep", "dies_after=500,600", "--rounds", "1", "--batches", "1"],
             "sweep",
-            f"none of the 2 points came to anything: crashed: {DIES}",
+            f"none of the 2 points succeeded: crashed: {DIES}",
         ),
         (
             ["ladder", "--rounds", "1", "--batches", "1"],
             "ladder",
-            f"the only change came to nothing: crashed: {DIES.replace('after', 'everything')}",
+            f"the only change failed: crashed: {DIES.replace('after', 'everything')}",
         ),
         (["profile", "--batches", "1"], None, DIES),
         (["equivalence", "--batches", "10"], None, DIES),

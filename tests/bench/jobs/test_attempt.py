@@ -16,7 +16,7 @@ def _raise(error, cause=None):
     raise error from cause
 
 
-def test_work_that_comes_to_its_end_has_found_something():
+def test_work_that_ends_has_a_finding():
     done = Attempt.of(lambda: 3.0)
     assert (done.ended, done.why, done.found) == ("whole", "", 3.0)
     assert done.seconds >= 0
@@ -48,7 +48,7 @@ def test_a_question_that_is_wrong_has_no_result(error):
 
 
 @pytest.mark.parametrize("cause", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
-def test_a_loop_for_which_there_is_no_memory_is_nobodys_mistake(cause):
+def test_a_loop_that_runs_out_of_memory_is_a_crash_and_no_usage_error(cause):
     died = Attempt.of(lambda: _raise(UsageError("factory 'a:b': failed with MemoryError"), cause))
     assert (died.ended, died.why) == ("crashed", "factory 'a:b': failed with MemoryError")
 

@@ -193,7 +193,7 @@ def test_conditions_are_the_same_as_their_file(tmp_path):
 def test_a_damaged_note_of_the_conditions_is_one_line(tmp_path, content):
     (tmp_path / "environment.json").write_text(content)
     (tmp_path / "trial.json").touch()
-    with pytest.raises(InvalidRecordError, match=r"environment\.json: does not say where the trials were made"):
+    with pytest.raises(InvalidRecordError, match=r"environment\.json: does not hold the conditions of the trials"):
         folder.same_conditions(tmp_path, HERE)
 
 

@@ -82,7 +82,7 @@ def locked(path):
 
 
 def is_free(path):
-    """Whether nobody holds a file's lock: all that were to hold it are gone."""
+    """Whether a file's lock is free: all processes that held it are gone."""
     try:
         with locked(path):
             return True
@@ -144,7 +144,7 @@ def test_processes_have_the_variables_that_are_given(desk):
         assert ended(server, "-c", show) == (0, "1 2\n")
 
 
-def test_it_is_begun_as_it_is_told_and_in_the_folder_that_it_is_told(desk, tmp_path):
+def test_it_is_started_with_the_given_command_in_the_given_folder(desk, tmp_path):
     begun = []
 
     def command(module, *arguments):
@@ -424,7 +424,7 @@ def test_nothing_outlives_one_that_was_ended_while_it_asked(desk, tmp_path, when
         first.close()
 
 
-def test_nothing_outlives_a_killed_server_and_nobody_waits_for_it(desk, tmp_path):
+def test_nothing_outlives_a_killed_server_or_waits_for_it(desk, tmp_path):
     path, begun = tmp_path / "lock", tmp_path / "begun"
     before = open_files()
     with ForkServer((), variables(desk)) as server:
@@ -491,7 +491,7 @@ def test_what_its_processes_leave_in_temporary_files_goes_with_it(desk, tmp_path
     until(lambda: not [*temporary.iterdir()])
 
 
-def test_nobody_waits_for_its_imports_who_leaves(desk):
+def test_leaving_does_not_wait_for_imports(desk):
     (desk / "endless.py").write_text(f"{HANG}\n")
     with ForkServer(["endless"], variables(desk)) as server:
         pass

@@ -79,7 +79,7 @@ def test_gatherings_share_a_server_and_keep_their_variables(tmp_path, monkeypatc
     assert one.may_grow == "true"
 
 
-def test_what_is_done_is_left_alone_and_told_of(tmp_path, door, monkeypatch):
+def test_finished_trials_are_kept_and_reported(tmp_path, door, monkeypatch):
     first = gather(TRIALS[:2], tmp_path, environment=HERE, run=door)
     there, told = files(tmp_path), []
     door.asked.clear()
@@ -99,7 +99,7 @@ def test_results_stay_in_their_files(tmp_path, door):
     assert results[key] is not results[key]
 
 
-def test_what_is_done_is_told_of_while_the_rest_is_read(tmp_path, door):
+def test_finished_trials_are_reported_while_the_rest_is_read(tmp_path, door):
     gather(TRIALS, tmp_path, environment=HERE, run=door)
     (tmp_path / f"{TRIALS[1].key}.json").write_text("{")
     told = []
@@ -115,7 +115,7 @@ def test_trials_of_one_key_are_one_trial(tmp_path, door):
     assert (len(results), len(door.asked)) == (1, 1)
 
 
-def test_an_interrupted_run_is_gone_on_with(tmp_path, door):
+def test_an_interrupted_run_resumes(tmp_path, door):
     door.interrupted_after = 1
     with pytest.raises(KeyboardInterrupt):
         gather(TRIALS, tmp_path, environment=HERE, run=door)
@@ -234,7 +234,7 @@ def test_what_was_begun_here_does_not_go_on_there(tmp_path, door):
         gather(TRIALS, tmp_path, environment=HERE, run=far())
 
 
-def test_a_place_is_told_a_machine_that_results_are_of(tmp_path):
+def test_other_machines_are_given_a_machine_of_earlier_results(tmp_path):
     there = far()
     gather(TRIALS[:2], tmp_path, environment=HERE, run=there)
     gather(TRIALS, tmp_path, environment=HERE, run=there)

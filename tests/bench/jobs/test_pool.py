@@ -251,7 +251,7 @@ def test_a_server_that_dies_is_no_jobs_fault(tmp_path):
     assert run(tmp_path, make("b", WRITE)) == {"b": "whole"}
 
 
-def test_an_interrupted_run_leaves_whole_results_and_is_gone_on_with(tmp_path):
+def test_an_interrupted_run_leaves_whole_results_and_resumes(tmp_path):
     begun, go_on = tmp_path / "begun", tmp_path / "go on"
     folder = tmp_path / "results"
     first = make("a", after(begun, WRITE))
@@ -424,7 +424,7 @@ os._exit(0)
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_is_gone_on_with(tmp_path):
+def test_a_run_killed_at_any_moment_resumes(tmp_path):
     random = np.random.default_rng(0)
     desk, folder = tmp_path / "desk", tmp_path / "results"
     desk.mkdir()

@@ -45,7 +45,7 @@ def test_a_key_is_a_name_for_a_file_and_stays_what_it_is():
     assert set(Adding(options={"/": "\N{SNOWMAN}"}).key) <= set(string.hexdigits)
 
 
-def test_a_trial_that_ends_whole_has_found_something():
+def test_a_trial_that_ends_whole_has_a_finding():
     result = attempt(Adding(terms=(1.0, 2.0), time_limit=5.0))
     assert (result.ended, result.found, result.time_limit, result.died) == ("whole", Sum(value=3.0), 5.0, "")
     assert result.seconds >= 0

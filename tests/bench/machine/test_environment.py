@@ -26,7 +26,7 @@ def test_one_line_for_a_table(found):
     assert "driver" not in environment.machine({**found, "gpus": []})
 
 
-def test_the_line_tells_cpus_of_one_name_apart(found):
+def test_the_line_distinguishes_cpus_of_one_name(found):
     older = {key: value for key, value in found.items() if key != "processor"}
     kind = {"family": 25, "model": 1, "vectors": ["avx2"], "virtual": True}
     assert f"{found['cpu']} (family 25, model 1, AVX2, virtual);" in environment.machine({**found, "processor": kind})

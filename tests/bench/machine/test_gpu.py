@@ -53,7 +53,7 @@ def test_what_nvml_tells(hot):
     ]
 
 
-def test_who_uses_it(hot, monkeypatch):
+def test_use_of_a_gpu(hot, monkeypatch):
     monkeypatch.setattr(pynvml, "nvmlDeviceGetPersistenceMode", lambda handle: 0)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda handle: types.SimpleNamespace(used=3 << 30))
     expected = gpu.Use("NVIDIA H100", False, 2, 3072, ("software thermal slowdown",))
@@ -265,7 +265,7 @@ def test_a_gpu_that_computes_wrongly(on_gpu):
 
 
 class Config:
-    """Of a pytest run."""
+    """The config of a pytest run, with chosen options."""
 
     def __init__(self, **chosen):
         self.chosen = chosen

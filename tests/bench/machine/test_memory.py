@@ -5,7 +5,7 @@ from loop_bench.machine import memory
 from loop_bench.machine.memory import Gauge
 
 
-def test_what_was_held_in_between_counts():
+def test_memory_held_in_between_counts():
     gauge = Gauge()
     np.ones(2**24)  # 128 MiB, and gone
     found = gauge.peak()
@@ -13,7 +13,7 @@ def test_what_was_held_in_between_counts():
     assert 0.9 * 2**27 < found.nbytes < 3 * 2**27
 
 
-def test_what_was_held_before_does_not():
+def test_memory_held_before_does_not_count():
     held = np.ones(2**24)
     assert Gauge().peak().nbytes < 2**26
     assert held.size

@@ -63,7 +63,7 @@ def test_an_interruption_ends_what_git_has_started(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         git(folder, "-c", f"alias.wait={alias}", "wait", held=writing)
     os.close(writing)
-    ended, _, _ = select.select([reading], [], [], 10)  # nobody has the other end
+    ended, _, _ = select.select([reading], [], [], 10)  # the other end is closed
     os.close(reading)
     assert ended
 

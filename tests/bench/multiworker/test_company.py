@@ -20,7 +20,7 @@ HERE = f"{__name__}:Counter"
 
 
 class Counter:
-    """Adds up what it is told; knows in which thread it lives."""
+    """Adds up numbers; reports the thread that it runs in."""
 
     def __init__(self, factory, start=0):
         self.factory, self.total = factory, start
@@ -110,13 +110,13 @@ def test_two_objects_are_not_taken_for_one_another(tasks, told):
 
 @pytest.mark.parametrize("method", ["refuse", "break_off"])
 def test_a_loop_that_fails_on_a_worker_is_named_with_it(tasks, told, method):
-    says = rf"worker [12] \(.*\), while it was asked for {method}\(\) of toys:plain: .*ArithmeticError: not today"
+    says = rf"worker [12] \(.*\), while calling {method}\(\) of toys:plain: .*ArithmeticError: not today"
     with following(tasks, told), pytest.raises(WorkerError, match=says), Company(tasks[0], LOOPS) as workers:
         workers.begin([HERE])
         getattr(workers.make(HERE, "toys:plain"), method)()
 
 
-def test_what_fails_here_as_well_is_told_as_it_is_here(tasks, told):
+def test_a_failure_on_all_machines_is_reported_as_the_local_one(tasks, told):
     raises = pytest.raises(UsageError, match="both have failed")
     with following(tasks, told), raises, Company(tasks[0], LOOPS) as workers:
         workers.begin([HERE])
@@ -133,7 +133,7 @@ def test_a_worker_that_dies_is_named_with_what_it_was_doing(tasks, told):
         with contextlib.suppress(EOFError, OSError, TypeError):
             served.serve()
 
-    says = r"worker 2 \(127.0.0.1:3\) has died, or was ended, while it was asked for add\(\) of toys:plain"
+    says = r"worker 2 \(127.0.0.1:3\) died or was ended while calling add\(\) of toys:plain"
     with following(tasks, told, leaves), pytest.raises(WorkerError, match=says), Company(tasks[0], LOOPS) as workers:
         workers.begin([HERE])
         workers.make(HERE, "toys:plain").add(1)
@@ -141,9 +141,9 @@ def test_a_worker_that_dies_is_named_with_what_it_was_doing(tasks, told):
 
 def test_a_worker_that_does_not_come_is_named(tasks, told):
     said = []
-    with following(tasks[:2], told), pytest.raises(UsageError, match=r"not there after 0.5 s: worker 2 \("):
+    with following(tasks[:2], told), pytest.raises(UsageError, match=r"worker 2 \(.*\): not connected after 0.5 s"):
         Company(tasks[0], LOOPS, said.append, patience=0.5).__enter__()
-    assert said[-1] == "waiting for worker 2 (127.0.0.1:3): loop-bench worker there"
+    assert said[-1] == "waiting for worker 2 (127.0.0.1:3); start `loop-bench worker` there"
 
 
 def test_strangers_at_the_port_are_sent_away(tasks, told):
@@ -169,14 +169,14 @@ def test_strangers_at_the_port_are_sent_away(tasks, told):
     threads[0].join()
 
 
-def test_a_port_in_use_is_said(tasks, told):
-    with socket.create_server(tasks[0].control), pytest.raises(UsageError, match="workers cannot be met there"):
+def test_a_port_in_use_is_an_error(tasks, told):
+    with socket.create_server(tasks[0].control), pytest.raises(UsageError, match="cannot listen for workers"):
         Company(tasks[0], LOOPS).__enter__()
 
 
-def test_no_chief_is_said(tasks, told):
+def test_a_missing_chief_is_an_error(tasks, told):
     with pytest.raises(
-        UsageError, match=r"no chief at 127.0.0.1:\d+ \(Connection refused\): start loop-bench run there"
+        UsageError, match=r"no chief at 127.0.0.1:\d+ \(Connection refused\): start `loop-bench run` there"
     ):
         follower.follow(tasks[1], told.append, patience=0)
 
@@ -194,8 +194,8 @@ def test_the_same_code_and_software_are_no_difference():
 
 def test_other_code_and_other_software_are_named():
     assert differences(introduction("2.20.0", "abd"), introduction()) == [
-        "tensorflow 2.20.0 in place of 2.21.0",
-        "another code of the loops",
+        "tensorflow 2.20.0 instead of 2.21.0",
+        "a different code of the loops",
     ]
 
 
@@ -207,6 +207,6 @@ def test_a_worker_with_other_code_is_refused(tasks, told, monkeypatch):
         return {**genuine(loops), "code of the loops": name} if name == "worker 1" else genuine(loops)
 
     monkeypatch.setattr(follower.folder, "fingerprint", other)
-    says = re.escape("worker 1 (127.0.0.1:2) has another code of the loops: all must train with the same")
+    says = re.escape("worker 1 (127.0.0.1:2) has a different code of the loops: all machines need the same")
     with following(tasks, told), pytest.raises(UsageError, match=says):
         Company(tasks[0], LOOPS).__enter__()

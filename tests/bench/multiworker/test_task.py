@@ -28,7 +28,7 @@ def test_without_a_cluster_a_process_is_alone(text):
         ({"worker": TWO, "evaluator": TWO}, "evaluator"),
     ],
 )
-def test_who_trains_with_nobody_is_alone(cluster, kind):
+def test_a_process_that_trains_alone_has_no_task(cluster, kind):
     assert of(cluster, kind) is None
 
 
@@ -57,10 +57,10 @@ def test_a_chief_of_its_own_comes_before_the_workers():
         ({"worker": TWO}, "worker", 2, "its task worker 2 is not in its cluster"),
         ({"worker": TWO}, "chief", 0, "its task chief 0 is not in its cluster"),
         ({"worker": ["somewhere", TWO[0]]}, "worker", 0, "TF_CONFIG 'somewhere': must be HOST:PORT"),
-        ({"worker": TWO}, "worker", "first", "is not as TensorFlow's guide"),
-        ({"worker": TWO}, "worker", float("inf"), "is not as TensorFlow's guide"),
+        ({"worker": TWO}, "worker", "first", "is malformed, see TensorFlow's guide"),
+        ({"worker": TWO}, "worker", float("inf"), "is malformed, see TensorFlow's guide"),
         ({"worker": TWO}, [], 0, "its task [] 0 is not in its cluster"),
-        (["worker"], "worker", 0, "is not as TensorFlow's guide"),
+        (["worker"], "worker", 0, "is malformed, see TensorFlow's guide"),
     ],
 )
 def test_what_cannot_be_is_one_line(cluster, kind, index, says):

@@ -107,9 +107,9 @@ def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
     ("stopped", "says"),
     [
         ({"baseline": "dead"}, ""),  # the second step is held against the first
-        ({"one": "dead"}, "none of the 2 changes came to anything: dead"),
+        ({"one": "dead"}, "none of the 2 changes succeeded: dead"),
         ({"two": "dead", NULL: "dead"}, ""),
-        ({"baseline": "dead", "two": "hung"}, "none of the 2 changes came to anything, 1 of them for this cause: dead"),
+        ({"baseline": "dead", "two": "hung"}, "none of the 2 changes succeeded, 1 of them for this cause: dead"),
     ],
 )
 def test_a_change_is_timed_when_its_rung_is_and_the_one_that_it_is_held_against(stopped, says):

@@ -45,7 +45,7 @@ def test_a_loop_that_was_never_tested_is_a_flaw_unless_a_long_run_tells_somethin
 
     untested = (survival("not tested", reason="no tape"),) * 2
     assert flaw(untested, "timed out") == (
-        "none of the 3 runs of after came to anything, 2 of them for this cause: not tested: no tape"
+        "none of the 3 runs of after succeeded, 2 of them for this cause: not tested: no tape"
     )
     assert flaw(untested, "whole") == ""
     assert flaw((*untested, survival("crashed")), "timed out") == ""
