@@ -1,4 +1,4 @@
-"""The patterns that `advice` knows: for each, how it is recognised and what to do."""
+"""Rules of the advice: how each pattern of reads, retraces or host ops is recognised, and what to do about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KERAS_2_BATCHES, _KERAS_2_NUMBERS = ("tf_keras/src/engine/data_adapter",), ("tf
 _KERAS = ("keras/", *_KERAS_2)
 _KERAS_CALLBACKS = ("keras/src/callbacks/", "tf_keras/src/callbacks")
 _BARS = ("tqdm/", "rich/progress", "keras/src/utils/progbar", "tf_keras/src/utils/generic_utils")
-"""Where libraries lie whose code says what a read is for, as `source.shorter` writes paths."""
+"""Paths of library code that shows what a read is for, as `source.shorter` writes paths."""
 
 _NUMBERS = frozenset({"numpy", "float", "int", "format", "str", "repr", "print", "round", "item"})
 _SCALAR = 8  # bytes
@@ -29,21 +29,21 @@ _INSTEAD_OF_NUMPY: Final = {
 }  # fmt: skip
 
 
-class Said(NamedTuple):
-    """What a rule says."""
+class Match(NamedTuple):
+    """A rule that matched, and its advice."""
 
-    rule: str
+    rule: str  # name of the rule
     todo: str
 
 
-def on_reads(site: Site) -> Said | None:
-    """What to do about the reads of a line; None where no rule is sure."""
+def on_reads(site: Site) -> Match | None:
+    """The rule that matches the reads of a line; None if no rule is sure."""
     line = Line(site.file, site.line)
     if line.is_python_in_a_graph():
         return None
     for rule in (_progress_bar, _keras, _element_of_dataset, _numpy_function, _decision, _metric):
         if todo := rule(site, line):
-            return Said(rule.__name__.strip("_").replace("_", " "), todo)
+            return Match(rule.__name__.strip("_").replace("_", " "), todo)
     return None
 
 
@@ -124,7 +124,7 @@ def _metric(site: Site, line: Line) -> str | None:
 
 
 def _mostly(site: Site, folders: tuple[str, ...]) -> bool:
-    """Whether most reads of a line are made by code in these folders."""
+    """Whether code in these folders makes most of a line's reads."""
     return 2 * _reads_by(site, folders) > site.reads
 
 
@@ -143,19 +143,19 @@ _RETRACED: Final[dict[Kind, str]] = {
 }
 
 
-def on_retraces(function: TracedSite) -> Said | None:
-    """What to do about a function that is traced again and again, for what differs most often."""
+def on_retraces(function: TracedSite) -> Match | None:
+    """The rule for a function that is retraced, by its most frequent cause; None if there is none."""
     kind = function.kinds[0]
     todo = _RETRACED.get(kind)
     if kind == "new function" and shorter(function.file).startswith(_KERAS):
         todo = "Keras makes it anew for each model and each `compile()`: build and compile once."
     elif is_installed(function.file):
         todo = _RETRACED_BY_A_LIBRARY if kind == "new function" else None
-    return Said("retraced", todo) if todo else None
+    return Match("retraced", todo) if todo else None
 
 
 def is_step(function: TracedSite) -> bool:
-    """Whether a function is known to run again and again: in a loop of the user's, or in one of Keras'."""
+    """Whether a function is known to run repeatedly: in a loop of the user's code or of Keras."""
     return shorter(function.file).startswith(_KERAS) or any(Line(*caller).is_repeated() for caller in function.callers)
 
 
@@ -171,7 +171,7 @@ _IN_GRAPHS: Final = {
 }
 
 
-def on_host_ops(kind: str) -> Said | None:
-    """What to do about a kind of host ops in the graph of a step."""
+def on_host_ops(kind: str) -> Match | None:
+    """The rule for a kind of host op in the graph of a step; None if there is none."""
     todo = _IN_GRAPHS.get(kind)
-    return Said(f"{kind} in a step", todo) if todo else None
+    return Match(f"{kind} in a step", todo) if todo else None
