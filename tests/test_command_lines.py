@@ -1,4 +1,4 @@
-"""No workflow, script or guide names a command or an option that is not there."""
+"""Every command and option in workflows, scripts and guides exists."""
 
 import command_lines
 import pytest
@@ -28,20 +28,20 @@ IGNORED = ("-W", "ignore:Module already imported so cannot be rewritten")
 
 
 @pytest.mark.parametrize("line", COMMANDS, ids=" ".join)
-def test_of_bench(line):
+def test_commands_of_loop_bench(line):
     _, _, *arguments = line
     name, *rest = arguments
     commands.COMMANDS[name].made().make_context(name, rest)  # parses, and does not run
 
 
 @pytest.mark.parametrize("line", RUNS, ids=" ".join)
-def test_of_pytest(line, pytester):
+def test_commands_of_pytest(line, pytester):
     _, _, folder, *arguments = line
     config = pytester.parseconfig(str(command_lines.ROOT / folder), *IGNORED, *arguments)
     assert config.getoption("preset", "not declared") != "not declared"  # the harness has read them
 
 
-def test_that_some_are_found():
+def test_some_command_lines_are_found():
     files = {line[0] for line in COMMANDS}, {line[0] for line in RUNS}
     assert all({".ci/gpu", "RUNNERS.md", "README.md"} <= found for found in files)
     assert (".ci/gpu", "pytest", "bench/", "--benchmark-only", "--require-gpu") in {line[:5] for line in RUNS}
