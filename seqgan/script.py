@@ -221,7 +221,7 @@ def _places(where: str, kind: str, names: list[str], wanted: Mapping[str, str], 
     if missing:
         one = len(missing) == 1
         unnamed = [f"{role}=NAME" for role in _NEEDED if role not in found and role not in wanted]
-        hint = hint or (f"--columns {','.join(unnamed)} gives their names in it" if unnamed else "")
+        hint = hint or (f"give other names as --columns {','.join(unnamed)}" if unnamed else "")
         raise InputError(
             f"{where}: {kind}{'' if one else 's'} {' and '.join(map(repr, missing))} {'is' if one else 'are'} missing; "
             f"its {kind}s are {table.quoted(names)}{f'; {hint}' if hint else ''}"

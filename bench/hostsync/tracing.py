@@ -89,7 +89,7 @@ class Tracing:
         self._collected: dict[tuple[str, int, str], list[bool]] = collections.defaultdict(list)
 
     def install(self) -> None:
-        """Starts to report traced and loaded functions."""
+        """Starts reporting traced and loaded functions."""
         self._last.clear()
         self._collected.clear()
         self._callbacks = TRACED.get() if TRACED.is_there else []
@@ -97,7 +97,7 @@ class Tracing:
         _loading.add(self._report)
 
     def restore(self) -> None:
-        """Stops to report, which leaves TensorFlow exactly as it was."""
+        """Stops reporting, which leaves TensorFlow exactly as it was."""
         _loading.remove(self._report)
         self._callbacks.remove(self._traced)
 

@@ -86,7 +86,7 @@ class KeptRows:
 
         if len(rows) == 1:
             return rows[0]
-        total = tf.add_n([tf.identity(each) for each in rows])
+        total = tf.add_n([tf.identity(values) for values in rows])
         return total if name in self._of_batches else total / len(rows)
 
     def _keep(self, replica: _Rows, logs: Any) -> None:

@@ -142,12 +142,12 @@ HEADER = "character,scene,text\n"
             "who,scene,text\nA,1,x\n",
             None,
             "column 'character' is missing; its columns are 'who', 'scene', 'text'; "
-            "--columns character=NAME gives their names in it",
+            "give other names as --columns character=NAME",
         ),
         (
             "who, said\nA,x\n",
             "character=Who",
-            "column 'text' is missing; its columns are 'who', 'said'; --columns text=",
+            "column 'text' is missing; its columns are 'who', 'said'; give other names as --columns text=",
         ),
         ("character,text\nA,x\n", "scene=Act", "column 'Act' is missing; its columns are 'character', 'text'"),
         (
@@ -200,7 +200,7 @@ ROW_OF_SCENE = '{"character": "A", "text": "x", "scene": 1}'
         (
             "s.jsonl",
             '{"character": "A", "scene": "1"}',
-            "line 1: key 'text' is missing; its keys are 'character', 'scene'; --columns text=NAME gives",
+            "line 1: key 'text' is missing; its keys are 'character', 'scene'; give other names as --columns text=NAME",
         ),
         ("s.jsonl", '{"character": "A"', "line 1: not JSON"),
         ("s.jsonl", "[1]", "line 1: must be an object with character and text"),

@@ -55,7 +55,7 @@ class Syncs:
         """
         with watched(program.name, disallow, stack, trace) as watching:
             watching.exit_code = program.run(watching.guard)
-        return watching.found
+        return watching.syncs
 
     @property
     def reads(self) -> int:
@@ -90,12 +90,12 @@ class Watching:
     Attributes:
         guard: context to enter around the run; None: no read is refused.
         exit_code: exit code of the run, set by the caller.
-        found: the result, available after the run.
+        syncs: the result, available after the run.
     """
 
     guard: Guard | None
     exit_code: int = 0
-    found: Syncs = dataclasses.field(init=False)
+    syncs: Syncs = dataclasses.field(init=False)
 
 
 @contextlib.contextmanager
@@ -121,7 +121,7 @@ def watched(name: str, disallow: bool = False, stack: bool = False, trace: bool 
             raise UsageError(str(error)) from error
         yield watching
     refused = guard.refused if guard else 0
-    watching.found = dataclasses.replace(
+    watching.syncs = dataclasses.replace(
         _of_log(log),
         program=name,
         exit_code=watching.exit_code or (1 if refused else 0),

@@ -43,12 +43,11 @@ class HostSyncMagics(Magics):
     def host_syncs(self, line: str, cell: str) -> None:
         """Run a cell, and show each line that reads a tensor to the host and each function that is retraced."""
         options = parse_argstring(self.host_syncs, line)
-        from loop_bench.hostsync.command.findings import (
-            watched,
-        )  # imports TensorFlow: too slow for `%load_ext`
+        # Here, because it imports TensorFlow, for which `%load_ext` should not wait.
+        from loop_bench.hostsync.command.findings import watched
 
         if _in_event_loop() and self.shell.should_run_async(cell, transformed_cell=self.shell.transform_cell(cell)):
-            raise UsageError("%%host_syncs cannot run a cell that uses await here; use hostsync.record() in the cell")
+            raise UsageError("%%host_syncs cannot run a cell with await in Jupyter; use hostsync.record() in the cell")
         refused: BaseException | None = None
         number = _number(self.shell.execution_count)
         with watched(f"cell {number}", options.disallow, options.stack, driver.has_gpu()) as watching:
@@ -59,7 +58,7 @@ class HostSyncMagics(Magics):
             except HostSyncError as error:  # could not be raised at the read itself
                 refused = error
             watching.exit_code = int(refused is not None)
-        display(SyncsDisplay(watching.found, not options.no_advice))
+        display(SyncsDisplay(watching.syncs, not options.no_advice))
         if refused:
             __tracebackhide__ = True  # IPython leaves this frame out
             raise refused
@@ -103,14 +102,14 @@ def _number(default: int) -> int:
 class SyncsDisplay:
     """Result of a cell, displayed as HTML in a notebook and as text in a terminal."""
 
-    found: Syncs
+    syncs: Syncs
     with_advice: bool
 
     def _repr_html_(self) -> str:
         from loop_bench.hostsync.command import table
 
-        parts = [html.table(texts, title) for title, texts in table.tables(self.found)]
-        lines = [*table.footer(self.found), *table.advice(self.found, self.with_advice)]
+        parts = [html.table(texts, title) for title, texts in table.tables(self.syncs)]
+        lines = [*table.footer(self.syncs), *table.advice(self.syncs, self.with_advice)]
         return "\n".join([*parts, html.lines(lines)])
 
     def __repr__(self) -> str:
@@ -120,5 +119,5 @@ class SyncsDisplay:
         console = Console(
             file=text, force_terminal=False, force_jupyter=False, width=terminal.console(in_a_pipe=160).width
         )
-        table.show(console, self.found, self.with_advice)
+        table.show(console, self.syncs, self.with_advice)
         return text.getvalue()

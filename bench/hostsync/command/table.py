@@ -25,40 +25,40 @@ NARROW = 100
 _MOST_CALLERS, _MOST_TYPES = 3, 4
 
 
-def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, Texts]]:
+def tables(syncs: Syncs, width: int = NARROW) -> list[tuple[str, Texts]]:
     """Non-empty tables, each with its title.
 
     Args:
-        found: result of the run.
+        syncs: result of the run.
         width: width of the terminal in characters.
     """
-    reads = sites(found).without(_OPTIONAL if width < NARROW else ())
+    reads = sites(syncs).without(_OPTIONAL if width < NARROW else ())
     titled = [
         ("host syncs", reads),
-        ("functions traced again", retraces(found)),
-        ("host ops in graphs, which no count above includes", in_graphs(found)),
+        ("functions traced again", retraces(syncs)),
+        ("host ops in graphs, which no count above includes", in_graphs(syncs)),
     ]
     return [(title, texts) for title, texts in titled if texts.rows]
 
 
-def show(console: Console, found: Syncs, with_advice: bool = True) -> None:
+def show(console: Console, syncs: Syncs, with_advice: bool = True) -> None:
     """Prints the tables, the footer and the advice."""
-    for title, texts in tables(found, console.width):
+    for title, texts in tables(syncs, console.width):
         terminal.show(console, texts, [], title)
-    terminal.notes(console, [*footer(found), *advice(found, with_advice)])
+    terminal.notes(console, [*footer(syncs), *advice(syncs, with_advice)])
 
 
-def markdown(found: Syncs, with_advice: bool = True) -> str:
+def markdown(syncs: Syncs, with_advice: bool = True) -> str:
     """The tables, the footer and the advice as Markdown."""
-    parts = [*(renderer.render(texts) for _, texts in tables(found)), renderer.notes(footer(found))]
-    if lines := advice(found, with_advice):
+    parts = [*(renderer.render(texts) for _, texts in tables(syncs)), renderer.notes(footer(syncs))]
+    if lines := advice(syncs, with_advice):
         parts.append("\n".join([f"{renderer.plain(lines[0])}\n", *map(renderer.plain, lines[1:])]) + "\n")
     return "\n".join(parts)
 
 
-def advice(found: Syncs, wanted: bool = True) -> list[str]:
+def advice(syncs: Syncs, wanted: bool = True) -> list[str]:
     """Lines of advice under a heading; empty if there is no advice or it is not wanted."""
-    items = found.advice if wanted else ()
+    items = syncs.advice if wanted else ()
     if not items:
         return []
     free = any(item.seconds == 0 for item in items)
@@ -66,26 +66,26 @@ def advice(found: Syncs, wanted: bool = True) -> list[str]:
     return [f"what to do{note}:", *(f"- {item.text}" for item in items)]
 
 
-def sites(found: Syncs) -> Texts:
+def sites(syncs: Syncs) -> Texts:
     """Table of reads by line and route, most reads first; then the copies, if the device was traced.
 
     Returns:
         The columns call site, route, reads, reads/s, bytes, blocked, ready, had to wait.
     """
-    rows = [_site(site, found.seconds) for site in found.sites]
-    if found.copies:
-        rows += _copies(found)
+    rows = [_site(site, syncs.seconds) for site in syncs.sites]
+    if syncs.copies:
+        rows += _copies(syncs)
     columns = ["call site", "route", "reads", "reads/s", "bytes", "blocked", "ready", "had to wait"]
     return Texts(columns, rows)
 
 
-def retraces(found: Syncs) -> Texts:
+def retraces(syncs: Syncs) -> Texts:
     """Table of retraced functions, the most retraces first.
 
     Returns:
         The columns function, traces, what differed, called from.
     """
-    rows = [_traced(site) for site in found.traced if site.again]
+    rows = [_traced(site) for site in syncs.traced if site.again]
     return Texts(["function", "traces", "what differed", "called from"], rows)
 
 
@@ -100,14 +100,14 @@ def _traced(site: TracedSite) -> tuple[str, ...]:
     )
 
 
-def in_graphs(found: Syncs) -> Texts:
+def in_graphs(syncs: Syncs) -> Texts:
     """Table of host ops by line and kind.
 
     Returns:
         The columns made at, kind, in function, and ops, the number of ops in one trace.
     """
     groups: dict[tuple[str, str, str], collections.Counter[HostOp]] = collections.defaultdict(collections.Counter)
-    for op in found.host_ops:
+    for op in syncs.host_ops:
         groups[place(op.file, op.line), op.kind, op.function][op] += 1  # an equal op appears in each trace
     rows = [
         (where, f"{kind} ({_types(ops)})", function + _number_of_traces(ops), str(len(ops)))
@@ -126,46 +126,46 @@ def _number_of_traces(ops: collections.Counter[HostOp]) -> str:
     return f"\nin {traces} traces" if traces > 1 else ""
 
 
-def footer(found: Syncs) -> list[str]:
+def footer(syncs: Syncs) -> list[str]:
     """Totals of the run, and the notes needed to read the tables."""
-    total = sum(site.seconds for site in found.sites)
-    blocked = f"; {_time(total)} blocked in them" if found.reads else ""
-    before = f", {_time(found.waited)} of it before the value was ready" if found.waited else ""
-    seen = f"{_syncs(found.reads)} seen" if found.session_runs else _syncs(found.reads)
-    lines = [f"{seen} in {found.seconds:.2f} s of {found.program}{blocked}{before}"]
-    if found.traced:
-        traces, functions = sum(site.traces for site in found.traced), len(found.traced)
-        built = sum(site.traces for site in found.traced if site.in_pipeline)
-        again = f", {found.again} of them again" if found.again else ""
+    total = sum(site.seconds for site in syncs.sites)
+    blocked = f"; {_time(total)} blocked in them" if syncs.reads else ""
+    before = f", {_time(syncs.waited)} of it before the value was ready" if syncs.waited else ""
+    seen = f"{_syncs(syncs.reads)} seen" if syncs.session_runs else _syncs(syncs.reads)
+    lines = [f"{seen} in {syncs.seconds:.2f} s of {syncs.program}{blocked}{before}"]
+    if syncs.traced:
+        traces, functions = sum(site.traces for site in syncs.traced), len(syncs.traced)
+        built = sum(site.traces for site in syncs.traced if site.in_pipeline)
+        again = f", {syncs.again} of them again" if syncs.again else ""
         again += f", {built} in building pipelines of tf.data" if built else ""
         lines.append(
             f"{_counted(traces, 'trace')} of {_counted(functions, 'function')}{again}; "
-            f"tracing took {_time(found.seconds_tracing)}"
+            f"tracing took {_time(syncs.seconds_tracing)}"
         )
-    if found.refused:
-        lines.append(f"{_syncs(found.refused)} refused")
-    if found.waited:
+    if syncs.refused:
+        lines.append(f"{_syncs(syncs.refused)} refused")
+    if syncs.waited:
         lines.append("Time waited is mostly work that was queued on the device before, not the cost of the copy.")
-    elif not found.has_gpu and found.reads:
+    elif not syncs.has_gpu and syncs.reads:
         lines.append(
             "On a CPU every value is ready and nothing is copied: the times are not those of a GPU; the counts are, "
             "but for what is on the host there as well (int32 shapes, as tape.gradient reads them)."
         )
-    return [*lines, *(f"not seen: {reason}" for reason in unseen(found))]
+    return [*lines, *(f"not seen: {reason}" for reason in unseen(syncs))]
 
 
-def unseen(found: Syncs) -> list[str]:
+def unseen(syncs: Syncs) -> list[str]:
     """Descriptions of reads and host ops that the program may have had but no table shows."""
     lines = []
-    if found.session_runs:
-        runs = _counted(found.session_runs, "run")
+    if syncs.session_runs:
+        runs = _counted(syncs.session_runs, "run")
         lines.append(f"reads of TensorFlow 1 sessions: {runs} of tf.compat.v1.Session")
-    if found.has_children:
+    if syncs.has_children:
         lines.append("reads in other processes that the program started")
-    if found.graphs_before:
-        graphs = _counted(found.graphs_before, "graph")
+    if syncs.graphs_before:
+        graphs = _counted(syncs.graphs_before, "graph")
         lines.append(f"host ops in graphs that were traced before the program began: {graphs}")
-    return [*lines, *found.unseen]
+    return [*lines, *syncs.unseen]
 
 
 def _counted(count: int, what: str) -> str:
@@ -196,8 +196,8 @@ def _readers(site: Site) -> list[str]:
     ]
 
 
-def _copies(found: Syncs) -> list[tuple[str, ...]]:
-    copies = found.copies
+def _copies(syncs: Syncs) -> list[tuple[str, ...]]:
+    copies = syncs.copies
     assert copies
     rows: list[Any] = [
         ("copies from the device that a read above explains", copies.matched, ""),

@@ -78,7 +78,7 @@ def test_keras_reads_for_fit(rules):
 @pytest.mark.skipif(tf_keras is None, reason="tf_keras, which is Keras 2, is not installed")
 @pytest.mark.parametrize(
     ("verbose", "says"),
-    [(0, "reads before each call of its step how many batches"), (1, "where a progress bar or a callback takes them")],
+    [(0, "reads before each call of its step how many batches"), (1, "if a progress bar or a callback uses them")],
 )
 def test_keras_2_reads_its_loss_only_for_bars_and_callbacks(tmp_path, verbose, says):
     program = f"""

@@ -129,7 +129,9 @@ def test_a_semicolon_keeps_the_value_from_being_shown(cells):
 
 
 def test_a_cell_that_awaits_is_refused(cells):
-    assert "cannot run a cell that uses await here" in " ".join(str(dict(output)) for output in cells["awaits"].outputs)
+    assert "cannot run a cell with await in Jupyter" in " ".join(
+        str(dict(output)) for output in cells["awaits"].outputs
+    )
 
 
 def test_a_magic_inside_still_works(cells):
