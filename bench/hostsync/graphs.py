@@ -68,7 +68,7 @@ _COMPARISONS = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual", "Equal
 class HostOp:
     """An op in a traced graph in which the host takes part."""
 
-    kind: str  # print, py_function, numpy_function, summary, assertion, control flow, size of a result, file, text
+    kind: str  # a value of KINDS, such as print or py_function, or "placed on the CPU"
     op: str  # the op's type in TensorFlow
     name: str  # name in its graph, after the names of the branches and loops around it
     function: str  # the traced or loaded function, after the names of the functions around it

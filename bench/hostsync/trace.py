@@ -12,7 +12,7 @@ the strings of TensorFlow 2.21.0's libraries. Traces of a CPU were examined with
 - `xla/tsl/profiler/convert/post_process_single_host_xplane.cc`: times of lines count in nanoseconds from the start of
   the trace, whose Unix time is the stat `profile_start_time` of `Task Environment`. TensorFlow 2.16 writes no such
   plane; its start is taken as the time at which the profiler read its options, 7 to 40 µs before the session's own
-  start in versions that write both.
+  start in versions that record the latter.
 """
 
 from __future__ import annotations
