@@ -14,7 +14,7 @@ from loop_bench.seqgan.vocabulary import Sizes
 
 
 class Discriminator(keras.Model):
-    """p(real | line): Kim, Convolutional Neural Networks for Sentence Classification (2014)."""
+    """Text CNN for p(real | line): Kim, Convolutional Neural Networks for Sentence Classification (2014)."""
 
     def __init__(self, config: Config, sizes: Sizes, seed: int, name: str = "discriminator") -> None:
         super().__init__(name=name)

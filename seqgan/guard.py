@@ -214,7 +214,7 @@ def skipped_rows(total: np.ndarray, before: float) -> list[int]:
 
 
 def first_skip_run(consecutive: np.ndarray, total: np.ndarray, limit: int) -> SkipRun | None:
-    """The first run of at least `limit` skips, up to the end of the batch in which it reaches the limit; None: none.
+    """The first run of at least `limit` skips, up to the batch in which it reaches the limit; None if there is none.
 
     Args:
         consecutive: [batches], the counter of skips in a row at the end of each batch.

@@ -141,7 +141,7 @@ def test_a_guard_that_looks_at_the_sum_saves_all(fault):
 
 
 def test_a_fault_of_one_replica_is_in_its_part_of_the_sum_alone():
-    """Of the mean of two equal gradients g, one of them ten times too large: 5.5 g, which plain descent shows."""
+    """The mean of two gradients g, one of them multiplied by ten, is 5.5 g, which plain descent shows."""
 
     def step_of(fault):
         def loop():
