@@ -1,4 +1,4 @@
-"""The training loop as it was before it was optimised: the reference that the other is measured against."""
+"""Baseline: the training loop before its optimisation, the reference for the optimised loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def make_loop(spec: Any) -> BaselineLoop:
-    """The baseline loop on fresh networks; takes and raises what `loop_bench.seqgan.make_loop` does."""
+    """Builds the baseline loop on fresh networks; has the arguments and errors of `loop_bench.seqgan.make_loop`."""
     from loop_bench.baseline.loop import BaselineLoop  # here, because TensorFlow takes seconds to import
     from loop_bench.seqgan import resolve
 

@@ -1,7 +1,7 @@
-"""The loop as it was: plain, graph-compiled, and it looks at its metrics after every batch.
+"""Baseline training loop: plain, with each part of a batch in a graph, and reading its metrics after every batch.
 
-Written once, as a competent person writes a first version, and then left alone: it is what every speed-up is
-measured against, so nothing here may be slower than it has to be, nor made faster later.
+Written once, as a competent first version, and then frozen: every speed-up is relative to this loop, so nothing
+here may be slower than necessary, or made faster later.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROGRESS_EVERY = 10  # batches
 
 
 class PlainReplica:
-    """What one device has of the loop: its networks, and an update of each by the gradients of all replicas."""
+    """A replica of the loop on one device: its networks, and an update of each by the gradients of all replicas."""
 
     def __init__(self, config: Config, data: Dataset, part: Part, networks: Networks | None) -> None:
         self.part = part
@@ -40,10 +40,10 @@ class PlainReplica:
 class BaselineLoop:
     """Adversarial training with three graph calls a batch and `.numpy()` on each metric.
 
-    Takes what `loop_bench.seqgan.loop.OptimizedLoop` takes. `progress` is the line that a terminal would show.
+    Has the arguments of `loop_bench.seqgan.loop.OptimizedLoop`. `progress` is the line that a terminal would show.
 
-    With several `config.replicas` it trains as people do by `tf.distribute`: each of the three graph calls runs in all
-    replicas, on their rows of the batch, and an update is of the sum of their gradients; it reads what it always reads.
+    With several `config.replicas` it uses `tf.distribute` in the usual way: each of the three graph calls runs in all
+    replicas, on their rows of the batch, and an update applies the sum of their gradients. It reads the same values.
     """
 
     def __init__(self, config: Config, data: Dataset, networks: Networks | None = None, start_batch: int = 0) -> None:
@@ -64,7 +64,7 @@ class BaselineLoop:
         self._lines: list[np.ndarray] = []
 
     def run(self, batches: int) -> None:
-        """Trains exactly `batches` more."""
+        """Trains exactly `batches` more batches."""
         if not self._history["g_loss"]:
             self._all.align([each.networks.adversarial_variables for each in self._replicas])
         temperature = tf.constant(self.temperature)
@@ -74,21 +74,21 @@ class BaselineLoop:
             self._batch += 1
 
     def history(self) -> dict[str, np.ndarray]:
-        """The metrics of each batch so far, [batches] float32 by name."""
+        """Metrics of all batches so far by name, [batches] float32 each."""
         return {key: np.array(values, np.float32) for key, values in self._history.items()}
 
     @functools.cached_property
     def variables(self) -> list[Any]:
-        """Weights and optimizer state; of several replicas, each with its `values`."""
+        """Weights and optimizer state; with several replicas, each variable has its `values`."""
         return self._all.variables([each.networks.adversarial_variables for each in self._replicas])
 
     @property
     def temperature(self) -> float:
-        """Always the same."""
+        """Temperature of the policy, which is constant."""
         return self.config.temperature_fixed
 
     def describe(self) -> dict[str, Any]:
-        """What a record should say of this loop."""
+        """Description of this loop for a record."""
         return {
             "config": self.config.to_dict(),
             "samples": self._batch * self.config.batch_size,
@@ -98,15 +98,15 @@ class BaselineLoop:
         }
 
     def evaluate(self) -> dict[str, float]:
-        """What the generator has learned, as `Evaluation` says it; reads the device, and changes nothing."""
+        """Ratings of the generator by `Evaluation`; reads the device, and does not affect training."""
         return self._evaluation.now()
 
     def lines(self) -> np.ndarray:
-        """The generated lines of each batch so far, the first of the batch, [batches, B, T] int32, if they are kept."""
+        """The first generated lines of each batch so far, [batches, B, T] int32, if the config has `keep_lines`."""
         return np.array(self._lines, np.int32)
 
     def recent(self) -> dict[str, float]:
-        """The metrics of the last batch, for a progress display; empty at first."""
+        """Metrics of the last batch, for a progress display; empty at first."""
         return {key: values[-1] for key, values in self._history.items() if values}
 
     @functools.cached_property
@@ -150,20 +150,20 @@ class BaselineLoop:
 
     @property
     def _here(self) -> PlainReplica:
-        """The replica that is traced."""
+        """The replica that is being traced."""
         return self._replicas[self._all.here]
 
-    # What follows is traced into graphs.
+    # The methods below are traced into graphs.
 
     def _generate_fake_samples(
         self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
     ) -> tf.Tensor:
-        """Lines [B, T] of the generator for characters and scenes [B]; the same `draw`, the same lines."""
+        """Draws lines [B, T] for characters and scenes [B]; the same `draw` gives the same lines."""
         here = self._here
         return here.networks.generator.sample(here.sampler, char_cond, scene_cond, temperature, self.config.seed, draw)
 
     def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """One update on [B, T] real and generated lines; gives loss and accuracy before it."""
+        """One update on real and generated lines [B, T]; returns loss and accuracy before it."""
         here = self._here
         return steps.discriminator_step(
             here.networks.discriminator, here.apply_d, real_sequences, fake_sequences, here.part
@@ -177,9 +177,9 @@ class BaselineLoop:
         temperature: tf.Tensor | float = 1.0,
         rewards: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """One REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward.
+        """One REINFORCE update on lines [B, T] drawn at `temperature`; returns loss and mean reward.
 
-        The rewards [B, T] are the discriminator's of the whole line unless they are given.
+        The rewards [B, T] are by default the discriminator's for the whole lines.
         """
         here = self._here
         return steps.policy_gradient_step(
@@ -202,5 +202,5 @@ class BaselineLoop:
         temperature: tf.Tensor,
         draw: tf.Tensor,
     ) -> tf.Tensor:
-        """The reward of each token [B, T] of lines [B, T], by `config.rollouts` completions of each prefix."""
+        """Reward of each token [B, T] of lines [B, T], from `config.rollouts` completions of each prefix."""
         return self._here.rollouts(sequences, char_cond, scene_cond, temperature, self.config.seed, draw)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Spec(Protocol):
-    """What a harness says of the loop that it wants."""
+    """Description of the loop that a harness requests."""
 
     @property
     def preset(self) -> str:
-        """The name of a preset."""
+        """Name of a preset."""
 
     @property
     def seed(self) -> int:
-        """The seed of weights, batches and draws."""
+        """Seed of weights, batches and draws."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -29,7 +29,7 @@ class Spec(Protocol):
 
 
 def make_loop(spec: Spec) -> OptimizedLoop:
-    """The optimised loop on fresh networks, as `loop_bench.loop.LoopFactory` asks.
+    """Builds the optimised loop on fresh networks; a `loop_bench.loop.LoopFactory`.
 
     Args:
         spec: has `preset` (a name), `seed` and `options`: config fields by name, and `script`, a file,
@@ -44,10 +44,10 @@ def make_loop(spec: Spec) -> OptimizedLoop:
 
 
 def resolve(spec: Spec) -> tuple[Config, Dataset, Networks | None]:
-    """The config, the data and the networks that `spec` stands for, the same for both loops.
+    """Config, data and networks for a spec, the same for both loops.
 
     Returns:
-        Config and data; the networks are None where the loop is to make them itself, freshly.
+        Config, data, and the networks; None for the networks if the loop makes fresh ones itself.
 
     Raises:
         InputError: as `make_loop`.
@@ -58,7 +58,7 @@ def resolve(spec: Spec) -> tuple[Config, Dataset, Networks | None]:
 
     script, fields = ScriptFile.taken_from(spec.options)
     config = Config.preset(spec.preset, seed=spec.seed, **fields)
-    replicas.reserve_devices(config)  # before the oracle draws lines with the devices that there are
+    replicas.reserve_devices(config)  # before the oracle draws lines, which starts the devices
     data = dataset.load(config, script)
     if not config.pretrained:
         return config, data, None

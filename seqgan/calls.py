@@ -1,4 +1,4 @@
-"""How batches become graph calls, and how the metrics of a call reach the host."""
+"""Ways to train batches by graph calls, and ways to read the metrics of the calls."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from loop_bench.seqgan import device
 from loop_bench.seqgan.feeds import Feed
 
 HISTORY_KEYS = ("g_loss", "d_loss", "d_accuracy", "g_reward")
-"""Metrics of a batch, in the order of the columns of its row."""
+"""Names of the metrics of a batch, in the order of the columns of its row."""
 
 TrainBatch = Callable[..., tf.Tensor]
 """(real [B, T], character [B], scene [B], temperature scalar, number of the batch) -> its row [columns] float32."""
 
 
 class Calls(Protocol):
-    """One way to train a stretch of batches."""
+    """A way to train a stretch of consecutive batches."""
 
     most: int
     """Most batches in one call."""
@@ -28,12 +28,12 @@ class Calls(Protocol):
     def __call__(self, stretch: Any, temperature: float, first: int) -> tf.Tensor:
         """Trains batches `first`, `first` + 1, ... of a stretch; returns their rows, [batches, columns] float32.
 
-        There may be more rows behind those, of no meaning.
+        Further rows may follow, which have no meaning.
         """
 
 
 class ThreeCalls:
-    """A batch is Python code that calls the graphs of its three parts."""
+    """Trains a batch by three graph calls from Python: draw lines, train the discriminator, train the generator."""
 
     most = 1
 
@@ -48,7 +48,7 @@ class ThreeCalls:
 
 
 class OneCall:
-    """A batch is one graph call."""
+    """Trains a batch by one graph call."""
 
     most = 1
 
@@ -66,11 +66,11 @@ class OneCall:
 
 
 class Window:
-    """Many batches are one graph call.
+    """Trains a window of batches by one graph call.
 
-    On a CPU, XLA compiles the window as a whole, for to begin a program costs as much there as many small operations.
-    On a GPU it compiles the batch, and TensorFlow's executor goes from one to the next: a loop of XLA's whose number of
-    turns is an argument reads its condition back from the device at each turn.
+    On a CPU, XLA compiles the whole window, because starting a program there costs as much as many small operations.
+    On a GPU, XLA compiles a batch and TensorFlow's executor loops over the batches: an XLA loop whose number of
+    iterations is an argument reads its condition back from the device in each iteration.
     """
 
     def __init__(self, train_batch: TrainBatch, feed: Feed, window: int, compiled: bool) -> None:
@@ -92,16 +92,16 @@ class Window:
 
     @functools.cached_property
     def _graph(self) -> Callable[..., tf.Tensor]:
-        """The one graph that there is, which a `tf.function` would look for anew at each call, for a millisecond."""
+        """The only graph of the window; looking it up through the `tf.function` would take a millisecond per call."""
         graph: Callable[..., tf.Tensor] = self._train.get_concrete_function()
         return graph
 
     def _filled(self, values: Any) -> Any:
-        """A stretch as long as a window, for XLA compiles a program for each size of its input.
+        """Pads a stretch to the length of a window, because XLA compiles a program for each size of its input.
 
-        Behind the batches there are zeros, which nobody trains on.
+        The padding is zeros, which are not trained on.
         """
-        pad = np.pad if isinstance(values, np.ndarray) else tf.pad  # a device is not asked for an array of the host's
+        pad = np.pad if isinstance(values, np.ndarray) else tf.pad  # pad an array on the host without the device
         return pad(values, [[0, self.most - len(values)], *[[0, 0]] * (len(values.shape) - 1)])
 
     def _train_batches(self, stretch: Any, count: tf.Tensor, temperature: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
@@ -123,10 +123,10 @@ BY_NAME: dict[str, Callable[[TrainBatch, Feed, int, bool], Calls]] = {
 
 
 class DeferredMetrics:
-    """Blocks of metrics [batches, columns] as the device produces them, read in bulk and late.
+    """Keeps metrics [batches, columns] on the device in blocks, and reads them late and in bulk.
 
-    A read waits for all the work that was queued before the value. Reading only blocks that later work has
-    already been queued behind leaves the device something to do meanwhile.
+    A read waits for all work that was queued before the value. Reading only blocks behind which later work is
+    already queued keeps the device busy during the read.
     """
 
     def __init__(self, columns: int) -> None:
@@ -147,12 +147,12 @@ class DeferredMetrics:
             del self._on_device[: len(ready)]
 
     def rows(self) -> np.ndarray:
-        """What has been read so far, [batches, columns] float32."""
+        """All rows that have been read so far, [batches, columns] float32."""
         return np.concatenate([np.empty((0, self._columns), np.float32), *self._on_host])
 
 
 class ImmediateMetrics(DeferredMetrics):
-    """Metrics that are read as soon as they are handed over: each graph call is waited for."""
+    """Reads metrics as soon as they are appended, which waits for each graph call."""
 
     def append(self, block: tf.Tensor, count: int) -> None:
         """Reads a block [batches, columns] float32."""
@@ -161,7 +161,7 @@ class ImmediateMetrics(DeferredMetrics):
 
 
 def last_row(rows: np.ndarray) -> dict[str, float]:
-    """The metrics of the last of `rows` [batches, columns] by name; empty when there is none."""
+    """Metrics of the last of `rows` [batches, columns] by name; empty if there are no rows."""
     return dict(zip(HISTORY_KEYS, rows[-1].tolist(), strict=False)) if len(rows) else {}
 
 

@@ -1,4 +1,4 @@
-"""A training run on disk: one file, written whole or not at all."""
+"""Checkpoints of training runs: one file each, written atomically."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from loop_bench.seqgan.script import ScriptFile
 from loop_bench.seqgan.vocabulary import Vocabulary
 
 FILE, HISTORY_FILE = "checkpoint.npz", "history.csv"
-_FORMAT = 3  # to be raised whenever what a checkpoint holds changes
-_ABOUT = "about"  # the key of everything that is not an array; no variable has a name without a slash or colon
+_FORMAT = 3  # increase whenever the contents of a checkpoint change
+_ABOUT = "about"  # key of everything but arrays; no variable has it, because variables' names have a slash or colon
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that a run needs to go on, or a generator to write."""
+    """Everything needed to resume a training run, or to generate lines."""
 
     config: Config
     vocabulary: Vocabulary
     loop: str  # a key of loop_bench.seqgan.training.LOOPS
-    script: ScriptFile | None  # the file that the lines came from; None for the oracle's
+    script: ScriptFile | None  # file of the training lines; None: the oracle's lines
     phase: str  # one of loop_bench.seqgan.training.PHASES
-    epoch: int  # the last one of `phase` that is complete, from 0
+    epoch: int  # last complete epoch of `phase`, from 0
     history: pd.DataFrame  # one row a batch
     state: dict[str, np.ndarray]  # weights, optimizer state and counters by name
 
     def save(self, folder: Path) -> None:
-        """Writes checkpoint and history into `folder`, each replacing the one before in one step.
+        """Writes checkpoint and history into `folder`, replacing each file atomically.
 
         Raises:
-            FloatingPointError: weights or optimizer state are not finite; what is on disk stays.
+            FloatingPointError: weights or optimizer state are not finite; the files on disk are left unchanged.
             OSError: the folder cannot be written.
         """
         broken = [name for name, value in self.state.items() if not np.all(np.isfinite(value))]
@@ -67,14 +67,14 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint:
-        """The checkpoint in `folder`.
+        """Reads the checkpoint in `folder`.
 
         Raises:
-            InputError: there is none, or it is damaged.
+            InputError: there is no checkpoint, or it is damaged.
         """
         path = folder / FILE
         if folder.is_file():
-            raise InputError(f"checkpoint {folder}: is a file; name the folder that `train --out` wrote")
+            raise InputError(f"checkpoint {folder}: is a file; name the folder given as `train --out`")
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as packed:
                 state = {name: packed[name] for name in packed.files}
@@ -101,26 +101,26 @@ class Checkpoint:
             raise InputError(f"checkpoint {path}: damaged, or not a checkpoint ({type(error).__name__})") from None
 
     def restore(self, variables: Iterable[Any]) -> None:
-        """Puts the saved values back; each of `variables` must have been saved, in the same shape."""
+        """Assigns the saved values to `variables`, each of which must be in the checkpoint with the same shape."""
         for variable in variables:
             name = variable_name(variable)
             if name not in self.state or self.state[name].shape != tuple(variable.shape):
-                raise InputError(f"checkpoint: {name} of shape {tuple(variable.shape)} is not in it")
+                raise InputError(f"checkpoint: has no variable {name} of shape {tuple(variable.shape)}")
             variable.assign(self.state[name])
 
 
 def resume_command(folder: Path) -> str:
-    """What to type to go on from the checkpoint in `folder`."""
+    """Command that resumes from the checkpoint in `folder`."""
     return f"python -m loop_bench.seqgan train --resume --out {shlex.quote(str(folder))}"
 
 
 def variable_name(variable: Any) -> str:
-    """What tells a variable apart from all others: Keras' path, or TensorFlow's name."""
+    """Unique name of a variable: Keras' path, or TensorFlow's name."""
     return str(getattr(variable, "path", None) or variable.name)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file such that a reader, or a crash at any moment, finds the old one or the new one."""
+    """Writes a file atomically: a reader, or a crash at any moment, finds either the old or the new content."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with partial.open("wb") as file:

@@ -1,4 +1,4 @@
-"""`python -m loop_bench.seqgan`: trains on a script or on synthetic lines, and writes new ones."""
+"""`python -m loop_bench.seqgan`: trains on a script or on synthetic lines, and generates new lines."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from loop_bench.seqgan.script import ScriptFile
 from loop_bench.seqgan.table import DELIMITERS
 
 app = typer.Typer(
-    help="Trains a conditional SeqGAN on the lines of a script (or on synthetic ones), and writes new lines.",
+    help="Trains a conditional SeqGAN on the lines of a script (or on synthetic lines), and generates new lines.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 console = Console()
 
-# What may change when a run goes on: how long it is to be, and how it is carried out.
+# Config fields that may change when a run resumes: its length, and how it is executed.
 _ADJUSTABLE = ("mle_epochs", "d_epochs", "epochs", "window", "jit_compile", "replicas")
 
 
@@ -38,7 +38,7 @@ class LoopName(str, enum.Enum):
     optimized = "optimized"
     baseline = "baseline"
 
-    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
+    __str__ = str.__str__  # as in enum.StrEnum, which Python has from 3.11 on
 
 
 @app.command()
@@ -50,30 +50,31 @@ def train(
     script: Annotated[
         Path | None,
         typer.Option(
-            help="CSV, TSV or JSON Lines with character, text and, if it has scenes, scene. "
-            "Default: synthetic lines of an oracle."
+            help="CSV, TSV or JSON Lines file with character, text and, if it has scenes, scene. "
+            "Default: synthetic lines from an oracle."
         ),
     ] = None,
     columns: Annotated[
         str | None,
         typer.Option(
             metavar="ROLE=COLUMN,...",
-            help="Which column, or key, of the script is its character, its scene and its text, where they are called "
-            "something else.",
+            help="Columns (or keys) of the script with the character, the scene and the text, if they have other "
+            "names.",
         ),
     ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
-            help=f"Between the script's columns: a character, or {', '.join(DELIMITERS)}. Default: comma; in .tsv, tab."
+            help=f"Separator of the script's columns: a character, or {', '.join(DELIMITERS)}. "
+            "Default: comma; for .tsv, tab."
         ),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Of the script, such as latin-1, windows-1252, utf-16. Default: utf-8.")
+        str | None, typer.Option(help="Encoding of the script: latin-1, windows-1252, utf-16, ... Default: utf-8.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoint.npz and history.csv.")] = Path("runs/seqgan"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Of weights, batches and draws. Default: 0.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the checkpoint in --out.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, batches and draws. Default: 0.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="A config field, e.g. --set epochs=50; may be repeated."),
@@ -83,25 +84,26 @@ def train(
         typer.Option(
             "--compile-cache",
             metavar="DIR",
-            help="Keeps what XLA compiles for a CPU from run to run. Default: loop-bench/xla in your cache folder.",
+            help="Folder for programs compiled by XLA for the CPU, reused by later runs. "
+            "Default: loop-bench/xla in your cache folder.",
         ),
     ] = None,
     no_cache: Annotated[
-        bool, typer.Option("--no-compile-cache", help="Compile all anew, and keep none of it.")
+        bool, typer.Option("--no-compile-cache", help="Neither use nor keep compiled programs.")
     ] = False,
 ) -> None:
-    """Train: generator alone, discriminator alone, then against each other; a checkpoint after every epoch.
+    """Train the generator alone, the discriminator alone, then both adversarially; saves a checkpoint every epoch.
 
-    🎯 marks a discriminator that is right in over 70% of the lines: the generator has not fooled it yet.
+    🎯 marks a discriminator that classifies over 70% of the lines correctly: the generator does not fool it yet.
 
-    Ctrl-C loses the epoch in hand and no more: --resume goes on from the last one that was complete.
+    Ctrl-C loses only the epoch in progress: --resume continues after the last complete epoch.
 
     Example: python -m loop_bench.seqgan train --script hamlet.csv --out runs/hamlet --set mle_epochs=40
 
     Example: python -m loop_bench.seqgan train --script lines.csv --columns character=Speaker,text=Line --delimiter ';'
     """
     if no_cache and cache_folder:
-        raise InputError(f"--compile-cache {cache_folder}: cannot go with --no-compile-cache; leave one out")
+        raise InputError(f"--compile-cache {cache_folder}: cannot be combined with --no-compile-cache; leave one out")
     from loop_bench.seqgan.checkpoint import FILE, Checkpoint
 
     overrides = _parse_settings(settings or [])
@@ -119,7 +121,7 @@ def train(
         loop_name = checkpoint.loop
     else:
         if (out / FILE).exists():
-            raise InputError(f"--out {out}: holds a run already; add --resume to go on with it, or name another folder")
+            raise InputError(f"--out {out}: contains a run already; add --resume to continue it, or use another folder")
         checkpoint = None
         source, _ = ScriptFile.taken_from(of_script)
         config = _config(preset, seed, overrides, cache)
@@ -129,7 +131,7 @@ def train(
 
 def _config(preset: str | None, seed: int | None, overrides: dict[str, Any], cache: CompileCache | None) -> Config:
     if preset is None:
-        Config.from_dict(overrides)  # a mistake in it should not have to wait for TensorFlow
+        Config.from_dict(overrides)  # report mistakes before TensorFlow starts
         _start_tensorflow(cache)
         preset = device.default_preset()
     return Config.preset(preset, **{**overrides, **({} if seed is None else {"seed": seed})})
@@ -138,7 +140,7 @@ def _config(preset: str | None, seed: int | None, overrides: dict[str, Any], cac
 def _refuse_changes(given: dict[str, Any], overrides: dict[str, Any]) -> None:
     for option, value in given.items():
         if value is not None:
-            raise InputError(f"{option} {value}: cannot be changed with --resume; the checkpoint says what it is")
+            raise InputError(f"{option} {value}: cannot be changed with --resume; the checkpoint determines it")
     for name in overrides:
         if name not in _ADJUSTABLE:
             raise InputError(f"--set {name}: cannot be changed with --resume; only {', '.join(_ADJUSTABLE)} can")
@@ -150,7 +152,7 @@ def _train(
     from loop_bench.seqgan import dataset
     from loop_bench.seqgan.checkpoint import resume_command
 
-    # What can be wrong is looked at before TensorFlow is started, which takes seconds; a script needs none of it.
+    # Check the input before TensorFlow starts, which takes seconds; reading a script does not need TensorFlow.
     data = dataset.load(config, script) if script else None
     _make_folder(out)
     _start_tensorflow(cache)
@@ -164,12 +166,12 @@ def _train(
         with console.status("drawing synthetic lines from the oracle"):
             data = dataset.load(config)
     if checkpoint and data.vocabulary != checkpoint.vocabulary:
-        raise InputError(f"script {script}: its words, characters or scenes are no longer those of the checkpoint")
+        raise InputError(f"script {script}: its words, characters or scenes differ from those of the checkpoint")
     sizes = data.sizes
     console.print(
         f"{loop} loop on {device.device_name()}\n{len(data.tokens)} lines, {sizes.vocabulary} words, "
         f"{sizes.characters} characters, {sizes.scenes} scenes; {data.batches_per_epoch(config.batch_size)} batches "
-        f"of {config.batch_size} an epoch; into {out}",
+        f"of {config.batch_size} per epoch; output in {out}",
         soft_wrap=True,
         highlight=False,
     )
@@ -178,7 +180,7 @@ def _train(
             training = Training(config, data, loop, script, out, display, checkpoint)
             training.run()
     except KeyboardInterrupt:
-        _complain(f"interrupted; go on with: {resume_command(out)}")
+        _complain(f"interrupted; resume with: {resume_command(out)}")
         raise typer.Exit(130) from None
     finally:
         compiled = cache.describe(cache.close()) if cache else None
@@ -191,7 +193,7 @@ def _start_tensorflow(cache: CompileCache | None = None) -> None:
             if cache:
                 cache.open()
         except CompileCacheError as error:
-            _complain(f"compiles without a cache: {error}")
+            _complain(f"compiling without a cache: {error}")
         device.start_tensorflow()
 
 
@@ -201,21 +203,21 @@ def _make_folder(out: Path) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except FileExistsError:
-        raise InputError(f"--out {out}: is a file; it must be a folder, which may be new") from None
+        raise InputError(f"--out {out}: is a file; must be a folder, which need not exist yet") from None
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error.strerror})") from None
 
 
 @app.command()
 def sample(
-    checkpoint: Annotated[Path, typer.Option(help="Folder that `train --out` wrote.")],
-    character: Annotated[str, typer.Option(help="Who speaks, as the script names them.")],
+    checkpoint: Annotated[Path, typer.Option(help="Folder given as `train --out`.")],
+    character: Annotated[str, typer.Option(help="Name of the speaking character, as in the script.")],
     scene: Annotated[
-        str | None, typer.Option(help="In which scene, as the script names it. Default: the only one.")
+        str | None, typer.Option(help="Name of the scene, as in the script. Default: the only scene.")
     ] = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many lines.")] = 5,
-    temperature: Annotated[float, typer.Option(help="Below 1 likelier words, above 1 bolder ones.")] = 0.8,
-    seed: Annotated[int, typer.Option(help="The same seed, the same lines.")] = 0,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of lines.")] = 5,
+    temperature: Annotated[float, typer.Option(help="Below 1: likelier words; above 1: more surprising words.")] = 0.8,
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same lines.")] = 0,
 ) -> None:
     """Print lines that a character might say in a scene.
 
@@ -237,7 +239,7 @@ def sample(
 
 
 def _parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Config fields from FIELD=VALUE texts, each of the type of its field."""
+    """Config fields from FIELD=VALUE texts, converted to the types of the fields."""
     defaults = {field.name: field.default for field in dataclasses.fields(Config)}
     parsed: dict[str, Any] = {}
     for setting in settings:
@@ -249,7 +251,7 @@ def _parse_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def _parse_value(text: str, default: Any) -> Any:
-    """`text` as a value of the type of `default`; what does not fit stays text, for the config to refuse."""
+    """Converts `text` to the type of `default`; text that does not fit is returned, for the config to refuse."""
     if isinstance(default, bool):
         return {"true": True, "false": False}.get(text.lower(), text)
     if isinstance(default, tuple):
@@ -264,7 +266,7 @@ def _parse_value(text: str, default: Any) -> Any:
 
 
 def main() -> int:
-    """Runs a command; returns its exit code: 0, 1 training died, 2 wrong input, 130 interrupted."""
+    """Runs a command; returns its exit code: 0 success, 1 training stopped, 2 wrong input, 130 interrupted."""
     try:
         extras.require("seqgan", "tensorflow")
         app()

@@ -1,4 +1,4 @@
-"""Every constant of a training run, with its reason; presets by name.
+"""Config of a training run: every constant with its reason, and the presets.
 
 Shape letters used in this package:
     B batch, T tokens a line, V vocabulary, E embedding, H hidden, C characters, S scenes, N lines.
@@ -28,7 +28,7 @@ CONVOLUTIONS = ("separate", "one_product")
 class Config:
     """One training run of the conditional SeqGAN, on either loop."""
 
-    # The shape of the work.
+    # Sizes.
     batch_size: int = 64  # as in the SeqGAN paper
     sequence_length: int = 20  # as in the SeqGAN paper; longer lines are cut
     vocabulary_size: int = 5000  # as in the SeqGAN paper; of a script, the most frequent words
@@ -42,13 +42,13 @@ class Config:
     characters: int = 8  # speakers that the oracle knows
     scenes: int = 12  # scenes that the oracle knows
 
-    # How long.
+    # Length of training.
     mle_epochs: int = 20  # maximum-likelihood pre-training of the generator
     d_epochs: int = 2  # pre-training of the discriminator; it saturates fast
     epochs: int = 20  # adversarial training
     d_steps: int = 1  # discriminator updates a batch
     g_steps: int = 1  # generator updates a batch
-    rollouts: int = 0  # completions of each prefix of a line that its reward is the mean of; 0: of the line alone
+    rollouts: int = 0  # completions of each prefix whose rewards are averaged; 0: only the reward of the whole line
     d_train_interval: int = 1  # optimised loop: train the discriminator every n-th batch
 
     # Optimisers (Adam).
@@ -63,28 +63,28 @@ class Config:
     # Temperature of the policy, while sampling and in its log-probabilities alike.
     temperature_start: float = 2.0  # optimised loop: explore first ...
     temperature_end: float = 0.5  # ... and exploit later, but never below this
-    temperature_decay: float = 0.95  # a factor an epoch; the floor is met in epoch 28
+    temperature_decay: float = 0.95  # factor per epoch; the floor is reached in epoch 28
     temperature_fixed: float = 0.8  # baseline
 
-    # How it is carried out; these do not change what is computed. All but the sampler are of the optimised loop.
+    # Execution, which does not change the results. All fields but the sampler are for the optimised loop.
     sampler: str | None = None  # one of SAMPLERS; None lets each loop use its own
     metrics: str = "deferred"  # one of METRICS: read after each graph call, or late and in bulk
     feed: str = "resident"  # one of FEEDS: lines from an input pipeline, or all of them on the device
     calls: str = "window"  # one of CALLS: three graph calls a batch, one a batch, or one for `window` batches
     window: int = 25  # most batches in one graph call
-    policy_gradient: str | None = None  # one of POLICY_GRADIENTS; None is the sampled pass wherever there can be one
+    policy_gradient: str | None = None  # one of POLICY_GRADIENTS; None: the sampled pass wherever it is possible
     convolutions: str = "one_product"  # one of CONVOLUTIONS; separate ones are slow in a window that XLA compiles
-    jit_compile: bool = True  # compile by XLA: a window as one on a CPU, else each batch, or each of its three parts
+    jit_compile: bool = True  # compile with XLA: the whole window on a CPU, else each batch, or each of its parts
 
-    # On how many devices, both loops alike.
-    replicas: int = 1  # share each batch, and apply the sum of their gradients; categorical draws differ then
+    # Devices, for both loops.
+    replicas: int = 1  # replicas share each batch and sum their gradients; categorical draws differ then
 
-    # What is measured of a generator, and where adversarial training begins; the same on both loops.
-    evaluation_temperature: float = 1.0  # of the lines that are rated: what the generator has learned, undistorted
-    held_out: float = 0.0  # share of a script's lines never trained on; of the oracle's, as many more, none taken away
-    pretrained: bool = False  # `make_loop` gives the loop networks after `mle_epochs` and `d_epochs`, not random ones
+    # Evaluation of a generator, and the start of adversarial training; the same for both loops.
+    evaluation_temperature: float = 1.0  # of the lines that are rated; 1 is the generator's own distribution
+    held_out: float = 0.0  # share of a script's lines never trained on; for the oracle, lines drawn in addition
+    pretrained: bool = False  # start from networks trained for `mle_epochs` and `d_epochs`, not from random ones
 
-    keep_lines: bool = False  # both loops: keep the lines that each batch draws first, to compare the two
+    keep_lines: bool = False  # both loops: keep the first lines that each batch draws, to compare the loops
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -97,21 +97,21 @@ class Config:
             )
         if self.batch_size % self.replicas:
             raise InputError(
-                f"config: replicas={self.replicas} must divide batch_size={self.batch_size}, for each has as many lines"
+                f"config: replicas={self.replicas} must divide batch_size={self.batch_size}, to have equal shares"
             )
         if self.temperature_end > self.temperature_start:
             raise InputError(
-                f"config: temperature_end={self.temperature_end} must not lie above "
+                f"config: temperature_end={self.temperature_end} must not be above "
                 f"temperature_start={self.temperature_start}"
             )
         if max(self.filter_widths) > self.sequence_length:
             raise InputError(
-                f"config: filter_widths={self.filter_widths} must fit into sequence_length={self.sequence_length}"
+                f"config: filter_widths={self.filter_widths} must not exceed sequence_length={self.sequence_length}"
             )
 
     @property
     def keeps_sampled_pass(self) -> bool:
-        """Whether the policy gradient is taken from the pass in which the lines are drawn."""
+        """Whether the policy gradient is computed from the pass that draws the lines."""
         return self.policy_gradient != "second_pass" and self._can_keep_the_sampled_pass
 
     @property
@@ -119,15 +119,15 @@ class Config:
         return self.calls != "three" and not self.rollouts
 
     def annealed_temperature(self, epoch: int) -> float:
-        """The temperature of the policy in `epoch` (from 0): geometric decay down to a floor.
+        """Temperature of the policy in `epoch` (from 0): geometric decay down to a floor.
 
-        With the default constants, 2.0 x 0.95**n, the floor of 0.5 is met from epoch 28 on (n = 27.03).
+        With the default constants, 2.0 x 0.95**n, it is at the floor of 0.5 from epoch 28 on (n = 27.03).
         """
         return max(self.temperature_end, self.temperature_start * self.temperature_decay**epoch)
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Self:
-        """The preset `name` with single fields replaced.
+        """Config of the preset `name`, with some fields replaced.
 
         Raises:
             InputError: an unknown preset or field (with the valid ones named), or a value out of range.
@@ -138,7 +138,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A config from plain values, as `to_dict` writes them.
+        """Config from plain values, as `to_dict` writes them.
 
         Raises:
             InputError: an unknown field (with the valid ones named) or a value out of range.
@@ -150,7 +150,7 @@ class Config:
                 hint = f" (did you mean {close[0]}?)" if close else ""
                 raise InputError(f"config field {name!r} is unknown{hint}; the fields are {', '.join(valid)}")
         plain = dict(values)
-        if isinstance(plain.get("filter_widths"), list):  # as JSON hands it back
+        if isinstance(plain.get("filter_widths"), list):  # JSON has no tuples
             plain["filter_widths"] = tuple(plain["filter_widths"])
         return cls(**plain)
 
@@ -171,12 +171,12 @@ _CHOICES = {
     "convolutions": CONVOLUTIONS,
 }
 _BY_DEFAULT_NONE = ("sampler", "policy_gradient")
-# Shorter lines than this leave the text CNN nothing to convolve over.
+# The text CNN cannot convolve over shorter lines than this.
 _LEAST = {"sequence_length": 2, "vocabulary_size": 4, "d_steps": 1, "g_steps": 1}
 
 
 def _check(name: str, value: Any) -> None:
-    """Raises InputError unless `value` is of the type and in the range of the field `name`."""
+    """Raises InputError unless `value` has the type and is in the range of the field `name`."""
     if name in _CHOICES:
         unset = value is None and name in _BY_DEFAULT_NONE
         _require(unset or value in _CHOICES[name], name, value, f"one of {', '.join(_CHOICES[name])}")
@@ -194,7 +194,7 @@ def _check(name: str, value: Any) -> None:
         _require(_is_number(value) and 0 < value < float("inf"), name, value, "a positive finite number")
         if name in _FRACTIONS:
             _require(value <= 1, name, value, "a number above 0 and at most 1")
-        if name == "clip_ratio":  # else the mean of the clipped norms falls from update to update, and training stops
+        if name == "clip_ratio":  # at 1, the mean of the clipped norms falls with each update, and training stops
             _require(value > 1, name, value, "a number above 1")
 
 
@@ -212,7 +212,7 @@ def _require(holds: bool, name: str, value: Any, right: str) -> None:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # For tests: every part of the work, hardly any of its weight.
+    # For tests: all parts of the work at the smallest sizes.
     "tiny": {
         "batch_size": 16,
         "sequence_length": 10,

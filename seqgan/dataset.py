@@ -1,4 +1,4 @@
-"""The lines that both loops train on, and the order in which they see them."""
+"""Training lines of both loops, and their order in each epoch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from loop_bench.seqgan.vocabulary import Sizes, Vocabulary
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Lines in memory.
+    """Lines in memory as ids, with their vocabulary.
 
     Raises:
-        InputError: an id that the vocabulary does not know; it would be trained on as if it were another.
+        InputError: an id is not in the vocabulary; it would silently be trained on as another id.
     """
 
     tokens: np.ndarray  # [N, T] int32
     character: np.ndarray  # [N] int32
     scene: np.ndarray  # [N] int32
     vocabulary: Vocabulary
-    held_out: Dataset | None = None  # lines like these that are not among them, to rate a generator by
+    held_out: Dataset | None = None  # lines of the same kind that are not trained on, for evaluation
 
     def __post_init__(self) -> None:
         _check("token", self.tokens, self.sizes.vocabulary)
@@ -35,23 +35,23 @@ class Dataset:
 
     @property
     def sizes(self) -> Sizes:
-        """What the networks must know of the lines."""
+        """Sizes that the networks need to know."""
         return Sizes.of(self.vocabulary)
 
     def only(self, chosen: np.ndarray) -> Dataset:
-        """The lines of which `chosen` [N] bool says so, in their order."""
+        """The lines that the mask `chosen` [N] bool selects, in their order."""
         tokens, character, scene = (values[chosen] for values in (self.tokens, self.character, self.scene))
         return Dataset(tokens, character, scene, self.vocabulary)
 
     def batches_per_epoch(self, batch_size: int) -> int:
-        """Whole batches in the data; the rest of an epoch is left out, another rest in each."""
+        """Number of whole batches in the data; each epoch leaves out another remainder."""
         return len(self.tokens) // batch_size
 
     def epoch_order(self, batch_size: int, seed: int, epoch: int) -> np.ndarray:
         """Row numbers of the lines of each batch of one epoch: [batches, B] int32.
 
-        A function of seed and epoch alone, so that two loops see the same batches and a resumed run sees
-        those that it would have seen.
+        Depends only on seed and epoch, so that both loops see the same batches, and a resumed run sees the same
+        batches as an uninterrupted one.
         """
         batches = self.batches_per_epoch(batch_size)
         order = np.random.default_rng([seed, epoch]).permutation(len(self.tokens))
@@ -67,10 +67,10 @@ def _check(what: str, ids: np.ndarray, count: int) -> None:
 
 
 def load(config: Config, script: ScriptFile | str | Path | None = None) -> Dataset:
-    """The lines of a script, or, without one, the oracle's.
+    """Loads the lines of a script, or draws the oracle's lines if there is no script.
 
     Raises:
-        InputError: a script that cannot be used, or one too small for a single batch.
+        InputError: the script cannot be used, or there are too few lines for a single batch.
     """
     data = _synthetic(_as_drawn(config)) if script is None else from_script(config, script)
     if data.batches_per_epoch(config.batch_size) == 0:
@@ -80,7 +80,7 @@ def load(config: Config, script: ScriptFile | str | Path | None = None) -> Datas
 
 
 def from_script(config: Config, script: ScriptFile | str | Path) -> Dataset:
-    """The lines of a script, without those that are held out; the vocabulary is that of all of them."""
+    """Loads a script's lines without the held-out ones; the vocabulary includes the held-out lines."""
     speeches = read_script(script)
     vocabulary = Vocabulary.of(speeches, config.vocabulary_size)
     whole = Dataset(
@@ -93,7 +93,7 @@ def from_script(config: Config, script: ScriptFile | str | Path) -> Dataset:
 
 
 def _split(whole: Dataset, config: Config) -> Dataset:
-    """The lines in their order, without some that the seed has chosen, which are held out: one at the least."""
+    """Holds out a random share of the lines, at least one, chosen by the seed; all lines keep their order."""
     count = max(1, round(config.held_out * len(whole.tokens)))
     chosen = np.random.default_rng([config.seed, count]).permutation(len(whole.tokens))[:count]
     out = np.isin(np.arange(len(whole.tokens)), chosen)
@@ -111,17 +111,17 @@ DRAWN_FROM = (
     "held_out",
     "seed",
 )
-"""Fields of a config that make a difference to the oracle's lines."""
+"""Config fields that change the oracle's lines."""
 
 
 def _as_drawn(config: Config) -> Config:
-    """The config of all loops that train on the same lines of the oracle; (1,) fits into lines of any length."""
+    """Config reduced to the fields of DRAWN_FROM, the same for all loops with the same lines of the oracle."""
     return Config(**{name: getattr(config, name) for name in DRAWN_FROM}, filter_widths=(1,))
 
 
 @functools.lru_cache(maxsize=4)
 def _synthetic(config: Config) -> Dataset:
-    """Lines of the oracle; kept, because all loops of a comparison ask for the same ones."""
+    """Lines of the oracle; cached, because all loops of a comparison use the same lines."""
     from loop_bench.seqgan.oracle import Oracle  # here, so that reading a script needs no TensorFlow
 
     oracle = Oracle(config, config.seed)

@@ -1,4 +1,4 @@
-"""TensorFlow on this machine: its start without notes, its device, and the cache of programs compiled by XLA."""
+"""TensorFlow on this machine: starting it without log output, its devices, and the cache of XLA's compiled programs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ROOM = 256 << 20  # bytes; all programs of a run are some 4 MiB, and a full dis
 
 
 def start_tensorflow() -> None:
-    """Imports TensorFlow and lets it look for devices, without the notes that it writes meanwhile.
+    """Imports TensorFlow and lists its devices, without its log output.
 
-    TensorFlow 2.21 writes them past TF_CPP_MIN_LOG_LEVEL (tensorflow/tensorflow issue 100442), so standard
-    error is set aside for that moment; when the import fails, what was written is shown after all. Someone who
-    has set TF_CPP_MIN_LOG_LEVEL gets what they asked for.
+    TensorFlow 2.21 writes it regardless of TF_CPP_MIN_LOG_LEVEL (tensorflow/tensorflow issue 100442), so standard
+    error is redirected meanwhile; if the import fails, the output is shown after all. If the user has set
+    TF_CPP_MIN_LOG_LEVEL, nothing is redirected.
     """
     if "tensorflow" in sys.modules:
         return
@@ -49,7 +49,7 @@ def _import_quietly() -> None:
         try:
             import tensorflow as tf
 
-            tf.config.list_physical_devices()  # and not the logical ones, which a loop may still have to configure
+            tf.config.list_physical_devices()  # not the logical ones, which a loop may still configure
             failed = False
         finally:
             os.dup2(terminal, 2)
@@ -61,13 +61,13 @@ def _import_quietly() -> None:
 
 @contextlib.contextmanager
 def importing_tensorflow() -> Iterator[None]:
-    """Has Python not search the half a million objects that are made in here for garbage, of which there is none.
+    """Disables Python's garbage collector while TensorFlow is imported, and limits it at exit.
 
-    Meanwhile it would do so a hundred times, which is a quarter of the import; and again and again when it leaves,
-    where once is enough, for files that were left open.
+    The import makes half a million objects and no garbage, but the collector would run a hundred times, a quarter of
+    the import's time. At exit it would run repeatedly too, where once is enough, to close files that were left open.
     """
     atexit.register(gc.freeze)
-    atexit.register(gc.collect)  # what is registered last comes first
+    atexit.register(gc.collect)  # runs before freeze, because atexit functions run in reverse order
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -78,7 +78,7 @@ def importing_tensorflow() -> Iterator[None]:
 
 
 def device_name() -> str:
-    """What the work will run on, for a person to read."""
+    """Description of the device that training runs on."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -88,48 +88,48 @@ def device_name() -> str:
 
 
 def default_preset() -> str:
-    """`script` where TensorFlow sees a GPU, `paper` where not."""
+    """Default preset: `script` if TensorFlow sees a GPU, else `paper`."""
     return "script" if on_gpu() else "paper"
 
 
 class CompileCacheError(Exception):
-    """Why there can be no cache, in one line; training goes on without."""
+    """The compile cache cannot be used, with the reason in one line; training continues without it."""
 
 
 class CompileCache:
-    """Programs compiled by XLA for a CPU, kept from run to run, so that only the first one waits for the compiler.
+    """Cache of programs compiled by XLA for a CPU, so that only the first run waits for the compiler.
 
-    TensorFlow 2.21 has the cache; what it leaves to us, as seen there:
+    TensorFlow 2.21 implements the cache; this class adds what it lacks, as observed in 2.21:
 
-    - An entry is found by program alone, not by the machine or the compiler: each of these has a folder of its own.
-    - An entry cut short, or a folder that cannot be written, ends training: both are looked for before it begins.
-    - A program holds the names of its functions, numbered by a counter that also counts tensors. They are the same
-      from every seed (`seqgan.tracing.begin_numbering`), but not when training goes on from a checkpoint, whose
-      programs are others.
-    - TensorFlow 2.16 and 2.18 number more than that: each process compiles anew, and adds its own entries.
+    - Entries are keyed by program alone, not by machine or compiler: each machine and version gets its own folder.
+    - A truncated entry, or a folder that cannot be written, ends training: both are checked before training starts.
+    - A program contains the names of its functions, numbered by a counter that also counts tensors. The names are the
+      same for every seed (`seqgan.tracing.begin_numbering`), but not when training resumes from a checkpoint, which
+      has other programs.
+    - TensorFlow 2.16 and 2.18 number more than that: each process compiles again, and adds its own entries.
 
-    Entries are written whole under another name first, so processes may share a folder.
+    Entries are written under a temporary name and then renamed, so processes may share a folder.
 
     Args:
-        parent: holds one folder for each machine and TensorFlow that has used it.
+        parent: contains one folder for each combination of machine and TensorFlow version.
 
     Attributes:
-        folder: holds the entries; None before `open`, and for good where TensorFlow is not told of it.
+        folder: contains the entries; None before `open`, and if the cache is not enabled.
     """
 
     def __init__(self, parent: Path) -> None:
         self._parent = parent
-        self._sound: set[str] = set()  # entries before the run
+        self._sound: set[str] = set()  # valid entries that existed before the run
         self.folder: Path | None = None
 
     def open(self) -> None:
-        """Drops entries that are not as they were written, and tells TensorFlow of the folder.
+        """Removes damaged entries, and enables the cache in TensorFlow.
 
-        Does nothing where TensorFlow has been imported, for it reads its flags once, or where the user's
+        Does nothing if TensorFlow has been imported already, because it reads its flags only once, or if the user's
         TF_XLA_FLAGS name a cache or a file of flags.
 
         Raises:
-            CompileCacheError: the folder cannot be written, or its disk is all but full.
+            CompileCacheError: the folder cannot be written, or its disk is nearly full.
         """
         own = os.environ.get(_FLAGS, "").strip()
         if self.folder or "tensorflow" in sys.modules or _DIRECTORY in own or (own and not own.startswith("-")):
@@ -141,13 +141,13 @@ class CompileCache:
         except OSError as error:
             raise CompileCacheError(f"{folder}: {error.strerror}") from None
         self.folder = folder
-        # TensorFlow splits it at blanks; of a flag given twice, the last, which is the user's, counts.
+        # TensorFlow splits the value at blanks; if a flag is repeated, the last one, which is the user's, counts.
         os.environ[_FLAGS] = f'{_DIRECTORY}="{folder}" --tf_xla_persistent_cache_device_types=CPU {own}'.strip()
 
     def close(self) -> int:
-        """Seals the entries that this run added, so that the next one can trust them; gives their number.
+        """Writes checksums of the entries that this run added, so that later runs can trust them; returns their number.
 
-        Those of a run beside this one are among them: it may have written one anew after it was sealed.
+        Includes entries of runs at the same time, which may have rewritten an entry after its checksum was written.
         """
         if self.folder is None:
             return 0
@@ -155,27 +155,27 @@ class CompileCache:
             added = [entry for entry in self.folder.glob(_ENTRIES) if entry.name not in self._sound]
             for entry in added:
                 _seal(entry).write_text(_digest(entry), encoding="ascii")
-        except OSError:  # unsealed, they are compiled again
+        except OSError:  # entries without a checksum are compiled again
             return 0
         return len(added)
 
     def describe(self, added: int) -> str | None:
-        """Where a run's compiled programs came from, given what `close` gave; None if there is nothing to say."""
+        """Message on the cache's use, given the result of `close`; None if there is nothing to report."""
         if added:
             return f"programs compiled, and kept for the next run in {self.folder}: {added}"
         return f"compiled programs came from {self.folder}" if self._sound and not on_gpu() else None
 
 
 def default_cache_parent() -> Path:
-    """Where a user's caches are, by the XDG Base Directory Specification."""
+    """Default folder of compile caches, in the user's cache folder by the XDG Base Directory Specification."""
     named = os.environ.get("XDG_CACHE_HOME", "")
     caches = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
     return caches / "loop-bench" / "xla"
 
 
 def _machine() -> str:
-    """A folder's name for all that machine code depends on but the program does not say."""
-    import cpuinfo  # here, for every process that makes a loop imports this module
+    """Folder name derived from everything that compiled code depends on besides the program."""
+    import cpuinfo  # here, because every process that makes a loop imports this module
 
     found = cpuinfo.get_cpu_info()
     version = _tensorflow_version()
@@ -186,14 +186,14 @@ def _machine() -> str:
         platform.machine(),
         found.get("brand_raw"),
         sorted(found.get("flags", [])),
-        cores,  # work is cut into as many parts
+        cores,  # compiled programs divide their work by the number of cores
         os.environ.get("XLA_FLAGS", ""),
     ]
     return f"tensorflow-{version}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]}"
 
 
 def _tensorflow_version() -> str:
-    """The version of the distribution that `tensorflow` is imported from, which may be tensorflow-cpu or a vendor's."""
+    """Version of the distribution that provides `tensorflow`, which may be tensorflow-cpu or a vendor's."""
     try:
         return importlib.metadata.version("tensorflow")
     except importlib.metadata.PackageNotFoundError:
@@ -202,23 +202,23 @@ def _tensorflow_version() -> str:
 
 def _check_writable(folder: Path) -> None:
     if '"' in str(folder):
-        raise CompileCacheError(f"{folder}: TensorFlow takes no folder with a quotation mark in its name")
+        raise CompileCacheError(f"{folder}: TensorFlow accepts no folder with a quotation mark in its name")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
     if shutil.disk_usage(folder).free < _ROOM:
-        raise CompileCacheError(f"{folder}: less than {_ROOM >> 20} MiB are free")
+        raise CompileCacheError(f"{folder}: less than {_ROOM >> 20} MiB are free on its disk")
 
 
 def on_gpu() -> bool:
-    """Whether TensorFlow sees a GPU, where its graphs then run unless told otherwise."""
+    """Whether TensorFlow sees a GPU, on which graphs then run by default."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _drop_damaged(folder: Path) -> set[str]:
-    """Removes entries whose bytes are not those that were sealed; gives the names of the others."""
+    """Removes entries whose bytes do not match their checksum; returns the names of the others."""
     kept = set()
     for entry in folder.glob(_ENTRIES):
         seal = _seal(entry)

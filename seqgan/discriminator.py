@@ -1,4 +1,4 @@
-"""The discriminator: a text CNN that tells real lines from generated ones, and two ways to compute it."""
+"""Discriminator: a text CNN that distinguishes real from generated lines, and two ways to compute it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loop_bench.seqgan.vocabulary import Sizes
 
 
 class Discriminator(keras.Model):
-    """p(real | line): Kim, Convolutional Neural Networks for Sentence Classification (2014)."""
+    """Text CNN for p(real | line): Kim, Convolutional Neural Networks for Sentence Classification (2014)."""
 
     def __init__(self, config: Config, sizes: Sizes, seed: int, name: str = "discriminator") -> None:
         super().__init__(name=name)
@@ -40,7 +40,7 @@ class Discriminator(keras.Model):
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
             name="output",
         )
-        with keras.name_scope(name):  # the weights are then called `discriminator/...`, by which a fault finds them
+        with keras.name_scope(name):  # names the weights `discriminator/...`, by which faults are injected
             self.embedding.build(None)
             for convolution in self.convolutions:
                 convolution.build((None, config.sequence_length, config.embedding_size))
@@ -50,34 +50,34 @@ class Discriminator(keras.Model):
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
         """Tokens [B, T] int32 -> the probability [B] float32 that each line is real."""
         embedded = self.embedding(tokens)  # [B, T, E]
-        # Max over time: whether an n-gram occurs, not where. The rectifier, which keeps the order, comes after it, on a
-        # number for each line and not for each place: XLA takes half a second to compile it for all places.
+        # Max over time: whether an n-gram occurs, not where. The rectifier is monotonic, so it can come after the
+        # maximum, on one number per line instead of one per place, which XLA takes half a second to compile.
         features = [tf.nn.relu(tf.reduce_max(convolution(embedded), axis=1)) for convolution in self.convolutions]
         return self.output_layer(tf.concat(features, axis=-1))[:, 0]
 
 
 class Judge(Protocol):
-    """One way to compute the discriminator."""
+    """A way to compute the discriminator."""
 
     @property
     def trainable_variables(self) -> Sequence[Any]:
-        """The discriminator's."""
+        """Trainable variables of the discriminator."""
 
     def __call__(self, tokens: tf.Tensor) -> tf.Tensor:
-        """As `Discriminator.call`."""
+        """Tokens [B, T] int32 -> the probability [B] float32 that each line is real."""
 
 
 class OneProduct:
-    """The discriminator with all its convolutions as one matrix product.
+    """Computes all convolutions of the discriminator as one matrix product.
 
-    A convolution of width w adds up w products, one for each place of its window: of the embedding there with a slice
-    of the kernel. Here each token is multiplied by the slices of all kernels at once, [B T, E] x [E, S F] with S the
-    sum of the widths, and what belongs to one n-gram is added up afterwards. The gradient, too, is two products, in
-    place of two convolutions for each width. XLA on a CPU has no fast gradients of convolutions inside a loop (its pass
-    ConvCanonicalization looks at the entry computation alone): in a window that it compiles as one they took half
-    of the time at preset `paper`.
+    A convolution of width w sums w products of an embedding with a slice of the kernel, one for each place in its
+    window. Here each token is multiplied by the slices of all kernels at once, [B T, E] x [E, S F] with S the sum of
+    the widths, and the products of each n-gram are summed afterwards. The gradient is two products instead of two
+    convolutions per width. XLA on a CPU has no fast gradients of convolutions inside a loop (its pass
+    ConvCanonicalization processes only the entry computation): in a window compiled as a whole they took half of the
+    time at preset `paper`.
 
-    The sums are the same up to rounding.
+    The results are the same up to rounding.
     """
 
     def __init__(self, discriminator: Discriminator) -> None:
@@ -85,7 +85,7 @@ class OneProduct:
 
     @property
     def trainable_variables(self) -> Sequence[Any]:
-        """The discriminator's."""
+        """Trainable variables of the discriminator."""
         variables: Sequence[Any] = self._discriminator.trainable_variables
         return variables
 
@@ -104,12 +104,12 @@ class OneProduct:
 
 
 def _largest(product: tf.Tensor, widths: Sequence[int]) -> tf.Tensor:
-    """The largest value [B, widths, F] of each filter, given the product [B, T, S, F] of each token and slice.
+    """Largest value [B, widths, F] of each filter, given the products [B, T, S, F] of each token and slice.
 
-    A line has as many n-grams of a width as windows fit into it. What its gradient moves is the largest alone: of each
-    slice the product at the one token where that n-gram has it, which is one choice over [B, T, S, F]. TensorFlow's own
-    gradient cuts, adds and pads once for each slice, and shares a gradient among n-grams that are equal. Here the first
-    has it all, and to the weights that is the same, for equal n-grams are of the same tokens.
+    The gradient reaches only the largest n-gram of each width and filter: for each slice, the product at one token of
+    that n-gram, which is a single `tf.where` over [B, T, S, F]. TensorFlow's own gradient slices, adds and pads once
+    per slice, and divides the gradient among equal n-grams. Here the first of them gets all of it, which is the same
+    for the weights, because equal n-grams have the same tokens.
     """
     of_width, offset = zip(*((number, at) for number, width in enumerate(widths) for at in range(width)), strict=True)
 
@@ -137,7 +137,7 @@ def _largest(product: tf.Tensor, widths: Sequence[int]) -> tf.Tensor:
 
 
 def _first(values: tf.Tensor, largest: tf.Tensor) -> tf.Tensor:
-    """The first place [B, F] of `values` [B, places, F] that has the largest value [B, F].
+    """First place [B, F] of the largest value [B, F] in `values` [B, places, F].
 
     In float32, because TensorFlow keeps int32 on the host.
     """

@@ -1,4 +1,4 @@
-"""How training looks in a terminal and in a pipe: while it goes on, and at its end."""
+"""Progress and summary of training, for a terminal and for a pipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing_extensions import Self
 if TYPE_CHECKING:  # imports TensorFlow, which takes seconds
     from loop_bench.seqgan.training import Training
 
-STRONG_ACCURACY = 0.7  # from here on the discriminator sees through the generator
+STRONG_ACCURACY = 0.7  # above this, the generator does not fool the discriminator
 
 _FORMATS = {
     "temperature": "T {:.2f}",
@@ -28,7 +28,7 @@ _FORMATS = {
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-    """The metrics of a moment or an epoch in one line; a strong discriminator is marked."""
+    """Metrics in one line, with a mark for a strong discriminator."""
     parts = [form.format(metrics[name]) for name, form in _FORMATS.items() if name in metrics]
     if metrics.get("d_accuracy", 0.0) > STRONG_ACCURACY:
         parts[next(i for i, part in enumerate(parts) if part.startswith("d accuracy"))] += " 🎯"
@@ -36,11 +36,11 @@ def describe(metrics: Mapping[str, float]) -> str:
 
 
 class TrainingDisplay:
-    """A bar for the epoch in hand on a terminal; everywhere, one line an epoch when it is done.
+    """Shows a progress bar for the epoch in progress, on a terminal only, and prints one line per finished epoch.
 
     Args:
-        console: to print to.
-        between: called after each batch, or window of batches, and each epoch: there it may stop the run.
+        console: console to print to.
+        between: called after each batch, or window of batches, and after each epoch; may raise to stop the run.
     """
 
     def __init__(self, console: Console, between: Callable[[], None] = lambda: None) -> None:
@@ -90,13 +90,13 @@ class TrainingDisplay:
 
 
 def summarise(console: Console, training: Training, out: Path, compiled: str | None) -> None:
-    """Prints the summary of a run: its times, skipped updates and NLL, and where its results are.
+    """Prints the summary of a run: its times, skipped updates, NLL and output folder.
 
     Args:
-        console: to print to.
-        training: the run, at its end.
-        out: its folder.
-        compiled: where its compiled programs came from, in a line; None for nothing to say.
+        console: console to print to.
+        training: the finished run.
+        out: the run's folder.
+        compiled: message on the compile cache; None: none.
     """
     from loop_bench.seqgan.guard import WHY  # here, because it imports TensorFlow, which takes seconds
 
@@ -105,7 +105,7 @@ def summarise(console: Console, training: Training, out: Path, compiled: str | N
 
     timing = training.timing
     if not training.epochs:
-        say(f"nothing was left to do in {out}; --resume --set epochs=N trains on, up to epoch N")
+        say(f"training in {out} is complete already; --resume --set epochs=N continues it up to epoch N")
         return
     if timing.first_batch is not None:
         say(f"first adversarial batch, with compilation: {timing.first_batch:.1f} s")
@@ -113,7 +113,7 @@ def summarise(console: Console, training: Training, out: Path, compiled: str | N
         say(compiled)
     if timing.windows:
         low, high = min(timing.windows), max(timing.windows)
-        say(f"ms/batch after it: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
+        say(f"ms/batch after that: min {low:.2f}, mean {sum(timing.windows) / len(timing.windows):.2f}, max {high:.2f}")
     if any(skipped := training.skipped_updates.values()):
         say(f"updates skipped {WHY}: {sum(skipped)}")
         for network, batches in training.skipped_batches.items():
@@ -121,8 +121,8 @@ def summarise(console: Console, training: Training, out: Path, compiled: str | N
                 say(f"adversarial batches in which an update of the {network} was skipped: {_first_few(batches)}")
     if training.oracle_nll is not None:
         written, own = training.oracle_nll
-        say(f"the oracle's NLL, nats a token: {written:.3f} of the generator's lines, {own:.3f} of its own")
-    say(f"done; {out} holds the checkpoint and history.csv")
+        say(f"oracle NLL, nats per token: {written:.3f} for the generator's lines, {own:.3f} for the oracle's own")
+    say(f"done; {out} contains the checkpoint and history.csv")
 
 
 def _first_few(batches: Sequence[int], most: int = 5) -> str:

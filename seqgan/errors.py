@@ -1,12 +1,12 @@
-"""What the user can put right, told apart from what is a defect of ours."""
+"""Errors that the user can correct, as opposed to bugs."""
 
 
 class InputError(ValueError):
-    """Something given by the user is wrong: one line that names it, its value and what would be right.
+    """Invalid input from the user; the message, in one line, names the input, its value and what is valid.
 
-    Commands print the message and exit with code 2; a traceback would only hide it.
+    Commands print the message without a traceback and exit with code 2.
     """
 
 
 class NonFiniteUpdatesError(RuntimeError):
-    """So many updates in a row were skipped as not finite that going on would train nothing."""
+    """Too many updates in a row were skipped as not finite, so that further training would change nothing."""

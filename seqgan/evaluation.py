@@ -1,4 +1,4 @@
-"""What a generator has learned, measured: by the oracle, on held-out lines, and by BLEU."""
+"""Evaluation of a generator: by the oracle, on held-out lines, and by BLEU."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from loop_bench.seqgan.oracle import Oracle
 from loop_bench.seqgan.vocabulary import END
 
 LINES = 512
-"""Lines generated for an evaluation, for the first characters and scenes of the data."""
+"""Number of lines generated for an evaluation, for the characters and scenes of the data's first lines."""
 
 BLEU_LINES = 128
-"""Generated lines that BLEU rates, the first ones: each is compared with every reference."""
+"""Number of generated lines, from the first, that BLEU rates: each is compared with every reference."""
 
 REFERENCES = 512
-"""Most lines that BLEU compares with."""
+"""Most reference lines for BLEU."""
 
 _LINES_PER_READ = 128
-"""Held-out lines in one forward pass: [128, T, V] logits of a script are 200 MB."""
+"""Held-out lines per forward pass: logits [128, T, V] for a script are 200 MB."""
 
 # An arrow says which way is better, as in the tables of papers.
 ORACLE_NLL = "oracle NLL (nats a token) ↓"
@@ -36,18 +36,19 @@ BLEU_HELD_OUT, BLEU_TRAINING = "BLEU-4 against held-out lines ↑", "BLEU-4 agai
 SELF_BLEU = "self-BLEU-4 ↓"
 
 Line = Sequence[Any]
-"""The tokens of a line: words, or their ids."""
+"""Tokens of a line: words, or their ids."""
 
 LONGEST = 4
-"""Words in the longest n-grams that are counted; each length from 1 on weighs the same."""
+"""Length of the longest n-grams that BLEU counts; all lengths from 1 have the same weight."""
 
 
 class Evaluation:
-    """Rates a generator at any moment of its training, which it leaves alone.
+    """Rates a generator at any moment of its training, without affecting the training.
 
-    Lines are drawn at the config's evaluation temperature, whatever the loop trains with, and by random numbers that
-    are nobody else's and the same each time: what changes from one evaluation to the next is the generator. One that
-    trains at a higher temperature is sharper here than where it trains, and one at a lower less so.
+    Lines are drawn at the config's evaluation temperature, whatever temperature the loop trains with, and with a seed
+    of their own that is the same each time, so that only the generator changes between evaluations. A generator that
+    trains at a higher temperature is sharper here than in training; one that trains at a lower temperature is less
+    sharp.
     """
 
     def __init__(self, config: Config, data: Dataset, generator: Generator) -> None:
@@ -58,11 +59,11 @@ class Evaluation:
         self._nll = tf.function(self._summed_nll, autograph=False)
 
     def now(self) -> dict[str, float]:
-        """Ratings by name, with an arrow for the better direction.
+        """Current ratings by name, with an arrow for the better direction.
 
-        For synthetic data: the oracle's NLL of generated lines. For a script: BLEU against held-out lines (without
-        any, against training lines) and self-BLEU. For both: the NLL of held-out lines, if there are any. Oracle NLL
-        and BLEU are good as well for a generator that repeats a few likely lines; the other ratings show that.
+        For synthetic data: the oracle's NLL of generated lines. For a script: BLEU against held-out lines (if there
+        are none, against training lines) and self-BLEU. For both: the NLL of held-out lines, if there are any. Oracle
+        NLL and BLEU are also good for a generator that repeats a few likely lines; the other ratings reveal that.
         """
         found = {}
         if not self._data.sizes.ends:
@@ -74,21 +75,21 @@ class Evaluation:
         return found
 
     def oracle_nll(self) -> float:
-        """NLL_oracle of section 5.1 of Yu et al., SeqGAN (2017), as a mean over tokens: nats a token."""
+        """NLL of generated lines under the oracle, in nats per token: NLL_oracle of Yu et al. (2017), section 5.1."""
         return self._oracle.nll(self.generate(), self._data.character[:LINES], self._data.scene[:LINES])
 
     def oracle_nll_of_data(self) -> float:
-        """NLL under the oracle of its own lines, the data's first ones for the same characters and scenes."""
+        """NLL of the oracle's own lines, the data's first ones, under the oracle: nats per token."""
         return self._oracle.nll(self._data.tokens[:LINES], self._data.character[:LINES], self._data.scene[:LINES])
 
     def held_out_nll(self, lines: Dataset) -> float:
-        """NLL under the generator, at temperature 1, of lines as they were written: nats a token."""
+        """NLL of lines under the generator, at temperature 1: nats per token."""
         sums = [self._nll(*batch) for batch in _batches(lines)]
         total, tokens = np.sum([[float(total), float(tokens)] for total, tokens in sums], axis=0)
         return float(total / tokens)
 
     def bleu(self) -> dict[str, float]:
-        """BLEU against lines of the script, and self-BLEU; END is no word, `<unknown>` is one."""
+        """BLEU against lines of the script, and self-BLEU; `<unknown>` counts as a word, END does not."""
         held_out = self._data.held_out
         references = _words((held_out or self._data).tokens[:REFERENCES])
         lines = _words(self.generate()[:BLEU_LINES])
@@ -96,10 +97,10 @@ class Evaluation:
         return {name: bleu(lines, references), SELF_BLEU: self_bleu(lines)}
 
     def generate(self) -> np.ndarray:
-        """Lines of the generator, [N, T] int32; the same ones as long as it does not change."""
+        """Lines of the generator, [N, T] int32; the same lines as long as the generator does not change."""
         character, scene = (tf.constant(values[:LINES]) for values in (self._data.character, self._data.scene))
         temperature = tf.constant(self._config.evaluation_temperature, tf.float32)
-        seed = self._config.seed + 2  # neither the loops' draws nor those of pre-training
+        seed = self._config.seed + 2  # differs from the seeds of the loops and of pre-training
         drawn = self._generate(sampler.inverse_cdf, character, scene, temperature, seed, tf.constant(0))
         return np.asarray(drawn)
 
@@ -108,27 +109,27 @@ class Evaluation:
         return Oracle(self._config, self._config.seed)
 
     def _summed_nll(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The sum of -log p over the tokens [B, T] of lines, and how many they are."""
+        """Sum of -log p over the tokens [B, T] of lines, and the number of tokens: scalars float32."""
         mask = objectives.line_mask(tokens, self._generator.sizes.ends)
         nll = objectives.token_nll(self._generator(tokens, character, scene), tokens)
         return tf.reduce_sum(nll * mask), tf.reduce_sum(mask)
 
 
 def oracle_nll(config: Config, data: Dataset, generator: Generator) -> tuple[float, float]:
-    """NLL under the oracle of lines of the generator, and of its own lines.
+    """NLL of the generator's lines and of the oracle's own lines, both under the oracle.
 
     Returns:
-        Nats a token, of the generator's lines and of the data's first lines for the same characters and scenes.
+        Nats per token of the generator's lines, and of the data's first lines for the same characters and scenes.
     """
     evaluation = Evaluation(config, data, generator)
     return evaluation.oracle_nll(), evaluation.oracle_nll_of_data()
 
 
 def bleu(lines: Sequence[Line], references: Sequence[Line]) -> float:
-    """Mean over `lines` of each one's BLEU against all `references` at once; 0 to 1, higher is nearer to them.
+    """Mean BLEU of lines, each against all references at once; from 0 to 1, higher is closer to the references.
 
-    As Texygen measures it (Zhu et al., Texygen: A Benchmarking Platform for Text Generation Models, 2018): sentence
-    level, by NLTK, and where n-grams have no match method 1 of Chen and Cherry (2014), which counts a tenth of one.
+    Computed as in Texygen (Zhu et al., Texygen: A Benchmarking Platform for Text Generation Models, 2018): at sentence
+    level, by NLTK, with smoothing method 1 of Chen and Cherry (2014), which counts 0.1 for n-grams without a match.
 
     Raises:
         ValueError: no lines or no references.
@@ -137,9 +138,9 @@ def bleu(lines: Sequence[Line], references: Sequence[Line]) -> float:
 
 
 def self_bleu(lines: Sequence[Line]) -> float:
-    """Mean over `lines` of each one's BLEU against all the others, never itself; lower is more diverse.
+    """Mean BLEU of lines, each against all other lines; lower is more diverse.
 
-    Self-BLEU of Texygen; see `bleu`.
+    This is Texygen's self-BLEU; see `bleu`.
 
     Raises:
         ValueError: fewer than two lines.
@@ -151,7 +152,7 @@ def _mean(pairs: Sequence[tuple[Line, Sequence[Line]]]) -> float:
     if not pairs or not all(references for _, references in pairs):
         raise ValueError("needs lines, and references for each")
     extras.require("seqgan")
-    from nltk.translate import bleu_score  # here, for it takes a second to import
+    from nltk.translate import bleu_score  # here, because it takes a second to import
 
     smooth, weights = bleu_score.SmoothingFunction().method1, [1 / LONGEST] * LONGEST
     scores = [bleu_score.sentence_bleu(references, line, weights, smooth) for line, references in pairs]
@@ -165,5 +166,5 @@ def _batches(lines: Dataset) -> Iterator[tuple[tf.Tensor, ...]]:
 
 
 def _words(tokens: np.ndarray) -> list[list[int]]:
-    """The ids of each line [N, T] before its END."""
+    """Ids of each line of tokens [N, T], up to its END."""
     return [line[: line.index(END)] if END in line else line for line in tokens.tolist()]

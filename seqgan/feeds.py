@@ -1,4 +1,4 @@
-"""Where a graph call gets its batches from: an input pipeline, or lines that are on the device."""
+"""Sources of batches for graph calls: an input pipeline, or lines that are resident on the device."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class Feed(Protocol):
-    """The batches of a run, in its order."""
+    """A source of a run's batches, in order."""
 
     @property
     def spec(self) -> Any:
-        """Type of what `stretch` returns, for the signature of a graph, with the number of batches left open."""
+        """Tensor specs of a stretch, for the signature of a graph; the number of batches is left open."""
 
     def stretch(self, first: int, count: int) -> Any:
-        """What stands for `count` batches of one epoch from batch `first` on; stretches follow one another."""
+        """Tensors or arrays for `count` consecutive batches of one epoch, from batch `first`; called in order."""
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
         """One batch of a stretch, in a graph or outside."""
 
 
 Rows = Callable[[Any], Any]
-"""Of a tensor [B, ...] of a batch, the rows that are meant."""
+"""Selects rows of a batch's tensor [B, ...]."""
 
 
 def _all_rows(values: Any) -> Any:
@@ -39,12 +39,12 @@ def _all_rows(values: Any) -> Any:
 
 
 class ResidentFeed:
-    """All lines are on the device, so that a batch is a gather there and not a copy to it.
+    """Keeps all lines on the device, so that a batch is a gather there instead of a copy to the device.
 
     Args:
-        config: says how large a batch is.
+        config: config of the run.
         data: the lines.
-        rows: of each batch that `batch` gives; stretches are of whole batches.
+        rows: selects the rows that `batch` returns; stretches contain whole batches.
     """
 
     def __init__(self, config: Config, data: Dataset, rows: Rows = _all_rows) -> None:
@@ -52,7 +52,7 @@ class ResidentFeed:
         self._config = config
         self._data = data
         self._epoch: int | None = None
-        self._order = np.empty((0, config.batch_size), np.int32)  # of the epoch, [batches, B]
+        self._order = np.empty((0, config.batch_size), np.int32)  # row numbers of the epoch, [batches, B]
         # int64, because TensorFlow keeps int32 constants on the host.
         self._lines = [tf.constant(values, tf.int64) for values in (data.tokens, data.character, data.scene)]
 
@@ -78,10 +78,10 @@ class ResidentFeed:
 
 
 def batches(config: Config, data: Dataset, first: int) -> tf.data.Dataset:
-    """An input pipeline as a competent first version has it: gathered on the host, fetched ahead of time.
+    """Input pipeline as in a competent first version: batches gathered on the host and prefetched.
 
     Returns:
-        Batch `first` and all that come after it, without end: real lines [B, T], character [B] and scene [B].
+        Batch `first` and all later ones, without end: real lines [B, T], character [B] and scene [B].
     """
     batch_size, seed = config.batch_size, config.seed
     epoch, offset = divmod(first, data.batches_per_epoch(batch_size))
@@ -99,13 +99,13 @@ def batches(config: Config, data: Dataset, first: int) -> tf.data.Dataset:
 
 
 class PipelineFeed:
-    """Batches of the input pipeline, one at a time; takes what `ResidentFeed` takes."""
+    """Takes batches from the input pipeline; has the arguments of `ResidentFeed`."""
 
     def __init__(self, config: Config, data: Dataset, rows: Rows = _all_rows) -> None:
         self._rows = rows
         self._config = config
         self._data = data
-        self._batches: Any = None  # begun at the first batch that is asked for
+        self._batches: Any = None  # created at the first stretch
 
     @property
     def spec(self) -> tuple[tf.TensorSpec, ...]:
@@ -121,7 +121,7 @@ class PipelineFeed:
         return tuple(tf.stack(values) for values in zip(*stretch, strict=True))
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:
-        """One batch, a slice."""
+        """One batch, sliced from the stretch."""
         real, character, scene = (self._rows(values[index]) for values in stretch)
         return real, character, scene
 
@@ -130,11 +130,11 @@ BY_NAME: dict[str, Callable[[Config, Dataset, Rows], Feed]] = {"pipeline": Pipel
 
 
 class SplitFeed:
-    """The batches of several replicas, each of which takes its rows on its device.
+    """Feeds several replicas, each of which takes its rows of a batch on its own device.
 
     Args:
-        replicas: all of them.
-        feeds: of each.
+        replicas: the replicas.
+        feeds: feed of each replica.
     """
 
     def __init__(self, replicas: Replicas, feeds: Sequence[Feed]) -> None:
@@ -147,7 +147,7 @@ class SplitFeed:
         return self._feeds[0].spec
 
     def stretch(self, first: int, count: int) -> Any:
-        """See `Feed`; of whole batches."""
+        """See `Feed`; contains whole batches."""
         return self._feeds[0].stretch(first, count)
 
     def batch(self, stretch: Any, index: tf.Tensor | int) -> Batch:

@@ -1,4 +1,4 @@
-"""The generator: an LSTM language model conditioned on who speaks and in which scene."""
+"""Generator: an LSTM language model conditioned on the speaking character and the scene."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from loop_bench.seqgan.sampler import Sampler, draw_seed
 from loop_bench.seqgan.tracing import as_written
 from loop_bench.seqgan.vocabulary import END, PAD, Sizes
 
-START = 0  # fed before the first token; as in the SeqGAN paper, no id of its own
+START = 0  # input before the first token; as in the SeqGAN paper, it has no id of its own
 
 State = tuple[tf.Tensor, tf.Tensor]
 """Hidden and cell state of the LSTM, [B, H] float32 each."""
 
 
 class Generator(keras.Model):
-    """p(token | tokens before, character, scene).
+    """Language model p(token | tokens before, character, scene).
 
-    The embeddings of character and scene are part of the input at every step, so that a long line does not
-    forget who speaks it.
+    The embeddings of character and scene are part of the input at every step, so that the model does not forget
+    them in a long line.
     """
 
     def __init__(self, config: Config, sizes: Sizes, seed: int, name: str = "generator") -> None:
@@ -39,7 +39,7 @@ class Generator(keras.Model):
         self.token_embedding = embedding(sizes.vocabulary, "token_embedding")
         self.character_embedding = embedding(sizes.characters, "character_embedding")
         self.scene_embedding = embedding(sizes.scenes, "scene_embedding")
-        # A cell, because sampling goes step by step; and XLA has no kernel for cuDNN's LSTM.
+        # A cell, because sampling runs step by step, and because XLA has no kernel for cuDNN's LSTM.
         self.cell = keras.layers.LSTMCell(
             config.hidden_size,
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
@@ -50,7 +50,7 @@ class Generator(keras.Model):
         self.output_layer = keras.layers.Dense(
             sizes.vocabulary, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)), name="output"
         )
-        with keras.name_scope(name):  # the weights are then called `generator/...`, by which a fault finds them
+        with keras.name_scope(name):  # names the weights `generator/...`, by which faults are injected
             for layer in (self.token_embedding, self.character_embedding, self.scene_embedding):
                 layer.build(None)
             self.cell.build((None, 3 * config.embedding_size))
@@ -58,7 +58,7 @@ class Generator(keras.Model):
         self.built = True
 
     def condition(self, character: tf.Tensor, scene: tf.Tensor) -> tf.Tensor:
-        """character, scene [B] int32 -> [B, 2E], the part of the input that stays the same in a line."""
+        """Embeddings [B, 2E] of character and scene [B] int32: the part of the input that is constant in a line."""
         return tf.concat([self.character_embedding(character), self.scene_embedding(scene)], axis=-1)
 
     def initial_state(self, batch: int) -> State:
@@ -67,35 +67,35 @@ class Generator(keras.Model):
         return zeros, zeros
 
     def advance(self, token: tf.Tensor, condition: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        """One token further: token [B], condition [B, 2E] -> hidden [B, H], and the state."""
+        """One step of the LSTM: token [B], condition [B, 2E] and state -> hidden [B, H] and the new state."""
         inputs = tf.concat([self.token_embedding(token), condition], axis=-1)
         hidden, (hidden, carry) = self.cell(inputs, list(state))
         return hidden, (hidden, carry)
 
     def write(self, token: tf.Tensor, alive: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What lines get that are to be gone on with a token [B], PAD if they have ended; and which go on after it."""
+        """Appends a token [B] to each line, PAD where the line has ended; returns the tokens, and which lines go on."""
         if not self.sizes.ends:
             return token, alive
         token = tf.where(alive, token, PAD)
         return token, alive & (token != END)
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Hidden [..., H] -> logits [..., V]; a script's padding is no word and gets no probability."""
+        """Hidden [..., H] -> logits [..., V]; for a script, PAD gets no probability, because it is not a word."""
         logits = self.output_layer(hidden)
         if self.sizes.ends:
             logits += tf.one_hot(PAD, self.sizes.vocabulary, on_value=-1e9, off_value=0.0)
         return logits
 
     def layer_at(self, temperature: tf.Tensor | float) -> tf.Tensor:
-        """[H + 1, V] float32, with which `logits_at` gives `logits(hidden) / temperature` up to rounding.
+        """Kernel [H + 1, V] float32 with which `logits_at` computes `logits(hidden) / temperature` up to rounding.
 
-        So bias, padding and temperature are in the product, and not in more passes over the logits.
+        It includes bias, padding and temperature in the product, which saves further passes over the logits.
         """
         bias = self.logits(tf.zeros([1, self.cell.units]))
         return tf.concat([self.output_layer.kernel, bias], axis=0) / temperature
 
     def call(self, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor) -> tf.Tensor:
-        """Teacher forcing.
+        """Computes the logits of all tokens of given lines (teacher forcing).
 
         Args:
             tokens: [B, T] int32.
@@ -103,7 +103,7 @@ class Generator(keras.Model):
             scene: [B] int32.
 
         Returns:
-            logits [B, T, V] float32; those at t are of the token at t, given the ones before.
+            logits [B, T, V] float32; those at t are for the token at t, given the tokens before it.
         """
         batch = tokens.shape[0]
         shifted = tf.concat([tf.fill([batch, 1], START), tokens[:, :-1]], axis=1)  # [B, T]
@@ -121,18 +121,18 @@ class Generator(keras.Model):
         seed: int | tf.Tensor,
         draw: tf.Tensor,
     ) -> tf.Tensor:
-        """Lines drawn token by token from softmax(logits / temperature), in the graph.
+        """Draws lines token by token from softmax(logits / temperature), in the graph.
 
         Args:
             sampler: draws a batch of tokens.
             character: [B] int32.
             scene: [B] int32.
             temperature: scalar float32.
-            seed: of the run; see `draw_seed`.
-            draw: scalar integer, the number of this draw in the run; the same gives the same lines.
+            seed: seed of the run; see `draw_seed`.
+            draw: scalar integer, the number of this draw in the run; the same number gives the same lines.
 
         Returns:
-            tokens [B, T] int32; after END only PAD where lines end.
+            tokens [B, T] int32; if lines end, only PAD follows END.
         """
         first = tf.cast(draw, tf.int32) * self.length
 
@@ -154,5 +154,5 @@ class Generator(keras.Model):
 
 
 def logits_at(layer: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-    """Hidden [B, H] -> logits [B, V] divided by a temperature, by what `Generator.layer_at` gave for it."""
+    """Hidden [B, H] -> logits [B, V] divided by the temperature for which `Generator.layer_at` made the layer."""
     return tf.matmul(tf.pad(hidden, [[0, 0], [0, 1]], constant_values=1.0), layer)

@@ -1,6 +1,6 @@
-"""The guard: an update clipped, and skipped whole when its gradient is not finite, all on the device.
+"""Guarded updates: clipped, and skipped entirely if a gradient is not finite, all on the device.
 
-Its counters are read here too: which batches were lost, and when there is no point in going on.
+Also evaluates the guard's counters: which batches had skipped updates, and when training should stop.
 """
 
 from __future__ import annotations
@@ -18,64 +18,64 @@ from loop_bench.seqgan.checkpoint import variable_name
 from loop_bench.seqgan.errors import NonFiniteUpdatesError
 
 MEMORY = 0.99
-"""Share of the running mean of norms that is left after an update: it looks about 100 updates back.
+"""Share of the running mean of norms that is kept at each update: the mean covers about the last 100 updates.
 
-The first 100 updates all count alike.
+The first 100 updates have equal weights.
 """
 
 COUNTED = 2.0
-"""Most of a norm that the running mean takes in, as a multiple of itself.
+"""Largest norm that counts in the running mean, as a multiple of the mean; larger norms count as this much.
 
-So spikes one after another cannot talk it up: each raises it by 1%, by 9% in the eleventh update; with norms counted up
-to a clip ratio of 10, five in a row at the start would raise it tenfold, and the limit for the sixth. Norms that truly
-rise a hundredfold are followed all the same: after 232 updates they are no longer clipped, and meanwhile Adam, which
-is blind to a common factor, takes steps as large as ever.
+This keeps consecutive spikes from raising the mean quickly: each raises it by 1%, or by 9% in the eleventh update. If
+norms counted up to a clip ratio of 10, five spikes in a row at the start would raise the mean tenfold, and with it the
+limit for the sixth. A lasting hundredfold rise is still followed: after 232 updates the norms are no longer clipped,
+and meanwhile Adam, which ignores a common factor, takes steps of the usual size.
 """
 
 WARM_UP = 10
-"""Accepted updates before the running mean limits anything: the mean of fewer may be far from the ordinary norm.
+"""Accepted updates before the running mean limits norms: the mean of fewer may be far from the usual norm.
 
-A first norm next to nothing, taken for the ordinary one, would hold the updates after it back; worse, as the limit
-rises from update to update, so do the gradients, and Adam divides the newest by what it remembers of smaller ones.
-The price: a spike among them meets the fixed limit alone, and loosens the relative one for a few hundred updates.
+If the first norm were near zero, limiting by it would hold back the updates after it; worse, as the limit rises from
+update to update, so do the gradients, and Adam divides the newest by its memory of smaller ones. The cost is that a
+spike during the warm-up is limited only by `clip_norm`, and loosens the relative limit for a few hundred updates.
 """
 
 FLOOR = 1e-3
 """Lowest relative limit, as a share of `clip_norm`.
 
-A norm below it harms nobody, and is never clipped: with a `clip_norm` of 5, none below 0.005. Without a floor, a mean
-of 0 (of gradients that were 0 throughout the warm-up) would clip all that follows to 0, and so stay 0.
+Smaller norms are harmless and never clipped: with a `clip_norm` of 5, no norm below 0.005. Without this floor, a mean
+of 0, from gradients that were 0 throughout the warm-up, would clip all later gradients to 0 and so stay 0.
 """
 
 WHY = "for gradient norms or learning rates that were not finite, or ids that do not exist"
-"""Why updates are skipped, in words for messages; the counters do not tell the reasons apart."""
+"""Reasons for skipped updates, for messages; the counters do not distinguish the reasons."""
 
 
 class GuardedUpdate:
-    """A Keras optimizer behind a guard.
+    """Guards the updates of a Keras optimizer: clips gradients, and skips updates that are not finite.
 
     Clips by the global norm (Pascanu et al., On the difficulty of training recurrent neural networks, 2013).
-    A fixed limit far above the ordinary norms lets through a spike that is finite and still ruinous: Adam's second
-    moment takes thousands of updates to forget it. So the limit also follows the norms themselves: AutoClip
-    (Seetharaman et al., 2020) takes a percentile of all norms so far, ZClip (Kumar et al., 2025) a distance from
-    their running mean in running standard deviations; here it is a multiple of the running mean, of norms that
-    count twice the mean at most, so that a spike hardly raises the limit for the next.
+    A fixed limit far above the usual norms lets a finite but ruinous spike pass, which Adam's second moment takes
+    thousands of updates to forget. So the limit also follows the norms themselves: AutoClip (Seetharaman et al.,
+    2020) takes a percentile of all norms so far, ZClip (Kumar et al., 2025) a distance from their running mean in
+    running standard deviations; here it is a multiple of the running mean, in which a norm counts at most twice the
+    mean, so that a spike hardly raises the limit for the next one.
 
-    When the norm or the learning rate is not finite, nothing at all moves: weights, slots, the optimizer's step
-    counter and the running mean stay bit for bit as they were. Zeroed gradients would not do: Adam's moments decay
-    and its step counter runs on. The counters follow `optax.apply_if_finite`; unlike it, this guard never lets a bad
-    update through: who reads the counters decides when enough is enough.
+    If the norm or the learning rate is not finite, nothing changes: weights, slots, the optimizer's step counter and
+    the running mean stay the same bit for bit. Zeroing the gradients would not do this, because Adam's moments would
+    decay and its step counter would advance. The counters follow `optax.apply_if_finite`; unlike it, this guard never
+    lets a bad update through, and leaves it to the reader of the counters when to stop.
 
-    Not looked at are the optimizer's slots and the weights themselves, for to read them all would cost one more pass
-    over memory in every update; nor whether a finite learning rate is a sensible one. So a slot that something else
-    has made NaN, or a learning rate of 1e38, still ruins weights with an update that counts as accepted.
+    Not checked are the optimizer's slots and the weights themselves, because reading them would cost one more pass
+    over memory in every update; nor whether a finite learning rate is sensible. So a slot that something else has
+    made NaN, or a learning rate of 1e38, still ruins the weights by an update that counts as accepted.
 
     Args:
-        optimizer: built; not one that averages weights (`use_ema`), for it overwrites them past the guard.
+        optimizer: a built optimizer; must not average weights (`use_ema`), which overwrites them past the guard.
         clip_norm: largest global norm of a gradient.
-        clip_ratio: largest global norm as a multiple of the running mean; counts once `WARM_UP` updates
-            are accepted, and never sinks below `FLOOR * clip_norm`; infinity leaves `clip_norm` alone.
-        name: what the names of the guard's variables begin with; the optimizer's name if None.
+        clip_ratio: largest global norm as a multiple of the running mean; applies once `WARM_UP` updates are
+            accepted, and is never below `FLOOR * clip_norm`; infinity: only `clip_norm` applies.
+        name: prefix of the names of the guard's variables; None: the optimizer's name.
 
     Raises:
         ValueError: the optimizer averages weights.
@@ -84,7 +84,7 @@ class GuardedUpdate:
         consecutive: scalar int64 variable, updates skipped in a row up to now.
         total: scalar int64 variable, updates skipped since the start. (int64, because TensorFlow keeps int32
             variables on the host, and reading or writing them there would stall a GPU.)
-        accepted: scalar int64 variable, updates not skipped since the start.
+        accepted: scalar int64 variable, updates accepted since the start.
         mean_norm: scalar float32 variable, running mean of the norms; 0 before the first update.
     """
 
@@ -96,7 +96,7 @@ class GuardedUpdate:
         name: str | None = None,
     ) -> None:
         if optimizer.use_ema:
-            raise ValueError("an optimizer with use_ema overwrites weights in a way that no guard can undo")
+            raise ValueError("optimizers with use_ema cannot be guarded: they overwrite the weights past the guard")
         self._optimizer = optimizer
         self._clip_norm = clip_norm
         self._clip_ratio = clip_ratio
@@ -112,24 +112,24 @@ class GuardedUpdate:
         return [self.consecutive, self.total, self.accepted, self.mean_norm]
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[Any], allowed: tf.Tensor | bool = True) -> tf.Tensor:
-        """One update.
+        """Applies one update, or skips it.
 
         Args:
             gradients: a tensor or IndexedSlices for each variable.
-            variables: what they are the gradients of.
-            allowed: scalar bool; an update that is not is skipped as one whose gradient is not finite.
+            variables: the variables of the gradients.
+            allowed: scalar bool; False skips the update as if its gradient were not finite.
 
         Returns:
             The global norm of the gradients before clipping: scalar float32. It is infinite also for finite
-            gradients whose squares overflow (beyond about 1e19), which no clipping could scale back.
+            gradients whose squares overflow (beyond about 1e19), which clipping could not scale back.
         """
-        # Dense, because the same row may occur several times in IndexedSlices, and its norm is that of the sum.
+        # Dense, because a row may occur several times in IndexedSlices, and the norm must be that of its sum.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         norm = tf.linalg.global_norm(dense)
         learning_rate = tf.convert_to_tensor(self._optimizer.learning_rate)
         accept = tf.math.is_finite(norm) & tf.math.is_finite(learning_rate) & allowed
         limit = self.limit()
-        # A 1 for what is not clipped, and not limit / limit, which may be a bit off: it is the plain update then.
+        # Exactly 1 without clipping (limit / limit could round otherwise), so that the update is the plain one.
         scale = tf.where(norm > limit, limit / norm, 1.0)
 
         with _moving_only_if(accept, self._optimizer, [*variables, *self._optimizer.variables]):
@@ -148,7 +148,7 @@ class GuardedUpdate:
 
     def limit(self) -> tf.Tensor:
         """Largest norm of the next update: scalar float32."""
-        if math.isinf(self._clip_ratio):  # times a mean of 0 it would be NaN
+        if math.isinf(self._clip_ratio):  # infinity times a mean of 0 would be NaN
             return tf.constant(self._clip_norm, tf.float32)
         relative = tf.maximum(self._clip_ratio * self.mean_norm, FLOOR * self._clip_norm)
         return tf.where(self.accepted < WARM_UP, self._clip_norm, tf.minimum(self._clip_norm, relative))
@@ -156,11 +156,11 @@ class GuardedUpdate:
 
 @contextlib.contextmanager
 def _moving_only_if(accept: tf.Tensor, optimizer: keras.optimizers.Optimizer, state: Sequence[Any]) -> Iterator[None]:
-    """Within, what `optimizer` assigns to the variables of `state` comes to be only if `accept`.
+    """Context in which assignments by `optimizer` to the variables of `state` take effect only if `accept` is true.
 
-    A choice between old and new values and no `tf.cond`, whose branch a GPU would have to ask the host for. It is made
-    at each assignment, and not once they are all over, so that the step of a weight reads the chosen moments: if it
-    read others, XLA would compute those a second time, out of a copy of the old ones.
+    Selects between old and new values instead of using `tf.cond`, for whose branch a GPU would need the host. The
+    selection is made at each assignment, not after all of them, so that the update of a weight reads the selected
+    moments: otherwise XLA would compute the moments a second time, from a copy of the old ones.
     """
     variables = [_variable(each) for each in state]
     before = {id(variable): tf.identity(variable) for variable in variables}
@@ -172,7 +172,7 @@ def _moving_only_if(accept: tf.Tensor, optimizer: keras.optimizers.Optimizer, st
         assigned.add(key)
         plain(variable, tf.where(accept, tf.cast(value, variable.dtype), before[key]))
 
-    # The methods by which an optimizer of Keras' assigns; set past its `__setattr__`, which would track them.
+    # Methods with which a Keras optimizer assigns; set past its `__setattr__`, which would track them.
     methods = {
         "assign": assign,
         "assign_add": lambda variable, value: assign(variable, variable + value),
@@ -186,21 +186,21 @@ def _moving_only_if(accept: tf.Tensor, optimizer: keras.optimizers.Optimizer, st
         for name in methods:
             object.__delattr__(optimizer, name)
     for variable in variables:
-        if id(variable) not in assigned:  # the step counter, which Keras moves by itself
+        if id(variable) not in assigned:  # the step counter, which Keras advances without these methods
             variable.assign(tf.where(accept, tf.identity(variable), before[id(variable)]))
 
 
 def _variable(variable: Any) -> tf.Variable:
-    """TensorFlow's variable behind one that may be Keras'."""
+    """TensorFlow's variable inside a Keras variable; a TensorFlow variable unchanged."""
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 class SkipRun(NamedTuple):
-    """Updates skipped one after another."""
+    """A run of consecutive skipped updates."""
 
-    length: int  # updates
-    first: int  # row of the first of them, or 0 if that was before the rows begin
-    last: int  # row of the last of them
+    length: int  # number of updates
+    first: int  # row of the first update; 0 if it was before the first row
+    last: int  # row of the last update
 
 
 def skipped_rows(total: np.ndarray, before: float) -> list[int]:
@@ -208,13 +208,13 @@ def skipped_rows(total: np.ndarray, before: float) -> list[int]:
 
     Args:
         total: [batches], the counter of all skips at the end of each batch.
-        before: the same counter before the first.
+        before: that counter before the first batch.
     """
     return np.flatnonzero(np.diff(total, prepend=before) > 0).tolist()
 
 
 def first_skip_run(consecutive: np.ndarray, total: np.ndarray, limit: int) -> SkipRun | None:
-    """The first run of at least `limit` skips, as far as it goes at the end of the batch that completes it.
+    """The first run of at least `limit` skips, up to the batch in which it reaches the limit; None if there is none.
 
     Args:
         consecutive: [batches], the counter of skips in a row at the end of each batch.
@@ -225,23 +225,23 @@ def first_skip_run(consecutive: np.ndarray, total: np.ndarray, limit: int) -> Sk
     if not reached.size:
         return None
     last = int(reached[0])
-    # Not the zeros of `consecutive`: of several updates in one batch, the last good one may be in the midst of it.
+    # Zeros of `consecutive` would not show it: with several updates per batch, the run may start within a batch.
     first = int(np.searchsorted(total, total[last] - consecutive[last], side="right"))
     return SkipRun(int(consecutive[last]), first, last)
 
 
 def too_many_skips(what: str, skips: int, first: int, last: int, weights: Sequence[Any]) -> NonFiniteUpdatesError:
-    """The error that stops training, to be raised; reads the device, to see what the weights have come to.
+    """Makes the error that stops training after too many skips; reads from the device whether the weights are finite.
 
-    It says no more than is known: other updates may have moved the weights, before the skips, after them, and
-    meanwhile those of the other network.
+    The message does not claim that the weights are unchanged: other updates may have changed them before and after
+    the skips, and updates of the other network in between.
 
     Args:
-        what: the network that the updates were of.
-        skips: updates in a row.
-        first: batch of the first of them.
-        last: batch of the last of them.
-        weights: of both networks, for the gradients depend on all of them.
+        what: name of the network whose updates were skipped.
+        skips: number of updates skipped in a row.
+        first: batch of the first skipped update.
+        last: batch of the last skipped update.
+        weights: weights of both networks, because the gradients depend on all of them.
     """
     happened = f"{what}: {skips} updates in a row were skipped, in batches {first} to {last}, {WHY}; "
     finite = np.asarray(tf.stack([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(w))) for w in weights]))

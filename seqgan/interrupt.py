@@ -1,4 +1,4 @@
-"""Ctrl-C during training: answered between batches, where TensorFlow is not at work."""
+"""Ctrl-C during training, handled between batches, when TensorFlow is not running."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _NOTE = b"stopping after this batch; Ctrl-C again stops at once\n"
 
 
 class Interrupt:
-    """Keeps a Ctrl-C until `check` is called; a second one is raised where it comes, as Python does.
+    """Defers a Ctrl-C until `check` is called; a second Ctrl-C is raised immediately, as Python does.
 
-    A KeyboardInterrupt that Python raises while TensorFlow 2.21 makes the result of an eager op, or its error, is not
-    always one. Of 218 that were sent to training runs, one came back as a RuntimeError ("MISMATCH of original and
-    normalized active exception types") and two ended the process by heap corruption; a loop of graph calls that is
-    interrupted a few hundred times a second dies of a segmentation fault within seconds.
+    TensorFlow 2.21 can turn a KeyboardInterrupt that is raised while it makes the result or the error of an eager op
+    into another failure. Of 218 that were sent to training runs, one came back as a RuntimeError ("MISMATCH of
+    original and normalized active exception types") and two ended the process by heap corruption; a loop of graph
+    calls that is interrupted a few hundred times a second crashes with a segmentation fault within seconds.
 
-    A process that ignores Ctrl-C, such as one that a shell has put into the background, goes on ignoring it. Outside
-    the main thread, which alone receives signals, this does nothing.
+    A process that ignores Ctrl-C, such as one that a shell runs in the background, continues to ignore it. Outside the
+    main thread, which alone receives signals, this does nothing.
     """
 
     def __init__(self) -> None:
         self._asked = False
-        self._before: signal._HANDLER = None  # None: nothing was changed
+        self._before: signal._HANDLER = None  # None: the handler was not changed
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -41,7 +41,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def check(self) -> None:
-        """Raises the KeyboardInterrupt that was asked for; to be called where the run may stop."""
+        """Raises a deferred KeyboardInterrupt; to be called where the run may stop."""
         if self._asked:
             raise KeyboardInterrupt
 
@@ -50,5 +50,5 @@ class Interrupt:
             raise KeyboardInterrupt
         self._asked = True
         with contextlib.suppress(OSError):  # standard error may be closed
-            # Not sys.stderr, in a write of which the signal may have come. A terminal has its ^C in the line.
+            # Not through sys.stderr, because the signal may have interrupted a write to it. A terminal shows ^C first.
             os.write(2, b"\n" * os.isatty(2) + _NOTE)

@@ -1,9 +1,9 @@
-"""The optimised training loop: the device is never asked for a number while there is work for it.
+"""Optimised training loop: numbers are read from the device only when it has other work queued.
 
 Compared with the loop in baseline/: metrics stay on the device, updates are clipped and guarded, the temperature is
 annealed, the discriminator may be trained less often, lines are resident, the generator learns from the pass in which
 it has drawn its lines, the discriminator's convolutions are one product, and a window of batches is one graph call that
-XLA compiles. Each of these is a field of the config and a class of its own, so that any of them can be measured alone.
+XLA compiles. Each change is a field of the config and a class of its own, so that each can be measured alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from loop_bench.seqgan.replica import Replica
 
 NETWORKS = ("generator", "discriminator")
 
-# Behind the metrics, each row carries for each network its skips in a row and in all, so that one read brings both.
+# After the metrics, each row has each network's skips in a row and in total, so that one read returns all of them.
 _COLUMNS = len(HISTORY_KEYS) + 2 * len(NETWORKS)
 
 
@@ -33,10 +33,10 @@ class OptimizedLoop:
     """Adversarial training that keeps its numbers on the device.
 
     Args:
-        config: of the run.
-        data: to train on.
-        networks: to train; freshly made from the config if None.
-        start_batch: adversarial batches that the networks have seen already.
+        config: config of the run.
+        data: lines to train on.
+        networks: networks to train; None: fresh ones made from the config.
+        start_batch: number of adversarial batches that the networks were trained on before.
     """
 
     def __init__(self, config: Config, data: Dataset, networks: Networks | None = None, start_batch: int = 0) -> None:
@@ -51,16 +51,16 @@ class OptimizedLoop:
         self._start_batch = self._batch = start_batch
         drawn = config.batch_size * config.sequence_length if config.keep_lines else 0
         self._metrics = calls.METRICS_BY_NAME[config.metrics](_COLUMNS + drawn)
-        # An input of the graphs and no constant in them, so that they are the same for every seed.
+        # An input of the graphs rather than a constant, so that the graphs are the same for every seed.
         self._seed = tf.constant(config.seed & 0x7FFFFFFF)
         self._g_update, self._d_update = first.g_update, first.d_update
-        self._skips_before: tf.Tensor | None = None  # all skips of each network, [2] int64, before the first batch
-        # Loss and accuracy of the last batch that trained the discriminator, for the batches that do not.
+        self._skips_before: tf.Tensor | None = None  # total skips of each network, [2] int64, before the first batch
+        # Loss and accuracy of the last batch that trained the discriminator, reported for batches that do not.
         self._d_metrics = tf.Variable([0.0, 0.0], trainable=False, name="last_discriminator_metrics")
 
-        # Without AutoGraph: there is nothing in here for it to convert, and that takes it seconds.
+        # Without AutoGraph, which has nothing to convert here and would take seconds to find that out.
         graph = functools.partial(tf.function, jit_compile=compiled, autograph=False)
-        # Several replicas exchange gradients in the midst of an update, which XLA compiles before and after.
+        # Several replicas exchange gradients within an update; XLA compiles the parts before and after the exchange.
         alone = config.replicas == 1
         self.generate_fake_samples = graph(self._generate_fake_samples)
         self.train_discriminator_adversarial = graph(self._train_discriminator) if alone else self._train_discriminator
@@ -69,7 +69,7 @@ class OptimizedLoop:
         self._policies = [self._choose_policy(each) for each in self._replicas]
         self._feed = first.feed if alone else feeds.SplitFeed(self._all, [each.feed for each in self._replicas])
         epoch_length = data.batches_per_epoch(config.batch_size)
-        # With rollouts, only the parts of a batch: the rollouts are the most of it, and need all threads of a CPU.
+        # With rollouts, XLA compiles only the parts of a batch: the rollouts dominate, and need all threads of a CPU.
         self._train = calls.BY_NAME[config.calls](
             self._train_batch,
             self._feed,
@@ -78,16 +78,15 @@ class OptimizedLoop:
         )
 
     def run(self, batches: int) -> None:
-        """Trains exactly `batches` more; work may still be in flight on return.
+        """Trains exactly `batches` more batches; device work may still be in flight on return.
 
-        Reads the device once an epoch: the metrics of the epoch before, when a window of this one is queued.
+        Reads the device once per epoch: the metrics of the previous epoch, after a window of this one is queued.
 
         Raises:
-            NonFiniteUpdatesError: an update was skipped `max_consecutive_skips` times in a row; says whether all
-                weights are finite. Seen at a read, so up to an epoch late; no skipped update did any harm
-                meanwhile.
+            NonFiniteUpdatesError: `max_consecutive_skips` updates in a row were skipped; the message says whether all
+                weights are finite. Detected at a read, so up to an epoch late, in which skipped updates do no harm.
         """
-        if self._skips_before is None:  # not sooner, for a checkpoint may be restored first; and not read
+        if self._skips_before is None:  # only now, because a checkpoint may be restored first; stays on the device
             self._all.align([each.variables for each in self._replicas])
             self._skips_before = tf.stack([self._g_update.total, self._d_update.total])
         end = self._batch + batches
@@ -102,14 +101,14 @@ class OptimizedLoop:
                 self._catch_up()
 
     def history(self) -> dict[str, np.ndarray]:
-        """The metrics of each batch so far, [batches] float32 by name; reads what is still on the device."""
+        """Metrics of all batches so far by name, [batches] float32 each; reads those that are still on the device."""
         self._metrics.read()
         return dict(zip(HISTORY_KEYS, self._metrics.rows().T, strict=False))
 
     @functools.cached_property
     def variables(self) -> list[Any]:
-        """Weights, optimizer state and that of the guards; of several replicas, each with its `values`."""
-        # A discriminator that is trained in every batch overwrites its metrics before they are read: no state then.
+        """Weights, optimizer state and state of the guards; with several replicas, each variable has its `values`."""
+        # If the discriminator is trained in every batch, its metrics are overwritten before use, so are no state.
         metrics = [self._d_metrics] if self.config.d_train_interval > 1 else []
         return [*self._all.variables([each.variables for each in self._replicas]), *metrics]
 
@@ -119,7 +118,7 @@ class OptimizedLoop:
         return self.config.annealed_temperature(self._batch // self._data.batches_per_epoch(self.config.batch_size))
 
     def describe(self) -> dict[str, Any]:
-        """What a record should say of this loop; reads the device."""
+        """Description of this loop for a record; reads the device."""
         skipped = {"generator": int(self._g_update.total), "discriminator": int(self._d_update.total)}
         return {
             "config": self.config.to_dict(),
@@ -132,7 +131,7 @@ class OptimizedLoop:
         }
 
     def skipped_batches(self) -> dict[str, list[int]]:
-        """The batches that this loop has trained and in which an update was skipped, by network; reads the device.
+        """Batches of this loop in which an update was skipped, by network; reads the device.
 
         Numbered from the first adversarial batch of the run, as `start_batch` is.
         """
@@ -145,9 +144,9 @@ class OptimizedLoop:
         return found
 
     def recent(self) -> dict[str, float]:
-        """The newest metrics that can be read without emptying the device's queue, for a progress display.
+        """The latest metrics that can be read without emptying the device's queue, for a progress display.
 
-        The newest window is left to the device, so that it has work while the ones before are read; empty at first.
+        The latest window is not read, so that the device has work while earlier ones are read; empty at first.
 
         Raises:
             NonFiniteUpdatesError: as `run`.
@@ -156,13 +155,13 @@ class OptimizedLoop:
         return last_row(self._metrics.rows())
 
     def evaluate(self) -> dict[str, float]:
-        """What the generator has learned, as `Evaluation` says it; reads the device, and changes nothing."""
+        """Ratings of the generator by `Evaluation`; reads the device, and does not affect training."""
         return self._evaluation.now()
 
     def lines(self) -> np.ndarray:
-        """The generated lines of each batch so far, the first of the batch, [batches, B, T] int32; reads the device.
+        """The first generated lines of each batch so far, [batches, B, T] int32; reads the device.
 
-        None are there unless the config says `keep_lines`.
+        Kept only if the config has `keep_lines`.
         """
         self._metrics.read()
         shape = (-1, self.config.batch_size, self.config.sequence_length)
@@ -173,7 +172,7 @@ class OptimizedLoop:
         return Evaluation(self.config, self._data, self.networks.generator)
 
     def _catch_up(self) -> None:
-        """Reads all but the newest call's metrics, and looks at the counters of skips in all that has arrived."""
+        """Reads all metrics but those of the latest call, and checks the counters of skips read so far."""
         self._metrics.read(leave=1)
         for network, (consecutive, total) in zip(NETWORKS, self._counters(), strict=True):
             if run := guard.first_skip_run(consecutive, total, self.config.max_consecutive_skips):
@@ -181,7 +180,7 @@ class OptimizedLoop:
                 raise guard.too_many_skips(network, run.length, first, last, self.networks.weights)
 
     def _counters(self) -> list[np.ndarray]:
-        """For each network its skips in a row and in all, [2, batches] float32, of the batches read so far."""
+        """For each network, its skips in a row and in total, [2, batches] float32, of the batches read so far."""
         return np.split(self._metrics.rows()[:, len(HISTORY_KEYS) : _COLUMNS].T, len(NETWORKS))
 
     def _choose_policy(self, replica: Replica) -> policy.Policy:
@@ -200,15 +199,15 @@ class OptimizedLoop:
 
     @property
     def _here(self) -> Replica:
-        """The replica that is traced."""
+        """The replica that is being traced."""
         return self._replicas[self._all.here]
 
-    # What follows is traced into graphs.
+    # The methods below are traced into graphs.
 
     def _train_batch(
         self, real: tf.Tensor, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, batch: tf.Tensor | int
     ) -> tf.Tensor:
-        """Trains batch number `batch` on real lines [B, T]; gives its row of metrics, [columns] float32."""
+        """Trains batch number `batch` on real lines [B, T]; returns its row of metrics, [columns] float32."""
         config, run = self.config, self._all.run
         draw = tf.convert_to_tensor(batch * (config.d_steps + config.g_steps))
         lines = run(self._draw, character, scene, temperature, draw)
@@ -249,14 +248,14 @@ class OptimizedLoop:
     def _generate_fake_samples(
         self, char_cond: tf.Tensor, scene_cond: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
     ) -> tf.Tensor:
-        """Lines [B, T] of the generator for characters and scenes [B]; the same `draw`, the same lines."""
+        """Draws lines [B, T] for characters and scenes [B]; the same `draw` gives the same lines."""
         here = self._here
         return here.networks.generator.sample(here.sampler, char_cond, scene_cond, temperature, self._seed, draw)
 
     def _train_discriminator(self, real_sequences: tf.Tensor, fake_sequences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """One protected update on [B, T] real and generated lines; gives loss and accuracy before it.
+        """One protected update on real and generated lines [B, T]; returns loss and accuracy before it.
 
-        Lines with a token that does not exist are not trained on: the update is skipped, if its protection can.
+        Lines with an invalid token are not trained on: the update is skipped, if the protection can skip updates.
         """
         real, real_exist = steps.existing(real_sequences, self._data.sizes.vocabulary)
         fake, fake_exist = steps.existing(fake_sequences, self._data.sizes.vocabulary)
@@ -272,10 +271,10 @@ class OptimizedLoop:
         temperature: tf.Tensor | float = 1.0,
         rewards: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """One protected REINFORCE update on lines [B, T] drawn at `temperature`; gives loss and mean reward.
+        """One protected REINFORCE update on lines [B, T] drawn at `temperature`; returns loss and mean reward.
 
-        The rewards [B, T] are the discriminator's of the whole line unless they are given.
-        Lines with a token, character or scene that does not exist are treated as the discriminator's.
+        The rewards [B, T] are by default the discriminator's for the whole lines. An update on an invalid token,
+        character or scene is skipped, if the protection can skip updates.
         """
         sizes, here = self._data.sizes, self._here
         tokens, tokens_exist = steps.existing(sequences, sizes.vocabulary)
@@ -301,12 +300,12 @@ class OptimizedLoop:
         temperature: tf.Tensor,
         draw: tf.Tensor,
     ) -> tf.Tensor:
-        """The reward of each token [B, T] of lines [B, T], by `config.rollouts` completions of each prefix."""
+        """Reward of each token [B, T] of lines [B, T], from `config.rollouts` completions of each prefix."""
         return self._here.rollouts(sequences, char_cond, scene_cond, temperature, self._seed, draw)
 
 
 def _when(holds: tf.Tensor | bool, act: Callable[[], None]) -> None:
-    """Does something if a condition holds, which in a graph is known only when that runs."""
+    """Calls `act` if a condition holds; a tensor condition is decided when the graph runs."""
 
     def acted() -> tf.Tensor:
         act()

@@ -1,4 +1,4 @@
-"""The two networks with their optimizers, which training changes; and new lines from trained ones."""
+"""The two networks with their optimizers, and the generation of lines from a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from loop_bench.seqgan.vocabulary import UNKNOWN, Sizes
 
 
 class Networks:
-    """Generator, discriminator and one Adam for each objective, from the config's seed.
+    """Generator, discriminator and one Adam optimizer for each objective, initialised from the config's seed.
 
     Attributes:
-        generator, discriminator: Keras models, built.
-        mle_optimizer, g_optimizer: of the generator, while pre-training and while adversarial.
-        d_optimizer: of the discriminator.
+        generator, discriminator: built Keras models.
+        mle_optimizer, g_optimizer: optimizers of the generator for pre-training and for adversarial training.
+        d_optimizer: optimizer of the discriminator.
     """
 
     def __init__(self, config: Config, sizes: Sizes) -> None:
@@ -37,7 +37,7 @@ class Networks:
 
     @property
     def weights(self) -> list[keras.Variable]:
-        """The weights of both networks."""
+        """Trainable weights of both networks."""
         return [*self.generator.trainable_variables, *self.discriminator.trainable_variables]
 
     @property
@@ -47,22 +47,22 @@ class Networks:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that a checkpoint holds."""
+        """All variables that a checkpoint contains."""
         return [*self.adversarial_variables, *self.mle_optimizer.variables]
 
 
 def write_lines(
     checkpoint: Checkpoint, character: str, scene: str, count: int, temperature: float, seed: int
 ) -> list[str]:
-    """`count` lines that `character` might say in `scene`.
+    """Generates lines that `character` might say in `scene`.
 
     Args:
-        checkpoint: of a training run.
-        character: a name that the script has; a number for synthetic lines.
-        scene: likewise.
+        checkpoint: checkpoint of a training run.
+        character: name of a character in the script; a number for synthetic lines.
+        scene: name of a scene in the script; a number for synthetic lines.
         count: number of lines.
-        temperature: below 1 likelier words, above 1 more surprising ones.
-        seed: the same gives the same lines.
+        temperature: below 1 likelier words, above 1 more surprising words.
+        seed: the same seed gives the same lines.
 
     Raises:
         InputError: a character or scene that the checkpoint does not know.
@@ -79,7 +79,7 @@ def write_lines(
 
 
 def _without_unknown(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """A sampler for lines that someone is to read: `<unknown>` has no probability."""
+    """Sampler for lines to read: draws no `<unknown>`."""
     return sampler.inverse_cdf(logits + tf.one_hot(UNKNOWN, logits.shape[-1], on_value=-1e9, off_value=0.0), seed)
 
 

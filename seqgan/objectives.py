@@ -1,4 +1,4 @@
-"""What each network is trained towards; pure functions of what the networks say."""
+"""Losses and accuracy of the networks, as pure functions of the networks' outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EPSILON = 1e-7  # keeps the logarithm of a saturated probability finite, as Ker
 
 
 def line_mask(tokens: tf.Tensor, ends: bool) -> tf.Tensor:
-    """1.0 at each token [B, T] up to and with END, 0.0 behind it; all ones where lines do not end."""
+    """Mask [B, T] float32 of tokens [B, T]: 1.0 up to and including END, then 0.0; all 1.0 if lines do not end."""
     if not ends:
         return tf.ones(tokens.shape, tf.float32)
     ended = tf.cumsum(tf.cast(tokens == END, tf.int32), axis=1, exclusive=True)
@@ -18,12 +18,12 @@ def line_mask(tokens: tf.Tensor, ends: bool) -> tf.Tensor:
 
 
 def token_nll(logits: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-    """-log p of each token, [B, T] float32, from logits [B, T, V]."""
+    """Negative log-likelihood of each token, [B, T] float32, from logits [B, T, V]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits)
 
 
 def mle_loss(logits: tf.Tensor, tokens: tf.Tensor, ends: bool) -> tf.Tensor:
-    """Mean negative log-likelihood a token, in nats: scalar float32."""
+    """Mean negative log-likelihood in nats per token: scalar float32."""
     mask = line_mask(tokens, ends)
     return tf.reduce_sum(token_nll(logits, tokens) * mask) / tf.reduce_sum(mask)
 
@@ -31,17 +31,18 @@ def mle_loss(logits: tf.Tensor, tokens: tf.Tensor, ends: bool) -> tf.Tensor:
 def policy_gradient_loss(
     nll: tf.Tensor, tokens: tf.Tensor, rewards: tf.Tensor, ends: bool, total: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """REINFORCE (Williams, 1992), as in SeqGAN.
+    """Policy-gradient loss: REINFORCE (Williams, 1992), as in SeqGAN.
 
-    The log-probabilities must be of softmax(logits / temperature), the policy that the tokens were drawn from;
-    at temperature 1 they would make the gradient that of another policy.
+    The log-probabilities must be those of softmax(logits / temperature), the policy that the tokens were drawn from;
+    at another temperature the gradient would be that of another policy.
 
     Args:
         nll: [B, T] float32, -log p of each token.
         tokens: [B, T] int32.
-        rewards: constants, [B, T] float32 of each token, or [B, 1] of the whole line, as SeqGAN without rollouts.
-        ends: whether lines end before T.
-        total: scalar float32, tokens that the mean is over where these lines are not all of them; by default theirs.
+        rewards: constants, [B, T] float32 for each token, or [B, 1] for the whole line, as in SeqGAN without rollouts.
+        ends: whether lines may end before T.
+        total: scalar float32, number of tokens to divide by, if these are not all lines of the batch; None: the
+            number of tokens of these lines.
 
     Returns:
         scalar float32, the mean over tokens of -log p(token) x reward.
@@ -59,7 +60,7 @@ def discriminator_loss(p_real: tf.Tensor, p_fake: tf.Tensor) -> tf.Tensor:
 
 
 def discriminator_accuracy(p_real: tf.Tensor, p_fake: tf.Tensor) -> tf.Tensor:
-    """Share of lines on the right side of 0.5: scalar float32."""
+    """Share of lines that are classified correctly, with a threshold of 0.5: scalar float32."""
     right_real = tf.reduce_mean(tf.cast(p_real > 0.5, tf.float32))
     right_fake = tf.reduce_mean(tf.cast(p_fake <= 0.5, tf.float32))
     return 0.5 * (right_real + right_fake)

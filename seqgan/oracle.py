@@ -1,4 +1,4 @@
-"""A known source of lines, so that what a generator learned can be measured."""
+"""Oracle: a known distribution of lines, against which a generator can be evaluated."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from loop_bench.seqgan.generator import Generator
 from loop_bench.seqgan.vocabulary import Sizes
 
 _DRAWS = 2**20
-"""Batches of lines in a stream: more than are ever drawn of one."""
+"""Draw numbers reserved for each stream, more than a stream ever uses."""
 
 
 class Oracle:
-    """A randomly initialised conditional LSTM that plays the true distribution.
+    """A randomly initialised conditional LSTM that serves as the true distribution.
 
-    As in section 5.1 of Yu et al., SeqGAN (2017): all its weights are drawn from N(0, 1). It then gives both
-    endless training lines and the exact negative log-likelihood of what a generator writes.
+    As in section 5.1 of Yu et al., SeqGAN (2017), all its weights are drawn from N(0, 1). It provides both training
+    lines without end and the exact negative log-likelihood of a generator's lines.
     """
 
     def __init__(self, config: Config, seed: int) -> None:
@@ -31,11 +31,11 @@ class Oracle:
             variable.assign(random.standard_normal(variable.shape).astype(np.float32))
 
     def lines(self, count: int, stream: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`count` lines, each of a character and a scene drawn at random.
+        """Draws `count` lines, each for a random character and scene.
 
         Args:
             count: number of lines.
-            stream: another stream has other lines.
+            stream: number of an independent stream of lines.
 
         Returns:
             tokens [N, T], character [N] and scene [N], int32 each.
@@ -47,14 +47,14 @@ class Oracle:
         batch = min(count, 256)
         draws = []
         for draw, start in enumerate(range(0, count, batch), start=stream * _DRAWS):
-            chosen = np.arange(start, start + batch) % count  # the last batch is filled up and cut again
+            chosen = np.arange(start, start + batch) % count  # the last batch is filled up, and cut below
             draws.append(self._sample(tf.constant(character[chosen]), tf.constant(scene[chosen]), tf.constant(draw)))
         return tf.concat(draws, axis=0).numpy()[:count], character, scene
 
     def nll(self, tokens: np.ndarray, character: np.ndarray, scene: np.ndarray) -> float:
-        """Mean over tokens of -log p under the oracle, in nats; lower is nearer to the true distribution.
+        """Mean -log p of tokens under the oracle, in nats; lower is closer to the true distribution.
 
-        (The paper gives the sum over the 20 tokens of a line: 20 times this.)
+        (The paper reports the sum over the 20 tokens of a line: 20 times this.)
 
         Args:
             tokens: [N, T] int32, lines that a generator wrote.

@@ -1,8 +1,8 @@
-"""What a replica sees of a batch: its rows, and what it exchanges with the other replicas.
+"""A replica's part of a batch: its rows, and its exchange of sums with the other replicas.
 
-Data parallelism with one optimizer step for all: each replica computes the gradients of its rows of the batch, all
-replicas add them up, and each applies the sum to weights of its own. All see the same sum and start alike, so they stay
-alike bit for bit, and a guard decides alike on each. (Goyal et al., Accurate, large minibatch SGD, 2017, section 3.)
+This is data parallelism with one optimizer step for all: each replica computes the gradients of its rows, all replicas
+sum the gradients, and each applies the sum to weights of its own. All start equal and get the same sums, so they stay
+equal bit for bit, and their guards decide alike. (Goyal et al., Accurate, large minibatch SGD, 2017, section 3.)
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from loop_bench.seqgan.sampler import Sampler
 Result = TypeVar("Result")
 
 Apply = Callable[..., Any]
-"""(gradients, variables): changes variables by their gradients; a `seqgan.protection.Update` takes `allowed` too."""
+"""Function of gradients and variables that updates the variables; a `seqgan.protection.Update` takes `allowed` too."""
 
 
 class Part(Protocol):
-    """The part of each batch that is one replica's; what exchanges anything is to be traced in its context."""
+    """One replica's part of each batch; methods that exchange sums must be traced in the replica's context."""
 
     @property
     def share(self) -> float:
-        """Share of the lines of a batch that are this part's."""
+        """Share of a batch's lines in this part."""
 
     def rows(self, values: Any) -> Any:
-        """The rows of this part in a tensor [B, ...] of the batch."""
+        """Rows of this part of a tensor [B, ...] of the batch."""
 
     def compute(self, function: Callable[[], Result]) -> Result:
-        """What a function gives that exchanges nothing; all that lies between two exchanges is one program."""
+        """Calls a function that exchanges nothing; the computation between two exchanges becomes one program."""
 
     def total(self, values: Result) -> Result:
-        """Each tensor, added up over all replicas."""
+        """Sums each tensor over all replicas."""
 
     def sampler(self, name: str) -> Sampler:
-        """The sampler of a name in `seqgan.sampler.BY_NAME` for these rows."""
+        """Sampler by its name in `seqgan.sampler.BY_NAME`, for the rows of this part."""
 
     def applying(self, apply: Apply, variables: Sequence[Any], guarded: bool = True) -> Apply:
-        """`apply`, given the sum of all replicas' gradients; where it is guarded, allowed only if all allow it."""
+        """Wraps `apply` to use the sum of all replicas' gradients; a guarded update needs all replicas to allow it."""
 
 
 class Whole:
-    """All of a batch: nothing is exchanged, and whatever is traced is what it would be without this module."""
+    """The whole batch, for a single replica: nothing is exchanged, and graphs are the same as without this module."""
 
     share = 1.0
 
@@ -75,13 +75,13 @@ WHOLE = Whole()
 
 
 class Share:
-    """The rows of one of several replicas.
+    """The part of a batch of one of several replicas.
 
     Args:
-        index: of the replica among all, on all machines.
-        count: of replicas.
+        index: index of the replica among all replicas on all machines.
+        count: number of replicas.
         batch: lines in a batch, a multiple of `count`.
-        compiled: whether XLA compiles what lies between two exchanges.
+        compiled: whether XLA compiles the computation between two exchanges.
     """
 
     def __init__(self, index: int, count: int, batch: int, compiled: bool) -> None:
@@ -100,7 +100,7 @@ class Share:
         return values[self._index * self._lines : (self._index + 1) * self._lines]
 
     def compute(self, function: Callable[[], Result]) -> Result:
-        """See `Part`; in a graph of its own, so that XLA compiles it, which can compile no exchange."""
+        """See `Part`; uses a graph of its own for XLA, which cannot compile an exchange."""
         found: Result = tf.function(function, jit_compile=self._compiled, autograph=False)()
         return found
 
@@ -110,18 +110,18 @@ class Share:
         return summed
 
     def sampler(self, name: str) -> Sampler:
-        """See `Part`: `inverse_cdf` draws what the whole batch would have drawn for these rows.
+        """See `Part`: `inverse_cdf` draws the same tokens for these rows as in the whole batch.
 
-        `categorical` draws as many numbers as there are logits, which no replica should do for all rows: each has
-        numbers of its own, other ones than a single replica's.
+        `categorical` draws as many random numbers as there are logits, too many for each replica to draw for all rows:
+        each replica has its own numbers, which differ from a single replica's.
         """
         return sampler.for_rows(name, self._index, self._count, self._lines)
 
     def applying(self, apply: Apply, variables: Sequence[Any], guarded: bool = True) -> Apply:
         """See `Part`.
 
-        The update is traced here and now, outside of the strategy: within, an optimizer of Keras' would add up what is
-        a sum already, by calls that neither XLA nor a guard around the optimizer can follow.
+        The update is traced here, outside the strategy: inside, a Keras optimizer would sum the gradients again, by
+        calls that neither XLA nor a guard around the optimizer can follow.
         """
         variables = list(variables)
 

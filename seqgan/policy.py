@@ -1,4 +1,4 @@
-"""The generator's part of a batch: it draws lines, and learns from them once the discriminator has."""
+"""The generator's part of a batch: drawing lines, and learning from them after the discriminator."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Metrics = tuple[tf.Tensor, tf.Tensor]
 
 
 class Policy(Protocol):
-    """One way to draw lines and learn from them.
+    """A way to draw lines and learn from them.
 
-    Arguments: character and scene [B] int32, temperature a scalar, and the number of the draw.
+    The methods take character and scene [B] int32, a scalar temperature, and the number of the draw.
     """
 
     def draw(self, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor) -> Any:
-        """Lines, with `tokens` [B, T] int32; the same `draw`, the same lines."""
+        """Draws lines, with `tokens` [B, T] int32; the same `draw` gives the same lines."""
 
     def learn(
         self, lines: Any, character: tf.Tensor, scene: tf.Tensor, temperature: tf.Tensor, draw: tf.Tensor
     ) -> Metrics:
-        """One update by what `draw` gave for the same arguments."""
+        """One update from the lines that the method `draw` returned for the same arguments."""
 
 
 class Steps(Protocol):
-    """The graphs of a loop by the names that its users know; each is looked up when it is called."""
+    """Graphs of a loop by their public names; each is looked up when it is called, so that it can be replaced."""
 
     generate_fake_samples: Callable[..., tf.Tensor]
     train_generator_adversarial: Callable[..., Metrics]
@@ -42,17 +42,17 @@ class Steps(Protocol):
 
 
 class Lines(NamedTuple):
-    """Lines without anything to learn from: the generator reads them again."""
+    """Lines without intermediate results, which the generator reads again to learn from them."""
 
     tokens: tf.Tensor  # [B, T] int32
 
 
 class SecondPass:
-    """Learning from a second pass, in which the generator reads its lines again.
+    """Learns from a second pass, in which the generator reads its lines again.
 
     Args:
-        steps: the graphs of the loop.
-        rollouts: whether rewards come from rollouts; otherwise they are those of whole lines.
+        steps: graphs of the loop.
+        rollouts: whether rewards come from rollouts; if not, they are the rewards of whole lines.
     """
 
     def __init__(self, steps: Steps, rollouts: bool) -> None:
@@ -74,18 +74,18 @@ class SecondPass:
 
 
 class SampledPass:
-    """Learning from the very pass in which the lines were drawn, without reading them a second time.
+    """Learns from the pass in which the lines were drawn, without reading them a second time.
 
     Args:
-        generator: draws and learns.
-        judge: gives the rewards.
+        generator: draws lines and learns from them.
+        judge: computes the rewards.
         sampler: draws tokens.
-        seed: of the run, scalar int32.
+        seed: seed of the run, scalar int32.
         apply: updates the generator's weights.
-        part: of each batch.
-        batch: lines that are drawn at a time, if XLA compiles this for a CPU; else None. Their weights then have a
-            buffer that lives as long as this does. A new one for each batch would be given back to the system in
-            between, at preset `paper` 26 MB or 6250 pages, and be taken and filled with zeros again.
+        part: the replica's part of each batch.
+        batch: number of lines drawn at a time if XLA compiles this for a CPU, else None. The weights of their tokens
+            then have a permanent buffer. A new buffer for each batch, at preset `paper` 26 MB or 6250 pages, would be
+            returned to the system each time, and be allocated and filled with zeros again.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class SampledPass:
         temperature: tf.Tensor,
         draw: tf.Tensor,
     ) -> Metrics:
-        """See `Policy`; an update for a character or scene that does not exist is skipped, if its protection can."""
-        del temperature, draw  # of the pass, which is over
+        """See `Policy`; an update for an invalid character or scene is skipped, if the protection can skip updates."""
+        del temperature, draw  # used by the pass that drew the lines
         sizes = self._generator.sizes
         exist = steps.existing(character, sizes.characters)[1] & steps.existing(scene, sizes.scenes)[1]
         return steps.reinforce(

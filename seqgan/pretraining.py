@@ -1,4 +1,4 @@
-"""Training before the networks meet: each towards its own target; the same for both loops."""
+"""Pre-training of each network by its own objective; the same for both loops."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from loop_bench.seqgan.networks import Networks
 
 
 def pretrained(config: Config, data: Dataset) -> Networks:
-    """Networks as adversarial training finds them: maximum likelihood first, then the discriminator (Yu et al., 2017).
+    """Makes pre-trained networks: first the generator by maximum likelihood, then the discriminator (Yu et al., 2017).
 
-    A function of config and data alone: whichever loop goes on from there, it begins with the same weights.
+    Depends only on config and data, so that both loops start adversarial training with the same weights.
 
     Raises:
         NonFiniteUpdatesError: as `Pretraining.generator_epoch`.
@@ -33,20 +33,20 @@ def pretrained(config: Config, data: Dataset) -> Networks:
 
 
 class Pretraining:
-    """Maximum likelihood for the generator, real against generated lines for the discriminator.
+    """Trains the generator by maximum likelihood, and the discriminator on real and generated lines.
 
-    Metrics stay on the device for an epoch and are read at once. Updates are guarded, whatever protection the
-    config asks of the optimised loop: it is not what the two loops differ in.
+    Metrics stay on the device during an epoch and are read at its end. Updates are always guarded, whatever protection
+    the config has for the optimised loop, because pre-training is the same for both loops.
     """
 
     def __init__(self, config: Config, data: Dataset, networks: Networks) -> None:
         self._config = config
         self._data = data
         self._networks = networks
-        self._seed = tf.constant((config.seed + 1) & 0x7FFFFFFF)  # an input of the graph, as the loops' seeds are
+        self._seed = tf.constant((config.seed + 1) & 0x7FFFFFFF)  # an input of the graph, as in the loops
         limits = config.clip_norm, config.clip_ratio
         self._mle_update = GuardedUpdate(networks.mle_optimizer, *limits)
-        # A name of its own, for the loop's guard of the same optimizer is in the same checkpoint.
+        # Named differently from the loop's guard of the same optimizer, which is in the same checkpoint.
         self._d_update = GuardedUpdate(networks.d_optimizer, *limits, f"{networks.d_optimizer.name}_pretraining")
         how: dict[str, bool] = {"jit_compile": config.jit_compile, "autograph": False}
         self._generator_batch = tf.function(self._train_generator, **how)
@@ -55,15 +55,15 @@ class Pretraining:
 
     @property
     def variables(self) -> list[Any]:
-        """The state of the guards, for a checkpoint."""
+        """State of the guards, for a checkpoint."""
         return [*self._mle_update.state, *self._d_update.state]
 
     def generator_epoch(self, epoch: int, on_batch: Callable[[], None] = lambda: None) -> dict[str, np.ndarray]:
-        """One epoch of maximum likelihood.
+        """Trains the generator for one epoch by maximum likelihood.
 
         Args:
-            epoch: from 0; chooses the order of the lines.
-            on_batch: called when a batch has been handed to the device, for a progress display.
+            epoch: number of the epoch, from 0; determines the order of the lines.
+            on_batch: called when a batch has been queued on the device, for a progress display.
 
         Returns:
             `mle_loss` of each batch in nats a token, [batches] float32.
@@ -80,9 +80,9 @@ class Pretraining:
         return history
 
     def discriminator_epoch(self, epoch: int, on_batch: Callable[[], None] = lambda: None) -> dict[str, np.ndarray]:
-        """One epoch of the discriminator against the generator as it is.
+        """Trains the discriminator for one epoch against the unchanged generator.
 
-        Takes and raises what `generator_epoch` does; gives `d_loss` and `d_accuracy`, [batches] float32 each.
+        Has the arguments and errors of `generator_epoch`; returns `d_loss` and `d_accuracy`, [batches] float32 each.
         """
         first = epoch * self._data.batches_per_epoch(self._config.batch_size)
         metrics = []
@@ -95,7 +95,7 @@ class Pretraining:
         return {"d_loss": loss, "d_accuracy": accuracy}
 
     def _raise_when_stuck(self, update: GuardedUpdate, network: str, epoch: int) -> None:
-        """Looks at the counter of skips in a row at the end of an epoch; reads the device."""
+        """Raises an error at the end of an epoch if too many updates in a row were skipped; reads the device."""
         length = int(update.consecutive)
         if length >= self._config.max_consecutive_skips:
             after = (epoch + 1) * self._data.batches_per_epoch(self._config.batch_size)
@@ -103,7 +103,7 @@ class Pretraining:
 
     def _batches(self, epoch: int) -> tf.data.Dataset:
         data = self._data
-        # Orders of their own, so that adversarial training does not start with batches just seen.
+        # Another seed than the loops', so that adversarial training does not start with the same batches.
         order = data.epoch_order(self._config.batch_size, self._config.seed + 1, epoch)
         lines = (data.tokens[order], data.character[order], data.scene[order])
         return tf.data.Dataset.from_tensor_slices(lines).prefetch(tf.data.AUTOTUNE)
@@ -112,7 +112,7 @@ class Pretraining:
         return steps.mle_step(self._networks.generator, self._mle_update.apply, tokens, character, scene)
 
     def _generate_lines(self, character: tf.Tensor, scene: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-        # At temperature 1: what the generator itself holds to be likely. A seed of its own, as for the order.
+        # At temperature 1, the generator's own distribution; with another seed than the loops', as for the order.
         return self._networks.generator.sample(
             sampler.inverse_cdf, character, scene, tf.constant(1.0), self._seed, draw
         )

@@ -1,6 +1,6 @@
-"""The ladder of protections against gradients that explode: each rung stronger than the one before.
+"""Protections of updates against exploding gradients, each stronger than the one before.
 
-Updates without a guard are its lower rungs: the guard is measured against them.
+The guard is compared with the weaker ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from loop_bench.seqgan.guard import GuardedUpdate
 
 
 class Update(Protocol):
-    """How a loop changes its variables by their gradients."""
+    """A way to update a loop's variables by their gradients."""
 
     @property
     def consecutive(self) -> tf.Tensor:
@@ -28,26 +28,26 @@ class Update(Protocol):
 
     @property
     def state(self) -> list[tf.Variable]:
-        """What must be kept beside the optimizer's state for training to go on as it would have."""
+        """Variables needed, besides the optimizer's state, to resume training exactly."""
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[Any], allowed: tf.Tensor | bool = True) -> tf.Tensor:
-        """One update, in a graph or outside.
+        """Applies one update, in a graph or outside.
 
         Args:
             gradients: a tensor or IndexedSlices for each variable.
-            variables: what they are the gradients of.
-            allowed: scalar bool; what can skip an update skips one that is not.
+            variables: the variables of the gradients.
+            allowed: scalar bool; False skips the update, if the protection can skip updates.
 
         Returns:
-            The global norm of the gradients as they came: scalar float32.
+            The global norm of the gradients before any clipping: scalar float32.
         """
 
 
 class PlainUpdate:
-    """The optimizer's own update, whatever the gradients are.
+    """The optimizer's own update, without protection.
 
-    No update of this module skips anything, so their counters stay 0, they have no state, and what `apply` is
-    told of `allowed` makes no difference: a batch with ids that do not exist is trained on with id 0 in their place.
+    This class and its subclasses never skip an update: their counters stay 0, they have no state, and `apply` ignores
+    `allowed`, so that a batch with invalid ids is trained on with id 0 instead of them.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer) -> None:
@@ -60,7 +60,7 @@ class PlainUpdate:
         return []
 
     def apply(self, gradients: Sequence[Any], variables: Sequence[Any], allowed: tf.Tensor | bool = True) -> tf.Tensor:
-        """One update; see `Update`."""
+        """See `Update`."""
         del allowed
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
         norm = tf.linalg.global_norm(dense)
@@ -68,15 +68,15 @@ class PlainUpdate:
         return norm
 
     def _prepare(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        """What the optimizer is given."""
+        """Gradients to pass to the optimizer."""
         return gradients
 
 
 class ClippedUpdate(PlainUpdate):
-    """Gradients clipped by their global norm, as people write it: two lines around `tf.clip_by_global_norm`.
+    """Clips gradients by their global norm, in the usual way by `tf.clip_by_global_norm`.
 
-    One NaN or infinity among them, or a square that overflows (of a finite gradient beyond about 1e19), makes
-    every gradient NaN, and with them every weight.
+    A single NaN or infinity, or a square that overflows (of a finite gradient beyond about 1e19), makes every
+    gradient NaN, and with them every weight.
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, clip_norm: float) -> None:
@@ -89,11 +89,11 @@ class ClippedUpdate(PlainUpdate):
 
 
 class ZeroedUpdate(ClippedUpdate):
-    """Elements that are not finite replaced by zeros, then clipped by the global norm: what many loops have.
+    """Replaces elements that are not finite by zeros, then clips by the global norm, as many loops do.
 
-    The weights stay finite through NaN and infinity, yet it is no skip: Adam's moments decay, its step counter
-    runs on, and the weights move by the momentum of the batches before. Finite gradients beyond about 1e19 pass
-    the zeros, their norm overflows, and `tf.clip_by_global_norm` makes them, and every weight, NaN.
+    The weights stay finite despite NaN and infinity, but the update is not skipped: Adam's moments decay, its step
+    counter advances, and the weights change by the momentum of earlier batches. Finite gradients beyond about 1e19
+    are not replaced; their norm overflows, and `tf.clip_by_global_norm` makes them, and every weight, NaN.
     """
 
     def _prepare(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:

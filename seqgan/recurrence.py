@@ -1,10 +1,10 @@
-"""The generator's LSTM with as few operations as its arithmetic needs, and its way back through time.
+"""The generator's LSTM with as few operations as possible, and its backpropagation through time.
 
-`Generator.advance` says what the LSTM is; this is the same up to rounding. Two things make it cheaper. What character,
-scene and bias give to the gates is the same at each step of a line, so that it is computed once; and token and hidden
-state enter by one matrix product. On the way back, only what depends on the step after goes step by step: the gates of
-all steps come from one product before, and the gradients of all weights from one after. (TensorFlow's own gradient of a
-loop computes each weight's at every step, and keeps a copy of the weights for each.)
+It computes the same as `Generator.advance` up to rounding, with less work. The contribution of character, scene and
+bias to the gates is the same at each step of a line, so it is computed once; and token and hidden state enter by one
+matrix product. In the backward pass, only what depends on the following step is computed step by step: the gates of all
+steps come from one product before that, and the gradients of all weights from one product after it. (TensorFlow's own
+gradient of a loop computes each weight's gradient at every step, and keeps a copy of the weights for each step.)
 
 The equations are those of Hochreiter and Schmidhuber, Long short-term memory (1997), with the forget gate of Gers et
 al. (2000), as `keras.layers.LSTMCell` has them.
@@ -21,7 +21,7 @@ from loop_bench.seqgan.generator import Generator
 
 
 class Gradients(NamedTuple):
-    """The gradients of a scalar by what it depends on."""
+    """Gradients of a scalar by the inputs and weights of a recurrence."""
 
     embedded: tf.Tensor  # [T, B, E]
     constant: tf.Tensor  # [B, 4H]
@@ -30,33 +30,33 @@ class Gradients(NamedTuple):
 
 
 class Recurrence(NamedTuple):
-    """An LSTM for a batch of lines whose speakers and scenes are known."""
+    """The LSTM for a batch of lines with given characters and scenes."""
 
-    kernel: tf.Tensor  # [E + H, 4H] float32, of a token's embedding and of the hidden state
-    constant: tf.Tensor  # [B, 4H] float32, what the gates get at every step
+    kernel: tf.Tensor  # [E + H, 4H] float32, for a token's embedding and the hidden state
+    constant: tf.Tensor  # [B, 4H] float32, contribution of character, scene and bias to the gates at every step
 
     @classmethod
     def of(cls, generator: Generator, condition: tf.Tensor) -> Self:
-        """That of a generator for conditions [B, 2E]."""
+        """The recurrence of a generator for conditions [B, 2E]."""
         cell = generator.cell
         kernel, recurrent_kernel, bias = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel, cell.bias))
         of_token, of_condition = tf.split(kernel, [-1, condition.shape[-1]])
         return cls(tf.concat([of_token, recurrent_kernel], axis=0), tf.matmul(condition, of_condition) + bias)
 
     def advance(self, embedded: tf.Tensor, hidden: tf.Tensor, carry: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """One step: a token's embedding [B, E] and the state [B, H] each -> hidden state and carry [B, H] after it."""
+        """One step: a token's embedding [B, E], hidden state and carry [B, H] -> new hidden state and carry [B, H]."""
         put, keep, new, show = self._gates(tf.concat([embedded, hidden], axis=-1))
         carry = keep * carry + put * new
         return show * tf.tanh(carry), carry
 
     def backward(self, embedded: tf.Tensor, hidden: tf.Tensor, carry: tf.Tensor, upstream: tf.Tensor) -> Gradients:
-        """The way back through all steps of lines that started with a state of zeros.
+        """Backpropagation through all steps of lines that started with a state of zeros.
 
         Args:
-            embedded: [T, B, E], what each step has read.
-            hidden: [T, B, H], after each step.
-            carry: [T, B, H], likewise.
-            upstream: [T, B, H], the gradient by each `hidden`, less what goes through the steps after it.
+            embedded: [T, B, E], input of each step.
+            hidden: [T, B, H], hidden state after each step.
+            carry: [T, B, H], carry after each step.
+            upstream: [T, B, H], gradient by each `hidden`, without the part through later steps.
         """
         length, batch, size = hidden.shape
         zeros = tf.zeros([batch, size])
@@ -65,8 +65,8 @@ class Recurrence(NamedTuple):
         put, keep, new, show = self._gates(read)
         shown = tf.tanh(carry)
         none = tf.zeros_like(show)
-        # How far each gate, before its nonlinearity, moves the carry and the hidden state; [T, B, 4, H] each. The zeros
-        # are kept, because then a step is one elementwise operation beside its product.
+        # Derivatives of carry and hidden state by each gate before its nonlinearity, [T, B, 4, H] each. The zeros are
+        # included, so that a step is one elementwise operation besides its product.
         moves_carry = [new * put * (1 - put), carry_before * keep * (1 - keep), put * (1 - new * new), none]
         by_carry = tf.stack(moves_carry, axis=2)
         by_hidden = tf.stack([none, none, none, shown * show * (1 - show)], axis=2)
@@ -96,7 +96,7 @@ class Recurrence(NamedTuple):
         )
 
     def _gates(self, read: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """What is put into the carry, what is kept of it, what is new and what is shown, [..., B, H] each."""
+        """Gates of the LSTM: input, forget, candidate and output, [..., B, H] each."""
         product = tf.matmul(tf.reshape(read, [-1, read.shape[-1]]), self.kernel)
         put, keep, new, show = tf.split(tf.reshape(product, [*read.shape[:-1], -1]) + self.constant, 4, axis=-1)
         return tf.sigmoid(put), tf.sigmoid(keep), tf.tanh(new), tf.sigmoid(show)

@@ -1,4 +1,4 @@
-"""What one device has of the optimised loop: its networks, their updates, its way to draw lines, and its rows."""
+"""A replica of the optimised loop on one device: its networks, updates, sampler and rows of each batch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class Replica:
     """A replica of the optimised loop.
 
     Args:
-        config: of the run.
-        data: to train on.
-        part: of each batch.
-        networks: to train; freshly made from the config if None.
+        config: config of the run.
+        data: lines to train on.
+        part: the replica's part of each batch.
+        networks: networks to train; None: fresh ones made from the config.
 
     Attributes:
-        part: that.
-        networks: those.
-        feed: where its rows come from.
+        part: the replica's part of each batch.
+        networks: the networks that it trains.
+        feed: source of its rows.
         sampler: draws tokens for its rows.
-        judge: how its discriminator is computed.
-        g_update, d_update: how its networks are protected, with their counters.
+        judge: computes the discriminator.
+        g_update, d_update: protected updates of the networks, with their counters.
         apply_g, apply_d: one update by the gradients of all replicas.
-        rollouts: the rewards of tokens, where the config has any.
+        rollouts: computes the rewards of tokens, if the config has rollouts.
     """
 
     def __init__(self, config: Config, data: Dataset, part: Part, networks: Networks | None = None) -> None:
@@ -48,5 +48,5 @@ class Replica:
 
     @property
     def variables(self) -> list[Any]:
-        """Weights, optimizer state and that of the guards."""
+        """Weights, optimizer state and state of the guards."""
         return [*self.networks.adversarial_variables, *self.g_update.state, *self.d_update.state]

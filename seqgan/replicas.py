@@ -1,8 +1,8 @@
-"""The devices that share each batch of a loop, and the way from a batch to their parts and back.
+"""Replicas of a loop on several devices that share each batch, and the conversion between batches and their parts.
 
-`tf.distribute` has the devices and the exchange between them; what a replica computes is its own affair
-(`seqgan.part`), on networks of its own. Those are plain variables on its device, made outside of the strategy's scope:
-a distributed variable, or an optimizer made within, would exchange gradients by itself, past XLA and past the guard.
+`tf.distribute` manages the devices and the exchange between them; each replica computes its part (`seqgan.part`) with
+networks of its own. The networks' weights are plain variables on the replica's device, made outside the strategy's
+scope: a distributed variable, or an optimizer made inside, would exchange gradients itself, past XLA and the guard.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ class Replicas(Protocol):
     """All replicas of a loop on this machine."""
 
     def make(self, make: Callable[[Part], Made]) -> list[Made]:
-        """One of each replica, made on its device."""
+        """Makes one object for each replica, on the replica's device."""
 
     @property
     def here(self) -> int:
-        """The place, in what `make` gave, of the replica in whose context this is traced; 0 in none's."""
+        """Index, in the list that `make` returned, of the replica in whose context this is traced; 0 outside."""
 
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
-        """Runs a function in every replica; what it gives has one value for each, as have those args that came so."""
+        """Runs a function in every replica; its results have one value per replica, and arguments may have so too."""
 
     def graph(self, function: Callable[..., Result]) -> Callable[..., Result]:
-        """A `tf.function` of it that runs in every replica, on its rows of tensors [B, ...] of the whole batch.
+        """A `tf.function` that runs a function in every replica, on its rows of tensors [B, ...] of the whole batch.
 
-        Scalars that it gives are plain, for they are the same in all; other tensors have a value for each replica.
+        Scalar results are plain tensors, because all replicas have the same; others have one value per replica.
         """
 
     def first(self, values: Result) -> Result:
-        """Plain tensors of the first replica, where all have the same."""
+        """Plain tensors of the first replica, for values that are the same in all replicas."""
 
     def gather(self, rows: tf.Tensor) -> tf.Tensor:
-        """The rows of all replicas, in their order."""
+        """Rows of all replicas, in the order of the replicas."""
 
     def variables(self, of_each: Sequence[Sequence[Any]]) -> list[Any]:
-        """The variables of a loop, given those of each replica."""
+        """Variables of the loop, given the variables of each replica."""
 
     def align(self, of_each: Sequence[Sequence[Any]]) -> None:
-        """Gives all replicas what the first one has: it may have been trained, or restored, by itself."""
+        """Copies the first replica's variables to the others, because it may have been trained or restored alone."""
 
 
 class One:
@@ -92,12 +92,12 @@ class One:
 
 
 class Several:
-    """Replicas on devices of their own.
+    """Several replicas, each on its own device.
 
     Args:
-        strategy: over the devices; its replicas are those of all machines.
-        batch: lines in a batch, of all replicas together.
-        compiled: whether XLA compiles what lies between two exchanges.
+        strategy: strategy over the devices; its replicas are those of all machines.
+        batch: lines in a batch of all replicas together.
+        compiled: whether XLA compiles the computation between two exchanges.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, batch: int, compiled: bool) -> None:
@@ -128,7 +128,7 @@ class Several:
         return int(tf.get_static_value(context.replica_id_in_sync_group)) % len(self._devices)
 
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
-        """See `Replicas`; outside of a graph it is one graph call, and a strategy alone would go op by op."""
+        """See `Replicas`; outside a graph it makes one graph call, because a strategy alone would run op by op."""
         run = functools.partial(self._strategy.run, function)
         if tf.executing_eagerly() and function not in self._graphs:
             self._graphs[function] = tf.function(lambda *given: run(given), autograph=False)
@@ -138,7 +138,7 @@ class Several:
     def graph(self, function: Callable[..., Result]) -> Callable[..., Result]:
         """See `Replicas`."""
 
-        @functools.wraps(function)  # by the names of whose arguments a fault finds its way
+        @functools.wraps(function)  # keeps the names of the arguments, by which faults are injected
         def everywhere(*args: Any) -> Result:
             def of_one(*given: Any) -> Result:
                 rows = self._parts[self.here].rows
@@ -155,7 +155,7 @@ class Several:
         return traced
 
     def _is_of_batch(self, value: Any) -> bool:
-        """Whether a tensor has the rows of all replicas; a single one's are not marked where each machine has one."""
+        """Whether a tensor has the rows of all replicas, by size: one replica's values may be plain tensors too."""
         return isinstance(value, tf.Tensor) and value.shape.rank > 0 and value.shape[0] == self._batch
 
     def first(self, values: Result) -> Result:
@@ -179,13 +179,14 @@ class Several:
 
 
 class ReplicatedVariable:
-    """A variable that every replica has one of, all with the same value: what a loop shows of its state.
+    """Equal variables of all replicas as one variable, for the loop's `variables`.
 
-    Has what `tf.distribute.DistributedValues` has, `values`, and of a variable what a harness or a checkpoint asks for:
-    `name`, `path`, `shape`, `dtype`, `trainable`, `device`, `numpy` and its value as a tensor are those of the first.
+    Has `values`, as `tf.distribute.DistributedValues` does, and the attributes of a variable that a harness or a
+    checkpoint uses: `name`, `path`, `shape`, `dtype`, `trainable`, `device`, `numpy` and its value as a tensor are
+    those of the first replica's variable.
 
     Args:
-        values: the variable of each replica on this machine, Keras' or TensorFlow's.
+        values: variable of each replica on this machine, Keras' or TensorFlow's.
     """
 
     def __init__(self, values: Sequence[Any]) -> None:
@@ -197,7 +198,7 @@ class ReplicatedVariable:
         return getattr(self.values[0], name)
 
     def assign(self, value: Any) -> None:
-        """Gives each replica's the same value."""
+        """Assigns the same value to the variable of each replica."""
         for each in self.values:
             each.assign(value)
 
@@ -212,14 +213,14 @@ class ReplicatedVariable:
 
 
 def replicas(config: Config, compiled: bool) -> Replicas:
-    """The replicas of a loop with `config.replicas`.
+    """Replicas of a loop, as many as `config.replicas`.
 
     Args:
-        config: of the loop.
-        compiled: whether XLA compiles what lies between two exchanges.
+        config: config of the loop.
+        compiled: whether XLA compiles the computation between two exchanges.
 
     Raises:
-        InputError: there are fewer devices.
+        InputError: there are fewer devices than replicas.
     """
     if config.replicas == 1:
         return One()
@@ -227,13 +228,13 @@ def replicas(config: Config, compiled: bool) -> Replicas:
 
 
 def reserve_devices(config: Config) -> None:
-    """Sees to it that there are as many devices as the config has replicas.
+    """Configures as many devices as the config has replicas.
 
-    Without a GPU, the CPU is divided into logical devices. Where TF_CONFIG names several machines, they find each
-    other. Both are to be done before anything else starts TensorFlow's devices.
+    Without a GPU, the CPU is divided into logical devices. If TF_CONFIG names several machines, they are connected.
+    Call this before anything else starts TensorFlow's devices.
 
     Raises:
-        InputError: there are fewer devices than replicas, and it is too late to have more, or they are GPUs.
+        InputError: there are fewer GPUs than replicas, or the CPU can no longer be divided.
     """
     if config.replicas == 1:
         return
@@ -245,7 +246,7 @@ def reserve_devices(config: Config) -> None:
 
 @functools.lru_cache
 def _strategy(count: int) -> tf.distribute.Strategy:
-    """Over all machines that TF_CONFIG names, or over devices of this one; kept, for all loops of a process."""
+    """Strategy over all machines in TF_CONFIG, or over this machine's devices; cached for all loops of the process."""
     if len(_workers()) > 1:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         if strategy.num_replicas_in_sync != count:
@@ -256,9 +257,9 @@ def _strategy(count: int) -> tf.distribute.Strategy:
 
 
 def _devices(count: int) -> list[str]:
-    """GPUs if TensorFlow sees any, else logical devices of the CPU.
+    """Names of GPUs if TensorFlow sees any, else of logical devices of the CPU.
 
-    On a CPU they share its cores: of use to find out whether something works, and not to be faster.
+    Logical devices share the CPU's cores: they serve to test that replicas work, not to train faster.
     """
     physical = tf.config.list_physical_devices("GPU")
     kind = "GPU" if physical else "CPU"
@@ -266,7 +267,7 @@ def _devices(count: int) -> list[str]:
         _divide_cpu(count)
     found = tf.config.list_logical_devices(kind)
     if len(found) < count:
-        late = "" if physical else ", for it had been started before a loop could ask for more"
+        late = "" if physical else ", because it was started before the loop could configure more"
         raise InputError(f"config: replicas={count}: TensorFlow has {len(found)} {kind}{'s' * (len(found) > 1)}{late}")
     return [f"/{kind.lower()}:{index}" for index in range(count)]
 
@@ -278,18 +279,18 @@ def _divide_cpu(count: int) -> None:
         return
     try:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-    except RuntimeError:  # devices have been started, and whether there are enough is for the caller to see
+    except RuntimeError:  # the devices have been started; the caller checks whether there are enough
         return
 
 
 def _workers() -> Sequence[str]:
-    """Addresses of the machines that TF_CONFIG names, the chief's first; none without it."""
+    """Addresses of the machines in TF_CONFIG, the chief's first; empty without TF_CONFIG."""
     cluster = _tf_config().get("cluster", {})
     return [*cluster.get("chief", ()), *cluster.get("worker", ())]
 
 
 def _worker() -> int:
-    """The number of this machine among them."""
+    """Index of this machine among the machines in TF_CONFIG."""
     said = _tf_config()
     task, chiefs = said.get("task", {}), said.get("cluster", {}).get("chief", ())
     return int(task.get("index", 0)) + (len(chiefs) if task.get("type") == "worker" else 0)

@@ -1,13 +1,13 @@
-"""Rewards for each token of a line: the mean over Monte Carlo completions of the line up to there.
+"""Rollouts: the reward of each token, as the mean over Monte Carlo completions of the line up to the token.
 
 Yu et al., SeqGAN (2017), equation 4: the reward of token t is the discriminator's mean probability over N lines that
-begin with tokens 0 to t and that the generator has completed; that of the last token is the line's own.
+begin with tokens 0 to t and are completed by the generator; the reward of the last token is that of the line itself.
 
-A plain implementation calls the generator for each prefix and each rollout. Here they are all rows of one batch. The
-states of the LSTM after each prefix come from one pass over the lines, so that no rollout reads its prefix again. And
-where the completion of a prefix of p tokens takes T - p draws, that of a prefix of T - p takes p: laid end to end in
-one row they take T, so that rows of one length hold all prefixes, and (but for p = T / 2, whose row has it twice) no
-draw is wasted.
+A plain implementation calls the generator for each prefix and each rollout. Here all of them are rows of one batch. The
+states of the LSTM after each prefix come from one pass over the lines, so that no rollout reads its prefix again. The
+completion of a prefix of p tokens takes T - p draws, and that of a prefix of T - p tokens takes p: placed end to end in
+one row they take T, so that rows of equal length contain all prefixes, and no draw is wasted (except for p = T / 2,
+which its row contains twice).
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from loop_bench.seqgan.tracing import as_written
 from loop_bench.seqgan.vocabulary import END
 
 CPU_BYTES = 2**23
-"""Logits of the rows that are completed at a time: more leave the cache, fewer are too little work for each op."""
+"""Bytes of logits of the rows completed at a time on a CPU: more exceed its cache, fewer are too little work per op."""
 
 GPU_BYTES = 2**29
-"""Logits on a GPU, which should have few and large calls. At preset `script`, the lines that are judged at once take
-four times as much again."""
+"""Bytes of logits of the rows completed at a time on a GPU, which needs few, large calls. At preset `script`, the lines
+that are judged at once need four times this in addition."""
 
 SEED = 2**30
-"""Added to the seed of the run, so that rollouts draw other numbers than the loops, of this seed or of any near it."""
+"""Offset from the seed of the run, so that rollouts do not draw the random numbers of loops with a near seed."""
 
 
 class Prefixes(NamedTuple):
-    """The lines of a batch, at each place where they could go on differently."""
+    """All prefixes of a batch's lines, with the state of the LSTM at each."""
 
     tokens: tf.Tensor  # [T, B] int32
-    open: tf.Tensor  # [T, B] bool, whether a line has not ended within its first t tokens
-    hidden: tf.Tensor  # [T, B, H] float32, state of the LSTM before it reads the last of the first t tokens
-    carry: tf.Tensor  # [T, B, H] float32, likewise
+    open: tf.Tensor  # [T, B] bool, whether the line has not ended within its first t tokens
+    hidden: tf.Tensor  # [T, B, H] float32, hidden state of the LSTM before it reads the last of the first t tokens
+    carry: tf.Tensor  # [T, B, H] float32, carry of the LSTM at the same place
     condition: tf.Tensor  # [B, 2E] float32
 
 
 class Rollouts:
-    """The rewards of a loop with `config.rollouts` completions of each prefix.
+    """Computes the rewards of tokens from `config.rollouts` completions of each prefix.
 
     Args:
         generator: completes the lines.
-        discriminator: judges them.
+        discriminator: judges the completed lines.
         sampler: draws tokens.
-        config: says how many.
-        compiled: whether XLA compiles what completes a part of the rows.
+        config: config of the run, with the number of rollouts.
+        compiled: whether XLA compiles the completion of a part of the rows.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class Rollouts:
         self._sampler = sampler
         self._count = config.rollouts
         self._length = config.sequence_length
-        self._pairs = config.sequence_length // 2  # of prefixes of p and of T - p tokens
-        self._pair_bytes = 4 * config.batch_size * generator.sizes.vocabulary  # of logits
+        self._pairs = config.sequence_length // 2  # pairs of prefixes of p and T - p tokens
+        self._pair_bytes = 4 * config.batch_size * generator.sizes.vocabulary  # bytes of the logits of a pair
         self._judge = tf.function(self._complete_and_judge, jit_compile=compiled, autograph=False)
 
     @as_written
@@ -88,11 +88,11 @@ class Rollouts:
         def judge(some: tf.Tensor) -> tf.Tensor:
             return self._judge(some, prefixes, temperature, seed, first)
 
-        # Parts of the rows at a time, which a CPU's cache holds, and several such parts at once on its cores.
+        # Each part of the rows fits into a CPU's cache; several parts run at once on its cores.
         judged = tf.map_fn(judge, parts, fn_output_signature=tf.float32)  # [parts, some, 2, B]
         shape = [self._count, self._pairs, 2, tokens.shape[0]]
         short, long = tf.unstack(tf.reduce_mean(tf.reshape(judged, shape), axis=0), axis=1)  # [pairs, B] each
-        # Pair k is of k + 1 and of T - k - 1 tokens, which are the same for the last one when T is even.
+        # Pair k has prefixes of k + 1 and T - k - 1 tokens, which are equal for the last pair if T is even.
         by_prefix = [short, tf.reverse(long[: self._length - 1 - self._pairs], [0])]
         return tf.transpose(tf.concat([*by_prefix, self._discriminator(tokens)[None]], axis=0))
 
@@ -111,12 +111,12 @@ class Rollouts:
     def _complete_and_judge(
         self, jobs: tf.Tensor, prefixes: Prefixes, temperature: tf.Tensor, seed: int | tf.Tensor, first: tf.Tensor
     ) -> tf.Tensor:
-        """Rewards [J, 2, B] of some jobs [J] int32, each a pair of prefixes in one rollout."""
+        """Rewards [J, 2, B] of jobs [J] int32, each job being a pair of prefixes in one rollout."""
         short = jobs % self._pairs + 1  # [J], tokens in the shorter prefix of each pair
         drawn = self._complete(short, prefixes, temperature, seed, (first + jobs[0]) * self._length)  # [J, T, B]
         place = tf.range(self._length)[None]  # [1, T]
         given = prefixes.tokens[None]  # [1, T, B]
-        # In a row, what completes the shorter prefix comes first; what completes the longer one stands in its place.
+        # In a row, the completion of the shorter prefix comes first; that of the longer one is at its final place.
         moved = tf.gather(drawn, tf.maximum(place - short[:, None], 0), batch_dims=1)
         one = tf.where((place < short[:, None])[..., None], given, moved)
         other = tf.where((place < self._length - short[:, None])[..., None], given, drawn)
@@ -126,7 +126,7 @@ class Rollouts:
     def _complete(
         self, short: tf.Tensor, prefixes: Prefixes, temperature: tf.Tensor, seed: int | tf.Tensor, first: tf.Tensor
     ) -> tf.Tensor:
-        """Draws [J, T, B]: for each p in `short` [J], T - p tokens after the first p, then p after the first T - p."""
+        """Draws completions [J, T, B]: for each p in `short` [J], T - p tokens after p, then p tokens after T - p."""
         generator = self._generator
         jobs, batch = short.shape[0], prefixes.tokens.shape[1]
         rows = jobs * batch
@@ -135,13 +135,13 @@ class Rollouts:
         layer = generator.layer_at(temperature)
 
         def after(length: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            """Last token, whether the line goes on, and state after the first `length` [J] tokens; [rows, ...] each."""
+            """Last token, openness and state after the first `length` [J] tokens of each line; [rows, ...] each."""
             found = [tf.gather(prefixes.tokens, length - 1)]
             found += [tf.gather(each, length) for each in (prefixes.open, prefixes.hidden, prefixes.carry)]
             return tuple(tf.reshape(each, [rows, *each.shape[2:]]) for each in found)
 
         begin, again = after(short), after(self._length - short)
-        turns = tf.repeat(self._length - short, batch)  # [rows], when the longer prefix has its turn
+        turns = tf.repeat(self._length - short, batch)  # [rows], step at which the longer prefix starts
 
         def body(time: tf.Tensor, now: tuple[tf.Tensor, ...], drawn: tf.TensorArray) -> tuple[Any, ...]:
             turn = time == turns
@@ -162,5 +162,5 @@ def _bytes() -> int:
 
 
 def _divisor(of: int, most: int) -> int:
-    """The largest divisor of `of` that is at most `most`, and at least 1."""
+    """Largest divisor of `of` that is at most `most`, but at least 1."""
     return max(each for each in range(1, of + 1) if of % each == 0 and (each <= most or each == 1))

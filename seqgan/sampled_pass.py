@@ -1,8 +1,8 @@
-"""Lines drawn in such a way that the generator can learn from them without reading them a second time.
+"""Draws lines and keeps the intermediate results, so that the generator learns from them without a second pass.
 
-While a line is drawn, the generator computes all that its policy gradient needs: its states, and every token's
-probability. They are kept. The gradient of the output layer is then two matrix products over what was kept, and that of
-the recurrent part one walk back over the states (`seqgan.recurrence`).
+While a line is drawn, the generator computes everything that its policy gradient needs: its states, and every token's
+probability. These are kept. The gradient of the output layer is then two matrix products over the kept values, and that
+of the recurrent part one backward pass over the states (`seqgan.recurrence`).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from loop_bench.seqgan.sampler import Sampler, draw_seed, relative_weights, tota
 
 
 class Drawn(NamedTuple):
-    """Lines, and what was computed when they were drawn.
+    """Drawn lines, and the values computed while drawing them.
 
     Attributes:
         tokens: [B, T] int32.
         character: [B] int32.
         scene: [B] int32.
         temperature: scalar float32, by which the logits were divided.
-        condition: [B, 2E] float32, of character and scene.
-        recurrence: the LSTM that drew.
-        hidden: [T, B, H] float32, the LSTM's hidden state that each token was drawn from.
-        carry: [T, B, H] float32, its carry there.
-        weights: [T, B, V] float32, exp(logit - largest logit) of every token there might have been.
-        total: [T, B] float32, the sum of the weights.
-        above: [T, B] float32, by how much the largest logit lies above that of the token.
+        condition: [B, 2E] float32, embeddings of character and scene.
+        recurrence: the LSTM that the lines were drawn with.
+        hidden: [T, B, H] float32, hidden state of the LSTM from which each token was drawn.
+        carry: [T, B, H] float32, carry of the LSTM at the same step.
+        weights: [T, B, V] float32, exp(logit - largest logit) of every word in the vocabulary.
+        total: [T, B] float32, sum of the weights.
+        above: [T, B] float32, largest logit minus the logit of the drawn token.
     """
 
     tokens: tf.Tensor
@@ -57,18 +57,18 @@ def draw(
     number: tf.Tensor,
     buffer: tf.Variable | None = None,
 ) -> Drawn:
-    """The lines of `Generator.sample` up to rounding, with what was computed for them.
+    """Draws the lines of `Generator.sample`, up to rounding, and keeps the values computed for them.
 
     Args:
-        generator: draws.
+        generator: the generator.
         sampler: draws a batch of tokens.
         character: [B] int32.
         scene: [B] int32.
         temperature: scalar float32.
-        seed: of the run; see `draw_seed`.
-        number: scalar integer, of this draw in the run; the same gives the same lines.
-        buffer: [T, B, V] float32, where the weights are written if it is given. XLA on a CPU then writes them in
-            place, for a variable that a program assigns to lends it its memory.
+        seed: seed of the run; see `draw_seed`.
+        number: scalar integer, the number of this draw in the run; the same number gives the same lines.
+        buffer: [T, B, V] float32, variable for the weights; None: none. XLA on a CPU then writes the weights in
+            place, because a program uses the memory of a variable that it assigns to.
     """
     first = tf.cast(number, tf.int32) * generator.length
     length, batch, size = generator.length, character.shape[0], generator.cell.units
@@ -120,13 +120,13 @@ def draw(
 
 
 def nll(generator: Generator, drawn: Drawn) -> tf.Tensor:
-    """-log p [B, T] float32 of what was drawn, under the policy that it was drawn from.
+    """Negative log-likelihood -log p [B, T] float32 of drawn lines, under the policy that they were drawn from.
 
-    A tape around it can differentiate it by the generator's weights, as long as those are what they were. It has the
-    gradient of the usual cross entropy, p - onehot, without ever holding it: with c the gradient of each -log p, s the
-    sum of the weights and e the weights, the hidden state gets c/s (e W') - c W'[token], and the output layer gets
-    (c/s [h, 1])' e less c [h, 1] added up by token. So the large array e is read by two matrix products, and no other
-    of its size is written.
+    A tape can differentiate it by the generator's weights, if those have not changed since the draw. Its gradient is
+    that of the usual cross entropy, p - onehot, which is never materialised: with c the gradient of each -log p, s the
+    sum of the weights and e the weights, the gradient of the hidden state is c/s (e W') - c W'[token], and that of the
+    output layer is (c/s [h, 1])' e minus c [h, 1] summed by token. So the large array e is read by two matrix products,
+    and no other array of its size is written.
     """
 
     @tf.custom_gradient
@@ -139,15 +139,15 @@ def nll(generator: Generator, drawn: Drawn) -> tf.Tensor:
 
 
 def _gradients(drawn: Drawn, variables: Sequence[tf.Tensor], upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """By each of a generator's `trainable_variables`, given those by each -log p, [T, B]."""
+    """Gradients by each of a generator's `trainable_variables`, given the gradients by each -log p, [T, B]."""
     token_rows, character_rows, scene_rows, kernel, _, _, output_kernel, _ = variables
-    by_time = tf.transpose(drawn.tokens)  # [T, B], as what was kept
+    by_time = tf.transpose(drawn.tokens)  # [T, B], like the kept values
     to_hidden, to_layer = _of_output_layer(drawn, by_time, output_kernel, upstream)
 
     read = tf.concat([tf.fill([1, by_time.shape[1]], START), by_time[:-1]], axis=0)
     embedded = tf.gather(token_rows, read)
     through = drawn.recurrence.backward(embedded, drawn.hidden, drawn.carry, to_hidden)
-    entered = token_rows.shape[1]  # rows of the kernel that a token enters by; the condition does by the others
+    entered = token_rows.shape[1]  # number of the kernel's rows for the token; the others are for the condition
     to_condition = tf.matmul(through.constant, kernel[entered:], transpose_b=True)
     to_character, to_scene = tf.split(to_condition, 2, axis=-1)
     by_condition = tf.matmul(drawn.condition, through.constant, transpose_a=True)
@@ -166,7 +166,7 @@ def _gradients(drawn: Drawn, variables: Sequence[tf.Tensor], upstream: tf.Tensor
 def _of_output_layer(
     drawn: Drawn, by_time: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """By the hidden states, [T, B, H], and by kernel and bias in one, [H + 1, V]; see `nll`."""
+    """Gradients by the hidden states, [T, B, H], and by kernel and bias together, [H + 1, V]; see `nll`."""
     size, vocabulary = kernel.shape
     tokens, weights = tf.reshape(by_time, [-1]), tf.reshape(drawn.weights, [-1, vocabulary])
     each = tf.reshape(upstream / drawn.temperature, [-1, 1])

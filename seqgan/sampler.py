@@ -1,4 +1,4 @@
-"""Drawing one token for each line of a batch from its logits, and random numbers that XLA does not change."""
+"""Samplers that draw one token per line from logits, and random numbers that are the same with and without XLA."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Callable
 import tensorflow as tf
 
 Sampler = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""(logits [B, V] float32, seed [2] int32) -> tokens [B] int32, distributed as softmax(logits)."""
+"""Function of logits [B, V] float32 and a seed [2] int32 that draws tokens [B] int32 from softmax(logits)."""
 
 Numbers = Callable[[tuple[int, ...], tf.Tensor], tf.Tensor]
-"""(shape, seed [2] int32) -> float32 of that shape, uniform in (0, 1)."""
+"""Function of a shape and a seed [2] int32 that draws float32 numbers of that shape, uniform in (0, 1)."""
 
 
 def uniforms(shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
-    """Numbers drawn uniformly from the open interval (0, 1).
+    """Draws numbers uniformly from the open interval (0, 1).
 
-    `tf.random.stateless_uniform` of floats gives other numbers under `jit_compile=True` than without it;
-    its unsigned integers are the same bits in both, so the floats are made from those here. 23 bits and not
-    24: (2**24 - 1) + 0.5 is not a float32 and would round the largest of them up to 1.
+    `tf.random.stateless_uniform` of floats gives different numbers with and without `jit_compile=True`; its unsigned
+    integers are the same in both, so the floats are made from those here. From 23 bits and not 24, because
+    (2**24 - 1) + 0.5 is not a float32 and would round the largest number up to 1.
 
     Args:
-        shape: of the result.
+        shape: shape of the result.
         seed: [2] integers; the same seed gives the same numbers.
 
     Returns:
@@ -35,26 +35,26 @@ def uniforms(shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
 
 
 def draw_seed(seed: int | tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-    """The seed [2] int32 of draw number `draw` in a run seeded with `seed`.
+    """Seed [2] int32 of draw number `draw` in a run seeded with `seed`.
 
     Args:
-        seed: a tensor (scalar int32) where a compiled graph should not be another one for each seed.
+        seed: seed of the run; a tensor (scalar int32) to use one compiled graph for all seeds.
         draw: scalar integer.
     """
     return tf.stack([tf.convert_to_tensor(seed & 0x7FFFFFFF, tf.int32), tf.cast(draw, tf.int32)])
 
 
 def categorical(logits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """TensorFlow's own sampler: what a loop uses whose author did not measure it."""
+    """TensorFlow's own sampler, the obvious choice without measurement."""
     return tf.random.stateless_categorical(logits, 1, seed, dtype=tf.int32)[:, 0]
 
 
 def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor, numbers: Numbers = uniforms) -> tf.Tensor:
-    """Inversion in two levels: one uniform a line finds a block of tokens by the blocks' sums, then a token.
+    """Sampler by two-level inversion: one uniform number per line selects a block of tokens, then a token in it.
 
-    It needs one exponential a token and no logarithm or random number for each, and scans about sqrt(V) numbers
-    twice instead of V once; the method is Devroye, Non-Uniform Random Variate Generation (1986), III.2.
-    Its draws do not depend on XLA but for the rounding of the sums.
+    It needs one exponential per token, but no logarithm or random number per token, and scans about sqrt(V) numbers
+    twice instead of V once; the method is from Devroye, Non-Uniform Random Variate Generation (1986), III.2.
+    Its draws are the same with and without XLA except for rounding of the sums.
     """
     weights = relative_weights(logits)  # [B, V]
     batch, size = weights.shape
@@ -71,22 +71,22 @@ def inverse_cdf(logits: tf.Tensor, seed: tf.Tensor, numbers: Numbers = uniforms)
 
 
 def relative_weights(logits: tf.Tensor) -> tf.Tensor:
-    """exp(logit - largest logit), [B, V]: proportional to the probabilities, and never above 1."""
+    """Weights exp(logit - largest logit), [B, V]: proportional to the probabilities, and at most 1."""
     return tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
 
 
 def total_weight(weights: tf.Tensor) -> tf.Tensor:
-    """The sum [B] of weights [B, V], added up as `inverse_cdf` does, so that a compiler does it once for both."""
+    """Sum [B] of weights [B, V], computed as in `inverse_cdf`, so that a compiler computes it once for both."""
     return _upto_each_block(weights)[:, -1]
 
 
 def _upto_each_block(weights: tf.Tensor) -> tf.Tensor:
-    """The sum of the weights [B, V] of each block and those before it, [B, blocks]."""
+    """Cumulative sums [B, blocks] of the blocks' weights [B, V]."""
     return tf.cumsum(_block_sums(weights, _blocks(weights.shape[-1])), axis=-1)
 
 
 def _blocks(size: int) -> int:
-    """Into how many blocks to divide `size` tokens: about its square root, and a divisor if there is one near it."""
+    """Number of blocks for `size` tokens: about the square root of `size`, and a divisor if there is one near it."""
     root = math.isqrt(size - 1) + 1
     return next((count for count in range(root, 2 * root) if size % count == 0), root)
 
@@ -94,9 +94,9 @@ def _blocks(size: int) -> int:
 def _block_sums(weights: tf.Tensor, blocks: int) -> tf.Tensor:
     """Sums of the weights [B, V] of every n-th token, [B, n]: block k has tokens k, k + n, k + 2n, ...
 
-    Blocks of neighbours would do as well; but then each sum runs along a row, and XLA on a CPU adds one number at a
-    time. For the same reason it is not the weights that are padded to a multiple of n: it would take three times as
-    long for the padded array.
+    Blocks of neighbours would work too, but their sums would run along a row, where XLA on a CPU adds one number at a
+    time. For the same reason the weights are not padded to a multiple of n: summing the padded array would take three
+    times as long.
     """
     batch, size = weights.shape
     whole, rest = divmod(size, blocks)
@@ -105,9 +105,9 @@ def _block_sums(weights: tf.Tensor, blocks: int) -> tf.Tensor:
 
 
 def _first_above(cumulative: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """The first position [B] whose cumulative weight [B, n] exceeds `target` [B].
+    """First position [B] whose cumulative weight [B, n] exceeds `target` [B].
 
-    The target is held below the last sum, so that rounding can never choose a position of weight zero.
+    The target is kept below the last sum, so that rounding never selects a position of weight zero.
     """
     below_end = tf.minimum(tf.maximum(target, 0.0), cumulative[:, -1] * (1 - 2.0**-24))
     return tf.reduce_sum(tf.cast(cumulative <= below_end[:, None], tf.int32), axis=-1)
@@ -117,17 +117,17 @@ BY_NAME: dict[str, Sampler] = {"categorical": categorical, "inverse_cdf": invers
 
 
 def for_rows(name: str, index: int, count: int, lines: int) -> Sampler:
-    """The sampler of a name for the rows of one replica.
+    """Sampler for the rows of one replica.
 
     Args:
         name: a key of BY_NAME.
-        index: of the replica.
-        count: of replicas.
-        lines: of a batch that each of them has; what is drawn at once are so many rows, or a multiple of them.
+        index: index of the replica.
+        count: number of replicas.
+        lines: lines of a batch per replica; the sampler is called for this many rows, or a multiple.
 
     Returns:
-        Of `inverse_cdf`, a sampler of the tokens that it would draw for these rows among all: each replica draws the
-        numbers of all rows, which are one a row. Of any other, one whose seed has the index folded in.
+        For `inverse_cdf`, a sampler that draws the same tokens for these rows as for the whole batch: each replica
+        draws the random numbers of all rows, one per row. For other names, a sampler whose seed includes the index.
     """
     if name == "inverse_cdf":
         numbers = functools.partial(_uniforms_of_rows, index, count, lines)
@@ -136,7 +136,7 @@ def for_rows(name: str, index: int, count: int, lines: int) -> Sampler:
 
 
 def _uniforms_of_rows(index: int, count: int, lines: int, shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
-    """The replica's [rows] of the numbers for all rows: of several batches at once, its lines of each."""
+    """The replica's part [rows] of the random numbers for all rows: its lines of each of several batches."""
     (rows,) = shape
     of_all = tf.reshape(uniforms((count * rows,), seed), [-1, count, lines])
     return tf.reshape(of_all[:, index], [rows])

@@ -1,4 +1,4 @@
-"""Reading a real script: who says what in which scene."""
+"""Reads scripts: files of lines with their characters and scenes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from loop_bench.seqgan import table
 from loop_bench.seqgan.errors import InputError
 
 ROLES = ("character", "scene", "text")
-"""What a column of a script may be; without other names for them, also what the columns are called."""
+"""Roles of a script's columns, which are also the columns' default names."""
 
 _NEEDED = ("character", "text")
 ONLY_SCENE = "all"
-"""The scene of every line of a script that knows no scenes."""
+"""Scene of every line in a script without scenes."""
 
-_TABLES = {".csv": ",", ".tsv": "\t"}  # and what separates their values, unless it is said
+_TABLES = {".csv": ",", ".tsv": "\t"}  # suffixes of tables, with their default delimiters
 _JSON_LINES = (".jsonl", ".ndjson")
 _ENDINGS = (*_TABLES, *_JSON_LINES)
 
@@ -37,15 +37,15 @@ class Speech(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ScriptFile:
-    """Where a script is and how it is written; all fields are texts as an option of the command line has them.
+    """Path and format of a script; all fields are texts, as in the command line's options.
 
     Raises:
-        InputError: a field that stands for nothing; it names the option.
+        InputError: a field is invalid; the message names its option.
     """
 
     path: str
-    columns: str | None = None  # "character=Speaker,text=Line"; a role that is not in it is named as its column
-    delimiter: str | None = None  # a character, or one of `table.DELIMITERS`; None: by the file's ending
+    columns: str | None = None  # "character=Speaker,text=Line"; the column of any other role has the role's name
+    delimiter: str | None = None  # a character, or one of `table.DELIMITERS`; None: by the file's suffix
     encoding: str = "utf-8"  # as Python names it
 
     def __post_init__(self) -> None:
@@ -65,15 +65,15 @@ class ScriptFile:
 
     @classmethod
     def of(cls, script: Self | str | Path) -> Self:
-        """A script as it is, or the one with a path and nothing else said."""
+        """A `ScriptFile` unchanged, or one for a path with the default format."""
         return script if isinstance(script, cls) else cls(str(script))
 
     @classmethod
     def taken_from(cls, options: Mapping[str, Any]) -> tuple[Self | None, dict[str, Any]]:
-        """The script that a loop's options name (`script`, and how it is written), and the options that are left.
+        """Takes the script and its format out of a loop's options; returns it and the remaining options.
 
         Raises:
-            InputError: an option says how a script is written, and there is none.
+            InputError: an option gives the format of a script, but there is no script.
         """
         written = {name: options[name] for name in WRITTEN if options.get(name) is not None}
         left = {name: value for name, value in options.items() if name not in ("script", *WRITTEN)}
@@ -84,42 +84,42 @@ class ScriptFile:
         return None, left
 
     def to_options(self) -> dict[str, str]:
-        """What `taken_from` takes."""
+        """Options from which `taken_from` makes this script."""
         written = {name: getattr(self, name) for name in WRITTEN}
         return {"script": self.path, **{name: value for name, value in written.items() if value is not None}}
 
     @property
     def suffix(self) -> str:
-        """The ending of the file's name, in small letters."""
+        """Suffix of the file's name, in lower case."""
         return Path(self.path).suffix.lower()
 
 
 WRITTEN = tuple(field.name for field in dataclasses.fields(ScriptFile))[1:]
-"""The options that say how a script is written."""
+"""Names of the options for the format of a script."""
 
 
 def parse_delimiter(text: str | None) -> str | None:
-    r"""The character that a text stands for; `\t` may be written with a backslash, as a shell hands it over.
+    r"""The delimiter character for an option's text; `\t` may be written with a backslash, as a shell passes it.
 
     Raises:
-        InputError: it stands for none that can separate values.
+        InputError: the text does not denote a possible delimiter.
     """
     if text is None:
         return None
     delimiter = {**table.DELIMITERS, "\\t": "\t"}.get(text.lower(), text)
     if len(delimiter) != 1 or delimiter in '"\r\n ':
         names = ", ".join(table.DELIMITERS)
-        raise InputError(f"--delimiter {text!r}: must be one character, no quote or blank, or one of {names}")
+        raise InputError(f"--delimiter {text!r}: must be one character (no quote or blank) or one of {names}")
     return delimiter
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
-    """The column of each role that a text such as `character=Speaker,text=Line` names one for.
+    """Names of columns by role, from a text such as `character=Speaker,text=Line`.
 
-    An entry whose column has a comma in its name stands in double quotes.
+    An entry whose column's name contains a comma must be in double quotes.
 
     Raises:
-        InputError: it is not of that form, or names a role that there is not, or a role or a column twice.
+        InputError: the text has another form, an unknown role, or a role or a column twice.
     """
     found: dict[str, str] = {}
     if text is None:
@@ -134,23 +134,23 @@ def parse_columns(text: str | None) -> dict[str, str]:
             raise InputError(f"{where}: role {role!r} is unknown{hint}; the roles are {', '.join(ROLES)}")
         role = role.lower()
         if role in found:
-            raise InputError(f"{where}: role {role!r} is there twice")
+            raise InputError(f"{where}: role {role!r} is given twice")
         if column.casefold() in map(str.casefold, found.values()):
-            raise InputError(f"{where}: column {column!r} is there twice")
+            raise InputError(f"{where}: column {column!r} is given twice")
         found[role] = column
     return found
 
 
 def read_script(script: ScriptFile | str | Path) -> list[Speech]:
-    """The speeches of a script in its order.
+    """Reads the speeches of a script, in order.
 
     Args:
-        script: CSV with a header (`.csv`, `.tsv`), or one JSON object a line (`.jsonl`, `.ndjson`), with a character
-            and a text and, unless all lines are of one scene, a scene.
+        script: CSV with a header (`.csv`, `.tsv`), or one JSON object per line (`.jsonl`, `.ndjson`), with a character,
+            a text and, unless all lines are of one scene, a scene.
 
     Raises:
-        InputError: the file is missing, of another kind or encoding, or empty; it lacks a column, key or value; or a
-            row does not fit the header. A message names the line on which the row begins.
+        InputError: the file is missing, empty, or of another kind or encoding; it lacks a column, key or value; or a
+            row does not match the header. The message names the first line of the row.
     """
     script = ScriptFile.of(script)
     where = f"script {script}"
@@ -161,7 +161,7 @@ def read_script(script: ScriptFile | str | Path) -> list[Speech]:
         raise InputError(f"{where}: is empty; it needs at least one line with {' and '.join(_NEEDED)}")
     speeches = list((_of_json_lines if script.suffix in _JSON_LINES else _of_table)(where, text, script))
     if not speeches:
-        raise InputError(f"{where}: has a header, and no line below it")
+        raise InputError(f"{where}: has a header, but no lines below it")
     return speeches
 
 
@@ -172,7 +172,7 @@ def _of_table(where: str, text: str, script: ScriptFile) -> Iterator[Speech]:
     names = [name.strip() for name in header]
     twice = [name for number, name in enumerate(names) if name and name in names[:number]]
     if twice:
-        raise InputError(f"{where}: column {twice[0]!r} is there twice; its columns are {table.quoted(names)}")
+        raise InputError(f"{where}: has column {twice[0]!r} twice; its columns are {table.quoted(names)}")
     hint = table.guess_delimiter(names, delimiter)
     places = _places(where, "column", names, parse_columns(script.columns), hint)
     for line, values in rows:
@@ -200,10 +200,10 @@ def _of_json_lines(where: str, text: str, script: ScriptFile) -> Iterator[Speech
 
 
 def _places(where: str, kind: str, names: list[str], wanted: Mapping[str, str], hint: str = "") -> dict[str, int]:
-    """Where each role stands among the columns or keys `names`, in any case of letters; a scene may be missing.
+    """Index of each role among the columns or keys `names`, ignoring case; the scene may be missing.
 
     Raises:
-        InputError: there is none for a role, or not one alone; `hint` says why there may be none.
+        InputError: a role has no column or several; `hint` is a possible reason why it has none.
     """
     found: dict[str, int] = {}
     missing = []
@@ -221,7 +221,7 @@ def _places(where: str, kind: str, names: list[str], wanted: Mapping[str, str], 
     if missing:
         one = len(missing) == 1
         unnamed = [f"{role}=NAME" for role in _NEEDED if role not in found and role not in wanted]
-        hint = hint or (f"--columns {','.join(unnamed)} says what they are called in it" if unnamed else "")
+        hint = hint or (f"give other names as --columns {','.join(unnamed)}" if unnamed else "")
         raise InputError(
             f"{where}: {kind}{'' if one else 's'} {' and '.join(map(repr, missing))} {'is' if one else 'are'} missing; "
             f"its {kind}s are {table.quoted(names)}{f'; {hint}' if hint else ''}"
@@ -237,7 +237,7 @@ def _speech(where: str, kind: str, names: Sequence[str], values: Sequence[object
     for role, place in places.items():
         value = values[place]
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = str(value)  # scene 3 or 3.1 of a JSON file that did not quote it
+            value = str(value)  # a scene such as 3 or 3.1, not quoted in a JSON file
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{where}: {kind} {names[place]!r} is {value!r} but must be a text that is not empty")
         cleaned[role] = value.strip()

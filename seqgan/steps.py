@@ -1,4 +1,4 @@
-"""One training step of each objective, the same for every loop; how an update is applied is the loop's affair."""
+"""Training steps of each objective, the same for every loop; the loop decides how to apply an update."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from loop_bench.seqgan.tracing import as_written
 
 
 def existing(ids: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Ids that an embedding of `count` rows can look up.
+    """Replaces invalid ids, so that an embedding of `count` rows can look all of them up.
 
-    Given an id that does not exist, `tf.gather` raises on a CPU, gives zeros on a GPU, and under XLA takes the
-    nearest row, without a word in the last two cases.
+    For an invalid id, `tf.gather` raises on a CPU, returns zeros on a GPU, and takes the nearest row under XLA, the
+    last two silently.
 
     Args:
         ids: int32 of any shape.
-        count: of ids that exist: 0 to count - 1.
+        count: number of valid ids: 0 to count - 1.
 
     Returns:
-        The ids with 0 in place of those that do not exist, and whether all of them exist: scalar bool.
+        The ids with 0 in place of invalid ones, and whether all ids are valid: scalar bool.
     """
     # int64, because TensorFlow compares int32 on the host.
     wide = tf.cast(ids, tf.int64)
@@ -37,7 +37,7 @@ def existing(ids: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
 def mle_step(
     generator: Generator, apply: Apply, tokens: tf.Tensor, character: tf.Tensor, scene: tf.Tensor
 ) -> tf.Tensor:
-    """Maximum likelihood on real lines [B, T]; gives the loss before the update, in nats a token."""
+    """One maximum-likelihood update on real lines [B, T]; returns the loss before it, in nats per token."""
     with tf.GradientTape() as tape:
         loss = objectives.mle_loss(generator(tokens, character, scene), tokens, generator.sizes.ends)
     apply(_gradients(tape, loss, generator.trainable_variables), generator.trainable_variables)
@@ -48,9 +48,9 @@ def mle_step(
 def discriminator_step(
     discriminator: Judge, apply: Apply, real: tf.Tensor, fake: tf.Tensor, part: Part = WHOLE
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Real against generated lines, [B, T] each; gives loss and accuracy before the update.
+    """One update of the discriminator on real and generated lines [B, T]; returns loss and accuracy before it.
 
-    With a `part` of the batch, lines are those of the part, and loss and accuracy those of the batch.
+    With a `part` of the batch, the lines are those of the part, but loss and accuracy are those of the whole batch.
     """
 
     def compute() -> tuple[tf.Tensor, ...]:
@@ -77,10 +77,10 @@ def policy_gradient_step(
     rewards: tf.Tensor | None = None,
     part: Part = WHOLE,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """REINFORCE on lines [B, T] drawn at `temperature`, which the generator reads once more.
+    """One REINFORCE update on lines [B, T] drawn at `temperature`, which the generator reads a second time.
 
-    Rewards are of each token [B, T], the last one that of the whole line; by default the discriminator's of the line.
-    Gives loss and mean reward of a line before the update; with a `part`, as `discriminator_step`.
+    Rewards [B, T] are per token, the last one that of the whole line; None: the discriminator's reward of the line.
+    Returns loss and mean reward of a line before the update; for `part`, see `discriminator_step`.
     """
 
     def given() -> tf.Tensor:
@@ -100,13 +100,13 @@ def reinforce(
     rewards: Callable[[], tf.Tensor],
     part: Part = WHOLE,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The update for tokens [B, T], given their -log p [B, T] and rewards [B, T] or [B, 1] when they are asked for.
+    """One REINFORCE update for tokens [B, T], given functions for their -log p [B, T] and rewards [B, T] or [B, 1].
 
-    Gives loss and mean reward of a line; with a `part`, as `discriminator_step`.
+    Returns loss and mean reward of a line before the update; for `part`, see `discriminator_step`.
     """
     ends = generator.sizes.ends
     total = None
-    if ends and part is not WHOLE:  # else every part has as many tokens
+    if ends and part is not WHOLE:  # otherwise all parts have equally many tokens
         total = part.total(tf.reduce_sum(objectives.line_mask(tokens, ends)))
 
     def compute() -> tuple[tf.Tensor, ...]:
@@ -122,11 +122,11 @@ def reinforce(
 
 
 def _of_batch(part: Part, mean: tf.Tensor) -> tf.Tensor:
-    """What the mean over a part's lines adds to the mean over the batch."""
+    """Contribution of a mean over a part's lines to the mean over the batch."""
     return mean if part is WHOLE else mean * part.share
 
 
 def _gradients(tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any]) -> list[tf.Tensor]:
-    # Dense: an embedding's gradient comes as IndexedSlices, in which a token that occurs twice has two slices.
-    # Keras 3.15's Adam squares each slice by itself, so that the second moment of such a row comes out too small.
+    # Dense, because an embedding's gradient is IndexedSlices, in which a token that occurs twice has two slices, and
+    # Keras 3.15's Adam squares each slice separately, which makes the second moment of such a row too small.
     return [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]

@@ -1,4 +1,4 @@
-"""A table in a text file: its characters, its rows, and the line of the file on which each row begins."""
+"""Reads tables from text files: decodes the text, and parses rows with the line on which each begins."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from loop_bench.seqgan.errors import InputError
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-"""Delimiters that have a name; also those that a file with too few columns may have been meant to be read with."""
+"""Delimiters by name; also the candidates that messages suggest for a file with too few columns."""
 
-# The longest first: the mark of UTF-32 begins with that of UTF-16.
+# Longest first, because the mark of UTF-32 begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -25,15 +25,15 @@ _SHOWN_NAMES = 12
 
 
 def read_text(where: str, path: Path, encoding: str) -> str:
-    """The text of a file, without a byte order mark.
+    """Reads the text of a file, without a byte order mark.
 
     Args:
-        where: begins each message of an error.
+        where: start of each error message.
         path: the file.
-        encoding: as Python names it.
+        encoding: Python's name of the encoding.
 
     Raises:
-        InputError: the file is missing, a folder, cannot be read, or is not of this encoding.
+        InputError: the file is missing, is a folder, cannot be read, or has another encoding.
     """
     try:
         raw = path.read_bytes()
@@ -50,7 +50,7 @@ def read_text(where: str, path: Path, encoding: str) -> str:
         line = "" if _is_wide(encoding) else f", line {len(raw[: start + 1].splitlines())}"
         reason = f"byte {start}: {getattr(error, 'reason', error)}"
         raise InputError(f"{where}{line}: {_not_in(encoding, reason, raw)}") from None
-    # Nearly any bytes can be read as UTF-16, but the end of a line in it has a zero.
+    # Nearly any bytes can be decoded as UTF-16, but a real file has zero bytes in its line ends.
     if _is_wide(encoding) and raw and b"\0" not in raw:
         raise InputError(f"{where}: {_not_in(encoding, 'no byte of it is 0', raw)}")
     if "\0" in text[:4]:
@@ -59,24 +59,25 @@ def read_text(where: str, path: Path, encoding: str) -> str:
 
 
 def rows(where: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table as RFC 4180 has them, its header first; rows without a value are left out.
+    """Parses the rows of a table by RFC 4180, the header first; skips rows without values.
 
-    Blanks after a delimiter are no part of a value, so that a quote may follow them.
+    Blanks after a delimiter are not part of a value, so that a quote may follow them.
 
     Args:
-        where: begins each message of an error.
+        where: start of each error message.
         text: the whole table.
         delimiter: one character.
 
     Yields:
-        The first line of the row in the file, from 1, and its values: as many as the header has.
+        The row's first line in the file, from 1, and the row's values, as many as the header has.
 
     Raises:
-        InputError: a quote is misplaced or missing, or a row has more or fewer values; it names the row's first line.
+        InputError: a quote is misplaced or missing, or a row has more or fewer values than the header; the message
+            names the row's first line.
     """
     lines = io.StringIO(text, newline="").readlines()
-    # Not pandas: its errors count rows in place of lines, and a field too many becomes an index in silence.
-    # Without `strict` an unclosed quote would swallow the rest of the file as one value.
+    # Not pandas, whose errors count rows instead of lines, and which silently takes an extra field as an index.
+    # Without `strict` an unclosed quote would take the rest of the file as one value.
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     header: list[str] = []
     while True:
@@ -100,14 +101,14 @@ def rows(where: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]
 
 
 def quoted(names: list[str]) -> str:
-    """Names in quotes, so that blanks and delimiters in them are seen; not too many of them."""
+    """Names in quotes, so that blanks and delimiters in them are visible; at most the first twelve."""
     shown = ", ".join(map(repr, names[:_SHOWN_NAMES]))
     more = len(names) - _SHOWN_NAMES
     return (f"{shown} and {more} more" if more > 0 else shown) or "none"
 
 
 def guess_delimiter(header: list[str], used: str) -> str:
-    """A question that names the delimiter that makes more columns of a header than the one used; empty for none."""
+    """Hint that names a delimiter which splits the header into more columns than the one used; "" if there is none."""
     line = used.join(header)
     name, delimiter = max(DELIMITERS.items(), key=lambda each: line.count(each[1]) if each[1] != used else -1)
     if line.count(delimiter) < len(header):
@@ -116,20 +117,20 @@ def guess_delimiter(header: list[str], used: str) -> str:
 
 
 def _misquoted(error: str, first: int, last: int, row: str) -> str:
-    """What is wrong with a row that the csv module has refused, read from `first` to `last`."""
+    """Message for a row, on lines `first` to `last`, that the csv module cannot parse."""
     escaped = '; quotes inside a quoted text are doubled (""), not written \\"' if '\\"' in row else ""
     if "unexpected end" in error or "field limit" in error:
         until = "the end of the file" if "unexpected end" in error else f"line {last}"
-        return f"a quote is opened in this row, and not closed up to {until}{escaped}"
+        return f"a quote is opened in this row but not closed up to {until}{escaped}"
     if "expected after" in error:
         on = f" on line {last} (is a quote missing before?)" if last > first else ""
         doubled = escaped or '; quotes inside a quoted text are doubled ("")'
-        return f"a quoted text goes on after its closing quote{on}{doubled}"
+        return f"a quoted text continues after its closing quote{on}{doubled}"
     return f"not CSV ({error})"
 
 
 def _miscounted(values: list[str], header: list[str], delimiter: str, row: str) -> str:
-    """What is wrong with a row that has more or fewer values than the header."""
+    """Message for a row that has more or fewer values than the header."""
     counts = f"{len(values)} fields, but the header has {len(header)}"
     if len(values) < len(header):
         return f"{counts}: {quoted([name.strip() for name in header[len(values) :]])} is missing"
@@ -139,10 +140,10 @@ def _miscounted(values: list[str], header: list[str], delimiter: str, row: str) 
 
 
 def _not_in(encoding: str, reason: str, raw: bytes) -> str:
-    """That a file is not of an encoding, why, and which it may be of."""
+    """Message for a file that is not in an encoding, with the reason and the likely encoding."""
     title = "UTF-8" if _name(encoding) == "utf-8" else encoding
     guess = next((name for name in _candidates(raw) if _name(name) != _name(encoding) and _decodes(raw, name)), None)
-    hint = f"; {_TITLES[guess]}? --encoding {guess}" if guess else "; --encoding NAME says what it is"
+    hint = f"; {_TITLES[guess]}? --encoding {guess}" if guess else "; give its encoding as --encoding NAME"
     return f"not {title} ({reason}){hint}"
 
 
@@ -158,10 +159,10 @@ _TITLES = {
 
 
 def _candidates(raw: bytes) -> Iterator[str]:
-    """Encodings that a file may be of, the likeliest first."""
+    """Possible encodings of a file, the likeliest first."""
     yield from (name for mark, name in _BYTE_ORDER_MARKS if raw.startswith(mark))
     if b"\0" in raw:
-        # Of a header in Latin letters, one byte of two is 0.
+        # In a header of Latin letters, every second byte is 0.
         yield from (name for name, zeros in (("utf-16-le", raw[1:4:2]), ("utf-16-be", raw[0:4:2])) if zeros == b"\0\0")
         return
     yield "utf-8"

@@ -24,9 +24,9 @@ from loop_bench.seqgan.pretraining import Pretraining
 from loop_bench.seqgan.script import ScriptFile
 
 PHASES = {"mle": "mle_epochs", "discriminator": "d_epochs", "adversarial": "epochs"}
-"""In their order, each with the config field that says how many epochs it has."""
+"""Phases of training in order, each with the config field for its number of epochs."""
 
-# By name, for the optimised loop stands without the one that it replaced.
+# By name, so that the optimised loop does not depend on the baseline.
 LOOPS = {"optimized": "loop_bench.seqgan.loop:OptimizedLoop", "baseline": "loop_bench.baseline.loop:BaselineLoop"}
 
 
@@ -34,22 +34,22 @@ class Observer(Protocol):
     """Receives the progress of a training run."""
 
     def epoch_begins(self, phase: str, epoch: int, epochs: int, batches: int) -> None:
-        """An epoch (from 0) of `batches` begins, of `epochs` in its phase."""
+        """Called at the start of an epoch (from 0) of `batches` batches, one of `epochs` in its phase."""
 
     def advance(self, batches: int, metrics: Mapping[str, float]) -> None:
-        """`batches` more are done; `metrics` are recent ones."""
+        """Called after `batches` more batches; `metrics` are the latest available."""
 
     def epoch_ends(self, metrics: Mapping[str, float]) -> None:
-        """An epoch has ended; `metrics` are means over its batches."""
+        """Called at the end of an epoch; `metrics` are means over its batches."""
 
 
 @dataclasses.dataclass
 class Timing:
-    """How long adversarial batches took.
+    """Durations of adversarial batches.
 
     Attributes:
-        first_batch: seconds, with tracing and compilation; None before it.
-        windows: milliseconds a batch of each window after it.
+        first_batch: seconds of the first batch, with tracing and compilation; None: not trained yet.
+        windows: milliseconds per batch of each later window.
     """
 
     first_batch: float | None = None
@@ -57,16 +57,16 @@ class Timing:
 
 
 def window_times(turns: list[float], tail: float) -> list[float]:
-    """The time of each window of an epoch, whether the device works while the host goes on or not.
+    """Time of each window of an epoch, on asynchronous and on synchronous devices.
 
-    A turn hands a window to the device and waits for the window before. On an asynchronous device the first
-    turn takes no time, each other turn that of the window before, and the tail that of the last window. On a
-    synchronous one each turn takes the time of its own window, and the tail none. First turn and tail are the
-    time of one window either way.
+    A turn queues a window on the device and waits for the window before. On an asynchronous device the first turn
+    takes no time, each other turn takes that of the window before, and the tail that of the last window. On a
+    synchronous device each turn takes the time of its own window, and the tail takes none. In both cases, the first
+    turn and the tail together take the time of one window.
 
     Args:
         turns: seconds of each turn, at least one.
-        tail: seconds until the last window had arrived too.
+        tail: seconds from the last turn until the last window was finished.
 
     Returns:
         Seconds of each window, as many as turns.
@@ -75,16 +75,16 @@ def window_times(turns: list[float], tail: float) -> list[float]:
 
 
 class Training:
-    """One run into a folder.
+    """A training run that writes its checkpoints into a folder.
 
     Args:
-        config: of the run.
-        data: to train on.
+        config: config of the run.
+        data: lines to train on.
         loop: a key of LOOPS.
-        script: the file that the data came from, if any.
-        folder: for checkpoint and history; made if it is missing.
+        script: file that the data came from; None: the oracle.
+        folder: folder for checkpoint and history; created if missing.
         observer: receives the progress.
-        resume: the checkpoint to go on from.
+        resume: checkpoint to resume from; None: start from the beginning.
     """
 
     def __init__(
@@ -123,27 +123,27 @@ class Training:
 
     @property
     def skipped_updates(self) -> dict[str, int]:
-        """Updates that the adversarial loop skipped, by network, if it counts them; reads the device."""
+        """Number of updates that the adversarial loop skipped, by network, if it counts them; reads the device."""
         return dict(self._loop.describe().get("skipped_updates", {}))
 
     @property
     def skipped_batches(self) -> dict[str, list[int]]:
-        """Adversarial batches of this object with a skipped update, by network, if the loop knows; reads the device."""
+        """Adversarial batches of this object with a skipped update, by network, if counted; reads the device."""
         return dict(self._loop.describe().get("skipped_batches", {}))
 
     @functools.cached_property
     def oracle_nll(self) -> tuple[float, float] | None:
-        """How the oracle rates as many lines of the generator, at temperature 1, and of its own; None for a script."""
+        """NLL under the oracle of the generator's lines and of the oracle's own; None for a script."""
         return None if self._script else evaluation.oracle_nll(self._config, self._data, self._networks.generator)
 
     def run(self) -> None:
-        """Trains whatever is left of the phases.
+        """Trains all remaining epochs of all phases.
+
+        The messages of the errors name the last good checkpoint, which is kept, and the command to resume from it.
 
         Raises:
             FloatingPointError: weights or optimizer state are no longer finite.
             NonFiniteUpdatesError: too many updates in a row were skipped.
-
-        Either names the last good checkpoint, which stays, and how to go on from it.
         """
         for index, (phase, field) in enumerate(PHASES.items()):
             epochs = getattr(self._config, field)
@@ -165,7 +165,7 @@ class Training:
         train = self._pretraining.generator_epoch if phase == "mle" else self._pretraining.discriminator_epoch
         started = time.perf_counter()
         history: dict[str, Any] = dict(train(epoch, lambda: self._observer.advance(1, {})))
-        if phase in self._compiled:  # else most of the time was compilation
+        if phase in self._compiled:  # otherwise most of the time was compilation
             # The epoch's metrics have been read, so its work is done.
             history["ms_per_batch"] = 1e3 * (time.perf_counter() - started) / self._epoch_length
         self._compiled.add(phase)
@@ -183,7 +183,7 @@ class Training:
         turns: list[float] = []
         live = {"temperature": temperature}
         started = since = time.perf_counter()
-        # Of one size, for a turn is the time of another window than the one that it hands over.
+        # Windows of equal size, because the time of a turn is that of another window than the one it queues.
         sizes = _equal_parts(left, self._config.window)
         for size in sizes:
             loop.run(size)
@@ -214,17 +214,17 @@ class Training:
         self._good = phase, epoch
 
     def _way_back(self) -> str:
-        """Where the last good checkpoint is, and how to go on from it."""
+        """Message with the place of the last good checkpoint, and the command to resume from it."""
         if self._good is None:
             return "no checkpoint had been written yet"
         phase, epoch = self._good
         return (
-            f"the last good checkpoint, after epoch {epoch + 1} of {phase}, stays in {self._folder}; "
-            f"go on from it with: {resume_command(self._folder)}"
+            f"the last good checkpoint, after epoch {epoch + 1} of {phase}, is in {self._folder}; "
+            f"resume from it with: {resume_command(self._folder)}"
         )
 
 
 def _equal_parts(batches: int, most: int) -> list[int]:
-    """Sizes of at most `most`, as few and as equal as can be."""
+    """Divides `batches` into as few and as equal parts of at most `most` as possible."""
     parts = math.ceil(batches / most)
     return [batches // parts + (part < batches % parts) for part in range(parts)]

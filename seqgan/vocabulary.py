@@ -1,4 +1,4 @@
-"""Words, characters and scenes as ids, and back."""
+"""Conversion of words, characters and scenes to ids and back."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _ATTACHED_RIGHT = frozenset("([{“‘")
 
 
 def tokenize(text: str) -> list[str]:
-    """Lower-case words, an apostrophe inside kept (`'tis` gives `'`, `tis`), and single marks of punctuation."""
+    """Splits a text into lower-case words, with inner apostrophes (but `'tis` gives `'`, `tis`), and punctuation."""
     return _TOKEN.findall(text.lower())
 
 
 def detokenize(tokens: Iterable[str]) -> str:
-    """Readable text: punctuation closed up to the word that it belongs to."""
+    """Joins tokens into readable text, with punctuation next to the word that it belongs to."""
     text = ""
     for token in tokens:
         if text and token not in _ATTACHED_LEFT and text[-1] not in _ATTACHED_RIGHT:
@@ -38,7 +38,7 @@ def detokenize(tokens: Iterable[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """The names behind the ids of a script; an id is a position in its tuple."""
+    """Names of a script's words, characters and scenes; an id is a position in the tuple."""
 
     words: tuple[str, ...]  # SPECIALS first
     characters: tuple[str, ...]
@@ -46,9 +46,9 @@ class Vocabulary:
 
     @classmethod
     def of(cls, speeches: Sequence[Speech], size: int) -> Vocabulary:
-        """The `size` most frequent words, and every character and scene in order of appearance.
+        """Makes a vocabulary of the `size` most frequent words, and all characters and scenes in order of appearance.
 
-        SPECIALS count towards the size; among equally frequent words the alphabet decides.
+        SPECIALS count towards the size; equally frequent words are ordered alphabetically.
         """
         counts = collections.Counter(token for speech in speeches for token in tokenize(speech.text))
         by_frequency = sorted(counts, key=lambda word: (-counts[word], word))
@@ -60,17 +60,17 @@ class Vocabulary:
 
     @classmethod
     def synthetic(cls, words: int, characters: int, scenes: int) -> Vocabulary:
-        """Numbers as names, for lines whose tokens stand for nothing."""
+        """Makes a vocabulary of numbers, for synthetic lines."""
         return cls(*(tuple(map(str, range(count))) for count in (words, characters, scenes)))
 
     @property
     def ends(self) -> bool:
-        """Whether lines may end early: a script's do, synthetic ones are all of one length."""
+        """Whether lines may end early: a script's lines may, synthetic lines all have the same length."""
         return self.words[: len(SPECIALS)] == SPECIALS
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Vocabulary:
-        """The vocabulary that `to_dict` gave."""
+        """Makes a vocabulary from the result of `to_dict`."""
         return cls(**{field.name: tuple(values[field.name]) for field in dataclasses.fields(cls)})
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Vocabulary:
         return {name: list(values) for name, values in dataclasses.asdict(self).items()}
 
     def encode(self, speeches: Sequence[Speech], length: int) -> np.ndarray:
-        """Token ids [N, T] int32: each line cut at `length`, closed by END where there is room, then PAD."""
+        """Token ids [N, T] int32 of speeches: each line cut at `length`, followed by END if there is room, then PAD."""
         ids = {word: index for index, word in enumerate(self.words)}
         tokens = np.full((len(speeches), length), PAD, np.int32)
         for row, speech in zip(tokens, speeches, strict=True):
@@ -87,34 +87,34 @@ class Vocabulary:
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of one line of ids, up to END where lines end."""
+        """Text of one line of ids, up to END if lines end."""
         line = list(map(int, tokens))
         if self.ends and END in line:
             line = line[: line.index(END)]
         return detokenize(self.words[token] for token in line)
 
     def character_id(self, name: str) -> int:
-        """The id of a character; InputError names the known ones."""
+        """Id of a character; raises InputError, with the known names, if it is unknown."""
         return _index(self.characters, name, "character")
 
     def scene_id(self, name: str) -> int:
-        """The id of a scene; InputError names the known ones."""
+        """Id of a scene; raises InputError, with the known names, if it is unknown."""
         return _index(self.scenes, name, "scene")
 
     def only_scene(self) -> str:
-        """The name of the scene, where there is one; InputError names them where there are more."""
+        """Name of the only scene; raises InputError, with the names, if there are several."""
         if len(self.scenes) > 1:
-            raise InputError(f"--scene is missing; this checkpoint knows {', '.join(self.scenes)}")
+            raise InputError(f"--scene is missing; the scenes of this checkpoint are {', '.join(self.scenes)}")
         return self.scenes[0]
 
 
 class Sizes(NamedTuple):
-    """Numbers of words, characters and scenes: what the networks must know of the data."""
+    """Numbers of words, characters and scenes, as the networks need them."""
 
     vocabulary: int
     characters: int
     scenes: int
-    ends: bool  # whether a line may end before T with END, as a script's do and the oracle's do not
+    ends: bool  # whether lines may end before T with END: a script's may, the oracle's do not
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> Sizes:

@@ -1,4 +1,4 @@
-"""Records of which loops compute the same, for tests."""
+"""Records of equivalence checks, for tests."""
 
 import datetime
 
@@ -15,7 +15,7 @@ def found(**fields):
 
 
 def agreement_record(**changes):
-    """Of a loop for each way in which one can be the same, or not."""
+    """A record with a loop for each result that a check can have."""
     values = {
         "created": datetime.datetime(2026, 11, 22, tzinfo=datetime.timezone.utc),
         "environment": ENVIRONMENT,

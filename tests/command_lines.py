@@ -1,4 +1,4 @@
-"""The command lines of this project that stand in its files: in workflows, scripts and guides."""
+"""Finds the command lines of this project in its workflows, scripts and guides."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ _NO_ARGUMENTS = ("$@", "…")
 
 
 def found(path):
-    """Each as a list of words; what a shell would put in stands there as it is written."""
+    """Command lines of a file, each as a list of words; shell variables are not expanded."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     page = path.suffix == ".md"
     code = not page

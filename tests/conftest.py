@@ -21,27 +21,27 @@ gc.disable()
 
 
 def pytest_collection_finish():
-    """From here on there may be garbage, among what is made from here on."""
+    """Turns the garbage collector on again, for objects that are made from here on."""
     gc.freeze()
     gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_unconfigure():
-    """Looks once for what tests have left open; pytest would search the graphs of all tests five times."""
+    """Collects garbage once, to close what tests have left open; pytest would do so five times."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A config that is small, and without XLA, whose compilation is most of a test's time."""
+    """A small config, without XLA, whose compilation would take most of a test's time."""
     return Config.preset("tiny", jit_compile=False)
 
 
 @pytest.fixture(scope="session")
 def lines(tiny):
-    """Synthetic lines for it."""
+    """Synthetic lines for the config `tiny`."""
     return dataset.load(tiny)
 
 
@@ -66,7 +66,7 @@ def script(tmp_path):
 
 @pytest.fixture(scope="session")
 def hamlet():
-    """A real script, where there is one."""
+    """A real script; tests are skipped without it."""
     path = Path(__file__).parents[2] / "shared" / "data" / "hamlet.csv"
     if not path.exists():
         pytest.skip("the real script is not here: ../shared/data/hamlet.csv")
@@ -75,7 +75,7 @@ def hamlet():
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Pictures are made, but not drawn, which takes a second for each; for tests of what becomes of them."""
+    """Makes pictures without drawing them, which takes a second each; for tests of what uses the pictures."""
     from matplotlib.figure import Figure
 
     monkeypatch.setattr(Figure, "savefig", lambda self, file, **how: file.write(b"<svg></svg>"))
@@ -83,7 +83,7 @@ def undrawn(monkeypatch):
 
 @pytest.fixture
 def lacking(monkeypatch):
-    """Has nothing of an extra installed, as far as anyone asks."""
+    """Makes an extra's packages appear not to be installed."""
 
     def lack(extra):
         there = extras._is_there

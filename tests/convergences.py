@@ -1,4 +1,4 @@
-"""Records of experiments on convergence as they make them, for tests."""
+"""Records of convergence experiments, for tests."""
 
 import datetime
 
@@ -17,7 +17,7 @@ FINAL = {
     "after": {DOWN: 3.0, UP: 0.2, NEITHER: 12.0},
     "after, fixed": {DOWN: 4.0, UP: 0.3, NEITHER: 9.0},
 }
-"""After the last batch, in the mean; all begin at 5, 0.1 and 9."""
+"""Mean ratings after the last batch; all loops start at START."""
 START = {DOWN: 5.0, UP: 0.1, NEITHER: 9.0}
 
 
@@ -36,7 +36,7 @@ def plan(seeds=(0, 1, 2), **changes):
 
 
 def course(loop, seed=0, **changes):
-    """A straight line from START to FINAL, and what a seed adds to it: the same to every loop."""
+    """Ratings on a straight line from START to FINAL, plus an offset by seed that is the same for every loop."""
     moments = tuple(
         Moment(
             batch=STRIDE * epoch,
@@ -52,7 +52,7 @@ def course(loop, seed=0, **changes):
 
 
 def convergence_record(seeds=(0, 1, 2), changed=(), **changes):
-    """Of three loops; `changed` are courses in place of others, by loop and seed."""
+    """A record of three loops; `changed` are courses that replace others, by loop and seed."""
     courses = {loop: tuple(dict(changed).get((loop, seed), course(loop, seed)) for seed in seeds) for loop in LOOPS}
     values = {
         "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),

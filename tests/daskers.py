@@ -1,4 +1,4 @@
-"""A scheduler and workers of Dask as processes on this machine, and a TensorFlow that is none, for tests."""
+"""A Dask scheduler and workers as processes on this machine, and a stub of TensorFlow, for tests."""
 
 import contextlib
 import importlib.metadata
@@ -38,11 +38,11 @@ HERE = {
     "python": platform.python_version(),
     "cpu": "of the submitting machine",
 }
-"""The environment of a machine with that TensorFlow."""
+"""Environment of a machine with the stub of TensorFlow."""
 
 
 def stub(folder):
-    """A folder with a module that is called tensorflow."""
+    """A folder with a stub of the module tensorflow."""
     (folder / "stub").mkdir(exist_ok=True)
     (folder / "stub" / "tensorflow.py").write_text(STUB)
     return folder / "stub"
@@ -55,11 +55,11 @@ def free_port():
 
 
 class Daskers:
-    """Processes of Dask; all are ended on leaving.
+    """Starts processes of Dask; ends all of them on leaving.
 
     Args:
-        folder: that workers are started in.
-        path: folders of modules that only they have.
+        folder: folder in which workers start.
+        path: folders of modules that only workers can import.
     """
 
     def __init__(self, folder, path=()):
@@ -86,12 +86,12 @@ class Daskers:
         return self._start("worker", *arguments, *([] if nanny else ["--no-nanny"]), **variables)
 
     def wait_for(self, workers):
-        """Returns when the scheduler has so many."""
+        """Waits until the scheduler has this many workers."""
         with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(workers)
 
     def kill(self, process):
-        """With all that it has started."""
+        """Kills a process and all processes that it has started."""
         with contextlib.suppress(psutil.NoSuchProcess):
             for each in psutil.Process(process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):

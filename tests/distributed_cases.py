@@ -39,7 +39,7 @@ def of_strategy(strategy, **how):
 
 
 def moved(loop, batches):
-    """The problems of a loop's work."""
+    """Problems of a loop's work over some batches."""
     loop.run(1)
     witness = work.Witness(loop)
     loop.run(batches)
@@ -69,7 +69,7 @@ def test_replicas_are_those_of_tensorflow_and_of_keras(strategy):
     assert [each.shape for each in VariableReader()([plain, layer.kernel])] == [(2,), (2, 1)]
 
 
-def test_what_is_added_up_when_it_is_read_is_no_mirror(strategy):
+def test_variables_summed_at_reading_are_no_mirrors(strategy):
     variable = of_strategy(
         strategy,
         synchronization=tf.VariableSynchronization.ON_READ,
@@ -79,7 +79,7 @@ def test_what_is_added_up_when_it_is_read_is_no_mirror(strategy):
     assert not is_mirrored(variable, held(variable))
 
 
-def test_a_strategy_of_one_device_is_as_none():
+def test_a_strategy_of_one_device_changes_nothing():
     with tf.distribute.OneDeviceStrategy("/cpu:1").scope():
         loop = build("toys:plain", toys.plain, SPEC)
     assert {len(replicas(each)) for each in loop.variables} == {1}
@@ -97,7 +97,7 @@ def test_replicas_that_drift_apart_are_named():
 
 
 def test_replicas_that_never_train_together_are_named():
-    """They differ already when they are looked at first, after a batch."""
+    """The replicas differ already at the first check, after one batch."""
     (problem,) = moved(toys.Unsummed(after=0), 10)
     assert problem.startswith("replicas differ, by up to ")
 
@@ -141,7 +141,7 @@ def test_a_guard_that_looks_at_the_sum_saves_all(fault):
 
 
 def test_a_fault_of_one_replica_is_in_its_part_of_the_sum_alone():
-    """Of the mean of two equal gradients g, one of them ten times too large: 5.5 g, which plain descent shows."""
+    """The mean of two gradients g, one of them multiplied by ten, is 5.5 g, which plain descent shows."""
 
     def step_of(fault):
         def loop():
@@ -158,7 +158,7 @@ def test_a_fault_of_one_replica_is_in_its_part_of_the_sum_alone():
     assert one / usual == pytest.approx(5.5, rel=1e-4)
 
 
-def test_a_replica_that_there_is_not_is_said():
+def test_a_replica_out_of_range_is_an_error():
     found = seen(toys.Mirrored, "nan,replica=2")
     assert found.ended == "not tested"
     assert found.why.startswith("gradients were computed by replica 0, replica 1 alone")
@@ -249,7 +249,7 @@ class TestFit:
 
 
 def summing(size):
-    """A loop whose replicas add up so many numbers."""
+    """A loop whose replicas sum `size` numbers."""
 
     class Summing(toys.Mirrored):
         def _half(self):

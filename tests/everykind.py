@@ -1,4 +1,4 @@
-"""A record of each kind, for tests of what is done with any."""
+"""A record of each kind, for tests of code that handles every kind."""
 
 import pytest
 from agreements import agreement_record
@@ -11,7 +11,7 @@ from traces import profile_record
 
 
 def run_record():
-    """Of two loops that were timed, counted, and put through a fault."""
+    """A record of two loops with times, host syncs and a fault."""
     outcomes = {"before": "frozen", "after": "survived"}
     arms = {name: arm(f"{name}:make", survivals=(survival(outcome),)) for name, outcome in outcomes.items()}
     return record(arms=arms)
@@ -26,7 +26,7 @@ RECORDS = {
     "convergence": convergence_record,
     "survival": survival_record,
 }
-"""What makes one, by its kind."""
+"""Functions that make a record, by kind."""
 
 KINDS = ["run", *(pytest.param(kind, marks=pytest.mark.slow) for kind in RECORDS if kind != "run")]
-"""All kinds, as parameters; what draws and renders a record does so for the largest in every run of the tests."""
+"""All kinds, as parameters; only the run, the largest kind, is not marked slow."""

@@ -1,7 +1,7 @@
-"""Python programs for tests that begin with everything imported: forks of a process that has imported TensorFlow.
+"""Runs Python programs in forks of a process that has imported TensorFlow, which saves tests the import.
 
-Each is as `python` with the same arguments, in a folder and with variables of its own, but for what takes longest.
-Where the start itself is the point (what is imported, and when), a test begins a process.
+Otherwise a program runs as `python` with the same arguments would, in a folder and with variables of its own. Tests of
+the start itself (which modules are imported, and when) start a new process instead.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ PRELOADED = (
     "tensorflow", "keras", "matplotlib.backends.backend_agg", "matplotlib.pyplot", "pandas", "psutil", "pydantic",
     "rich.console", "ruptures", "scipy.stats", "typer",
 )  # fmt: skip
-"""None of ours, and nothing of pytest, which wants to see test modules first."""
+"""Modules to import before forking: neither this package's nor pytest's, which must rewrite test modules first."""
 
 _CHILD = """
 import json, os, signal, sys
@@ -44,9 +44,9 @@ runpy.run_path(os.path.join(folder, arguments[0]), run_name="__main__")
 
 
 class Python:
-    """Runs programs; ends them, and what they have started, when it is left.
+    """Runs programs; on leaving, ends them and all processes that they have started.
 
-    Its processes have this one's variables without those of pytest.
+    The programs have this process's environment variables, without pytest's.
     """
 
     def __init__(self):
@@ -62,7 +62,7 @@ class Python:
         self._server.__exit__(*error)
 
     def __call__(self, *arguments, cwd=ROOT, timeout=300.0, **variables):
-        """A program that has come to its end, as subprocess.run gives it; None takes a variable away."""
+        """Runs a program to its end, as subprocess.run does; a variable of None is removed."""
         with self.begun(*arguments, cwd=cwd, **variables) as program:
             code = program.wait(timeout)
             assert code is not None, f"{arguments} hangs: {program.stderr()}"
@@ -70,7 +70,7 @@ class Python:
 
     @contextlib.contextmanager
     def begun(self, *arguments, cwd=ROOT, **variables):
-        """A program that runs; it is ended on leaving."""
+        """Starts a program, which is ended on leaving."""
         with tempfile.TemporaryDirectory() as folder:
             streams = [Path(folder) / name for name in ("stdout", "stderr")]
             for path in streams:
@@ -87,29 +87,29 @@ class Python:
 
 
 class Program:
-    """One that runs, or has run."""
+    """A program that is running or has ended."""
 
     def __init__(self, process, streams, output):
         self._process, self._streams, self._output = process, streams, output
 
     @property
     def pid(self):
-        """Of its process."""
+        """Process id of the program."""
         return self._process.pid
 
     def wait(self, timeout):
-        """Its exit code; None when it has not ended within so many seconds."""
+        """Waits for the exit code; None if the program has not ended within `timeout` seconds."""
         return self._process.wait(timeout)
 
     def stdout(self):
         return self._streams[0].read_text(errors="replace")
 
     def stderr(self):
-        """Its standard error, and what it printed before it had one."""
+        """Standard error of the program, including output before the stream was set up."""
         return self._streams[1].read_text(errors="replace") + self._output.read_text(errors="replace")
 
     def interrupt_after(self, line, timeout=120.0):
-        """Sends it Ctrl-C as soon as its standard error has a line that begins so."""
+        """Sends Ctrl-C as soon as standard error has a line that begins with `line`."""
         deadline = time.monotonic() + timeout
         while not any(each.startswith(line) for each in self.stderr().splitlines()):
             assert self._process.wait(0.01) is None, self.stderr()

@@ -1,4 +1,4 @@
-"""Where arms live, for tests: an environment in which our code is refused all that it need not find there."""
+"""Homes of arms, for tests: an environment in which this package may import only what an arm needs."""
 
 import dataclasses
 import os
@@ -24,12 +24,12 @@ builtins.__import__ = refusing
 
 
 def bare(place, folder, **variables):
-    """How processes are started in a folder, and find its modules.
+    """Launch settings for processes in a folder whose modules they can import.
 
     Args:
-        place: a folder, for what refuses.
-        folder: of the processes.
-        variables: besides those of this process.
+        place: folder for the module that refuses imports.
+        folder: folder of the processes.
+        variables: environment variables in addition to those of this process.
     """
     (place / "sitecustomize.py").write_text(REFUSING)
     made = launch(folder, variables=variables)
@@ -39,7 +39,7 @@ def bare(place, folder, **variables):
 
 
 def without_tensorflow(folder):
-    """Variables of processes that find something else in this folder for what takes seconds to import."""
+    """Variables of processes that import stubs in this folder instead of modules that are slow to import."""
     folder.mkdir(exist_ok=True)
     (folder / "tensorflow.py").write_text("import os\n__version__, IMPORTED_IN = '2.0', os.getpid()\n")
     (folder / "keras.py").touch()

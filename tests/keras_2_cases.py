@@ -1,4 +1,4 @@
-"""Tests of what differs with Keras 2; `test_keras_2.py` runs them where `tf.keras` is Keras 2 (tf_keras)."""
+"""Tests of differences with Keras 2; `test_keras_2.py` runs them with Keras 2 (tf_keras) as `tf.keras`."""
 
 import random
 
@@ -25,7 +25,7 @@ DATA, WANTED = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
 
 
 class Fit:
-    """`fit` of two layers, a batch in each call."""
+    """`fit` of a model of two layers, one batch per call."""
 
     def __init__(self, optimizer, **compiled):
         random.seed(0)
@@ -44,7 +44,7 @@ class Fit:
         return [each.numpy() for each in GENUINE(tape, loss, self.model.trainable_variables)]
 
     def moved(self):
-        """What a batch moves each weight, by its name."""
+        """Change of each weight in a batch, by name."""
         before = self.model.get_weights()
         self.model.fit(DATA, WANTED, verbose=0, batch_size=4)
         after = self.model.get_weights()
@@ -67,7 +67,7 @@ def test_tf_keras_is_keras_2():
 
 
 @pytest.mark.parametrize(("make", "right"), OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_the_learning_rates_of_a_loops_optimizers_and_of_no_other(make, right):
+def test_only_learning_rates_of_the_loops_optimizers_are_found(make, right):
     loop, other = Fit(make()), Fit(optimizers.Adam(0.5))
     for each in (loop, other):
         each.moved()
@@ -87,7 +87,7 @@ def test_two_optimizers_are_in_the_order_of_the_loops_variables():
 
 @pytest.mark.parametrize("kind", [optimizers.SGD, optimizers.legacy.SGD], ids=["now", "legacy"])
 def test_a_learning_rate_goes_wrong_for_as_long_as_the_fault_lasts(kind):
-    """Stochastic gradient descent: the weights tell the rate."""
+    """With stochastic gradient descent, the weights show the learning rate."""
     loop = Fit(kind(0.001))
     with injection(Fault("scale", 100.0, place="learning_rate")) as faulty:
         faulty.attach(loop)
@@ -125,7 +125,7 @@ def test_weights_go_wrong():
 
 
 @pytest.mark.parametrize("make", [make for make, _ in OPTIMIZERS.values()], ids=OPTIMIZERS)
-def test_variables_of_an_optimizer_are_told_from_others(make):
+def test_variables_of_an_optimizer_are_distinguished_from_others(make):
     layers = [tf.keras.layers.Dense(2), tf.keras.layers.BatchNormalization(), tf.keras.layers.Dense(1)]
     model = tf.keras.Sequential([tf.keras.layers.Input((2,)), *layers])
     optimizer = make()

@@ -1,4 +1,4 @@
-"""Ladders and their records as runs make them, for tests: times drawn at random around what a test wants to be true."""
+"""Ladders and their records, for tests, with random times around given means."""
 
 import datetime
 import os
@@ -34,19 +34,19 @@ MS = {
     "no fused step": 26.0,
     "no deferred metrics": 15.0,
 }
-"""A step that changes nothing, one that costs, two that bring something; one left out that costs, one that does not."""
+"""Steps without effect, with a cost and with a gain (two), and a rung left out with and without a cost."""
 
 
 def ladder(factory="toys:plain", groups=None, **changes):
-    """Rungs by name, of one factory."""
+    """Rungs of one factory, by name."""
     rungs = tuple(Rung(name=name, factory=factory, group=group) for name, group in (groups or GROUPS).items())
     return Ladder(**{"rungs": rungs, "preset": "tiny", "seed": 3, "batches": 10, **changes})
 
 
 def turns(ms=MS, null=50.0, count=12, noise=0.011):
-    """Rounds in which loops take so many ms a batch, with log-normal noise on each.
+    """Rounds with given ms per batch of each loop, and log-normal noise.
 
-    Of little noise a few tell as much as many of much, and their intervals sooner.
+    With little noise, few rounds are as precise as many with more noise, and their intervals are computed sooner.
     """
     random, middles = np.random.default_rng(37), {**ms, NULL: null}
     orders = balanced_orders([*middles])
@@ -64,7 +64,7 @@ def equivalence(equal=True, reason="bit for bit the same over 25 batches, metric
 
 
 def finding(reads=440, equal=None, **changes):
-    """What a process has found."""
+    """Result of the examination of a rung."""
     site = ReadSite(route="numpy", file="f.py", line=1, source="x.numpy()", reads=reads, nbytes=4, seconds=0.1,
                     waits=0, waited=0.0)  # fmt: skip
     values = {
@@ -77,7 +77,7 @@ def finding(reads=440, equal=None, **changes):
 
 
 def ladder_record(findings=None, **changes):
-    """Of the rungs above, all valid; `changes` are its fields."""
+    """A record of the rungs above, all valid; `changes` are its fields."""
     found = {name: finding(equal=equivalence() if name != "baseline" else None) for name in GROUPS}
     values = {
         "created": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
@@ -93,12 +93,12 @@ def ladder_record(findings=None, **changes):
 
 
 def dead(why="crashed: killed by SIGKILL, as the system does when memory runs out"):
-    """Of a process that could say nothing any more."""
+    """Result recorded for a process that died without writing one."""
     return Finding(died=why)
 
 
 def without(name, rounds=None):
-    """Rounds in which a rung did not take part."""
+    """Rounds without one of the rungs."""
     return tuple(
         Turn(
             order=tuple(each for each in turn.order if each != name),
@@ -109,5 +109,5 @@ def without(name, rounds=None):
 
 
 def killed(spec):
-    """A loop that takes its process with it."""
+    """A factory that kills its process."""
     os.kill(os.getpid(), signal.SIGSEGV)

@@ -1,4 +1,4 @@
-"""What a process of an arm can meet, in a module that needs no TensorFlow."""
+"""Ways in which the process of an arm can fail, in a module that needs no TensorFlow."""
 
 import importlib
 import math
@@ -14,19 +14,19 @@ IMPORTED_IN = os.getpid()
 
 
 def make_loop(spec):
-    """A factory that is only to be found."""
+    """A factory that is never called, only located."""
 
 
 class Arm:
-    """Stands for a loop that is asked in another process."""
+    """Stands in for a loop in another process."""
 
     def imports(self, module):
-        """What the module of a loop says of itself here."""
+        """A module's RATE and file as imported in this process, with its folder and two environment variables."""
         found = importlib.import_module(module)
         return [found.RATE, str(Path.cwd()), found.__file__, os.environ.get("PYTHONHASHSEED"), os.environ.get("KIND")]
 
     def imported_in(self, module):
-        """The process in which a module that notes it was imported."""
+        """Id of the process in which a module was imported."""
         return importlib.import_module(module).IMPORTED_IN
 
     def variable(self, name):
@@ -53,13 +53,13 @@ class Arm:
         time.sleep(100)
 
     def hang(self, mark=None):
-        """Leaves a file that says that it has begun."""
+        """Writes a file at its start, then hangs."""
         if mark:
             Path(mark).touch()
         threading.Event().wait(100)
 
     def spin(self, seconds):
-        """Goes on computing, after it has returned."""
+        """Computes in the background after it has returned."""
 
         def compute():
             until = time.monotonic() + seconds
@@ -76,16 +76,16 @@ class Arm:
         time.sleep(100)
 
     def child(self):
-        """Starts a process that does not end by itself; gives its number."""
+        """Starts a process that does not end by itself; returns its id."""
         return subprocess.Popen(["sleep", "1000"]).pid
 
     def fork(self):
-        """Leaves a child that holds all that is open here."""
+        """Leaves a child that keeps all open files of this process."""
         if os.fork() == 0:
             time.sleep(1000)
 
     def busy_child(self):
-        """Starts a process that computes on."""
+        """Starts a process that computes without end."""
         self.computing = subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
     def end_child(self):
@@ -93,7 +93,7 @@ class Arm:
         self.computing.wait()
 
     def spawn(self):
-        """Whether a process that Python's own library starts anew has imported anything of ours."""
+        """Whether a process spawned by Python's standard library has imported any module of this package."""
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             return pool.apply(has_ours)
 

@@ -1,4 +1,4 @@
-"""What every picture must be, for tests of those that are drawn."""
+"""Checks that every picture must pass, for tests of pictures."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -12,12 +12,12 @@ SMALLEST = 8.0  # points at that width
 
 
 def texts(figure):
-    """Everything that is written."""
+    """All texts in a figure."""
     return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
 
 
 def assert_legible(figure):
-    """On a white ground, no text too small, none over the edge, and no formula where a user's name is meant."""
+    """Asserts a white background, no text too small or beyond the edge, and no formula made from a user's name."""
     FigureCanvasAgg(figure).draw()
     assert figure.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
     for text in texts(figure):
@@ -35,7 +35,7 @@ def assert_legible(figure):
 
 
 def assert_whole(picture):
-    """Its files are what they say that they are, and its caption is a sentence."""
+    """Asserts that a picture's files have the formats of their suffixes, and that its caption is a sentence."""
     drawn = picture.draw()
     assert plots.png(drawn).startswith(b"\x89PNG")
     assert ElementTree.fromstring(plots.svg(drawn)).tag.endswith("svg")

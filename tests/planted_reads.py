@@ -1,8 +1,8 @@
-"""Every known way in which Python makes TensorFlow hand a tensor to the host, one on a line of its own.
+"""Every known way in which Python makes TensorFlow read a tensor to the host, each on its own line.
 
-READS are seen, once each; SEVERAL are seen, and are more than one read; NO_READS look like one and are none; UNSEEN
-let the host have the value, or have it decide something, where Python takes no part. Nothing moves from one list to
-another unnoticed: `test_routes.py` asserts them all, and README.md of `bench/hostsync` is held against them.
+READS are recorded as one read each; SEVERAL as more than one; NO_READS look like reads and are none; UNSEEN give the
+host the value, or let it decide something, without Python. `test_routes.py` tests all of them, and compares the tables
+in README.md of `bench/hostsync` with them, so that no change of these lists goes unnoticed.
 """
 # fmt: off
 
@@ -29,7 +29,7 @@ log.addHandler(logging.StreamHandler(io.StringIO()))
 
 
 class t:  # noqa: N801  (short, for the lines below)
-    """What the lines below read."""
+    """Values that the lines below read."""
 
     f3 = tf.constant([1.0, 2.0, 3.0])
     d2 = tf.constant([[1.0, 2.0]], tf.float64)
@@ -293,12 +293,12 @@ def traced(function):
 
 
 def in_host_memory(tensor):
-    """An op that is made to run on the CPU takes its inputs there by itself."""
+    """Runs an op on the CPU, which copies its inputs there."""
     with tf.device("CPU:0"):
         return tf.negative(tensor)
 
 
 def session_run(values):
-    """TensorFlow 1's way: what it returns are arrays."""
+    """Runs a session of TensorFlow 1, which returns arrays."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         return session.run(tf.negative(values))

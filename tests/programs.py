@@ -1,4 +1,4 @@
-"""Python programs that are begun as a user begins them, in a process of their own from its start."""
+"""Runs Python programs as a user does, each in a new process."""
 
 import os
 import subprocess
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def alone():
-    """This process's variables without those of pytest, whose plugins would take a program for one of its workers."""
+    """Environment without pytest's variables, by which plugins would take a program for one of their workers."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 
 def cases(path, mark="", **variables):
-    """Runs a file of tests in a process of its own, where something is decided once for a process; asserts they pass.
+    """Runs a file of tests in a process of its own, for settings that hold for a whole process; asserts that they pass.
 
     Args:
-        path: of the file.
-        mark: an expression of marks, as pytest's -m takes it; empty for all.
-        variables: of that process, besides this one's.
+        path: path of the file.
+        mark: expression of marks for pytest's -m; "" for all tests.
+        variables: environment variables in addition to those of this process.
     """
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", mark or "slow or not slow", path]
     root = Path(__file__).parents[1]
@@ -28,9 +28,9 @@ def cases(path, mark="", **variables):
 
 
 def imports_of(*arguments):
-    """A program that has come to its end, as subprocess.run gives it, and the names of the modules that it imported.
+    """Runs a program; returns the result of subprocess.run and the names of the modules that the program imported.
 
-    Those that pytest rewrites are not among them.
+    Modules that pytest rewrites are not included.
     """
     command = [sys.executable, "-X", "importtime", *arguments]
     done = subprocess.run(command, env=alone(), capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Records as runs make them, for tests: times drawn at random around what a test wants to be true."""
+"""Records of runs, for tests, with random times around given means."""
 
 import datetime
 
@@ -18,7 +18,7 @@ ENVIRONMENT = {
 }  # fmt: skip
 
 RUNS_ON = {"python": "3.11.7", "versions": {"tensorflow": "2.21.0", "keras": "3.15.1", "numpy": "2.4.1"}}
-"""On what an arm runs that lives elsewhere."""
+"""Python and package versions of an arm in another environment."""
 
 
 def arm(factory, reads=44, **changes):
@@ -28,12 +28,12 @@ def arm(factory, reads=44, **changes):
 
 
 def traced(function="step", traces=3, why=("Python value of n: 1 → 2 → 3 → 4",)):
-    """A function that was traced, as a record has it."""
+    """A traced function, as in a record."""
     return TracedFunction(function=function, file="f.py", line=3, source="@tf.function", traces=traces, why=why)
 
 
 def survival(outcome, fault="nan", seed=0, **changes):
-    """How a loop came through a fault, finite or not as the outcome has it."""
+    """Result of a loop with a fault, finite or not according to the outcome."""
     finite = None if outcome == "not tested" else outcome not in ("poisoned weights", "crashed")
     values = {
         "fault": fault, "seed": seed, "outcome": outcome, "reason": "because", "weights_finite": finite,
@@ -44,7 +44,7 @@ def survival(outcome, fault="nan", seed=0, **changes):
 
 
 def rounds(before=0.060, after=0.030, null=None, count=100, noise=0.02, seed=0, batches=10):
-    """Times of a batch in seconds, with log-normal noise on each."""
+    """Rounds with given seconds per batch and log-normal noise."""
     random = np.random.default_rng(seed)
     middle = {"before": before, "null": null or before, "after": after}
     return tuple(
@@ -77,7 +77,7 @@ def record(environment=None, settings=None, arms=None, minutes=0, **changes):
 
 
 def elsewhere(homes=None, residences=None, groups=4, **changes):
-    """A record of loops in processes of their own, in groups one after the other."""
+    """A record of loops in processes of their own, in consecutive groups."""
     homes = homes or {"before": Home(revision="main"), "after": Home()}
     lived = {
         "before": Residence(revision="main", commit="1a2b3c4d5e", dirty=False, **RUNS_ON),

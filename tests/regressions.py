@@ -1,4 +1,4 @@
-"""A line through some points, trained by Keras' `fit` or by a step of one's own, for tests of the loops made of it."""
+"""Linear regression by Keras' `fit` or by a custom step, for tests of the adapters."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,17 +10,17 @@ BATCHES = 5
 
 
 def data():
-    """Five batches of four."""
+    """A dataset of five batches of four rows."""
     return tf.data.Dataset.from_tensor_slices((FEATURES, FEATURES.sum(axis=1, keepdims=True))).batch(4)
 
 
 def network(*first):
-    """A line, always with the same weights, which are far from the right ones."""
+    """A linear model, always with the same initial weights, which are far from the solution."""
     return tf.keras.Sequential([*first, tf.keras.layers.Dense(1, kernel_initializer="zeros", name="line")], name="net")
 
 
 def model(*first, **compiled):
-    """It compiled, and with its weights unless what is `first` is None."""
+    """The network, compiled; built too, unless `first` is None."""
     made = network(*(first or [tf.keras.Input([3])])) if first != (None,) else network()
     made.compile(optimizer(), "mse", **{"jit_compile": False, **compiled})
     return made
@@ -31,7 +31,7 @@ def optimizer():
 
 
 def training_step():
-    """A step of one's own that computes what `fit` does, and the variables of all that it trains."""
+    """A custom step that computes the same as `fit`, and its variables."""
     line, adam = network(tf.keras.Input([3])), optimizer()
     adam.build(line.trainable_variables)
 
@@ -47,5 +47,5 @@ def training_step():
 
 
 def built(make):
-    """The loop of a factory, as the harness has it."""
+    """Builds a factory's loop as the harness does."""
     return build("tests:loop", lambda spec: make(), LoopSpec("any"))

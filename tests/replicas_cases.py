@@ -27,7 +27,7 @@ SLOW = pytest.mark.slow
 
 @pytest.fixture(scope="session")
 def tiny(tiny):
-    """The config of two replicas, whose tokens are those of one; the first test that asks for it divides the CPU."""
+    """A config of two replicas that draw the tokens of one; its first use divides the CPU."""
     two = dataclasses.replace(
         tiny, replicas=2, sampler="inverse_cdf", keep_lines=True, clip_norm=1e9, clip_ratio=1e9, filter_widths=(2,)
     )
@@ -44,12 +44,12 @@ def make(tiny, lines):
 
 @pytest.fixture(scope="module")
 def traced(tiny, lines):
-    """Gives loops that tests only train on, for tracing them takes seconds."""
+    """Returns loops shared by tests that only continue training, because tracing takes seconds."""
     return functools.cache(lambda name: LOOPS[name](tiny, lines))
 
 
 def values(loop):
-    """What each replica holds, by variable."""
+    """Values of all replicas, by variable."""
     return {variable_name(each): [np.array(one.numpy()) for one in each.values] for each in loop.variables}
 
 
@@ -60,7 +60,7 @@ def assert_alike(loop):
 
 
 def compare(one, other, batches=12):
-    """Two loops by themselves, and from the same state."""
+    """Compares two loops, each in its own training and from the same state."""
     found = equivalence(Side(one), Side(other), {}, batches)
     assert found.equal, found.reason
     assert found.flip is None, found.reason
@@ -85,7 +85,7 @@ def test_two_compute_what_one_does(make, traced, name):
     ],
     ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items()),
 )
-def test_however_it_is_carried_out(make, changes):
+def test_two_compute_what_one_does_however_they_are_executed(make, changes):
     two = make(**changes)
     compare(two, make(replicas=1, **changes))
     assert len(two.history()["g_loss"]) == 24
@@ -105,7 +105,7 @@ def test_lines_that_end_have_their_mean_over_the_tokens_of_the_batch(tiny, scrip
 
 @pytest.fixture
 def nan_in_the_second(monkeypatch):
-    """One replica's gradients are not numbers, in functions that are traced from here on."""
+    """Makes the second replica's gradients NaN in functions that are traced from here on."""
     genuine = tf.GradientTape.gradient
 
     def gradient(tape, target, sources):
@@ -133,7 +133,7 @@ def test_a_nan_in_one_replica_skips_the_update_on_all(make, nan_in_the_second):
 
 @SLOW
 @pytest.mark.parametrize(("name", "protection"), [("before", "guard"), ("after", "none")])
-def test_and_without_protection_poisons_all(make, nan_in_the_second, name, protection):
+def test_a_nan_in_one_replica_without_protection_poisons_all(make, nan_in_the_second, name, protection):
     loop = make(name, protection=protection, calls="one", lines=16, window=1)
     try:
         loop.run(1)
@@ -218,12 +218,12 @@ def test_a_variable_has_a_value_for_each_replica(traced):
 
 def test_more_replicas_than_devices_are_refused(make, tiny):
     tf.config.list_logical_devices()
-    with pytest.raises(InputError, match=r"^config: replicas=4: TensorFlow has 2 CPUs, for it had been started"):
+    with pytest.raises(InputError, match=r"^config: replicas=4: TensorFlow has 2 CPUs, because it was started"):
         make(replicas=4)
 
 
 class Silent:
-    """Wants no progress."""
+    """An observer that ignores the progress."""
 
     def epoch_begins(self, *_): ...
 
@@ -233,7 +233,7 @@ class Silent:
 
 
 @SLOW
-def test_training_goes_on_with_another_number_of_replicas(tiny, lines, tmp_path):
+def test_training_resumes_with_another_number_of_replicas(tiny, lines, tmp_path):
     short = dataclasses.replace(tiny, mle_epochs=1, d_epochs=1, epochs=1, keep_lines=False)
     two = Training(short, lines, "optimized", None, tmp_path, Silent())
     two.run()

@@ -1,4 +1,4 @@
-"""Git repositories that tests are made with."""
+"""Makes git repositories for tests."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ SETTINGS = (
 
 
 def git(folder, *arguments):
-    """What git prints, run in a folder."""
+    """Runs git in a folder; returns its output."""
     done = subprocess.run(
         ["git", "-C", str(folder), *SETTINGS, *arguments], check=True, capture_output=True, encoding="utf-8"
     )
@@ -17,7 +17,7 @@ def git(folder, *arguments):
 
 
 def commit(folder, message="change"):
-    """Commits all that is in a folder; gives the commit."""
+    """Commits everything in a folder; returns the commit."""
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", message)
     return git(folder, "rev-parse", "HEAD")
@@ -34,5 +34,5 @@ def repository(folder, **files):
 
 
 def is_clean(folder, temporary):
-    """Whether a repository has no worktrees, and a folder for temporary files is empty."""
+    """Whether a repository has no worktrees and the folder for temporary files is empty."""
     return not [*temporary.iterdir()] and not (folder / ".git" / "worktrees").exists()

@@ -1,4 +1,4 @@
-"""What `pytest bench/` looks like to the code that serves it, without pytest: options, and tests that are to run."""
+"""Stand-ins for pytest's options and tests, for code that handles `pytest bench/`."""
 
 import types
 
@@ -8,7 +8,7 @@ from loop_bench.cli import pytest_options
 
 
 class Declared(dict):
-    """What pytest is told of options, by name."""
+    """Options that were declared to pytest, by name."""
 
     def getgroup(self, *_):
         return self
@@ -18,14 +18,14 @@ class Declared(dict):
 
 
 def declared():
-    """All options."""
+    """All options that the plugin declares."""
     found = Declared()
     pytest_options.add(found)
     return found
 
 
 def config(**given):
-    """A pytest run with these options, and all others as they are by default."""
+    """Config of a pytest run with these options, and defaults for all others."""
     values = {name.strip("-").replace("-", "_"): how.get("default") for name, how in declared().items()}
     values = {**values, "collectonly": False, **given}
 

@@ -1,4 +1,4 @@
-"""Survival records as experiments make them, for tests."""
+"""Records of survival experiments, for tests."""
 
 import datetime
 import math
@@ -19,7 +19,7 @@ OUTCOMES = {
 
 
 RECOVERIES = {("after", SPIKE): (12, None, 3, 5)}
-"""Of those that are not back at once."""
+"""Recovery of the runs that do not recover at once."""
 
 
 def undisturbed(seed, ended="whole", batches=2000, first_bad=None):
@@ -28,7 +28,7 @@ def undisturbed(seed, ended="whole", batches=2000, first_bad=None):
 
 
 def survival_record(**changes):
-    """Of four seeds: a loop that dies, one that lives, and a rung of the ladder."""
+    """A record of four seeds: a loop that crashes, one that survives, and a rung of the ladder."""
     series = tuple(tuple(1.0 - 0.01 * batch for batch in range(81)) for _ in SEEDS)
     short = tuple((*each[:12], math.nan) for each in series)  # a run that crashed
     curves = {

@@ -1,4 +1,4 @@
-"""Records of sweeps as sweeps make them, for tests."""
+"""Records of sweeps, for tests."""
 
 import datetime
 
@@ -15,7 +15,7 @@ SIZES = {
     BATCH: [Size({"batch_size": 16}, 20), Size({}, 20), Size({"batch_size": 256}, 20)],
     TOKENS: [Size({}, 20), Size({"sequence_length": 40}, 40)],
 }
-"""The loops' own values are 64 and 20."""
+"""Values of the axes; the loops' defaults are 64 and 20."""
 
 
 def sweep(sizes=None, settings=SETTINGS, **changes):
@@ -23,7 +23,7 @@ def sweep(sizes=None, settings=SETTINGS, **changes):
 
 
 def measured(point, samples=64, **times):
-    """Of a point at which `after` takes half as long, to 0.1%: 20 rounds tell it as well as more, and sooner."""
+    """Record of a point at which `after` takes half as long, to 0.1%; 20 rounds are enough for that."""
     return Measured(
         point=point, ended="measured", seconds=9.0, record=record(**{"noise": 0.001, "count": 20, **times}),
         samples={"before": samples, "after": samples} if samples else {},
@@ -35,7 +35,7 @@ def died(point, ended="crashed", why="killed by SIGKILL, as the system does when
 
 
 def usual(plan):
-    """Of five sizes on two axes, one of which is on both, and at one of which memory ran out."""
+    """Results for five sizes on two axes, which share one; at one size memory ran out."""
     small, own, large = plan.points["batch"]
     long = plan.points["tokens"][-1]
     return [
@@ -45,7 +45,7 @@ def usual(plan):
 
 
 def sweep_record(plan=None, found=None):
-    """Of some points; the usual ones where none are given."""
+    """A record of the given points; None: the usual ones."""
     plan = plan or sweep()
     return SweepRecord(
         created=datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
@@ -56,7 +56,7 @@ def sweep_record(plan=None, found=None):
 
 
 def scaling(name="replicas", values=(1, 2, 4), times=({}, {"before": 0.040, "after": 0.020}, None)):
-    """Of one axis, at whose values the loops take some `times`; None: memory ran out."""
+    """A record of one axis with the loops' times at its values; None: memory ran out."""
     axis = Axis(name=name, values=values)
     plan = sweep({axis: [Size({name: value}, 20) for value in values]})
     found = [

@@ -1,4 +1,4 @@
-"""What is seen of loops, for tests: on a CPU, and on a GPU of a machine that has two."""
+"""Telemetry of loops, for tests: on a CPU, and on one of two GPUs."""
 
 from loop_bench.experiments.telemetry.record import Copies, GpuSample, Sample, Stretch, Telemetry, TracedStretch
 
@@ -18,7 +18,7 @@ def sample(at=0.0, *gpus):
 
 
 def stretch(**changes):
-    """Of 100 batches in 2 s, with 3 s of CPUs."""
+    """A stretch of 100 batches in 2 s, with 3 s of CPU time."""
     values = {"batches": 100, "seconds": 2.0, "cpu_seconds": 3.0, "peak_resident_bytes": 400 * MIB}
     return Stretch(**{**values, **changes})
 
@@ -28,7 +28,7 @@ def on_cpu(start=None, **changes):
 
 
 def on_gpu(samples=None, trace=None, problems=(), **changes):
-    """On the first GPU of two; one sample unless others are given."""
+    """Telemetry on the first GPU of two; by default with one sample."""
     values = {
         "tf_peak_bytes": 500 * MIB,
         "used_gpus": ("0000:00:00.0",),
@@ -40,7 +40,7 @@ def on_gpu(samples=None, trace=None, problems=(), **changes):
 
 
 def traced(**changes):
-    """50 batches in 2 s, of which the device was busy for 0.5 s."""
+    """A trace of 50 batches in 2 s, in which the device was busy for 0.5 s."""
     copies = (
         Copies(kind="D2H", count=200, nbytes=800, seconds=0.001),
         Copies(kind="H2D", count=50, nbytes=512_000, seconds=0.1),

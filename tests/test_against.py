@@ -1,4 +1,4 @@
-"""A branch against main in a project of someone: from the command to the record; what a run that is ended leaves."""
+"""Comparison of a branch with main in a user's project, from the command to the record; clean-up after interruption."""
 
 import signal
 import subprocess
@@ -54,7 +54,7 @@ SMALL = ["--preset", "any", "--batches", "2", "--rounds", "12", "--processes", "
 
 @pytest.fixture
 def project(tmp_path):
-    """A repository whose package is called bench, with a loop that reads each batch on main and does not any more."""
+    """A repository with a package called bench, whose loop reads each batch on main but not in the working tree."""
     project = repository(tmp_path / "project", README__md="")
     package = project / "bench"
     package.mkdir()
@@ -68,7 +68,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def begin(project, tmp_path, monkeypatch):
-    """Begins a run of the working tree against the published branch, with more options."""
+    """Starts a run of the working tree against the published branch, with further options."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))

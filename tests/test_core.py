@@ -1,4 +1,4 @@
-"""Host syncs of any program need no extra: all ways to them, in a process in which our code is refused the extras'."""
+"""Host syncs of a program need no extra: every way to record them works without the extras' packages."""
 
 import os
 import subprocess
@@ -95,7 +95,7 @@ except ModuleNotFoundError as error:
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
-    """What the program has printed, by its parts."""
+    """Output of the program, by part."""
     folder = tmp_path_factory.mktemp("core")
     (folder / "train.py").write_text(TRAIN)
     (folder / "test_it.py").write_text(TESTS)
@@ -111,7 +111,7 @@ def parts(tmp_path_factory):
     return {title: text for title, _, text in titled}
 
 
-def test_it_would_have_been_refused(parts):
+def test_the_extras_packages_are_refused(parts):
     assert parts["refused"] == "loop_bench.statistics imports scipy\n"
 
 

@@ -1,6 +1,6 @@
-"""Nothing of the harness starts TensorFlow's devices before the first factory has run, which may configure them.
+"""The harness does not start TensorFlow's devices before the first factory has run, which may configure them.
 
-The factories of these loops make two devices of the CPU, and fail where it has been started as one.
+The factories of these loops divide the CPU into two devices, and fail if it was started as one.
 """
 
 import ast
@@ -76,11 +76,11 @@ def test_in_every_process_of_a_run(python, tmp_path):
 
 
 STARTS = ("list_logical_devices", "sync_devices", "set_seed", "ones", "zeros", "constant", "Variable")
-"""What starts devices, as far as it might be called in the harness."""
+"""Functions that start devices and might be called in the harness."""
 
 
 def calls_at_import(tree):
-    """Names of what a module calls when it is imported."""
+    """Names of the functions that a module calls when it is imported."""
     todo = list(tree.body)
     while todo:
         node = todo.pop()

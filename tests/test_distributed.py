@@ -1,4 +1,4 @@
-"""Loops on several devices, in processes of their own: how many devices a CPU is, is decided once for a process."""
+"""Loops on several devices, in processes of their own, because a process can divide its CPU only once."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_parameter_servers_are_refused(python, tmp_path):
 
 @pytest.fixture
 def mirrored():
-    """The folder of a loop on two devices that somebody else has written."""
+    """Folder of a user's loop on two devices."""
     folder = ROOT.parent / "shared" / "cases"
     if not (folder / "mirrored.py").exists():
         pytest.skip("the case is not here: ../shared/cases/mirrored.py")

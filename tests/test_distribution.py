@@ -1,4 +1,4 @@
-"""Wheel and sdist: what is in them, and that what is not in them is not missed."""
+"""Contents of wheel and sdist, and that they are complete."""
 
 import email
 import re
@@ -20,7 +20,7 @@ VERSION = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(e
 
 
 def built(source, into):
-    """The wheel of a folder, by the hook that pip calls."""
+    """Builds the wheel of a folder by the hook that pip calls."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(source)
         return into / hatchling.build_wheel(str(into))
@@ -97,7 +97,7 @@ def test_the_metadata_name_no_address_and_the_changelog_this_version(metadata):
 
 
 def read(markdown):
-    """The texts, code and all, of a document, and where its links and pictures point to."""
+    """Texts of a document, including code, and the targets of its links and pictures."""
     texts, targets = [], []
     for block in MarkdownIt("commonmark").enable("table").parse(markdown):
         if block.type in ("fence", "code_block"):

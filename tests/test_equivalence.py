@@ -1,4 +1,4 @@
-"""A speed-up means nothing if the loops compute different things."""
+"""Tests that both loops compute the same, without which a speed-up means nothing."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from loop_bench.seqgan.loop import OptimizedLoop
 
 @pytest.fixture(scope="module")
 def same_algorithm(tiny):
-    """Clipping out of reach, one temperature, one sampler: what is left is how it is carried out."""
+    """Options with which the loops differ only in execution: no effective clipping, one temperature, one sampler."""
     return dataclasses.replace(
         tiny,
         clip_norm=1e9,
@@ -57,7 +57,7 @@ def test_what_only_moves_reads_and_calls_changes_no_bit(same_algorithm, lines, c
 @pytest.mark.parametrize(
     "work", [{"d_steps": 2, "g_steps": 2}, {"rollouts": 2, "window": 5}], ids=["two steps", "rollouts"]
 )
-def test_whatever_the_work(same_algorithm, lines, work):
+def test_other_sizes_compute_the_same(same_algorithm, lines, work):
     found = compare(lines, dataclasses.replace(same_algorithm, **work))
     assert found.bit_for_bit, found.reason
 
@@ -72,13 +72,13 @@ def test_the_sampled_pass_is_the_same_up_to_rounding(same_algorithm, lines, chan
 
 
 @pytest.mark.slow
-def test_and_so_are_convolutions_as_one_product(same_algorithm, lines):
+def test_convolutions_as_one_product_are_the_same_up_to_rounding(same_algorithm, lines):
     found = compare(lines, same_algorithm, convolutions="one_product")
     assert found.equal, found.reason
 
 
 @pytest.mark.slow
-def test_and_so_are_rollouts_with_xla(same_algorithm, lines):
+def test_rollouts_with_xla_are_the_same_up_to_rounding(same_algorithm, lines):
     found = compare(lines, dataclasses.replace(same_algorithm, rollouts=2), jit_compile=True)
     assert found.equal, found.reason
 
@@ -94,7 +94,7 @@ def test_and_so_are_rollouts_with_xla(same_algorithm, lines):
     ids=lambda other: next(iter(other)),
 )
 def test_the_comparison_can_fail(same_algorithm, lines, other):
-    """Another algorithm shows."""
+    """The check detects another algorithm."""
     before = BaselineLoop(dataclasses.replace(same_algorithm, **other), lines)
     found = equivalence(Side(before), Side(OptimizedLoop(same_algorithm, lines)), {})
     assert not found.equal

@@ -1,4 +1,4 @@
-"""What each part may import of the others (docs/explanation/architecture.md): read off the imports, also lazy ones."""
+"""Imports between the parts of the code, lazy ones too, follow the layers of docs/explanation/architecture.md."""
 
 import ast
 import graphlib
@@ -45,14 +45,14 @@ MAY_KNOW = {
     "doctor": (*LOWER, "experiments"),
     "cli": (*LOWER, "doctor", "hostsync.command", "experiments", "pair", "builtin", "records"),
 }
-"""By part of bench/, the parts that it may import from, itself not among them; `x` stands for all that is in x."""
+"""Other parts that each part of bench/ may import from; `x` stands for everything in x."""
 
 FREE_OF_TENSORFLOW = ("plan", "record", "figures", "report")
-"""Files of an experiment that are read, drawn and judged where no TensorFlow is wanted."""
+"""Modules of an experiment that must work without TensorFlow: to read, draw and judge records."""
 
 
 PACKAGES = {"bench": "loop_bench", "seqgan": "loop_bench.seqgan", "baseline": "loop_bench.baseline"}
-"""By folder, the package that it is; the links in src/ and bench/ say the same."""
+"""Package of each folder, as given by the links in src/ and bench/."""
 
 
 def module(path):
@@ -66,7 +66,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 
 
 def imported(nodes):
-    """The modules that statements import, ours as far as they name one."""
+    """Modules that statements import; for this package, the innermost module named."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -80,7 +80,7 @@ IMPORTS = {name: {each for each in imported(ast.walk(tree)) if each in FILES} fo
 
 
 def part(name, rows=MAY_KNOW):
-    """The row of the table that a module belongs to."""
+    """Row of the table for a module."""
     inside = name.removeprefix("loop_bench.")
     return max((row for row in rows if f"{inside}.".startswith(f"{row}.")), key=len, default=inside)
 
@@ -110,7 +110,7 @@ def test_every_module_has_its_row():
 
 
 def test_nothing_imports_a_folder_by_its_own_name():
-    """It would be a second copy of the package that `loop_bench` is, with classes of its own."""
+    """That would import a second copy of `loop_bench`, with classes of its own."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "tests").rglob("*.py"))}
     names = {name.partition(".")[0] for tree in (*TREES.values(), *trees.values()) for name in imported(ast.walk(tree))}
     assert "loop_bench" in names
@@ -123,7 +123,7 @@ def test_there_is_no_circle():
 
 
 def at_import(name, seen=()):
-    """What importing a module imports in turn."""
+    """Modules that importing a module imports in turn."""
     tree = TREES[name]
     for each in imported(node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)):
         yield each

@@ -1,4 +1,4 @@
-"""Loops of Keras 2, in a process of their own: which Keras `tf.keras` is, is decided once for a process."""
+"""Loops of Keras 2, in a process of their own, because a process can use only one Keras as `tf.keras`."""
 
 import importlib.util
 from pathlib import Path

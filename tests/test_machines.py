@@ -1,4 +1,4 @@
-"""Loops that train on several machines: two processes here, as `loop-bench run` and `loop-bench worker` are there."""
+"""Loops on several machines, as two processes of `loop-bench run` and `loop-bench worker` on this one."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from loop_bench.experiments.run.record import Record
 from loop_bench.settings import ARMS
 
 TIMED = "timing before, null arm and after in turns"
-"""What the chief says as soon as it times rounds."""
+"""Progress line of the chief when it starts to time rounds."""
 
 TWICE = ("toys:on_machines",) * 2
 
@@ -21,7 +21,7 @@ RUN = ("--preset", "any", "--rounds", "12", "--batches", "5")
 
 
 def ports(count):
-    """Ports that were free a moment ago."""
+    """Free ports, which other processes could still take."""
     with contextlib.ExitStack() as stack:
         free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in free]
@@ -29,7 +29,7 @@ def ports(count):
 
 @pytest.fixture
 def machines():
-    """Variables of the chief and of a worker."""
+    """Environment variables of the chief and of a worker."""
     *workers, control = ports(3)
     cluster = {"worker": [f"127.0.0.1:{port}" for port in workers]}
     meeting = {"LOOP_BENCH_CONTROL": f"127.0.0.1:{control}"}
@@ -52,7 +52,7 @@ def begun(python, machines, folder, before, after, *options):
 
 @contextlib.contextmanager
 def timing(python, machines, folder):
-    """Chief and worker, in the middle of rounds without end."""
+    """Chief and worker while they time rounds without end."""
     endless = ("--preset", "any", "--max-time", "600", "--precision", "0.001%")
     with begun(python, machines, folder, *TWICE, *endless) as (chief, worker):
         waiting.until(lambda: TIMED in chief.stderr())

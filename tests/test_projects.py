@@ -100,7 +100,7 @@ FILES = {
 
 @pytest.fixture(params=[False, True], ids=["folders", "packages"])
 def project(request, tmp_path):
-    """Its folders are packages, or have no `__init__.py` but where they hold code in it."""
+    """A project whose folders are regular packages, or namespace packages where possible."""
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -110,7 +110,7 @@ def project(request, tmp_path):
 
 
 def installed(name):
-    """The path of a command that is installed beside this Python."""
+    """Path of a command installed with this Python."""
     return shutil.which(name, path=str(Path(sys.executable).parent))
 
 

@@ -1,4 +1,4 @@
-"""The package on the oldest Python that it is for, as far as a newer one can tell, and on this one."""
+"""Checks for features missing from the oldest supported Python, and that every module imports on this Python."""
 
 import ast
 import importlib
@@ -30,11 +30,11 @@ NEWER = {
     },
     "warnings": {"deprecated"},
 }
-"""Names that the standard library has since Python 3.11 to 3.13, of those that code like this one uses."""
+"""Names added to the standard library in Python 3.11 to 3.13 that such code might use."""
 
 
 def newer(tree):
-    """What a module uses that Python 3.10 does not have, with the lines."""
+    """Features that a module uses and Python 3.10 lacks, with their lines."""
     for node in ast.walk(tree):
         match node:
             case ast.ImportFrom(module=module, names=names):

@@ -1,4 +1,4 @@
-"""What the workflows, and the container of the GPU run, promise."""
+"""Checks of the workflows and of the GPU job's container."""
 
 import re
 import shutil
@@ -35,7 +35,7 @@ def job(gpu):
 
 
 def test_they_are_workflows():
-    """By GitHub's own schema, of which check-jsonschema has a copy."""
+    """Validates against GitHub's schema, of which check-jsonschema has a copy."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -43,7 +43,7 @@ def test_they_are_workflows():
 
 
 @pytest.mark.parametrize("name", [path.stem for path in WORKFLOWS])
-def test_they_may_read_and_no_more(name):
+def test_they_have_read_permissions_only(name):
     found = workflow(name)
     assert found["permissions"] == {"contents": "read"}
     assert all("permissions" not in job for job in found["jobs"].values())
@@ -53,7 +53,7 @@ def test_they_may_read_and_no_more(name):
 
 
 @pytest.mark.parametrize("name", [path.stem for path in WORKFLOWS])
-def test_they_end_and_their_actions_stay_what_they_are(name):
+def test_jobs_have_time_limits_and_actions_are_pinned(name):
     found = workflow(name)
     assert all(0 < job["timeout-minutes"] <= 60 for job in found["jobs"].values())
     for action in (step["uses"] for step in steps(found) if "uses" in step):
@@ -103,13 +103,13 @@ def test_ci_holds_the_docs_fresh():
     assert "python results/docs.py --check" in lines
 
 
-def test_every_change_is_looked_at_as_ci_does_it():
+def test_every_change_is_checked_as_in_ci():
     found = workflow("cpu")
     assert {"push", "pull_request"} <= {*found["on"]}
     assert [step["run"] for step in found["jobs"]["whole"]["steps"] if "run" in step] == [".ci/run"]
 
 
-def test_a_pull_request_is_held_against_the_branch_that_it_is_for():
+def test_a_pull_request_is_compared_with_its_target_branch():
     job = workflow("cpu")["jobs"]["against"]
     assert job["if"] == "github.event_name == 'pull_request'"  # nothing else has a base
     checkout, *_, measure, upload = job["steps"]

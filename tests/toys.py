@@ -1,4 +1,4 @@
-"""Small training loops with known behaviour, for tests of the harness; they know nothing of it."""
+"""Small training loops with known behaviour, for tests of the harness; they do not import it."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class Quadratic:
-    """Adam towards the optimum at 3; a batch is one step. No reads of the device but for the history."""
+    """Adam with its optimum at 3, one step per batch; reads the device only for the history."""
 
     def __init__(self, seed=0, read_each=False):
         self.weight = tf.Variable(tf.fill([4], 1.0 + 0.01 * seed), name="generator/weight")
@@ -39,7 +39,7 @@ class Quadratic:
 
 
 class Guarded(Quadratic):
-    """The same with an update that is skipped when it is not finite, and clipped to a norm of 1."""
+    """Quadratic whose updates are clipped to a norm of 1 and skipped if not finite."""
 
     def _step(self):
         with tf.GradientTape() as tape:
@@ -51,7 +51,7 @@ class Guarded(Quadratic):
 
 
 class Late(Guarded):
-    """Its optimizer makes its state in the first batch; and it names its weights last."""
+    """Guarded loop whose optimizer makes its state in the first batch, and whose weights come last."""
 
     def __init__(self):
         super().__init__()
@@ -63,7 +63,7 @@ class Late(Guarded):
 
 
 class Zeroing(Quadratic):
-    """A gradient that is not finite is made zero, which Adam's moments do not take for no update."""
+    """Replaces gradients that are not finite by zero, which still changes Adam's moments."""
 
     def _step(self):
         with tf.GradientTape() as tape:
@@ -74,7 +74,7 @@ class Zeroing(Quadratic):
 
 
 class Counting(Guarded):
-    """Skips an update, but not its number."""
+    """Skips updates, but still counts their steps."""
 
     def _step(self):
         self.optimizer.iterations.assign_add(1)
@@ -82,7 +82,7 @@ class Counting(Guarded):
 
 
 class Gathering(Quadratic):
-    """Gathers the gradients of four batches, and moves its weight in the last of them only."""
+    """Accumulates the gradients of four batches, and updates its weight only in the fourth."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +91,7 @@ class Gathering(Quadratic):
 
 
 class Descending(Quadratic):
-    """Without Adam's normalisation, a spike of the gradient is a jump of the weights."""
+    """Plain gradient descent, in which a spike of the gradient makes the weights jump."""
 
     def __init__(self):
         super().__init__()
@@ -100,7 +100,7 @@ class Descending(Quadratic):
 
 
 class Seldom(Quadratic):
-    """Trains in every n-th batch only, and in no more than some."""
+    """Trains only in every n-th batch, up to a number of batches."""
 
     def __init__(self, every, most=1000):
         super().__init__()
@@ -115,7 +115,7 @@ class Seldom(Quadratic):
 
 
 class Checked(Quadratic):
-    """Stops at what is not a number."""
+    """Raises an error if a value is not a number."""
 
     error = ArithmeticError("Graph execution error:\n\nDetected at node x\nloss is NaN")
 
@@ -139,7 +139,7 @@ def guarded(spec):
 
 
 class Lazy(Quadratic):
-    """Says that it trained, and did not."""
+    """Claims to train, but does not."""
 
     def run(self, batches):
         self.losses += [tf.constant(1.0)] * batches
@@ -150,7 +150,7 @@ def lazy(spec):
 
 
 class Failing(Quadratic):
-    """Dies after a while."""
+    """Raises an error after some batches."""
 
     def run(self, batches):
         if len(self.losses) > 5:
@@ -163,7 +163,7 @@ def failing(spec):
 
 
 class Doomed(Quadratic):
-    """Dies of its first batch, and always."""
+    """Raises an error whenever it trains, from the first batch on."""
 
     def run(self, batches):
         raise RuntimeError("out of something")
@@ -184,7 +184,7 @@ def broken(spec):
 
 
 class Stopping(Quadratic):
-    """Trains no more when its data have ended, and does not say so."""
+    """Silently stops training when its data end."""
 
     def run(self, batches):
         super().run(min(batches, 6 - len(self.losses)))
@@ -195,7 +195,7 @@ def stopping(spec):
 
 
 class Dying(Quadratic):
-    """Becomes not a number after a while, and goes on."""
+    """Becomes NaN after some batches, and continues."""
 
     def run(self, batches):
         super().run(batches)
@@ -208,7 +208,7 @@ def dying(spec):
 
 
 class Deprecated(Quadratic):
-    """Uses something that is deprecated."""
+    """Uses a deprecated function."""
 
     def run(self, batches):
         warnings.warn("an old way of training", DeprecationWarning, stacklevel=1)
@@ -220,7 +220,7 @@ def warning(spec):
 
 
 class Tapeless(Quadratic):
-    """Knows its gradient."""
+    """Computes its gradient without a tape."""
 
     def _step(self):
         self.optimizer.apply([(self.weight - 3.0) / 2], [self.weight])
@@ -228,7 +228,7 @@ class Tapeless(Quadratic):
 
 
 class Growing(Quadratic):
-    """Has no memory for sizes above 1."""
+    """Runs out of memory for sizes above 1."""
 
     def __init__(self, size):
         super().__init__()
@@ -249,7 +249,7 @@ def tapeless(spec):
 
 
 class Rated(Quadratic):
-    """Says how far it is from its optimum, and how many batches make an epoch; can die, or become no number."""
+    """Reports its distance from the optimum and its batches per epoch; can raise an error or become NaN."""
 
     def __init__(self, seed=0, dies_after=1000, bad_after=1000, says="distance ↓"):
         super().__init__(seed)
@@ -273,7 +273,7 @@ def rated(spec):
 
 
 def two_cpus():
-    """Makes two devices of the CPU, or leaves them; RuntimeError where somebody has started it as one."""
+    """Divides the CPU into two devices, unless done already; RuntimeError if it was started as one device."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
@@ -284,7 +284,7 @@ def configuring(spec):
 
 
 class Mirrored(Quadratic):
-    """On two devices, with a copy of each variable on both."""
+    """Quadratic on two devices, with a copy of each variable on both."""
 
     def __init__(self, seed=0):
         self.strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
@@ -313,7 +313,7 @@ def mirrored(spec):
 
 
 class Unsummed(Mirrored):
-    """Each replica trains by itself after a while: the second moves its weight a bit more."""
+    """Replicas that drift apart after some batches: the second changes its weight a bit more."""
 
     def __init__(self, seed=0, after=5):
         super().__init__(seed)
@@ -327,7 +327,7 @@ class Unsummed(Mirrored):
 
 
 class GuardedMirrored(Mirrored):
-    """Skips an update whose summed gradient is not finite."""
+    """Mirrored loop that skips an update whose summed gradient is not finite."""
 
     def _half(self):
         with tf.GradientTape() as tape:
@@ -340,7 +340,7 @@ class GuardedMirrored(Mirrored):
 
 
 class OnMachines(Mirrored):
-    """A replica on each of several machines, which TF_CONFIG names."""
+    """Quadratic with a replica on each of several machines in TF_CONFIG."""
 
     def __init__(self, seed=0):
         self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -359,7 +359,7 @@ def on_machines(spec):
 
 
 class Raising(OnMachines):
-    """Fails on a worker after a while, and waits for it on the chief."""
+    """Fails on a worker after some batches, while the chief waits for the worker."""
 
     def run(self, batches):
         for _ in range(batches):

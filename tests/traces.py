@@ -1,4 +1,4 @@
-"""Traces as TensorFlow's profiler writes them, for tests, and profiles made of such."""
+"""Traces of TensorFlow's profiler, and profiles made from them, for tests."""
 
 import datetime
 
@@ -12,7 +12,7 @@ from loop_bench.settings import Settings
 
 
 def number_of(text, metadata):
-    """A text's number in a plane's metadata, where it is added if it is not there."""
+    """Number of a text in a plane's metadata, to which it is added if missing."""
     for number, known in metadata.items():
         if known.name == text:
             return number
@@ -22,7 +22,7 @@ def number_of(text, metadata):
 
 
 def add(plane, line, name, begin=0, duration=0, **stats):
-    """An event that begins so many ps after its line does, with stats that are whole numbers or texts."""
+    """Adds an event that begins `begin` ps after its line, with stats that are whole numbers or texts."""
     event = line.events.add(metadata_id=number_of(name, plane.event_metadata), offset_ps=begin, duration_ps=duration)
     for key, value in stats.items():
         stat = event.stats.add(metadata_id=number_of(key, plane.stat_metadata))
@@ -33,7 +33,7 @@ def add(plane, line, name, begin=0, duration=0, **stats):
 
 
 def marked(begin=1000, end=11_000):
-    """A trace with nothing but a stretch on the thread `python`; with its host plane and that thread's line."""
+    """A trace with only a marked stretch on the thread `python`, with its host plane and that thread's line."""
     space = xplane_pb2.XSpace()
     plane = space.planes.add(name="/host:CPU")
     line = plane.lines.add(name="python", timestamp_ns=1)  # its events count from 1000 ps on
@@ -49,7 +49,7 @@ SECOND = 10**12
 
 
 def profile(factory="a:b", device="CPU", ops=None, seconds=2.0, untraced=(1.0, 1.5), problems=()):
-    """Of 2 s: 1 s of `x.1`, half of which `y` shares."""
+    """A profile of 2 s with 1 s of `x.1`, half of it at the same time as `y`."""
     found = (
         ops if ops is not None else [op(0, SECOND, name="x.1", kind="x"), op(SECOND // 2, SECOND, name="y", thread=1)]
     )

@@ -1,4 +1,4 @@
-"""Trials whose work is a sum, and doors to places where no trial runs, for tests of the engine and of experiments."""
+"""Trials that compute a sum, and stand-ins for places where trials run, for tests of the engine and of experiments."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ class Sum(Frozen):
 
 
 class Adding(Trial[Sum]):
-    """Adds its terms, in a module that starts no TensorFlow."""
+    """A trial that adds its terms, in a module that does not import TensorFlow."""
 
     work: ClassVar[str] = "trials:add"
     finding: ClassVar[type[Sum]] = Sum
@@ -43,7 +43,7 @@ class Adding(Trial[Sum]):
 
 
 class Cached(Adding):
-    """The same with a variable in the environment of its processes."""
+    """`Adding` with a variable in the environment of its processes."""
 
     @classmethod
     def environment(cls, folder, own=os.environ):
@@ -57,7 +57,7 @@ class Seen(Frozen):
 
 
 class Asking(Cached):
-    """Finds what its process has been given."""
+    """A trial that reports the environment of its process."""
 
     work: ClassVar[str] = "trials:ask"
     finding: ClassVar[type[Seen]] = Seen
@@ -68,7 +68,7 @@ def ask(trial):
 
 
 class Threads(Adding):
-    """Finds OMP_NUM_THREADS, 0 where it is not set."""
+    """A trial that reports OMP_NUM_THREADS, or 0 if it is not set."""
 
     work: ClassVar[str] = "trials:threads"
 
@@ -78,7 +78,7 @@ def threads(trial):
 
 
 class Wrong(Adding):
-    """Asks for something wrong."""
+    """A trial that raises a usage error."""
 
     work: ClassVar[str] = "trials:refuse"
 
@@ -88,17 +88,17 @@ def refuse(trial):
 
 
 class Counted(Adding):
-    """Notes each time that its work begins, in a file; then goes on as soon as a file is there, or ends its process.
+    """A trial that records each start of its work in a file; then waits for another file, or ends a process.
 
-    Options: `begun`, the file of notes; `gate`, what is waited for; `kill`, whose process is ended: the trial's own, or
-    the worker's.
+    Options: `begun`, the file of records; `gate`, the file to wait for; `kill`, the process to end: `trial` or
+    `worker`.
     """
 
     work: ClassVar[str] = "trials:count"
 
 
 class TimedCounted(Counted):
-    """The same, and times are compared."""
+    """`Counted` as a trial whose times are compared."""
 
     is_timed: ClassVar[bool] = True
 
@@ -122,26 +122,26 @@ def add(trial):
 
 
 def found(trial, value, **changes):
-    """The result of a trial that has found something."""
+    """Result of a trial that has finished."""
     fields = {"ended": "whole", "seconds": 1.0, "time_limit": trial.time_limit, "found": value}
     return result_class(trial)(**{**fields, **changes})
 
 
 def died(trial, ended="crashed", why="of something", **changes):
-    """The result of a trial whose process has died."""
+    """Result of a trial whose process has died."""
     return found(trial, None, ended=ended, why=why, **changes)
 
 
 class Door:
-    """A place where trials only seem to run.
+    """Stand-in for a place where trials run, which only makes up their results.
 
     Args:
-        answer: gives what a trial finds, or its whole result.
+        answer: returns the finding of a trial, or its whole result.
 
     Attributes:
-        asked: the trials that were run, in order; a test may clear it.
-        interrupted_after: so many of them; None: never.
-        workers: as many as it was asked to use.
+        asked: the trials that were run, in order; a test may clear the list.
+        interrupted_after: number of trials after which a KeyboardInterrupt is raised; None: never.
+        workers: number of workers that it was last called with.
     """
 
     def __init__(self, answer):
@@ -165,11 +165,11 @@ class Door:
 
 
 class FarDoor(Door, OtherMachines):
-    """A place on other machines; trials only seem to run there.
+    """Stand-in for a place on other machines.
 
     Args:
-        answer: gives what a trial finds, or its whole result.
-        machine: that all say they ran on.
+        answer: returns the finding of a trial, or its whole result.
+        machine: the machine that all results name.
     """
 
     def __init__(self, answer, machine):

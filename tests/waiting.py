@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waits for other processes."""
 
 import time
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def until(holds):
-    """Returns as soon as something holds, which must be within two minutes."""
+    """Waits until a condition holds, at most two minutes."""
     deadline = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < deadline
@@ -14,7 +14,7 @@ def until(holds):
 
 
 def has_ended(process):
-    """Whether a process has, also one that nobody has asked for its exit code."""
+    """Whether a process has ended, even if nobody has collected its exit code."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

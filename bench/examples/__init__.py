@@ -1,1 +1,1 @@
-"""Two pairs of loops that know nothing of the harness, as patterns for one's own."""
+"""Two example pairs of loops, as patterns for your own."""

@@ -1,9 +1,9 @@
-"""A loop of one's own around `tf.GradientTape`, for images: prepared on the host, and on the device.
+"""Example pair: an image classifier around `tf.GradientTape`, its images prepared on the host or on the device.
 
 pytest --pyargs loop_bench --benchmark-only \
         --before loop_bench.examples.images:on_host --after loop_bench.examples.images:on_device
 
-It takes Keras from `tf.keras`, which is Keras 2 where `TF_USE_LEGACY_KERAS=1` is set, and works with both.
+Keras is taken from `tf.keras`, so that `TF_USE_LEGACY_KERAS=1` selects Keras 2; the pair works with Keras 2 and 3.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ BATCH, SIDE, CLASSES = 32, 28, 10
 
 
 class Task:
-    """What both loops share: the images, the network, and one update of it."""
+    """Parts that both loops share: the images, the network, and one update of the network."""
 
     def __init__(self, seed: int) -> None:
         loops.seed(seed)
         rng = np.random.default_rng(seed)
         self.images = rng.integers(0, 256, size=[2048, SIDE, SIDE, 1], dtype=np.uint8)  # [N, H, W, 1]
         self.labels = rng.integers(0, CLASSES, size=[2048])  # [N]
-        self.starts = range(0, len(self.images), BATCH)  # of batches
+        self.starts = range(0, len(self.images), BATCH)  # first row of each batch
         self.network = tf.keras.Sequential(
             [
                 tf.keras.Input([SIDE, SIDE, 1]),
@@ -40,7 +40,7 @@ class Task:
         self.variables = [*self.network.variables, *self.optimizer.variables]
 
     def update(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """One update on floats [B, H, W, 1] and classes [B]; gives the loss before it."""
+        """Trains on images [B, H, W, 1] float32 and classes [B]; returns the loss before the update."""
         with tf.GradientTape() as tape:
             logits = self.network(images, training=True)  # [B, classes]
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
@@ -50,7 +50,7 @@ class Task:
 
 
 def on_host(spec: Any) -> TrainingLoop:
-    """The loop before: NumPy prepares each batch, TensorFlow copies it to the device, the loss is read at once."""
+    """The loop before: NumPy prepares each batch, TensorFlow copies it to the device, and the host reads each loss."""
     task = Task(spec.seed)
     update = tf.function(task.update)
 
@@ -63,7 +63,7 @@ def on_host(spec: Any) -> TrainingLoop:
 
 
 def on_device(spec: Any) -> TrainingLoop:
-    """The loop after: the images lie on the device as bytes, a batch is a slice there, and the loss stays there."""
+    """The loop after: the images are on the device as bytes, a batch is a slice of them, and the loss is not read."""
     task = Task(spec.seed)
     resident = tf.constant(task.images), tf.constant(task.labels)
 

@@ -1,10 +1,10 @@
-"""Keras' `fit`: with a callback that reads the loss after every batch, and without, ten batches in one call.
+"""Example pair: Keras' `fit` with a callback that reads every loss, and without it, ten batches in one graph call.
 
 Leaving the callback out is not enough: Keras 3.15 reads what `train_step` returns after every call of its graph, in a
-thread of its own when no callback asks for it. (`loop_bench.hostsync` shows it.) So there are fewer calls, too.
+thread of its own when no callback asks for it, as `loop_bench.hostsync` shows. So the loop after makes fewer calls.
 
-Its factories are `loop_bench.examples.keras_fit:reading` and `loop_bench.examples.keras_fit:keeping`.
-It takes Keras from `tf.keras`, which is Keras 2 where `TF_USE_LEGACY_KERAS=1` is set, and works with both.
+The factories are `loop_bench.examples.keras_fit:reading` and `loop_bench.examples.keras_fit:keeping`.
+Keras is taken from `tf.keras`, so that `TF_USE_LEGACY_KERAS=1` selects Keras 2; the pair works with Keras 2 and 3.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH, FEATURES, CLASSES = 32, 64, 10
 
 
 class ReadLoss(tf.keras.callbacks.Callback):
-    """Looks at the loss after every batch, for which Keras waits for the device."""
+    """Callback that reads the loss after every batch, so that Keras waits for the device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class ReadLoss(tf.keras.callbacks.Callback):
 
 
 def classifier() -> tf.keras.Model:
-    """A small one, compiled."""
+    """A small compiled classifier."""
     layers = [tf.keras.layers.Dense(128, activation="relu"), tf.keras.layers.Dense(CLASSES)]
     model = tf.keras.Sequential([tf.keras.Input([FEATURES]), *layers])
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -41,7 +41,7 @@ def classifier() -> tf.keras.Model:
 
 
 def batches(seed: int) -> tf.data.Dataset:
-    """Made data: features [B, F] and classes [B]."""
+    """Random data in batches: features [B, F] float32 and classes [B]."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=[1024, FEATURES]).astype(np.float32)
     labels = rng.integers(0, CLASSES, size=[1024])
@@ -49,12 +49,12 @@ def batches(seed: int) -> tf.data.Dataset:
 
 
 def reading(spec: Any) -> loop_bench.TrainingLoop:
-    """The loop before."""
+    """The loop before: a callback reads the loss after every batch."""
     return _fit(spec.seed, callback=True, batches_in_a_call=1)
 
 
 def keeping(spec: Any) -> loop_bench.TrainingLoop:
-    """The loop after; its options lead there from the loop before: `callback`, and `batches_in_a_call`."""
+    """The loop after: no callback, ten batches in a call; its options `callback` and `batches_in_a_call` undo both."""
     return _fit(spec.seed, **{"callback": False, "batches_in_a_call": 10, **spec.options})
 
 
@@ -77,8 +77,8 @@ PAIRS = [
     loop_bench.Pair(
         loop_bench.Arm("loop_bench.examples.keras_fit:reading"),
         loop_bench.Arm("loop_bench.examples.keras_fit:keeping"),
-        equivalent={},  # nothing need be set for both to compute the same
+        equivalent={},  # both loops compute the same without further options
         changes=CHANGES,
     )
 ]
-"""What may be asked of the pair: `loop-bench ladder` and `equivalence --every-rung` find it here."""
+"""Pairs of this module, found here by `loop-bench ladder` and `equivalence --every-rung`."""

@@ -1,4 +1,4 @@
-"""Counts each time the host reads a tensor, and says where and what it cost; for any TensorFlow program.
+"""Counts the host's reads of tensors in any TensorFlow program, with the call site and the cost of each.
 
     with hostsync.record() as log:
         train_step(batch)
@@ -10,8 +10,8 @@
         with hostsync.allow("early stopping looks at the loss"):
             loss = float(loss)
 
-README.md beside this file has every route by which TensorFlow lets the host read a tensor, which of them are seen,
-and what was found in Keras' own loops.
+README.md beside this file lists the routes by which TensorFlow lets the host read a tensor, says which of them are
+seen, and shows the reads in Keras' own loops.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _HOMES = {
     "load_ipython_extension": "loop_bench.hostsync.command.notebook",  # for `%load_ext loop_bench.hostsync`
     "record": "loop_bench.hostsync.recorder",
 }
-"""Where each name lives. It is imported when it is used: some import TensorFlow, which takes seconds."""
+"""Module of each public name, imported when the name is first used: some import TensorFlow, which takes seconds."""
 
 __all__ = [
     "HostOp",

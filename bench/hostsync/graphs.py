@@ -1,4 +1,4 @@
-"""What makes the host take part in a traced graph, which no Python function sees when the graph runs."""
+"""Finds host ops: ops in a traced graph in which the host takes part, unseen by Python when the graph runs."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ KINDS: Final[dict[str, str]] = {
     }.items()
     for op in ops
 }  # fmt: skip
-"""Op types in which the host takes part, and why: it prints, calls Python, decides which branch to run, allocates a
-result whose size depends on values, ...  Not all there are. (https://www.tensorflow.org/api_docs/python/tf/raw_ops)
+"""Op types in which the host takes part, with the reason: it prints, calls Python, chooses a branch, allocates a result
+whose size depends on values, and so on. The list is not complete; all ops are described at
+https://www.tensorflow.org/api_docs/python/tf/raw_ops.
 """
 
 _ON_THE_CPU = "placed on the CPU"
 _MOVES_NOTHING = frozenset({"Const", "Placeholder", "NoOp", "Identity", "_Arg", "_Retval"})
 
-# What these give is in host memory on every device, whatever they are given: sizes are known without the values, and
-# so is whether a variable is there or an iterator has more.
+# The results of these ops are in host memory on every device: sizes are known without the values, and so is whether a
+# variable is initialised or an optional has a value.
 _KNOWN_TO_THE_HOST = frozenset(
     {"Const", "Shape", "ShapeN", "Size", "Rank", "VarIsInitializedOp", "OptionalHasValue"}
 )  # fmt: skip
-# On int32 these run on the host beside a GPU too (their kernels there are registered so); with other ops, such as a
-# random number, that is not certain, and they are taken for the device's.
+# For int32 these ops run on the host even with a GPU, because their GPU kernels are registered so. Other ops, such as
+# random numbers, may not, and are assumed to run on the device.
 _INT32_ON_THE_HOST = frozenset(
     {
         "Add", "AddV2", "Sub", "Mul", "FloorDiv", "FloorMod", "Minimum", "Maximum", "Neg", "Identity", "Placeholder",
@@ -58,7 +59,7 @@ _BRANCHES = {
     **dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch")),
     **dict.fromkeys(("Case", "StatelessCase"), ("branches",)),
 }
-"""Attributes that name the graphs inside an op."""
+"""Attributes of an op that name the graphs of its branches, or of its condition and body."""
 
 _COMPARISONS = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual", "Equal", "NotEqual"})
 
@@ -67,91 +68,93 @@ _COMPARISONS = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual", "Equal
 class HostOp:
     """An op in a traced graph in which the host takes part."""
 
-    kind: str  # print, py_function, numpy_function, summary, assertion, control flow, size of a result, file, text
-    op: str  # its type in TensorFlow
-    name: str  # in its graph, the branches and loops around it first
-    function: str  # that was traced, the names of functions around it first; that was loaded
-    file: str  # where it was made, in the user's code
+    kind: str  # a value of KINDS, such as print or py_function, or "placed on the CPU"
+    op: str  # the op's type in TensorFlow
+    name: str  # name in its graph, after the names of the branches and loops around it
+    function: str  # the traced or loaded function, after the names of the functions around it
+    file: str  # where the user's code made the op
     line: int
 
 
 def host_ops(graph: Any, function: str, needed_at: tuple[str, int], within: str = "") -> list[HostOp]:
-    """The ops in which the host takes part, in a graph and in the branches and loops inside it.
+    """Host ops of a graph and of the branches and loops inside it.
 
-    Not listed: branches and loops on what the host knows, and on comparisons of int32 numbers, which TensorFlow keeps
-    on the host even beside a GPU. Functions that the graph calls are traced by themselves.
+    Branches and loops are left out if their condition depends only on values that the host knows anyway, such as
+    comparisons of int32 numbers, which TensorFlow keeps on the host even with a GPU. Functions that the graph calls
+    are traced separately.
 
     Args:
         graph: a FuncGraph.
-        function: the traced function that it belongs to.
-        needed_at: file and line of the user's code that has had it traced or loaded, for ops that do not say their own.
-        within: names of the branches and loops around it, each with a slash.
+        function: name of the traced function that the graph belongs to.
+        needed_at: file and line of the user's code that caused the tracing or loading, for ops without a line of
+            their own.
+        within: names of the branches and loops around the graph, each followed by a slash.
     """
-    found = []
+    ops = []
     for op in graph.get_operations():
         for inner in _inside(op):
-            found += host_ops(inner, function, needed_at, f"{within}{op.name}/")
+            ops += host_ops(inner, function, needed_at, f"{within}{op.name}/")
         kind = KINDS.get(op.type)
         if kind is None and _is_placed_on_the_cpu(op):
             kind = _ON_THE_CPU
         if kind is None or (kind == "control flow" and _decided_on_the_host(op)):
             continue
         file, line = _made_at(op) or needed_at
-        found.append(HostOp(kind, op.type, f"{within}{op.name}", function, file, line))
-    return found
+        ops.append(HostOp(kind, op.type, f"{within}{op.name}", function, file, line))
+    return ops
 
 
 def _inside(op: Any) -> list[Any]:
-    """The graphs of the branches of an op, or of its loop's condition and body."""
+    """Graphs of an op's branches, or of a loop's condition and body."""
     try:
         return graphs_in(op, *_BRANCHES.get(op.type, ()))
     except (AttributeError, LookupError, ValueError):
-        return []  # a graph that is not built as expected: not known, and no reason to stop the program that traces
+        return []  # an unexpected graph must not stop the program that is being traced
 
 
 def _is_placed_on_the_cpu(op: Any) -> bool:
-    # What reads or writes a variable is placed where the variable is, which is the CPU where there is no GPU.
-    with_variables = any(each.dtype.name == "resource" for each in op.inputs)
+    # An op on a variable is placed with the variable, which is on the CPU if there is no GPU.
+    with_variables = any(input_.dtype.name == "resource" for input_ in op.inputs)
     return "CPU" in op.device.upper() and op.type not in _MOVES_NOTHING and not with_variables
 
 
 def _decided_on_the_host(op: Any) -> bool:
-    """Whether what decides depends on nothing but what the host knows."""
+    """Whether an op's condition depends only on values that the host knows."""
     try:
         if op.type in ("While", "StatelessWhile"):
             return _Loop(op).decided_on_the_host()
         return _is_known(op.inputs[1 if op.type in ("Switch", "RefSwitch") else 0], lambda _: True)
     except (AttributeError, LookupError, StopIteration, ValueError):
-        return False  # a graph that is not built as expected: not known, and no reason to stop the program that traces
+        return False  # an unexpected graph must not stop the program that is being traced
 
 
 class _Loop:
-    """A While, whose condition depends on what its body makes of the values that it starts with."""
+    """A While op, whose condition depends on its initial values and on what its body makes of them."""
 
     def __init__(self, op: Any) -> None:
         self._op = op
         self._cond, self._body = graphs_in(op, "cond", "body")
-        self._known: dict[int, bool] = {}  # of the loop's variables, by number
+        self._known: dict[int, bool] = {}  # whether the host knows each loop variable, by its number
 
     def decided_on_the_host(self) -> bool:
         return _is_known(self._cond.outputs[0], lambda input_: self._is_known_variable(self._cond, input_))
 
     def _is_known_variable(self, graph: Any, input_: Any) -> bool:
-        number = next(number for number, each in enumerate(graph.inputs) if each is input_)
+        number = next(number for number, candidate in enumerate(graph.inputs) if candidate is input_)
         if number not in self._known:
-            self._known[number] = True  # until one of the two says otherwise
+            self._known[number] = True  # assumed while its initial value and the body's result are examined
             self._known[number] = _is_known(self._op.inputs[number], lambda _: True) and _is_known(
-                self._body.outputs[number], lambda again: self._is_known_variable(self._body, again)
+                self._body.outputs[number], lambda inner: self._is_known_variable(self._body, inner)
             )
         return self._known[number]
 
 
 def _is_known(tensor: Any, is_known_input: Callable[[Any], bool]) -> bool:
-    """Whether the host knows a tensor without asking the device, as far as the tensor's graph goes.
+    """Whether the host knows a tensor's value without reading the device, judged within the tensor's graph.
 
     Args:
-        tensor: what decides, or a number that goes into it.
-        is_known_input: the same of an int32 input of the graph.
+        tensor: a condition, or an int32 number that it depends on.
+        is_known_input: whether the host knows an int32 input of the graph.
     """
     waiting, seen = [tensor], set()
     while waiting:

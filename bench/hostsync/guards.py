@@ -1,4 +1,4 @@
-"""No host sync unnoticed: raise at the first one, warn of each line, or hold a budget; and let pass what is meant."""
+"""Guards against host syncs: raise at the first one, warn once per line, or enforce a budget; mark intended reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing_extensions import Self
 from loop_bench.errors import HostSyncError, HostSyncWarning, add_note
 from loop_bench.hostsync.callsite import CallSite, call_site
 from loop_bench.hostsync.log import Log, Site, by_site
-from loop_bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device, tell_unseen
+from loop_bench.hostsync.recorder import ALLOWED, Observer, observed, record, short_device, warn_unseen
 from loop_bench.hostsync.tracing import TracedSite, by_function
 from loop_bench.source import is_cell, place, shorter
 
@@ -31,25 +31,26 @@ _guards: list[Guard] = []
 
 
 def guard(mode: Mode) -> Context[Guard]:
-    """Watches over the reads inside, as a context or as a decorator of a function.
+    """Guards the reads inside a context or a decorated function.
 
-    It holds for all threads without a guard of their own, for a read stalls the device whichever thread makes it. Of
-    guards in one another the innermost decides. `hostsync.allow` lets single reads pass.
+    A guard applies to all threads that have no guard of their own, because a read stalls the device whichever thread
+    makes it. Of nested guards the innermost decides. `hostsync.allow` permits single reads.
 
     Modelled on `jax.transfer_guard` (https://docs.jax.dev/en/latest/transfer_guard.html).
 
     Args:
         mode: "disallow" raises HostSyncError at the first read, before it happens; "log" warns once for each line;
-            "allow" lets reads of its own thread pass, inside a guard that does not.
+            "allow" permits the reads of its own thread inside a stricter guard.
 
     Raises:
-        HostSyncError: a read, with its line and route. Where it cannot be raised at the read itself, it is raised on
-            leaving the guard: a read in another thread, whether or not that has caught it, and one by `memoryview(t)`
-            and its like, which see a SystemError first because no exception passes CPython's buffer slot from Python.
-        ValueError: a mode that there is not.
+        HostSyncError: a read, with its line and route. If it cannot be raised at the read itself, it is raised on
+            leaving the guard: for a read in another thread, even if that thread has caught it, and for a read by
+            `memoryview(t)` and the like, which see a SystemError first because no Python exception passes CPython's
+            buffer slot.
+        ValueError: an unknown mode.
 
     Warns:
-        HostSyncWarning: as `record` has it, of reads that the guard cannot see.
+        HostSyncWarning: reads that the guard cannot see, as for `record`.
     """
     if mode not in get_args(Mode):
         raise ValueError(f"guard({mode!r}): must be one of {', '.join(get_args(Mode))}")
@@ -57,10 +58,10 @@ def guard(mode: Mode) -> Context[Guard]:
 
 
 class Guard(Observer):
-    """A guard, to be entered once; see `guard`.
+    """A guard that can be entered once; see `guard`.
 
     Attributes:
-        refused: how many reads it has kept from happening.
+        refused: number of reads that the guard has prevented.
     """
 
     def __init__(self, mode: Mode) -> None:
@@ -68,12 +69,12 @@ class Guard(Observer):
         self._mode = mode
         self._thread = threading.get_ident()
         self._warned: set[tuple[str, int]] = set()
-        # By thread and tensor: errors that did not reach the guarded code.
+        # Errors that did not reach the guarded code, by thread and tensor.
         self._not_raised: dict[tuple[int, int], Exception] = {}
         self._observed = observed(self)
 
     def __enter__(self) -> Self:
-        tell_unseen(stacklevel=4)
+        warn_unseen(stacklevel=4)
         self._observed.__enter__()
         _guards.append(self)
         return self
@@ -84,20 +85,20 @@ class Guard(Observer):
         _guards.remove(self)
         self._observed.__exit__(None, None, None)
         for missed in self._not_raised.values():
-            if error is None or isinstance(error, SystemError):  # which is how a refused buffer looks
+            if error is None or isinstance(error, SystemError):  # CPython's error for a refused buffer
                 raise missed from error
             if error is not missed:
-                add_note(error, f"and not raised where it happened: {missed}")
+                add_note(error, f"also, not raised where it happened: {missed}")
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
-        """Objects, if it is this guard that decides here."""
+        """Raises or warns if this guard decides in the current thread and the read is not allowed."""
         if self is not _deciding() or self._mode == "allow" or ALLOWED.get() is not None:
             return
         attempt = threading.get_ident(), id(tensor)
         try:
             self._object(tensor, route, call_site())
         except (HostSyncError, HostSyncWarning) as error:
-            self.refused += attempt not in self._not_raised  # else NumPy has come back by another way
+            self.refused += attempt not in self._not_raised  # NumPy retries a refused read by another route
             if raises and self.is_of(attempt[0]):
                 self._not_raised.pop(attempt, None)
             else:
@@ -120,21 +121,21 @@ class Guard(Observer):
 
     @property
     def for_others(self) -> bool:
-        """Whether it decides for threads without a guard of their own."""
+        """Whether the guard applies to threads that have none of their own."""
         return self._mode != "allow"
 
     def is_of(self, thread: int) -> bool:
-        """Whether it was entered in a thread."""
+        """Whether the guard was entered in this thread."""
         return self._thread == thread
 
 
 def _at(site: CallSite | Site | TracedSite) -> str:
-    """Where it is, with the whole path, which an editor can open; a notebook's cell has none."""
+    """Place of a site, with the full path so that an editor can open it; a notebook's cell has no path."""
     return place(site.file, site.line) if is_cell(shorter(site.file)) else f"{site.file}:{site.line}"
 
 
 def _deciding() -> Guard | None:
-    """The innermost guard of this thread; in one without, the innermost of another that is none to let reads pass."""
+    """The guard that decides in this thread: its innermost, or else the innermost of the other threads' strict ones."""
     thread = threading.get_ident()
     own = [guard for guard in _guards if guard.is_of(thread)]
     deciding = own or [guard for guard in _guards if guard.for_others]
@@ -142,24 +143,25 @@ def _deciding() -> Guard | None:
 
 
 def limit(reads: int) -> Context[Log]:
-    """A budget: so many reads inside, and no more; as a context or as a decorator.
+    """Limits the number of reads inside a context or a decorated function.
 
-    Reads inside `hostsync.allow` do not count. Of limits in one another each counts all that is inside it.
+    Reads inside `hostsync.allow` do not count. Of nested limits, each counts all reads inside it.
 
     Args:
-        reads: how many are fine.
+        reads: most reads that are allowed.
 
     Raises:
-        HostSyncError: on leaving, when there were more, with the lines that made them. Not on top of an exception.
-        ValueError: that is not a number of reads.
+        HostSyncError: on leaving, if there were more reads, with the lines that made them; not if another exception
+            is being raised.
+        ValueError: `reads` is not a number of reads.
     """
     if not is_budget(reads):
-        raise ValueError(f"limit({reads!r}): wants how many reads are fine, such as limit(1)")
+        raise ValueError(f"limit({reads!r}): must be the number of reads allowed, such as limit(1)")
     return Context(lambda: _limited(reads))
 
 
 def is_budget(reads: object) -> bool:
-    """Whether it is a number of reads."""
+    """Whether a value is a valid budget: a whole number of reads, at least 0."""
     return isinstance(reads, int) and not isinstance(reads, bool) and reads >= 0
 
 
@@ -172,7 +174,7 @@ def _limited(reads: int) -> Iterator[Log]:
 
 
 def over(log: Log, reads: int) -> str | None:
-    """What is to be said of a log with more than so many reads that are not marked as allowed; None within."""
+    """Message for a log that exceeds a budget of reads, not counting those marked as allowed; None: within it."""
     counted = [read for read in log.reads if read.allowed is None]
     if len(counted) <= reads:
         return None
@@ -181,38 +183,38 @@ def over(log: Log, reads: int) -> str | None:
 
 
 def over_traces(log: Log, retraces: int) -> str | None:
-    """What is to be said of a log with more retraces than so many; None within.
+    """Message for a log that exceeds a budget of retraces; None: within it.
 
-    The first trace in the log is none, whatever was traced before it began.
+    A function's first trace in the log is not a retrace, even if the function was traced before the log began.
     """
-    counted = {each: min(each.again, each.traces - 1) for each in by_function(log.traces)}
-    again = sum(counted.values())
-    if again <= retraces:
+    counted = {site: min(site.again, site.traces - 1) for site in by_function(log.traces)}
+    total = sum(counted.values())
+    if total <= retraces:
         return None
     lines = [
-        f"{count} × {each.function} at {_at(each)}: {'; '.join(each.why)}" for each, count in counted.items() if count
+        f"{count} × {site.function} at {_at(site)}: {'; '.join(site.why)}" for site, count in counted.items() if count
     ]
-    return _too_many(again, "retrace", retraces, lines)
+    return _too_many(total, "retrace", retraces, lines)
 
 
-def _too_many(count: int, what: str, fine: int, lines: list[str]) -> str:
-    made = f"{count} {what}{'s' if count > 1 else ''}"
-    return "\n  ".join([f"{made}, where {fine} {'is' if fine == 1 else 'are'} fine", *lines])
+def _too_many(count: int, what: str, allowed: int, lines: list[str]) -> str:
+    counted = f"{count} {what}{'s' if count > 1 else ''}"
+    return "\n  ".join([f"{counted}, but at most {allowed} {'is' if allowed == 1 else 'are'} allowed", *lines])
 
 
 def allow(reason: str) -> Context[None]:
-    """Marks the reads inside as meant: a guard lets them pass, a limit does not count them, a record names the reason.
+    """Marks the reads inside as intended: guards permit them, limits do not count them, and logs give the reason.
 
-    It holds for the thread (and the asyncio task) that enters it. Also a decorator.
+    Applies to the thread, or the asyncio task, that enters it. Also a decorator.
 
     Args:
         reason: why the host must know the value here, such as "early stopping looks at the loss".
 
     Raises:
-        ValueError: no reason is given.
+        ValueError: the reason is empty.
     """
     if not isinstance(reason, str) or not reason.strip():
-        raise ValueError(f"allow({reason!r}): wants a reason, such as 'early stopping looks at the loss'")
+        raise ValueError(f"allow({reason!r}): needs a reason, such as 'early stopping looks at the loss'")
     return Context(lambda: _allowed(reason))
 
 
@@ -222,15 +224,15 @@ def _allowed(reason: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):  # a generator that another context has ended
+        with contextlib.suppress(ValueError):  # a generator may be closed in another context than its own
             ALLOWED.reset(token)
 
 
 class Context(Generic[T]):
-    """A context that can be entered again, also inside itself, and that decorates functions.
+    """A context manager that can be reused and nested in itself, and that also decorates functions.
 
     Args:
-        make: a context for each time that it is entered.
+        make: returns a new context manager, each time this one is entered.
     """
 
     def __init__(self, make: Callable[[], AbstractContextManager[T]]) -> None:
@@ -249,13 +251,13 @@ class Context(Generic[T]):
         return self._entered[threading.get_ident()].pop().__exit__(kind, error, traceback)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """The function inside the context.
+        """Decorates a function so that it runs inside the context.
 
         Raises:
-            TypeError: it is async or a generator: what it does happens after the call, outside of the context.
+            TypeError: the function is async or a generator: its body runs after the call, outside the context.
         """
-        for later in (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction):
-            if later(function):
+        for runs_later in (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction):
+            if runs_later(function):
                 name = getattr(function, "__qualname__", repr(function))
                 raise TypeError(f"{name} runs after it was called: use the context inside it, not as its decorator")
 

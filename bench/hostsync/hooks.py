@@ -1,4 +1,4 @@
-"""The places that every read of a tensor by Python passes, exactly one of them for each read.
+"""Hooks into TensorFlow that see every read of a tensor by Python; each read passes exactly one of them.
 
 | hook | what passes it |
 |---|---|
@@ -7,7 +7,7 @@
 | `EagerTensor._copy_to_device` | `t.cpu()`: copies to the host that stay tensors |
 | `TFE_ToDlpackCapsule` | `np.from_dlpack(t)`, `tf.experimental.dlpack.to_dlpack(t)` |
 
-Sessions of TensorFlow 1 pass none of them; that they run is all that is seen.
+Sessions of TensorFlow 1 pass none of them: only that a session runs is seen, not what it reads.
 """
 
 from __future__ import annotations
@@ -24,56 +24,56 @@ from loop_bench.hostsync.bufferslot import BufferSlot, Memory
 from loop_bench.hostsync.tensorflow_private import COPY, DLPACK, NUMPY, SESSION_RUNS, EagerTensor, Place, shape_of
 
 READ: Final[Callable[[Any], Any]] = NUMPY.get() if NUMPY.is_there else lambda tensor: tensor.numpy()
-"""Reads a tensor and tells nobody."""
+"""Reads a tensor past the hooks, so that the read is not recorded."""
 
 BUFFERS: Final = "the buffer protocol (np.asarray(t), np.mean(t), memoryview(t), ...)"
-"""What the slot sees, in words."""
+"""Name of the route that the buffer slot sees."""
 
 
 class Watcher(Protocol):
-    """Is told of reads."""
+    """Receiver of the hooks' events."""
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
-        """A tensor is about to be read; an exception keeps it from being read.
+        """Called before a tensor is read; raising an exception prevents the read.
 
         Args:
             tensor: the tensor.
-            route: where it does not follow from the call.
+            route: the read's route; None: the call site determines it.
             raises: whether the exception reaches the program. Through the buffer protocol it cannot: the program
-                sees that there is no buffer.
+                sees only that there is no buffer.
         """
 
     def after(self, tensor: Any, route: str | None, nbytes: int, seconds: float) -> None:
-        """A tensor has been read.
+        """Called after a tensor was read.
 
         Args:
             tensor: the tensor.
-            route: where it does not follow from the call.
-            nbytes: of its value.
-            seconds: that this took.
+            route: the read's route; None: the call site determines it.
+            nbytes: bytes of the value.
+            seconds: duration of the read.
         """
 
     def session_ran(self) -> None:
-        """A session of TensorFlow 1 is about to run; what it hands over is not seen."""
+        """Called before a session of TensorFlow 1 runs; what the session reads is not seen."""
 
 
 class _Announced:
-    """A method that tells when it is about to be called.
+    """A descriptor that reports each lookup of a method, which precedes its call.
 
-    It tells as it is looked up, and hands out the method itself: so no frame of ours is in a traceback of its errors.
+    It returns the method itself rather than a wrapper, so that tracebacks of its errors contain no frame of ours.
     """
 
-    def __init__(self, method: Any, tell: Callable[[], None]) -> None:
-        self._method, self._tell = method, tell
+    def __init__(self, method: Any, report: Callable[[], None]) -> None:
+        self._method, self._report = method, report
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is not None:
-            self._tell()
+            self._report()
         return self._method.__get__(instance, owner)
 
 
 class Hooks:
-    """The hooks, which tell a watcher; not in place before `install`."""
+    """All hooks, which report to a watcher between `install` and `restore`."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -83,9 +83,9 @@ class Hooks:
             (DLPACK, self._exporting),
             *((place, lambda method: _Announced(method, watcher.session_ran)) for place in SESSION_RUNS),
         )
-        self._theirs: list[tuple[Place, Any]] = []  # what was in those places
+        self._originals: list[tuple[Place, Any]] = []  # the hooked places, with what was in them before
         self._slot: BufferSlot | None = None
-        self.lacks_buffers = ""  # why the slot cannot be seen
+        self.lacks_buffers = ""  # why reads through the buffer protocol cannot be seen; "" if they can
         try:
             if EagerTensor is None:
                 raise RuntimeError("TensorFlow has no type EagerTensor")
@@ -94,20 +94,20 @@ class Hooks:
             self.lacks_buffers = str(error)
 
     def install(self) -> None:
-        """From here on the watcher is told of every read."""
-        there = [(place, around) for place, around in self._around if place.is_there]
-        self._theirs = [(place, place.get()) for place, _ in there]
-        for (_, around), (place, theirs) in zip(there, self._theirs, strict=True):
-            place.put(around(theirs))
+        """Puts the hooks in place, so that the watcher receives every read."""
+        present = [(place, around) for place, around in self._around if place.is_there]
+        self._originals = [(place, place.get()) for place, _ in present]
+        for (_, around), (place, original) in zip(present, self._originals, strict=True):
+            place.put(around(original))
         if self._slot:
             self._slot.install()
 
     def restore(self) -> None:
-        """TensorFlow is as it was."""
+        """Removes the hooks, which leaves TensorFlow exactly as it was."""
         if self._slot:
             self._slot.restore()
-        for place, theirs in self._theirs:
-            place.put(theirs)
+        for place, original in self._originals:
+            place.put(original)
 
     def _reading_method(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         watcher = self._watcher
@@ -127,7 +127,7 @@ class Hooks:
 
         def copy_to_device(tensor: Any, device: str) -> Any:
             if "CPU" not in device.upper():
-                return original(tensor, device)  # to a GPU, or to where ops run by default
+                return original(tensor, device)  # to a GPU, or to the default device
             watcher.before(tensor, "copy", raises=True)
             started = time.perf_counter()
             copied = original(tensor, device)
@@ -142,12 +142,12 @@ class Hooks:
 
         def to_dlpack_capsule(tensor: Any) -> Any:
             if not hasattr(tensor, "backing_device"):
-                return original(tensor)  # which says what is wrong with it
+                return original(tensor)  # raises TensorFlow's own error for what is no eager tensor
             watcher.before(tensor, "dlpack", raises=True)
             started = time.perf_counter()
             capsule = original(tensor)
             seconds = time.perf_counter() - started
-            # From a GPU the capsule points into its memory: the host waits, and nothing is copied.
+            # A capsule of a GPU's tensor points into the GPU's memory: the host waits, but nothing is copied.
             nbytes = _bytes_of(tensor) if "CPU" in tensor.backing_device else 0
             watcher.after(tensor, "dlpack", nbytes, seconds)
             return capsule
@@ -160,7 +160,7 @@ class Hooks:
         memory = read()
         seconds = time.perf_counter() - started
         if memory:
-            # The buffer of strings is one of pointers to Python's bytes.
+            # A buffer of strings holds pointers to Python's bytes objects.
             nbytes = sum(map(len, memory.objects())) if tensor.dtype == tf.string else memory.nbytes
             self._watcher.after(tensor, None, nbytes, seconds)
 
@@ -170,7 +170,7 @@ def _bytes_of(tensor: Any) -> int:
 
 
 def _size_of(value: Any) -> int:
-    """Bytes of a value that was read; of strings, of their text."""
+    """Bytes of a value that was read; for strings, the bytes of their text."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype != object:
         return int(value.nbytes)
     return sum(len(text) for text in np.asarray(value, dtype=object).ravel())

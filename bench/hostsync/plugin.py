@@ -1,4 +1,4 @@
-"""The pytest plugin that every pytest of its environment loads: budgets of host syncs and retraces for anyone's tests.
+"""Pytest plugin with budgets of host syncs and retraces for any test; every pytest of the environment loads it.
 
     @pytest.mark.max_host_syncs(1)
     @pytest.mark.max_retraces(0)
@@ -8,7 +8,7 @@
         step()
         assert [read.route for read in host_syncs.reads] == ["float"]
 
-TensorFlow is imported only where one of them is used.
+TensorFlow is imported only if a test uses a marker or the fixture.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 MARKERS = {
     "max_host_syncs": (
         "reads",
-        "the test fails when Python reads tensors to the host more often than that; reads inside hostsync.allow do not "
+        "the test fails if Python reads tensors to the host more often than this; reads inside hostsync.allow do not "
         "count",
     ),
     "max_retraces": (
         "retraces",
-        "the test fails when functions are traced again more often than that; a function's first trace does not count",
+        "the test fails if functions are retraced more often than this; a function's first trace does not count",
     ),
 }
-"""Each with its argument, and what it does."""
+"""Markers by name, each with the name of its argument and its help text."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,9 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def host_syncs() -> Iterator[Log]:
-    """The log of the host reads from here on, as they happen: `host_syncs.reads`.
+    """Log of the host reads since the fixture was set up, for the test to inspect: `host_syncs.reads`.
 
-    Fixtures that are set up after it are in it; the marker counts the test itself alone.
+    The log includes fixtures that are set up later; the markers count only the test itself.
     """
     from loop_bench import hostsync
 
@@ -55,7 +55,7 @@ def host_syncs() -> Iterator[Log]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Holds a marked test to its budgets; setup and teardown do not count."""
+    """Fails a marked test that exceeds a budget; setup and teardown do not count."""
     budgets = {name: _budget(marker) for name in MARKERS if (marker := item.get_closest_marker(name))}
     if not budgets:
         return (yield)
@@ -72,12 +72,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _budget(marker: pytest.Mark) -> int:
-    """The marker's one argument; the test fails where it is anything but a number of times."""
+    """The marker's only argument; the test fails if it is not a whole number of at least 0."""
     from loop_bench.hostsync.guards import is_budget
 
     argument, _ = MARKERS[marker.name]
     values = [*marker.args, *marker.kwargs.values()]
     if len(values) != 1 or not marker.kwargs.keys() <= {argument} or not is_budget(values[0]):
-        usage = f"@pytest.mark.{marker.name}({argument}): wants how many {argument} are fine, such as {marker.name}(1)"
+        usage = f"@pytest.mark.{marker.name}({argument}): needs the number of {argument} allowed: {marker.name}(1)"
         pytest.fail(usage, pytrace=False)
     return int(values[0])

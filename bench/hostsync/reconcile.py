@@ -1,4 +1,4 @@
-"""Reads that Python saw, held against the copies that a trace shows."""
+"""Matches the reads that Python saw with the copies in a profiler's trace."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from loop_bench.hostsync.trace import Copy, trace_copies
 
 @dataclasses.dataclass(frozen=True)
 class Reconciled:
-    """Which reads and copies belong together, and what is left of either."""
+    """Numbers of matched reads and copies, and what was left unmatched."""
 
     matched: int  # pairs of a read and a copy
     unexplained: tuple[Copy, ...]  # copies that no recorded read explains, in the order in which they started
-    python_only: int  # reads of values that were on the host already, which take no copy
+    python_only: int  # reads of values that were on the host already, which need no copy
     uncopied: int  # reads of a device's values without a copy: DLPack exports, events that the trace lost
 
     @property
@@ -32,52 +32,52 @@ class Reconciled:
 
 @contextlib.contextmanager
 def reconciled(trace: bool, stack: bool = False) -> Iterator[tuple[Log, list[Reconciled]]]:
-    """Records, and traces the same stretch.
+    """Records the reads inside and traces the device at the same time, then matches both.
 
     Args:
-        trace: whether to; without, the list stays empty.
-        stack: as `record` has it.
+        trace: whether to trace; if not, the list stays empty.
+        stack: whether to keep stacks, as for `record`.
 
     Yields:
-        The log, and a list that has the one result after the context; none where this TensorFlow's traces cannot be
-        read, which is among what the log says is unseen.
+        The log, and a list that contains the one result after the context. The list stays empty if this TensorFlow's
+        traces cannot be read; the log's `unseen` then says so.
 
     Raises:
         RuntimeError: a profiler is running already.
 
     Warns:
-        HostSyncWarning: the trace was lost, because the program has stopped the profiler, say; the list is empty.
+        HostSyncWarning: the trace was lost, for example because the program stopped the profiler; the list is empty.
     """
-    found: list[Reconciled] = []
+    results: list[Reconciled] = []
     if not trace or lacking(TRACED_COPIES):
         with record(stack) as log:
-            yield log, found
+            yield log, results
         return
     tracing = trace_copies()
     copies = tracing.__enter__()
     try:
         with record(stack) as log:
-            yield log, found
+            yield log, results
     finally:
         try:
             tracing.__exit__(None, None, None)
-            found.append(reconcile(log.reads, copies))
+            results.append(reconcile(log.reads, copies))
         except RuntimeError as error:
-            warnings.warn(f"copies are not known: {error}", HostSyncWarning, stacklevel=3)
+            warnings.warn(f"copies from the device were not counted: {error}", HostSyncWarning, stacklevel=3)
 
 
 def reconcile(reads: Iterable[Read], copies: Sequence[Copy]) -> Reconciled:
-    """Matches each read of a GPU's value with the earliest copy of that device and size that has no read yet.
+    """Matches each read of a GPU's value with the earliest unmatched copy of the same device and size.
 
-    When things happened is not compared: copies are stamped by the GPU's clock, which is tied to the host's only once,
-    as the trace starts, and a read does not say when it was. So of copies of the same device and size it is known how
-    many no read explains, and not which ones; and one of them can stand in for a read's own that the trace lost.
+    Times are not compared: copies have times of the GPU's clock, which is synchronised with the host's only once, when
+    the trace starts, and reads have no time. So among copies of one device and size, only the number of unexplained
+    ones is known, not which they are; and a copy can stand in for a read's own copy that the trace lost.
 
-    Every read and every copy is counted, once.
+    Every read and every copy is counted once.
 
     Args:
-        reads: in any order.
-        copies: in any order.
+        reads: reads, in any order.
+        copies: copies, in any order.
     """
     python_only = uncopied = 0
     waiting: collections.Counter[tuple[str, int]] = collections.Counter()  # reads, by device and bytes

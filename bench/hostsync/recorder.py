@@ -1,4 +1,4 @@
-"""The recorder of host reads, and the hooks that are in place as long as anybody observes reads."""
+"""The recorder of host reads, and the hub that installs the hooks while there are observers."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from loop_bench.hostsync.tracing import Trace, Tracing
 from loop_bench.source import adopt
 
 ALLOWED: Final[contextvars.ContextVar[str | None]] = contextvars.ContextVar("allowed host syncs", default=None)
-"""Why reads are meant right now, as `guards.allow` sets it; None where they are not marked."""
+"""Reason why reads are allowed in this context, set by `guards.allow`; None: they are not."""
 
-_told: Final[set[str]] = set()
+_warned: Final[set[str]] = set()
 
 
 @contextlib.contextmanager
 def record(stack: bool = False) -> Iterator[Log]:
-    """Records every read of a tensor by the host, in all threads, while the context lasts.
+    """Records every read of a tensor by the host, in all threads, while the context is active.
 
-    Recorders nest; each sees what happens inside it. When the last one is left, by an exception too, TensorFlow is
-    exactly as it was. What the program computes is the same bit for bit. One thing is not: `memoryview(t)` and its like
-    raise SystemError in place of ValueError or BufferError for tensors that have no buffer, such as bfloat16, for no
-    exception passes CPython's buffer slot from Python.
+    Recorders nest; each sees what happens inside it. After the last one, even on an exception, TensorFlow is exactly as
+    it was. The program's results are the same bit for bit, with one exception: `memoryview(t)` and the like raise
+    SystemError instead of ValueError or BufferError for tensors without a buffer, such as bfloat16, because no Python
+    exception passes CPython's buffer slot.
 
-    The log keeps each read, some 300 bytes, more with `stack`.
+    The log keeps each read, about 300 bytes, more with `stack`.
 
     Args:
-        stack: whether each read keeps all the frames that led to it, those of libraries too.
+        stack: whether each read keeps all frames of its stack, including those of libraries.
 
     Warns:
-        HostSyncWarning: on entry, once in a process for each thing that cannot be seen with this TensorFlow and this
-            build of Python; `log.unseen` names all of them.
+        HostSyncWarning: on entry, once per process for each route that cannot be seen with this TensorFlow and this
+            build of Python; `log.unseen` lists all of them.
     """
     adopt(getattr(sys.modules.get("__main__"), "__spec__", None))
     log = Log(unseen(), graphs_before())
-    tell_unseen(stacklevel=4)
+    warn_unseen(stacklevel=4)
     started, tracing = time.perf_counter(), seconds_tracing()
     try:
         with observed(_Recorder(log, stack)):
@@ -59,21 +59,21 @@ def record(stack: bool = False) -> Iterator[Log]:
 
 
 class Observer:
-    """A recorder, a guard: is told of what happens, and does nothing about what it does not override."""
+    """Base of recorders and guards: receives reads, traces and session runs; the methods do nothing by default."""
 
     wants_stack = False
 
     def before(self, tensor: Any, route: str | None, raises: bool) -> None:
-        """A tensor is about to be read in this thread; see `hooks.Watcher.before`."""
+        """Called in the reading thread before a tensor is read; see `hooks.Watcher.before`."""
 
     def after(self, read: Read) -> None:
-        """A tensor has been read."""
+        """Called after a tensor was read."""
 
     def traced(self, trace: Trace | None, found: Sequence[HostOp]) -> None:
-        """A graph has been traced, or loaded where `trace` is None, that has these host ops."""
+        """Called after a graph with these host ops was traced, or loaded (`trace` is None)."""
 
     def session_ran(self) -> None:
-        """A session of TensorFlow 1 has run."""
+        """Called before a session of TensorFlow 1 runs."""
 
 
 class _Recorder(Observer):
@@ -95,9 +95,9 @@ class _Recorder(Observer):
 
 @contextlib.contextmanager
 def observed(observer: Observer) -> Iterator[None]:
-    """The observer is told of every read in every thread.
+    """Reports every read in every thread to an observer while the context is active.
 
-    Observers nest. When the last one is left, by an exception too, TensorFlow is exactly as it was.
+    Observers nest. After the last one, even on an exception, TensorFlow is exactly as it was.
     """
     _hub.add(observer)
     try:
@@ -107,48 +107,47 @@ def observed(observer: Observer) -> Iterator[None]:
 
 
 def capabilities() -> dict[str, str]:
-    """What can be seen with the Python and the TensorFlow that are installed.
+    """What can be recorded with the installed Python and TensorFlow.
 
-    TensorFlow is imported; its devices are not started.
+    Imports TensorFlow, but does not start its devices.
 
     Returns:
-        The name of each route, and of each thing that is told of functions and traces. The value is "" where it is
-        seen, and otherwise the reason.
+        Reasons by the name of each route and of each other capability; "" where it can be recorded.
     """
-    return {**_of_recordings(), OPS_OF_XLA: lacks_ops_of_xla()}
+    return {**_recordable(), OPS_OF_XLA: lacks_ops_of_xla()}
 
 
-def _of_recordings() -> dict[str, str]:
+def _recordable() -> dict[str, str]:
     return {BUFFERS: _hub.hooks.lacks_buffers, **{capability: lacking(capability) for capability in NEEDED}}
 
 
 @functools.cache
 def unseen() -> tuple[str, ...]:
-    """What a recording cannot see with this Python and TensorFlow, each with its reason."""
-    return tuple(f"{capability}: {reason}" for capability, reason in _of_recordings().items() if reason)
+    """Capabilities that a recording lacks with this Python and TensorFlow, each with its reason."""
+    return tuple(f"{capability}: {reason}" for capability, reason in _recordable().items() if reason)
 
 
-def tell_unseen(stacklevel: int) -> None:
-    """Warns of what cannot be seen, once in a process.
+def warn_unseen(stacklevel: int) -> None:
+    """Warns of each capability that a recording lacks, once per process.
 
     Args:
-        stacklevel: as `warnings.warn` has it.
+        stacklevel: stack level of the warning, as for `warnings.warn`.
     """
-    for each in unseen():
-        if each not in _told:
-            _told.add(each)
-            warnings.warn(f"cannot be seen: {each}", HostSyncWarning, stacklevel)
+    for problem in unseen():
+        if problem not in _warned:
+            _warned.add(problem)
+            warnings.warn(f"cannot be seen: {problem}", HostSyncWarning, stacklevel)
 
 
 class _Hub:
-    """Makes a `Read` of what the hooks see, once for all observers."""
+    """Turns the hooks' events into a `Read`, once for all observers, and installs the hooks while there are any."""
 
     def __init__(self) -> None:
         self.hooks = Hooks(self)
         self._graphs = Tracing(self._traced)
         self._lock = threading.Lock()
         self._wants_stack = False
-        self._observers: tuple[Observer, ...] = ()  # never changed in place: other threads go through it meanwhile
+        self._observers: tuple[Observer, ...] = ()  # replaced, never changed in place: other threads iterate over it
 
     def add(self, observer: Observer) -> None:
         with self._lock:
@@ -159,7 +158,7 @@ class _Hub:
 
     def remove(self, observer: Observer) -> None:
         with self._lock:
-            self._set(tuple(each for each in self._observers if each is not observer))
+            self._set(tuple(other for other in self._observers if other is not observer))
             if not self._observers:
                 self._graphs.restore()
                 self.hooks.restore()
@@ -200,15 +199,15 @@ class _Hub:
     def _traced(self, trace: Trace | None, graph: Any) -> None:
         if trace is None:
             site = call_site()
-            found = host_ops(graph, str(graph.name), (site.file, site.line))
+            ops = host_ops(graph, str(graph.name), (site.file, site.line))
         else:
-            found = host_ops(graph, trace.function, trace.caller)
+            ops = host_ops(graph, trace.function, trace.caller)
         for observer in self._observers:
-            observer.traced(trace, found)
+            observer.traced(trace, ops)
 
 
 def short_device(tensor: Any) -> str:
-    """Where a tensor's memory is: `CPU:0` also for an int32 that TensorFlow keeps on the host beside a GPU."""
+    """Device of a tensor's memory, such as `GPU:0`; `CPU:0` also for an int32 that TensorFlow keeps on the host."""
     return _short(tensor.backing_device)
 
 

@@ -1,4 +1,4 @@
-"""Which reads are of tensors whose values the host has had before."""
+"""Finds repeated reads: reads of tensors that the host has read before."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from loop_bench.hostsync.recorder import Observer, observed
 
 
 class Repeats:
-    """Remembers which tensors were read in one stretch, and tells which reads of another are of the same.
+    """Remembers the tensors read in one context, and finds reads of the same tensors in another.
 
-    It keeps them alive, so that no other tensor can be taken for one of them.
+    The tensors are kept alive, so that no new tensor can get the identity of one of them.
     """
 
     def __init__(self) -> None:
@@ -23,27 +23,29 @@ class Repeats:
     @contextlib.contextmanager
     def remembering(self) -> Iterator[None]:
         """Remembers each tensor that is read inside."""
-        with observed(_Seeing(lambda tensor: self._tensors.setdefault(id(tensor), tensor), lambda read: None)):
+        with observed(_Calling(lambda tensor: self._tensors.setdefault(id(tensor), tensor), lambda read: None)):
             yield
 
     @contextlib.contextmanager
     def finding(self) -> Iterator[list[Read]]:
-        """The reads inside that are of remembered tensors, as they happen."""
-        found: list[Read] = []
-        here = threading.local()
+        """Yields a list to which each read of a remembered tensor is added as it happens."""
+        repeats: list[Read] = []
+        current = threading.local()  # the read in progress in each thread
 
         def before(tensor: Any) -> None:
-            here.again = id(tensor) in self._tensors
+            current.is_repeat = id(tensor) in self._tensors
 
         def after(read: Read) -> None:
-            if getattr(here, "again", False):
-                found.append(read)
+            if getattr(current, "is_repeat", False):
+                repeats.append(read)
 
-        with observed(_Seeing(before, after)):
-            yield found
+        with observed(_Calling(before, after)):
+            yield repeats
 
 
-class _Seeing(Observer):
+class _Calling(Observer):
+    """Observer that calls two functions, before and after each read."""
+
     def __init__(self, before: Callable[[Any], object], after: Callable[[Read], object]) -> None:
         self._before, self._after = before, after
 

@@ -1,7 +1,7 @@
-"""Every private name of TensorFlow that hostsync relies on; nothing else has any.
+"""All private names of TensorFlow that hostsync uses; no other module of hostsync uses any.
 
-TensorFlow 2.16 to 2.21 have all of them. What another version has moved is to be looked for here: each name is looked
-up when it is needed, and `missing` says of a route which name it lacks.
+TensorFlow 2.16 to 2.21 have all of them. If another version has moved one, change it here: each name is looked up when
+it is needed, and `lacking` says which names a capability lacks.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ _SESSION: Final = "tensorflow.python.client.session:BaseSession"
 
 
 class Place(NamedTuple):
-    """Where TensorFlow keeps something, looked up again at each use, so that another can stand in for it."""
+    """A named attribute in TensorFlow, looked up at each use, so that it can be replaced."""
 
-    owner: str  # as `pkgutil.resolve_name` has it: `module:` or `module:class`
+    owner: str  # for `pkgutil.resolve_name`: `module:` or `module:class`
     name: str
 
     def get(self) -> Any:
-        """What is there now.
+        """The attribute's current value.
 
         Raises:
-            AttributeError, ImportError: nothing is.
+            AttributeError, ImportError: this TensorFlow does not have the attribute.
         """
         return getattr(self._owner(), self.name)
 
     def put(self, value: Any) -> None:
-        """Something else from here on."""
+        """Replaces the attribute's value."""
         setattr(self._owner(), self.name, value)
 
     @property
     def is_there(self) -> bool:
-        """Whether this TensorFlow has it."""
+        """Whether this TensorFlow has the attribute."""
         try:
             self.get()
         except (AttributeError, ImportError):
@@ -58,7 +58,7 @@ class Place(NamedTuple):
         return True
 
     def _owner(self) -> Any:
-        if self.owner.startswith(_HERE):  # without an import, which may find another revision of ours by now
+        if self.owner.startswith(_HERE):  # without an import, which could load another revision of this package
             return globals()[self.owner.removeprefix(_HERE)]
         return pkgutil.resolve_name(self.owner)
 
@@ -67,13 +67,13 @@ class Place(NamedTuple):
 
 
 class Member(Place):
-    """A name among others: of a function's local variables, of a dataclass' fields."""
+    """A name in a collection, such as a function's local variables or a dataclass' fields."""
 
     __slots__ = ()
 
     @property
     def is_there(self) -> bool:
-        """Whether this TensorFlow has it."""
+        """Whether the collection has the name."""
         try:
             return self.name in self._owner()
         except (AttributeError, ImportError):
@@ -81,7 +81,7 @@ class Member(Place):
 
 
 def _eager_tensor() -> Any:
-    """The type of eager tensors, without making one, which would start TensorFlow's devices; None where it is gone."""
+    """Finds the type of eager tensors without making one, which would start TensorFlow's devices; None if missing."""
     kinds = [tf.Tensor]
     while kinds:
         kind = kinds.pop()
@@ -92,44 +92,44 @@ def _eager_tensor() -> Any:
 
 
 EagerTensor: Final = _eager_tensor()
-"""The type of eager tensors; None in a TensorFlow that has none by this name."""
+"""The type of eager tensors; None if this TensorFlow has no type of that name."""
 
 NUMPY: Final = Place(f"{_HERE}EagerTensor", "_numpy_internal")
-"""A tensor's value as NumPy has it: each of the tensor's Python methods that read passes here."""
+"""Method that returns a tensor's value for NumPy; every Python method of a tensor that reads it calls this one."""
 
 COPY: Final = Place(f"{_HERE}EagerTensor", "_copy_to_device")
-"""A copy of a tensor on a device that is given by its name."""
+"""Method that copies a tensor to a device, given the device's name."""
 
 DLPACK: Final = Place("tensorflow.python.pywrap_tfe:", "TFE_ToDlpackCapsule")
-"""A DLPack capsule of a tensor."""
+"""Function that exports a tensor as a DLPack capsule."""
 
 TRACED: Final = Place(f"{_FUNCTIONS}.transform:", "CONCRETE_FUNCTION_CALLBACKS")
-"""A list of what is called with each ConcreteFunction that a Python function has been traced into, before it runs."""
+"""List of callbacks, called with each ConcreteFunction after its tracing and before it runs."""
 
 INITIALIZER: Final = "initialize_variables"
-"""The function that TensorFlow traces for itself, once for each `tf.function` that has created variables."""
+"""Name of the function that TensorFlow itself traces, once for each `tf.function` that has created variables."""
 
 LOADER: Final = Place("tensorflow.python.saved_model.function_deserialization:", "load_function_def_library")
-"""The ConcreteFunctions of a SavedModel, by name."""
+"""Function that loads the ConcreteFunctions of a SavedModel, by name."""
 
 SESSION_RUNS: Final = (
     Place(_SESSION, "_call_tf_sessionrun"),
     Place(_SESSION, "_call_tf_sessionprun"),
     Place(f"{_SESSION}._Callable", "__call__"),
 )
-"""Methods of which each run of a TensorFlow 1 session calls one."""
+"""Methods of TensorFlow 1 sessions; each run of a session calls exactly one of them."""
 
 WRAPPERS: Final = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "tf_method_wrapper", "__call__"})
-"""Functions that TensorFlow puts around its public ones: no names that a user has written."""
+"""Names of the wrappers around TensorFlow's public functions, which are no names that a user has written."""
 
 READERS: Final = tuple(f"{Path(str(package.__file__)).parent}{os.sep}" for package in (tf, np))
-"""Folders of what is at work in every read."""
+"""Folders of TensorFlow and NumPy, whose code takes part in every read."""
 
 AUTOGRAPH: Final = f"{READERS[0]}{Path('python', 'autograph')}{os.sep}"
-"""AutoGraph's folder."""
+"""Folder of AutoGraph's code."""
 
-_GET: Final = "_get_function"  # of a graph, by name
-_OF_ONE_OP: Final = "__wrapped__"  # what TensorFlow makes of an op that runs eagerly
+_GET: Final = "_get_function"  # a graph's method that returns a function by name
+_OF_ONE_OP: Final = "__wrapped__"  # prefix of the functions in which TensorFlow wraps eager ops
 _GENERATED: Final = str(Path(tempfile.gettempdir()) / GENERATED)
 
 _NO_VARIABLES: Final = Place(f"{_TRACING}ScopeType", "NO_VARIABLE_CREATION")
@@ -172,23 +172,23 @@ NEEDED: Final[dict[str, tuple[Place, ...]]] = {
     TRACED_COPIES: (_XSPACE,),
     "whether a program has stopped the profiler that traces it": (_PROFILER,),
 }
-"""What each capability needs."""
+"""Private names that each capability of a recording needs."""
 
 
 def lacking(capability: str) -> str:
-    """Which of the names that a capability needs this TensorFlow does not have, in words; "" where it has all."""
-    gone = [str(place) for place in NEEDED[capability] if not place.is_there]
-    return f"TensorFlow {tf.__version__} has no {' and no '.join(gone)}" if gone else ""
+    """Message that names what a capability needs and this TensorFlow lacks; "" if it lacks nothing."""
+    missing = [str(place) for place in NEEDED[capability] if not place.is_there]
+    return f"TensorFlow {tf.__version__} has no {' and no '.join(missing)}" if missing else ""
 
 
 def shape_of(tensor: Any) -> tuple[int, ...]:
-    """An eager tensor's shape as plain numbers, where TensorFlow has them without making a TensorShape."""
+    """Shape of an eager tensor as plain numbers, without making a TensorShape if possible."""
     shape = getattr(tensor, "_shape_tuple", None)
     return tuple(tensor.shape) if shape is None else tuple(shape())
 
 
 def function_of(graph: Any) -> str:
-    """The function that a graph was traced from, the names of functions around it first; "" for another graph."""
+    """Name of the function that a graph was traced from, after the names of the functions around it; "" for others."""
     names = []
     while getattr(graph, "building_function", False):
         names.append(str(graph.name))
@@ -200,24 +200,24 @@ def function_of(graph: Any) -> str:
 class TracedFunction:
     """What is known of a function that has just been traced."""
 
-    wrapper: Any  # what this `tf.function` alone calls, and what lives as long as it; None where it is not known
-    code: CodeType | None  # of the Python function inside; None where it has none
-    arguments: dict[str, Any]  # their TraceTypes by name
-    earlier: tuple[dict[str, Any], ...]  # the same of the traces that its `tf.function` has already, the latest first
-    had_created_variables: bool  # whether it is the first trace after those in which variables could be created
-    in_pipeline: bool  # of tf.data
+    wrapper: Any  # callable that belongs to this `tf.function` alone and lives as long; None: unknown
+    code: CodeType | None  # code of the Python function inside; None: it has none
+    arguments: dict[str, Any]  # TraceTypes of the arguments by name
+    earlier: tuple[dict[str, Any], ...]  # `arguments` of earlier traces of the same `tf.function`, the latest first
+    had_created_variables: bool  # whether this is the first trace after those that could create variables
+    in_pipeline: bool  # whether the function belongs to a tf.data pipeline
 
 
 def traced_function(concrete: Any, most: int) -> TracedFunction:
-    """What is known of the function in whose tracing a callback of TRACED is called.
+    """Describes the function that is being traced; to be called from a callback of TRACED.
 
     Args:
-        concrete: that it is called with.
-        most: earlier traces to be told of, the latest ones.
+        concrete: the ConcreteFunction that the callback was called with.
+        most: most earlier traces to describe, the latest ones.
     """
     options = _tracing_options()
     keys = reversed(getattr(getattr(options, "function_cache", None), "_primary", {}).keys())
-    earlier = [*itertools.islice(keys, most)]  # each a context and a FunctionType, which takes long to hash
+    earlier = [*itertools.islice(keys, most)]  # pairs of a context and a FunctionType, which is slow to hash
     wrapper = getattr(options, "python_function", None)
     scope = getattr(options, "scope_type", None)
     no_variables = _NO_VARIABLES.get() if _NO_VARIABLES.is_there else object()
@@ -226,13 +226,14 @@ def traced_function(concrete: Any, most: int) -> TracedFunction:
         code=_code_of(_unwrapped(wrapper)),
         arguments=_arguments(concrete.function_type),
         earlier=tuple(_arguments(function_type) for _, function_type in earlier),
-        had_created_variables=scope is no_variables and all(of.scope_type is not no_variables for of, _ in earlier),
+        had_created_variables=scope is no_variables
+        and all(context.scope_type is not no_variables for context, _ in earlier),
         in_pipeline="_tf_data_function" in (getattr(options, "attributes", None) or {}),
     )
 
 
 def _tracing_options() -> Any:
-    """The TracingOptions of the tracing that is about to end in this thread; None in another version of TensorFlow."""
+    """TracingOptions of the tracing that is ending in this thread; None if this TensorFlow has no such variable."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and "tracing_options" not in frame.f_code.co_varnames:
         frame = frame.f_back
@@ -240,79 +241,80 @@ def _tracing_options() -> Any:
 
 
 def _arguments(function_type: Any) -> dict[str, Any]:
-    return {name: each.type_constraint for name, each in function_type.parameters.items()}
+    return {name: parameter.type_constraint for name, parameter in function_type.parameters.items()}
 
 
 def _unwrapped(function: Any) -> Any:
-    while (under := _under(function)) is not None:
-        function = under
+    while (wrapped := _wrapped_by(function)) is not None:
+        function = wrapped
     return function
 
 
 def _code_of(function: Any) -> CodeType | None:
-    """The code of a function, or of what a user's object does when it is called."""
+    """The code of a function, or of the `__call__` of a user's object."""
     own = getattr(function, "__code__", None)
     called = None if function is None else getattr(_unwrapped(type(function).__call__), "__code__", None)
     return own or (called if called is not None and is_users(called.co_filename) else None)
 
 
-def _under(function: Any) -> Any:
+def _wrapped_by(function: Any) -> Any:
     if isinstance(function, functools.partial):
         return function.func
     return getattr(function, "__wrapped__", None) or getattr(function, "__func__", None)
 
 
 def components(trace_type: Any) -> dict[Any, Any]:
-    """What a TraceType of a tuple, a list or a dict is made of, by place or key; empty for any other."""
+    """TraceTypes of the elements of a tuple, a list or a dict, by place or key; empty for other TraceTypes."""
     of_list = getattr(trace_type, "components_tuple", trace_type)
     if hasattr(of_list, "components"):
         return dict(enumerate(of_list.components))
-    named = getattr(trace_type, "named_attributes", trace_type)  # of attrs
+    named = getattr(trace_type, "named_attributes", trace_type)  # a class of the attrs package
     if hasattr(named, "attribute_names"):
         return dict(zip(named.attribute_names, named.attributes.components, strict=True))
     return dict(getattr(trace_type, "mapping", {}))
 
 
 def graphs_in(op: Any, *attributes: str) -> list[Any]:
-    """The graphs of the functions that an op runs.
+    """Graphs of the functions that an op runs.
 
     Args:
-        op: such as a While.
-        attributes: of the op, that name the functions: `cond`, `body`; a list of names is fine, too.
+        op: an op, such as a While.
+        attributes: names of the op's attributes that name the functions, such as `cond` and `body`; the value of an
+            attribute may be one function or a list of functions.
     """
-    named = (op.get_attr(attribute) for attribute in attributes)
-    functions = (each for found in named for each in (found if isinstance(found, list | tuple) else [found]))
-    return [getattr(op.graph, _GET)(each.name).graph for each in functions]
+    values = (op.get_attr(attribute) for attribute in attributes)
+    functions = (function for value in values for function in (value if isinstance(value, list | tuple) else [value]))
+    return [getattr(op.graph, _GET)(function.name).graph for function in functions]
 
 
 def graphs_before() -> int:
-    """Graphs of functions that TensorFlow has at hand already; 0 where it has not started, which this does not."""
+    """Number of function graphs that TensorFlow holds already; 0 if it has not started. Does not start TensorFlow."""
     if lacking(BEFORE):
         return 0
-    started = _CONTEXT_SAFE.get()()
-    if started is None or started._context_handle is None:
+    context = _CONTEXT_SAFE.get()()
+    if context is None or context._context_handle is None:
         return 0
-    return sum(not name.startswith(_OF_ONE_OP) for name in started.list_function_names())
+    return sum(not name.startswith(_OF_ONE_OP) for name in context.list_function_names())
 
 
 def seconds_tracing() -> float:
-    """Seconds that this process has spent on tracing functions so far; 0 where TensorFlow does not count them."""
+    """Seconds that this process has spent on tracing functions so far; 0 if TensorFlow does not count them."""
     return float(_GRAPH_SECONDS.get().get_cell().value()) / 1e6 if _GRAPH_SECONDS.is_there else 0.0
 
 
 def is_generated(file: str) -> bool:
-    """Whether AutoGraph has made the file: it runs a copy of a function from a temporary one."""
+    """Whether a file is one of AutoGraph's temporary files, from which it runs copies of functions."""
     return file.startswith(_GENERATED)
 
 
 @functools.lru_cache(maxsize=1024)
 def generated_lines(file: str) -> dict[int, tuple[str, int, str]]:
-    """File, line and function that lines of a generated file were made from, by line, as far as they are known.
+    """Original file, line and function of each line of a generated file, by line number, as far as known.
 
-    They come from the maps that AutoGraph keeps beside the functions it made.
+    Taken from the source maps that AutoGraph keeps with the functions it has made.
     """
     caches = list(_TRANSPILED.get().values()) if _TRANSPILED.is_there else []
-    factories = [made for cached in caches for made in list(cached.values())]
+    factories = [factory for cached in caches for factory in list(cached.values())]
     for factory in factories:
         if factory.module is not None and factory.module.__file__ == file:
             return {
@@ -324,16 +326,16 @@ def generated_lines(file: str) -> dict[int, tuple[str, int, str]]:
 
 
 def running_profiler() -> Any:
-    """The profiler session that runs in this program, started by whomever; None where none does, or it is not known."""
+    """The profiler session that is running in this process, whoever started it; None if there is none or unknown."""
     return _PROFILER.get() if _PROFILER.is_there else None
 
 
 def empty_trace() -> Any:
-    """An `XSpace`, the protocol buffer that the profiler writes, with nothing in it.
+    """An empty `XSpace`, the protocol buffer that the profiler writes.
 
     Raises:
-        ProfilerError: this TensorFlow has none.
+        ProfilerError: this TensorFlow has no `XSpace`.
     """
     if not _XSPACE.is_there:
-        raise ProfilerError(f"TensorFlow {tf.__version__} has no {_XSPACE}, with which its traces are read")
+        raise ProfilerError(f"TensorFlow {tf.__version__} has no {_XSPACE}, which reading its traces needs")
     return _XSPACE.get()()

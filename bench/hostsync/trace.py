@@ -1,7 +1,7 @@
-"""A session of TensorFlow's profiler, and the copies in its trace, whether or not Python took part in them.
+"""Sessions of TensorFlow's profiler, and the copies from a GPU in their traces, whether Python made them or not.
 
-What is looked for in the trace was read in openxla/xla, which TensorFlow 2.21 is built from, and found again in the
-strings of TensorFlow 2.21.0's libraries. Traces of a CPU were looked at in TensorFlow 2.16, 2.18, 2.20 and 2.21.
+The names searched for in a trace are from the source of openxla/xla, which TensorFlow 2.21 is built from, and are in
+the strings of TensorFlow 2.21.0's libraries. Traces of a CPU were examined with TensorFlow 2.16, 2.18, 2.20 and 2.21.
 
 - `xla/tsl/profiler/utils/xplane_schema.cc`: a GPU's plane is named `/device:GPU:<number>`; the stat `memcpy_details`;
 - `xla/backends/profiler/gpu/cupti_buffer_events.cc`, AddMemcpyActivityEvent: the event is named `MemcpyD2H`, or
@@ -9,10 +9,10 @@ strings of TensorFlow 2.21.0's libraries. Traces of a CPU were looked at in Tens
 - `xla/backends/profiler/gpu/cupti_collector.cc`, CreateXEvent: the stat refers to a text such as
   `kind_src:device kind_dst:pageable size:4 dest:0 async:1`; GetDeviceXLineName: a stream's line is named
   `Stream #<number>(<types of its events>)`, and `CUPTI overhead` where one of its events is such;
-- `xla/tsl/profiler/convert/post_process_single_host_xplane.cc`: lines begin so many nanoseconds after the trace did,
-  whose Unix time is the stat `profile_start_time` of `Task Environment`. TensorFlow 2.16 writes no such plane: there
-  it is the time at which the profiler asked for its options, right before its session takes its own (7 to 40 µs later,
-  where the trace says).
+- `xla/tsl/profiler/convert/post_process_single_host_xplane.cc`: times of lines count in nanoseconds from the start of
+  the trace, whose Unix time is the stat `profile_start_time` of `Task Environment`. TensorFlow 2.16 writes no such
+  plane; its start is taken as the time at which the profiler read its options, 7 to 40 µs before the session's own
+  start in versions that record the latter.
 """
 
 from __future__ import annotations
@@ -35,31 +35,32 @@ from loop_bench.errors import HostSyncWarning, ProfilerError
 from loop_bench.hostsync.tensorflow_private import empty_trace, running_profiler
 
 Session = weakref.ref[Any] | None
-"""Only a weak reference: TensorFlow has no other profiler as long as somebody holds the session of one.
+"""Weak reference to a profiler session, because TensorFlow starts no other profiler while a session is referenced.
 
-None where TensorFlow does not tell which session runs.
+None: this TensorFlow does not say which session is running.
 """
 
 _GPU_PLANE: Final = re.compile(r"/device:(GPU:\d+)")
-# Other lines of a GPU's plane (`Steps`, `Framework Ops`, `XLA Ops`) are derived from these and show an event again.
+# Other lines of a GPU's plane (`Steps`, `Framework Ops`, `XLA Ops`) are derived from these and repeat their events.
 _STREAM_LINE: Final = re.compile(r"Stream #\d+|CUPTI overhead")
 _COPY: Final = re.compile(r"Memcpy(\w+)")
 _SIZE: Final = re.compile(r"\bsize:(\d+)")
 _VERSION: Final = tuple(map(int, tf.__version__.split(".")[:2]))
 _ENVIRONMENT, _START_TIME = "Task Environment", "profile_start_time"
 _ASKED: Final = "asked"
-"""The file in a trace's folder with the Unix time in nanoseconds at which its profiler asked for its options."""
+"""File in a trace's folder with the Unix time in nanoseconds at which the profiler read its options."""
 
 
 class _Level:
-    """A number that is no int: TensorFlow 2.21 tries each option as a bool first, takes an int for one and ignores it.
+    """A profiler option's value that pybind11 converts to int but not to bool.
 
-    (pybind11 reads as a bool whatever has `__bool__`, and as an int whatever has `__index__`.)
+    TensorFlow 2.21 tries each option as a bool first, which would accept an int and then ignore it. (pybind11 converts
+    anything with `__bool__` to a bool, and anything with `__index__` to an int.)
     """
 
     def __init__(self, value: int) -> None:
         self._value = value
-        self.asked = 0  # the Unix time in nanoseconds at which TensorFlow asked for it last
+        self.asked = 0  # Unix time in nanoseconds at which TensorFlow last read the value
 
     def __index__(self) -> int:
         self.asked = time.time_ns()
@@ -67,10 +68,10 @@ class _Level:
 
 
 def start(folder: Path, host_level: int) -> Session:
-    """Starts the profiler: the GPUs are traced, the host up to a level (0: not at all), Python's calls are not.
+    """Starts the profiler for the GPUs and, up to a level (0: not at all), for the host, without Python's calls.
 
     Raises:
-        ProfilerError: a profiler is running in this program already, or its trace could not be read.
+        ProfilerError: a profiler is running in this program already, or this TensorFlow's traces cannot be read.
     """
     empty_trace()
     levels = {"host_tracer_level": host_level, "python_tracer_level": 0, "device_tracer_level": 1, "delay_ms": 0}
@@ -82,7 +83,7 @@ def start(folder: Path, host_level: int) -> Session:
     except tf.errors.AlreadyExistsError as error:
         raise ProfilerError(
             "a profiler is running in this program already, such as the TensorBoard callback's, and there can be only "
-            "one"
+            "one at a time"
         ) from error
     (folder / _ASKED).write_text(str(max(before, *(level.asked for level in options))))
     running = running_profiler()
@@ -90,12 +91,12 @@ def start(folder: Path, host_level: int) -> Session:
 
 
 def stop(session: Session) -> None:
-    """Stops the profiler, which writes its trace, if this session is still the one that runs.
+    """Stops the profiler if this session is still the running one; the profiler then writes its trace.
 
     Raises:
-        ProfilerError: the program has stopped it.
+        ProfilerError: the program has stopped the session.
     """
-    # Another one is the program's own, and stop() would end it as readily.
+    # Another running session is the program's own, which stop() would end too.
     stopped = "the program has stopped the profiler that traced it"
     if session is not None and (session() is None or session() is not running_profiler()):
         raise ProfilerError(stopped)
@@ -107,7 +108,7 @@ def stop(session: Session) -> None:
 
 @contextlib.contextmanager
 def marked(folder: Path, host_level: int, mark: str) -> Iterator[None]:
-    """Has the profiler trace what runs inside, and mark it by an event on the host; see `start` and `stop`."""
+    """Traces what runs inside, and marks it with an event on the host; see `start` and `stop`."""
     session = start(folder, host_level)
     try:
         with tf.profiler.experimental.Trace(mark):
@@ -117,25 +118,25 @@ def marked(folder: Path, host_level: int, mark: str) -> Iterator[None]:
 
 
 def read(folder: Path) -> Any:
-    """The trace (an `XSpace`) that a profiler has written somewhere below a folder.
+    """Reads the trace (an `XSpace`) that a profiler has written below a folder.
 
-    It says when it began, or warns that it does not.
+    The trace contains its start time, or a warning that it does not.
 
     Raises:
-        ProfilerError: there is none.
+        ProfilerError: there is no trace.
     """
     space = empty_trace()
     for file in folder.rglob("*.xplane.pb"):
         space.MergeFromString(file.read_bytes())
-    if not space.planes:  # TensorFlow reports success for one of 2 GiB too, which no protocol buffer can hold
-        raise ProfilerError("the profiler wrote no trace, as happens with one that is too large: trace less")
+    if not space.planes:  # TensorFlow reports success even above 2 GiB, which no protocol buffer can hold
+        raise ProfilerError("the profiler wrote no trace, as happens if it is too large: trace less of the run")
     asked = folder / _ASKED
     if _started(space) is None and asked.exists():
         environment = space.planes.add(name=_ENVIRONMENT)
         environment.stat_metadata[1].id, environment.stat_metadata[1].name = 1, _START_TIME
         environment.stats.add(metadata_id=1, uint64_value=int(asked.read_text()))
     elif _started(space) is None:
-        space.warnings.append("it does not say when it began, which its times count from")
+        space.warnings.append("it lacks its start time, from which its times count")
     return space
 
 
@@ -143,15 +144,15 @@ OPS_OF_XLA: Final = "ops of functions that XLA has compiled, in a trace of the C
 
 
 def lacks_ops_of_xla() -> str:
-    """Why the traces of a CPU show no ops of functions that XLA has compiled; "" where they do."""
-    # 2.17 was not tried.
+    """Why a CPU's traces show no ops of functions compiled by XLA; "" if they do."""
+    # TensorFlow 2.17 was not tried.
     return f"TensorFlow {tf.__version__} traces none of XLA's ops on a CPU" if _VERSION < (2, 18) else ""
 
 
 def gpus(space: Any) -> Iterator[tuple[str, Any]]:
-    """The planes of a trace that are GPUs', each with its name: `GPU:n` as CUDA counts.
+    """Planes of the GPUs in a trace, each with its name: `GPU:n` by CUDA's numbering.
 
-    That is TensorFlow's n, too, unless tf.config hides GPUs or splits one.
+    TensorFlow's numbering is the same, unless tf.config hides GPUs or splits one.
     """
     for plane in space.planes:
         if gpu := _GPU_PLANE.fullmatch(plane.name):
@@ -160,53 +161,53 @@ def gpus(space: Any) -> Iterator[tuple[str, Any]]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy of memory, from a GPU to the host or as its kind says."""
+    """One copy of memory from, to or within a GPU."""
 
-    device: str  # GPU:n as CUDA counts; TensorFlow's n, too, unless tf.config hides GPUs or splits one
-    nbytes: int  # 0 where the trace does not say
+    device: str  # GPU:n by CUDA's numbering; the same as TensorFlow's, unless tf.config hides GPUs or splits one
+    nbytes: int  # 0: unknown
     started: float  # Unix time in seconds, by the GPU's clock
-    seconds: float  # that the copy itself took, without the host's waiting for it
+    seconds: float  # duration of the copy, without the host's wait for it
     kind: str = "D2H"  # or H2D: from the host; D2D: within the GPU
 
 
 @contextlib.contextmanager
 def trace_copies() -> Iterator[list[Copy]]:
-    """Traces what runs inside, and fills the list with its device-to-host copies when it is left.
+    """Traces what runs inside; on leaving, fills the list with the device-to-host copies.
 
-    It is filled when an exception leaves the context, too. Without a GPU it stays empty.
+    The list is filled on an exception too. Without a GPU it stays empty.
 
     Raises:
         RuntimeError: a profiler is running in this program already; or, on leaving, the program has stopped this one,
             or there is no trace.
 
     Warns:
-        HostSyncWarning: on leaving, where the trace says of itself that it is not whole.
+        HostSyncWarning: on leaving, if the trace reports that it is incomplete.
     """
     copies: list[Copy] = []
     with tempfile.TemporaryDirectory(prefix="hostsync-trace-") as folder:
-        with _hint():
+        with _with_hint():
             session = start(Path(folder), host_level=0)
         try:
             yield copies
         finally:
-            with _hint():
+            with _with_hint():
                 stop(session)
             space = read(Path(folder))
             copies += device_to_host(space)
             for problem in (*space.errors, *space.warnings):
-                warnings.warn(f"the trace of copies is not whole: {problem}", HostSyncWarning, stacklevel=3)
+                warnings.warn(f"the trace of copies is incomplete: {problem}", HostSyncWarning, stacklevel=3)
 
 
 @contextlib.contextmanager
-def _hint() -> Iterator[None]:
+def _with_hint() -> Iterator[None]:
     try:
         yield
     except ProfilerError as error:
-        raise ProfilerError(f"{error}: --no-trace leaves the profiler to the program") from error
+        raise ProfilerError(f"{error}; --no-trace leaves the profiler to the program") from error
 
 
 def device_to_host(space: Any) -> list[Copy]:
-    """The device-to-host copies of all GPUs in a trace, in the order in which they started.
+    """Device-to-host copies of all GPUs in a trace, in the order in which they started.
 
     Args:
         space: a `tensorflow.tsl.profiler.protobuf.xplane_pb2.XSpace`.
@@ -215,36 +216,36 @@ def device_to_host(space: Any) -> list[Copy]:
 
 
 def of_kinds(space: Any, *wanted: str) -> list[Copy]:
-    """The copies of the wanted kinds, of all GPUs in a trace, in the order in which they started.
+    """Copies of the given kinds, of all GPUs in a trace, in the order in which they started.
 
     Args:
         space: a `tensorflow.tsl.profiler.protobuf.xplane_pb2.XSpace`.
-        wanted: kinds, such as `D2H`.
+        wanted: kinds of copies, such as `D2H`.
     """
     started_at = trace_started(space)  # ns
-    found = []
+    copies = []
     for gpu, plane in gpus(space):
-        names = {number: _COPY.match(each.name) for number, each in plane.event_metadata.items()}
-        kinds = {number: match[1] for number, match in names.items() if match and match[1] in wanted}
+        matches = {number: _COPY.match(metadata.name) for number, metadata in plane.event_metadata.items()}
+        kinds = {number: match[1] for number, match in matches.items() if match and match[1] in wanted}
         texts = {number: text.name for number, text in plane.stat_metadata.items()}
         for line in plane.lines:
             if not _STREAM_LINE.match(line.name):
                 continue
             for event in line.events:
                 if event.metadata_id in kinds:
-                    started = (started_at + line.timestamp_ns) * 1000 + event.offset_ps  # a float would round it
+                    started = (started_at + line.timestamp_ns) * 1000 + event.offset_ps  # ps; too long for a float
                     seconds, kind = event.duration_ps / 1e12, kinds[event.metadata_id]
-                    found.append((started, Copy(gpu, _nbytes(event, texts), started / 1e12, seconds, kind)))
-    found.sort(key=operator.itemgetter(0))
-    return [copy for _, copy in found]
+                    copies.append((started, Copy(gpu, _nbytes(event, texts), started / 1e12, seconds, kind)))
+    copies.sort(key=operator.itemgetter(0))
+    return [copy for _, copy in copies]
 
 
 def _nbytes(event: Any, texts: dict[int, str]) -> int:
-    """The bytes of a copy.
+    """Size of a copy in bytes; 0 if it is unknown.
 
     Args:
-        event: of the copy.
-        texts: of its plane, by number; names of stats, and what stats refer to.
+        event: the copy's event.
+        texts: texts of the event's plane by number: names of stats, and values that stats refer to.
     """
     for stat in event.stats:
         if texts.get(stat.metadata_id) == "memcpy_details":
@@ -255,7 +256,7 @@ def _nbytes(event: Any, texts: dict[int, str]) -> int:
 
 
 def trace_started(space: Any) -> int:
-    """The Unix time in nanoseconds that a trace's own times count from; 0 where it does not say: see `read`."""
+    """Unix time in nanoseconds of a trace's start, from which its times count; 0 if the trace lacks it (see `read`)."""
     return _started(space) or 0
 
 

@@ -1,7 +1,7 @@
-"""Each tracing of a `tf.function`: which function, for whom, and what differed from the traces that it had already.
+"""Observes each tracing of a `tf.function`: the function, the line that called it, and the cause of a retrace.
 
-A function is traced anew for each Python value, for other shapes and dtypes, and for each function object; that takes
-milliseconds to seconds, in which the device does nothing.
+A function is traced anew for each Python value, for other shapes and dtypes, and for each function object.
+Tracing takes milliseconds to seconds, during which the device is idle.
 (https://www.tensorflow.org/guide/function#rules_of_tracing)
 """
 
@@ -30,9 +30,9 @@ from loop_bench.hostsync.tensorflow_private import (
 from loop_bench.source import source_line
 
 _NUMBERS, _PLAIN = (int, float, complex), (bool, int, float, complex, str, bytes, type(None))
-_CONTAINERS = ("Tuple", "List", "Dict")  # of Python, as TraceTypes of them are called
+_CONTAINERS = ("Tuple", "List", "Dict")  # names of the TraceTypes of Python's containers
 _SCRATCH = "scratch_graph"
-_SAVING = "_traced_"  # in each SavedModel, for its variables; no step of the program's
+_SAVING = "_traced_"  # prefix of functions in each SavedModel for its variables, which are no steps of the program
 _SHOWN_VALUES = 4
 
 Kind = Literal["number", "value", "length", "shape", "dtype", "type", "object", "new function", "variables", "context"]
@@ -40,10 +40,10 @@ Kind = Literal["number", "value", "length", "shape", "dtype", "type", "object", 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """What differs between a trace and the one before it that is most like it."""
+    """One difference between a trace and the most similar earlier trace of the same function."""
 
     kind: Kind
-    argument: str = ""  # of the function, such as `x` or `batch[1]`; "" where it is none of an argument
+    argument: str = ""  # argument that differs, such as `x` or `batch[1]`; "": not an argument
     before: str = ""
     after: str = ""
 
@@ -52,58 +52,60 @@ class Change:
 class Trace:
     """One tracing of a function into a graph."""
 
-    function: str  # its name, the functions around it first
-    file: str  # where it is defined; for a function of a tf.data pipeline, where that is built
+    function: str  # the function's name, after the names of the functions around it
+    file: str  # where the function is defined; for a function of a tf.data pipeline, where the pipeline is built
     line: int
-    caller: tuple[str, int]  # file and line of the user's code that needed it
-    changes: tuple[Change, ...]  # against its earlier traces; empty for the first
-    in_pipeline: bool  # of tf.data, which runs on the host
+    caller: tuple[str, int]  # file and line of the user's code that caused the tracing
+    changes: tuple[Change, ...]  # differences from the earlier traces; empty for the first
+    in_pipeline: bool  # whether it belongs to a tf.data pipeline, which runs on the host
 
     @property
     def again(self) -> bool:
-        """Whether it is a retrace: not the function's first trace, nor the one after it has made its variables.
+        """Whether this is a retrace: neither the first trace nor the second one after variables were created.
 
-        A function of a pipeline belongs to the pipeline, and is traced as often as that is built.
+        Functions of a pipeline are never retraces: they are traced whenever the pipeline is built.
         """
         return not self.in_pipeline and any(change.kind != "variables" for change in self.changes)
 
 
 class Tracing:
-    """Tells of each function that is traced, or loaded, while installed.
+    """Reports each function that is traced or loaded, between `install` and `restore`.
 
     Args:
-        tell: is given the trace, None for a loaded function, and the FuncGraph.
-        compared: earlier traces of a function that each is held against, the latest ones: a loop may make thousands.
-        most_collected: how often the garbage collector is asked whether the last function of a place is gone.
+        report: called with the trace (None for a loaded function) and the FuncGraph.
+        compared: number of the latest earlier traces of a function to compare a trace with: a loop may make thousands.
+        most_collected: most runs of the garbage collector, per place, to find out whether its last function is gone.
     """
 
-    def __init__(self, tell: Callable[[Trace | None, Any], None], compared: int = 32, most_collected: int = 4) -> None:
-        self._tell = tell
+    def __init__(
+        self, report: Callable[[Trace | None, Any], None], compared: int = 32, most_collected: int = 4
+    ) -> None:
+        self._report = report
         self._compared, self._most_collected = compared, most_collected
-        # What was traced last at a place; it lives as long as its `tf.function`.
+        # The function traced last at each place, which lives as long as its `tf.function`.
         self._last: dict[tuple[str, int, str], weakref.ref[Any]] = {}
         self._callbacks: list[Any] = []
-        # Whether it was found to be gone by the garbage collector, which takes long and is asked a few times only.
+        # For each run of the garbage collector, which is slow, whether the last function of the place was gone.
         self._collected: dict[tuple[str, int, str], list[bool]] = collections.defaultdict(list)
 
     def install(self) -> None:
-        """From here on."""
+        """Starts reporting traced and loaded functions."""
         self._last.clear()
         self._collected.clear()
         self._callbacks = TRACED.get() if TRACED.is_there else []
-        self._callbacks.append(self._traced)  # called with each graph; an error of the program does not pass here
-        _loading.add(self._tell)
+        self._callbacks.append(self._traced)  # not called if the tracing raises an error of the program
+        _loading.add(self._report)
 
     def restore(self) -> None:
-        """TensorFlow is as it was."""
-        _loading.remove(self._tell)
+        """Stops reporting, which leaves TensorFlow exactly as it was."""
+        _loading.remove(self._report)
         self._callbacks.remove(self._traced)
 
     def _traced(self, concrete: Any) -> None:
-        # Keras makes graphs to learn shapes, and never runs them; but a function that is traced in one is kept.
+        # Keras infers shapes in scratch graphs that never run, but a function that is traced in one is kept.
         name = re.sub(rf"^{_SCRATCH}[^/]*/", "", function_of(concrete.graph))
         if name.rpartition("/")[2] != INITIALIZER:
-            self._tell(self._trace(name, traced_function(concrete, self._compared)), concrete.graph)
+            self._report(self._trace(name, traced_function(concrete, self._compared)), concrete.graph)
 
     def _trace(self, name: str, traced: TracedFunction) -> Trace:
         site = call_site()
@@ -111,18 +113,18 @@ class Tracing:
         if traced.code is not None and not traced.in_pipeline:
             file, line = as_written_in(traced.code.co_filename, traced.code.co_firstlineno)
         changes = _changes(traced)
-        if not traced.earlier and self._is_made_anew((file, line, name), traced.wrapper):
+        if not traced.earlier and self._is_recreated((file, line, name), traced.wrapper):
             changes = (Change("new function"),)
         return Trace(name, file, line, (site.file, site.line), changes, traced.in_pipeline)
 
-    def _is_made_anew(self, place: tuple[str, int, str], function: Any) -> bool:
-        """Whether the function that was traced last at a place is gone; two that live side by side are two."""
+    def _is_recreated(self, place: tuple[str, int, str], function: Any) -> bool:
+        """Whether a function replaces the last one traced at its place, which is gone; if both live, it does not."""
         last = self._last.get(place)
-        with contextlib.suppress(TypeError):  # what no weak reference can be made to
+        with contextlib.suppress(TypeError):  # the function does not support weak references
             self._last[place] = weakref.ref(function)
         if last is None or last() is None:
             return last is not None
-        collected = self._collected[place]  # a cycle, such as a model is in, may keep what nobody has any more
+        collected = self._collected[place]  # a reference cycle, as in a model, may keep an unused function alive
         if len(collected) < self._most_collected:
             gc.collect()
             collected.append(last() is None)
@@ -130,30 +132,30 @@ class Tracing:
 
 
 class _Loading:
-    """Tells listeners of each function that is loaded from a SavedModel; hooked into TensorFlow while it has any."""
+    """Reports each function that is loaded from a SavedModel; hooked into TensorFlow while there are listeners."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[None, Any], None]] = []
-        self._theirs: Any = None
+        self._original: Any = None
 
-    def add(self, tell: Callable[[None, Any], None]) -> None:
+    def add(self, listener: Callable[[None, Any], None]) -> None:
         if not self._listeners and LOADER.is_there:
-            self._theirs = LOADER.get()
+            self._original = LOADER.get()
             LOADER.put(self._loaded)
-        self._listeners.append(tell)
+        self._listeners.append(listener)
 
-    def remove(self, tell: Callable[[None, Any], None]) -> None:
-        self._listeners.remove(tell)
-        if not self._listeners and self._theirs is not None:
-            LOADER.put(self._theirs)
-            self._theirs = None
+    def remove(self, listener: Callable[[None, Any], None]) -> None:
+        self._listeners.remove(listener)
+        if not self._listeners and self._original is not None:
+            LOADER.put(self._original)
+            self._original = None
 
     def _loaded(self, *args: Any, **kwargs: Any) -> Any:
-        functions = self._theirs(*args, **kwargs)
-        graphs = [each.graph for each in functions.values() if not each.graph.name.startswith(_SAVING)]
-        for tell in list(self._listeners):
+        functions = self._original(*args, **kwargs)
+        graphs = [function.graph for function in functions.values() if not function.graph.name.startswith(_SAVING)]
+        for listener in list(self._listeners):
             for graph in graphs:
-                tell(None, graph)
+                listener(None, graph)
         return functions
 
 
@@ -161,13 +163,13 @@ _loading = _Loading()
 
 
 @contextlib.contextmanager
-def watch_traces(tell: Callable[[Trace], None]) -> Iterator[None]:
-    """Tells of each function that is traced inside, and watches nothing else: what does not trace takes no longer.
+def watch_traces(report: Callable[[Trace], None]) -> Iterator[None]:
+    """Reports each function that is traced inside, and nothing else, so that code that does not trace is not slowed.
 
     Args:
-        tell: is given each trace as it ends.
+        report: called with each trace as it ends.
     """
-    tracing = Tracing(lambda trace, graph: None if trace is None else tell(trace), compared=2, most_collected=0)
+    tracing = Tracing(lambda trace, graph: None if trace is None else report(trace), compared=2, most_collected=0)
     tracing.install()
     try:
         yield
@@ -176,10 +178,10 @@ def watch_traces(tell: Callable[[Trace], None]) -> Iterator[None]:
 
 
 def _changes(traced: TracedFunction) -> tuple[Change, ...]:
-    """What differs from the earlier trace that is most like it, the later of several."""
-    found = [_differences(earlier, traced.arguments) for earlier in traced.earlier]
-    fewest = min(found, key=len, default=[])
-    if found and not fewest:
+    """Differences from the most similar earlier trace, the latest of equally similar ones."""
+    candidates = [_differences(earlier, traced.arguments) for earlier in traced.earlier]
+    fewest = min(candidates, key=len, default=[])
+    if candidates and not fewest:
         return (Change("variables" if traced.had_created_variables else "context"),)
     return tuple(fewest)
 
@@ -190,15 +192,15 @@ def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[Change]:
 
 
 def _difference(name: str, old: Any, new: Any) -> Iterator[Change]:
-    """What differs between two trace types, tf.types.experimental.TraceType, of an argument."""
+    """Differences between two trace types (tf.types.experimental.TraceType) of an argument."""
     if old == new:
         return
-    inside, among = components(old), components(new)
-    if type(old) is type(new) and inside.keys() != among.keys():
-        yield Change("length", name, str(len(inside)), str(len(among)))
-    elif inside and inside.keys() == among.keys():
-        for key in inside:
-            yield from _difference(f"{name}[{key!r}]", inside[key], among[key])
+    old_parts, new_parts = components(old), components(new)
+    if type(old) is type(new) and old_parts.keys() != new_parts.keys():
+        yield Change("length", name, str(len(old_parts)), str(len(new_parts)))
+    elif old_parts and old_parts.keys() == new_parts.keys():
+        for key in old_parts:
+            yield from _difference(f"{name}[{key!r}]", old_parts[key], new_parts[key])
     elif all(hasattr(each, "shape") and hasattr(each, "dtype") for each in (old, new)):
         if old.dtype != new.dtype:
             yield Change("dtype", name, old.dtype.name, new.dtype.name)
@@ -207,15 +209,15 @@ def _difference(name: str, old: Any, new: Any) -> Iterator[Change]:
         if old.dtype == new.dtype and old.shape == new.shape:
             yield Change("type", name, type(old).__name__, type(new).__name__)
     elif type(old) is not type(new):
-        yield Change("type", name, _named(old), _named(new))
+        yield Change("type", name, _described(old), _described(new))
     elif hasattr(old, "value") and isinstance(old.value, _PLAIN):
         numbers = all(isinstance(each.value, _NUMBERS) and not isinstance(each.value, bool) for each in (old, new))
-        yield Change("number" if numbers else "value", name, _named(old), _named(new))
+        yield Change("number" if numbers else "value", name, _described(old), _described(new))
     else:
         yield Change("object", name)
 
 
-def _named(type_: Any) -> str:
+def _described(type_: Any) -> str:
     if hasattr(type_, "value"):
         value = type_.value
         return repr(value) if isinstance(value, _PLAIN) else "object"
@@ -227,48 +229,48 @@ def _named(type_: Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class TracedSite:
-    """All traces of the functions that are defined at one line under one name."""
+    """All traces of the functions with one name that are defined at one line."""
 
-    function: str  # its name, without the functions around it
+    function: str  # the function's name, without the functions around it
     file: str
     line: int
     traces: int
-    again: int  # of them, retraces
-    why: tuple[str, ...]  # what differed in retraces, in words, the most frequent first
-    kinds: tuple[Kind, ...]  # the same as kinds, in the order of `why`
-    callers: tuple[tuple[str, int], ...]  # lines of the user's code that needed them, the most frequent first
+    again: int  # retraces among the traces
+    why: tuple[str, ...]  # causes of the retraces, in words, the most frequent first
+    kinds: tuple[Kind, ...]  # kinds of the causes, in the order of `why`
+    callers: tuple[tuple[str, int], ...]  # lines of the user's code that caused the traces, the most frequent first
     in_pipeline: bool
 
     @property
     def source(self) -> str:
-        """The line; empty where the file is not there."""
+        """Source of the line; empty if the file is missing."""
         return source_line(self.file, self.line)
 
 
 def by_function(traces: Iterable[Trace]) -> tuple[TracedSite, ...]:
-    """One for each function, those with most retraces first."""
-    gathered: dict[tuple[str, int, str], list[Trace]] = collections.defaultdict(list)
+    """Groups traces by function, those with most retraces first."""
+    groups: dict[tuple[str, int, str], list[Trace]] = collections.defaultdict(list)
     for trace in traces:
-        gathered[trace.file, trace.line, trace.function.rpartition("/")[2]].append(trace)
-    found = (_site(place, each) for place, each in gathered.items())
-    return tuple(sorted(found, key=lambda site: (-site.again, -site.traces, site.file, site.line)))
+        groups[trace.file, trace.line, trace.function.rpartition("/")[2]].append(trace)
+    sites = (_site(place, group) for place, group in groups.items())
+    return tuple(sorted(sites, key=lambda site: (-site.again, -site.traces, site.file, site.line)))
 
 
 def _site(place: tuple[str, int, str], traces: list[Trace]) -> TracedSite:
-    # The first one here is no retrace by a function of that line that was gone before: somebody else's test, say.
-    begun = [change.kind for change in traces[0].changes] == ["new function"]
-    again = [trace for trace in traces[begun:] if trace.again]
-    changed: dict[tuple[Kind, str], list[Change]] = collections.defaultdict(list)
-    for change in itertools.chain.from_iterable(trace.changes for trace in again):
-        changed[change.kind, change.argument].append(change)
-    ordered = sorted(changed.items(), key=lambda item: -len(item[1]))
+    # A first trace that replaces a function from before these traces, such as another test's, is not a retrace.
+    skipped = [change.kind for change in traces[0].changes] == ["new function"]
+    retraces = [trace for trace in traces[skipped:] if trace.again]
+    causes: dict[tuple[Kind, str], list[Change]] = collections.defaultdict(list)
+    for change in itertools.chain.from_iterable(trace.changes for trace in retraces):
+        causes[change.kind, change.argument].append(change)
+    ordered = sorted(causes.items(), key=lambda item: -len(item[1]))
     file, line, function = place
     return TracedSite(
         function=function,
         file=file,
         line=line,
         traces=len(traces),
-        again=len(again),
+        again=len(retraces),
         why=tuple(_in_words(changes, counted=len(ordered) > 1) for _, changes in ordered),
         kinds=tuple(kind for (kind, _), _ in ordered),
         callers=tuple(caller for caller, _ in collections.Counter(trace.caller for trace in traces).most_common()),
@@ -277,11 +279,11 @@ def _site(place: tuple[str, int, str], traces: list[Trace]) -> TracedSite:
 
 
 def _in_words(changes: Sequence[Change], counted: bool) -> str:
-    """Changes of one kind, of one argument: `Python value of n: 0 → 1 → 2 → …`.
+    """Describes changes of one kind and one argument: `Python value of n: 0 → 1 → 2 → …`.
 
     Args:
-        changes: those.
-        counted: whether to say how many they are, where there are several kinds.
+        changes: the changes.
+        counted: whether to add their number, for use beside other kinds.
     """
     kind, argument = changes[0].kind, changes[0].argument
     times = f" ({len(changes)} times)" if counted and len(changes) > 1 else ""

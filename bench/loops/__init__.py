@@ -1,6 +1,6 @@
-"""Loops that keep the contract of `loop_bench.loop`, made of what a project has: a Keras model, a step, a function.
+"""Adapters that make a loop with the contract of `loop_bench.loop` from a Keras model, a step or a function.
 
-Each is called in a factory, which makes everything anew from its seed, for the harness builds each loop several times:
+Call an adapter in a factory that builds everything from its seed, because the harness builds each loop several times:
 
     from loop_bench import loops
 
@@ -12,8 +12,8 @@ Each is called in a factory, which makes everything anew from its seed, for the 
         loops.seed(spec.seed)
         return loops.from_keras(build_model(), data(), steps_per_execution=10)
 
-What Keras reads in `fit`, what is read for the history, and what is raised there is reported at the factory's line that
-calls the adapter, unless a line further inside is the user's. TensorFlow is imported when a loop is made.
+Reads and errors inside Keras' `fit` or the adapter are reported at the factory's line that calls the adapter, unless a
+line of the user's own code is closer to them. TensorFlow is imported when a loop is made.
 """
 
 from loop_bench.loops.fit import from_keras

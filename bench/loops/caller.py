@@ -1,4 +1,4 @@
-"""The user's line that has called an adapter: it stands for what the adapter does for it."""
+"""The user's line that called an adapter, at which the adapter's reads and errors are reported."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from loop_bench.source import is_ours, place
 
 
 class Caller:
-    """The line of the user's program that is calling an adapter when this is made.
+    """The line of the user's program that is calling an adapter, found on the stack.
 
     Args:
-        adapter: what it calls, such as `from_step`.
+        adapter: name of the adapter, such as `from_step`.
     """
 
     def __init__(self, adapter: str) -> None:
@@ -28,25 +28,26 @@ class Caller:
         self._through = _frame_at(file, line, adapter)
 
     def call(self, work: Callable[[], Any]) -> Any:
-        """The result of `work`, with a frame of the caller's line around it.
+        """Calls `work` inside a stack frame of the caller's line, and returns its result.
 
-        Reads and errors are then reported there if no line of the user's is further inside: Keras reads by itself.
+        Reads and errors are then reported at that line, unless the user's own code is further inside; Keras, for
+        example, reads by itself.
         """
         return self._through(work)
 
     def error(self, problem: str) -> UsageError:
-        """An error that says which call of an adapter it is about."""
+        """An error that names the adapter and the caller's line."""
         return UsageError(f"{self._called}: {problem}")
 
 
 def _frame_at(file: str, line: int, name: str) -> Callable[[Callable[[], Any]], Any]:
-    """A function that calls its argument, and whose frame says that it is at that line, in no column."""
+    """A function that calls its argument from a stack frame with the given file and line, and no column."""
     tree = ast.parse(f"def {name}(work): return work()")
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt | ast.expr | ast.arg):
             node.lineno = node.end_lineno = line
             node.col_offset = node.end_col_offset = -1
-    made: dict[str, Any] = {}
-    exec(compile(tree, file, "exec"), made)
-    through: Callable[[Callable[[], Any]], Any] = made[name]
+    namespace: dict[str, Any] = {}
+    exec(compile(tree, file, "exec"), namespace)
+    through: Callable[[Callable[[], Any]], Any] = namespace[name]
     return through

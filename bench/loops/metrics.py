@@ -1,4 +1,4 @@
-"""Metrics of each batch as a loop gives them: kept where they are, and read all at once when they are asked for."""
+"""Per-batch metrics of a loop: tensors stay on the device, and are read all at once for the history."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 
 Problem = Callable[[str], Exception]
-"""Makes an error of what is wrong with a metric."""
+"""Makes an exception from a description of what is wrong with a metric."""
 
 _ONLY = "loss"
-"""What the metric is called of a loop that gives one without a name."""
+"""Name of a single metric that has none."""
 
 _TOGETHER = 1000
-"""Tensors that are joined by one op."""
+"""Most tensors that one op joins."""
 
 
 class Metrics:
-    """The metrics of a loop so far: on the host as far as they have been read, and since then as they were given.
+    """The metrics of all batches so far: values already read are on the host, later ones are kept as given.
 
-    What is given is one metric, called `loss`, or metrics in dicts and named tuples, also nested: `generator/loss`.
+    A batch has one metric, named `loss`, or metrics in dicts and named tuples, which may nest: `generator/loss`.
 
     Args:
-        problem: makes an error of what is wrong with what was given.
+        problem: makes the exception that is raised for an invalid metric.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -37,7 +37,7 @@ class Metrics:
         """Keeps the metrics of one batch: numbers or tensors [], also in lists and tuples, or None.
 
         Raises:
-            Exception: `problem`, where something is no number, or other metrics were given before.
+            Exception: made by `problem`; a metric is not a number, or the names differ from those of earlier batches.
         """
         self._keep({name: (self._number(name, value),) for name, value in leaves(given, (list, tuple))})
 
@@ -45,12 +45,12 @@ class Metrics:
         """Keeps the metrics of several batches: arrays, tensors or lists of numbers, [batches] each, or None.
 
         Raises:
-            Exception: `problem`, as in `add`, or where there are not as many values as batches.
+            Exception: made by `problem`, as in `add`, or because there are not as many values as batches.
         """
         self._keep({name: self._numbers(name, value, batches) for name, value in leaves(given)})
 
     def history(self) -> dict[str, np.ndarray]:
-        """All values by name, [batches] float64; makes one read if there are tensors that have not been read."""
+        """All values by name, [batches] float64 each; reads the tensors that have not been read, in one read."""
         import tensorflow as tf
 
         given = self._given or {}
@@ -66,8 +66,8 @@ class Metrics:
         if self._given is None:
             self._given = {name: [] for name in named}
         if named.keys() != self._given.keys():
-            now, before = (", ".join(each) or "nothing" for each in (named, self._given))
-            raise self._problem(f"{now}, and gave {before} in the batches before")
+            now, before = (", ".join(names) or "nothing" for names in (named, self._given))
+            raise self._problem(f"{now}, but returned {before} in the batches before; the metrics must stay the same")
         for name, values in named.items():
             self._given[name].extend(values)
 
@@ -78,38 +78,38 @@ class Metrics:
         if isinstance(value, tf.Tensor) and is_number(value.dtype):
             if value.ndim == 0:
                 return value
-            raise self._problem(f"{name!r} of shape {value.shape}, but must give one number: tf.reduce_mean")
+            raise self._problem(f"{name!r} of shape {value.shape}, but must return one number: use tf.reduce_mean")
         if isinstance(value, int | float | np.number | np.bool_ | np.ndarray) and np.ndim(value) == 0:
             return float(value)
-        raise self._problem(f"{name!r} as {_kind(value)}, but must give a number, or a tensor of one")
+        raise self._problem(f"{name!r} as {_kind(value)}, but must return a number, or a tensor of one")
 
     def _numbers(self, name: str, values: Any, batches: int) -> list[Any]:
         import tensorflow as tf
 
         values = as_tensor(values)
         if isinstance(values, list | tuple):
-            found, shape = [self._number(name, value) for value in values], (len(values),)
+            numbers, shape = [self._number(name, value) for value in values], (len(values),)
         elif isinstance(values, np.ndarray) or (isinstance(values, tf.Tensor) and is_number(values.dtype)):
-            found, shape = [values], tuple(values.shape)
+            numbers, shape = [values], tuple(values.shape)
         else:
-            must = f"must give the numbers of {batches} batches: a tensor, an array or a list"
+            must = f"must return the numbers of {batches} batches: a tensor, an array or a list"
             raise self._problem(f"{name!r} as {_kind(values)}, but {must}")
         if shape != (batches,):
-            raise self._problem(f"{name!r} of shape {shape}, but must give a number for each batch: ({batches},)")
-        return found
+            raise self._problem(f"{name!r} of shape {shape}, but must return a number for each batch: ({batches},)")
+        return numbers
 
 
 def leaves(given: Any, sequences: tuple[Any, ...] = (), path: str = "") -> Iterator[tuple[str, Any]]:
-    """What is inside dicts, named tuples and `sequences`, with its name; nothing of None."""
+    """Named values inside dicts, named tuples and `sequences`; None has no values."""
     import tensorflow as tf
 
-    if isinstance(given, tf.Tensor):  # first, for to ask one for what it does not have takes microseconds
+    if isinstance(given, tf.Tensor):  # first, because looking up an attribute that a tensor lacks takes microseconds
         yield path or _ONLY, given
         return
     if hasattr(given, "_asdict"):
         given = given._asdict()
     elif sequences and isinstance(given, sequences):
-        given = {f"metric {place}": each for place, each in enumerate(given)}
+        given = {f"metric {place}": value for place, value in enumerate(given)}
     if not isinstance(given, Mapping):
         if path or given is not None:
             yield path or _ONLY, given
@@ -119,7 +119,7 @@ def leaves(given: Any, sequences: tuple[Any, ...] = (), path: str = "") -> Itera
 
 
 def as_tensor(value: Any) -> Any:
-    """The value that a variable has now; anything else as it is."""
+    """The current value of a variable; any other value unchanged."""
     import tensorflow as tf
 
     if isinstance(value, tf.Tensor) or not hasattr(value, "assign"):
@@ -129,7 +129,7 @@ def as_tensor(value: Any) -> Any:
 
 @functools.lru_cache
 def is_number(dtype: Any) -> bool:
-    """Whether values of a tensor's dtype are numbers as histories have them."""
+    """Whether a tensor's dtype is numeric, so that its values can be in a history."""
     return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
 
 
@@ -139,7 +139,7 @@ def _kind(value: Any) -> str:
 
 
 def on_the_host(tensors: Sequence[Any]) -> list[np.ndarray]:
-    """What tensors hold, [] or [values] each, as [values] float64 each: joined on the device, in one read."""
+    """Values of tensors, [] or [values] each, as arrays [values] float64; joined on the device and read at once."""
     import tensorflow as tf
 
     alike = collections.defaultdict(list)
@@ -156,5 +156,5 @@ def on_the_host(tensors: Sequence[Any]) -> list[np.ndarray]:
         return []
     values = tf.concat(joined, axis=0).numpy()
     ends = np.cumsum([tensors[place].shape.num_elements() for place in places])
-    found = dict(zip(places, np.split(values, ends[:-1]), strict=True))
-    return [found[place] for place in range(len(tensors))]
+    by_place = dict(zip(places, np.split(values, ends[:-1]), strict=True))
+    return [by_place[place] for place in range(len(tensors))]

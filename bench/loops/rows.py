@@ -1,4 +1,4 @@
-"""What each training step of a Keras model gives, written into rows on the device while `fit` trains."""
+"""Per-batch metrics of a Keras model, written to variables on the device while `fit` trains."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from loop_bench.loops.metrics import as_tensor, is_number, leaves
 from loop_bench.variables import made_alone, replica_here
 
 ROOM = 4096
-"""Batches of one call of `fit` that there is room for from the start; for more, the step is traced once again."""
+"""Batches of one call of `fit` for which there is room from the start; a longer call retraces the step once."""
 
 
 class KeptRows:
-    """The metrics of each batch of a call of `fit`, on the device, or on each that has a replica of the model.
+    """Keeps the metrics of each batch of a call of `fit` on the device, or on the device of each replica.
 
-    `loss` is the batch's own, as `compute_loss` gives it; the others are what Keras shows, means since `fit` was
-    called, and so is the `loss` of a step that does not call `compute_loss` once. Of several replicas the losses are
-    added up, for each has its share of the batch's (keras.optimizers' scaling by the number of replicas); all else is
-    the mean over them.
+    `loss` is the batch's own loss as `compute_loss` returns it; the other metrics are what Keras shows, means since
+    `fit` was called, and so is the `loss` of a step that does not call `compute_loss` exactly once. The losses of
+    several replicas are summed, because each is scaled by the number of replicas (keras.optimizers); other metrics are
+    averaged over the replicas.
 
     Args:
-        model: whose methods `train_step` and `compute_loss` are wrapped from here on.
+        model: the model; its methods `train_step` and `compute_loss` are wrapped permanently.
     """
 
     def __init__(self, model: Any) -> None:
@@ -31,11 +31,11 @@ class KeptRows:
         self._model = model
         self._room = ROOM
         self._replicas = [_Rows(device) for device in _devices(model)]
-        self._of_batches: set[str] = set()  # metrics that each replica has its share of
+        self._of_batches: set[str] = set()  # metrics whose replicas' values add up to the batch's value
         step, compute_loss = model.train_step, model.compute_loss
 
-        # No functools.wraps: it would take over the mark of a tf.function. AutoGraph converts a step of the user's
-        # through this one, and so it is not marked either.
+        # Without functools.wraps, which would copy the mark of a tf.function. Nor is the wrapper itself marked, so
+        # that AutoGraph converts the user's step through it.
         def train_step(*args: Any, **kwargs: Any) -> Any:
             replica = self._replicas[replica_here() or 0]
             replica.losses.clear()
@@ -51,42 +51,42 @@ class KeptRows:
             return loss
 
         model.train_step = train_step
-        computed.__signature__ = inspect.signature(compute_loss)  # type: ignore[attr-defined]  # Keras asks for it
+        computed.__signature__ = inspect.signature(compute_loss)  # type: ignore[attr-defined]  # Keras inspects it
         model.compute_loss = computed
         model.make_train_function(force=True)
 
     def begin(self, batches: int) -> None:
-        """Makes room for what a call of `fit` will give."""
+        """Prepares for the metrics of a call of `fit` that trains `batches` batches."""
         if batches > self._room:
             self._room = 2 ** (batches - 1).bit_length()
-            for each in self._replicas:
-                each.rows.clear()
+            for replica in self._replicas:
+                replica.rows.clear()
             self._model.make_train_function(force=True)
-        for each in self._replicas:
-            each.row.assign(0)
+        for replica in self._replicas:
+            replica.row.assign(0)
 
     def taken(self, batches: int, trained: str) -> dict[str, Any]:
-        """What a call of `fit` has given, by metric, tensors [batches]; reads nothing.
+        """The metrics of a call of `fit` by name, tensors [batches]; does not read the device.
 
         Args:
-            batches: that it was told to train.
-            trained: a further metric, how many it has trained.
+            batches: number of batches that the call was asked to train.
+            trained: name of an extra metric: the number of batches that the call has trained.
         """
         import tensorflow as tf
 
         rows = {
-            name: self._of_all(name, [each.rows[name][:batches] for each in self._replicas])
+            name: self._of_all(name, [replica.rows[name][:batches] for replica in self._replicas])
             for name in self._replicas[0].rows
         }
         return {**rows, trained: tf.fill([batches], self._replicas[0].row)} if rows else {}
 
     def _of_all(self, name: str, rows: Sequence[Any]) -> Any:
-        """A metric of all replicas."""
+        """Combines the replicas' values of a metric."""
         import tensorflow as tf
 
         if len(rows) == 1:
             return rows[0]
-        total = tf.add_n([tf.identity(each) for each in rows])
+        total = tf.add_n([tf.identity(values) for values in rows])
         return total if name in self._of_batches else total / len(rows)
 
     def _keep(self, replica: _Rows, logs: Any) -> None:
@@ -98,19 +98,19 @@ class KeptRows:
             self._of_batches.add("loss")
         for name, value in values.items():
             value = tf.convert_to_tensor(value)
-            if value.shape.rank == 0 and is_number(value.dtype):  # of a metric for each class there is no one number
+            if value.shape.rank == 0 and is_number(value.dtype):  # a metric per class is not a single number
                 value = value if value.dtype.is_floating else tf.cast(value, tf.float64)
                 replica.of(name, self._room, value.dtype).scatter_nd_update(replica.row[None, None], value[None])
         replica.row.assign_add(1)
 
 
 class _Rows:
-    """What one replica keeps.
+    """Variables in which one replica keeps its metrics.
 
     Attributes:
-        row: the next one, a variable [].
-        rows: variables [room] by metric.
-        losses: of the step that is being traced, or computed eagerly.
+        row: index of the next row, an int64 variable [].
+        rows: variables [room] by metric name.
+        losses: losses computed so far in the step that is being traced, or run eagerly.
     """
 
     def __init__(self, device: str) -> None:
@@ -122,7 +122,7 @@ class _Rows:
         self.losses: list[Any] = []
 
     def of(self, name: str, room: int, dtype: Any) -> Any:
-        """The rows of a metric."""
+        """The variable [room] of a metric, created at its first use."""
         import tensorflow as tf
 
         if name not in self.rows:
@@ -131,18 +131,18 @@ class _Rows:
 
 
 def _devices(model: Any) -> Sequence[str]:
-    """Devices of the model's replicas; without a strategy the one that the factory has chosen."""
+    """Devices of the model's replicas; without a strategy, the current device of the factory."""
     import tensorflow as tf
 
     try:
-        found: Sequence[str] = model.distribute_strategy.extended.worker_devices
-    except RuntimeError:  # the strategy of those that have none
+        devices: Sequence[str] = model.distribute_strategy.extended.worker_devices
+    except RuntimeError:  # TensorFlow's default strategy
         return (tf.zeros([]).device,)
-    return found
+    return devices
 
 
 def _is_of_this_graph(tensor: Any) -> bool:
-    """Whether a tensor was not made in a function that the step calls, from which it cannot be taken."""
+    """Whether the current graph can use a tensor; one from a function that the step calls it cannot."""
     import tensorflow as tf
 
     return tf.executing_eagerly() or getattr(tensor, "graph", None) is tf.compat.v1.get_default_graph()

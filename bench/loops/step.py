@@ -1,4 +1,4 @@
-"""A loop around a training step, such as one around `tf.GradientTape`."""
+"""Adapter for a training step, such as one around `tf.GradientTape`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def from_step(
     """A loop that calls a step with one batch after the other, as `for x, y in data: step(x, y)` does.
 
     Args:
-        step: trains on a batch and gives its metrics: a number, which is called `loss`; numbers in dicts, named tuples,
-            tuples and lists, called by their keys and places (`generator/loss`, `metric 0`); or None. The same ones for
-            each batch. Tensors [] stay on the device until the history is asked for; a step that wants its numbers on
-            the host reads them itself, as it does without the harness. Usually a tf.function.
-        data: a tf.data.Dataset or any other iterable of batches, begun again when it ends; a batch that is a tuple
+        step: trains on a batch and returns its metrics: a number, which is named `loss`; numbers in dicts, named
+            tuples, tuples and lists, named by their keys and places (`generator/loss`, `metric 0`); or None. Every
+            batch must have the same metrics. Tensors [] stay on the device until `history()` is called; a step that
+            needs its numbers on the host reads them itself, as it does without the harness. Usually a tf.function.
+        data: a tf.data.Dataset or any other iterable of batches, which repeats when it ends; a batch that is a tuple
             is unpacked into the step's arguments.
-        variables: weights and optimizer state, or what gives them: an optimizer makes its state when it is first
-            used, unless `optimizer.build(weights)` is called before.
-        evaluate: gives numbers by name, for `loop-bench converge`.
+        variables: weights and optimizer state, or a function that returns them: an optimizer creates its state when
+            it is first used, unless `optimizer.build(weights)` is called before.
+        evaluate: returns numbers by name, for `loop-bench converge`.
 
     Returns:
-        The loop. It raises UsageError where the data have no batches, or the step gives something else.
+        The loop. It raises UsageError if the data have no batches, or the step returns anything else.
     """
     caller = Caller("from_step")
     batches = _endless(data, caller)
-    metrics = Metrics(lambda what: caller.error(f"the step gives {what}"))
+    metrics = Metrics(lambda what: caller.error(f"the step returns {what}"))
 
     def train(count: int) -> None:
         for _ in range(count):
@@ -42,13 +42,15 @@ def from_step(
 
 
 def _endless(data: Iterable[Any], caller: Caller) -> Iterator[Any]:
-    """The batches, from the start again whenever they end."""
+    """The batches of the data, repeated without end."""
     if hasattr(data, "element_spec") and hasattr(data, "repeat"):
-        data = data.repeat()  # TensorFlow reads once where a dataset ends
+        data = data.repeat()  # restarting the dataset in Python would make TensorFlow read once at each end
     while True:
-        none = True
+        is_empty = True
         for batch in data:
-            none = False
+            is_empty = False
             yield batch
-        if none:
-            raise caller.error("data has no batches (an iterator can be gone through only once: give what makes it)")
+        if is_empty:
+            raise caller.error(
+                "data has no batches (an iterator can be used only once: pass the iterable that makes it)"
+            )

@@ -1,1 +1,1 @@
-"""Timing that waits for the device: clocks, rounds, when to stop, proof of work."""
+"""Timing that waits for the device: clocks, rounds, stopping rules, and checks that the work was done."""

@@ -1,6 +1,6 @@
-"""A loop from its name to its first batch, in the process in which it lives.
+"""Start of a loop, from its factory's name to its first batch, in the process that runs it.
 
-It imports nothing but the core, for loops that live elsewhere: see `loop_bench.arms.process`.
+Imports only the core, because the processes of arms import it too: see `loop_bench.arms.process`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from loop_bench.timing import clock
 
 
 class Beginning:
-    """A loop that is warmed up for and started, in this order.
+    """Warms up a process for a loop, then starts the loop.
 
     Args:
-        factory: as module:factory.
-        preset: of its spec.
-        seed: of its spec.
-        options: of its spec.
-        arm: that it is of, for messages.
+        factory: `module:factory`.
+        preset: preset of the loop's spec.
+        seed: seed of the loop's spec.
+        options: options of the loop's spec.
+        arm: name of the loop's arm, for messages.
     """
 
     def __init__(self, factory: str, preset: str, seed: int, options: Mapping[str, Any], arm: str = "") -> None:
@@ -28,20 +28,20 @@ class Beginning:
         self._loop: TrainingLoop | None = None
 
     def build(self) -> TrainingLoop:
-        """A loop, which is not kept: what a process does only once should be done for none that is timed."""
+        """Builds a loop that is not kept, so that a process's one-time work is not timed with any loop."""
         return build(*self._what)
 
     def warm_up(self) -> None:
-        """Has a process that no other loop lives in do what it does only once."""
+        """Does the one-time work of a process that runs no other loop."""
         clock.warm_up(self.build)
 
     def start(self) -> tuple[float, float]:
-        """Builds the loop and trains its first batch; seconds of either."""
+        """Builds the loop and trains its first batch; returns the seconds that each of the two took."""
         self._loop, built, first = clock.first_batch(*self._what)
         return built, first
 
     @property
     def started(self) -> TrainingLoop:
-        """The loop that has been started."""
+        """The loop that `start` has built."""
         assert self._loop is not None, "start() comes first"
         return self._loop

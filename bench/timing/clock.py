@@ -16,13 +16,13 @@ if TYPE_CHECKING:  # it needs pydantic, which the process of an arm need not hav
 
 
 def fence() -> None:
-    """Returns when every device of this machine has done all that was queued on it."""
-    import tensorflow as tf  # only here: what is read of records may know this module
+    """Waits until every device of this machine has finished its queued work."""
+    import tensorflow as tf  # here, because code that only reads records imports this module too
 
     if task() is None:
         tf.test.experimental.sync_devices()
         return
-    # TensorFlow's own asks the devices of all machines, which it can only where one of them commands the others.
+    # TensorFlow's function syncs the devices of all machines, which works only where one machine controls the others.
     for device in _devices_here():
         with tf.device(device):
             tf.raw_ops.SyncDevice()
@@ -30,7 +30,7 @@ def fence() -> None:
 
 @functools.cache
 def _devices_here() -> list[str]:
-    """Names of this machine's devices, where several machines train together."""
+    """Names of this machine's devices in multi-worker training."""
     import tensorflow as tf
 
     here = tf.constant(0).device.rpartition("/device:")[0]
@@ -41,27 +41,27 @@ def _devices_here() -> list[str]:
 def seconds_for(loop: TrainingLoop, batches: int) -> float:
     """Wall-clock seconds in which `loop` trains `batches`, from an idle device to an idle device.
 
-    The host's time around a step that only enqueues work would be another quantity, and a smaller one.
+    Timing only the host's calls would measure how fast work is enqueued, which is less than the training time.
     """
     fence()
     started = time.perf_counter()
     loop.run(batches)
-    with blaming(f"{name_of(loop)}: run()"):  # an op that a device has refused may say so only now
+    with blaming(f"{name_of(loop)}: run()"):  # an op that failed on a device may raise only here
         fence()
     return time.perf_counter() - started
 
 
 def warm_up(*builds: Callable[[], object]) -> None:
-    """Has a process do what it does only once, for none of the loops that are timed in it.
+    """Does a process's one-time work before any loop is timed in it.
 
-    First come the factories, which draw their data and may configure TensorFlow's devices: nothing of ours starts these
-    before the first factory has run. Then TensorFlow starts its threads, its graphs and its compiler.
+    The factories run first: they draw their data and may configure TensorFlow's devices, which the harness does not
+    start before the first factory has run. Then TensorFlow starts its threads, its graphs and its compiler.
 
     Args:
-        builds: each builds a loop, which is forgotten.
+        builds: functions that each build a loop; the loops are discarded.
     """
-    for each in builds:
-        each()
+    for build_loop in builds:
+        build_loop()
     import tensorflow as tf
 
     for compiled in (False, True):
@@ -70,7 +70,7 @@ def warm_up(*builds: Callable[[], object]) -> None:
 
 
 def start(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> tuple[TrainingLoop, Start]:
-    """A loop that has trained its first batch, and how long that took; see `first_batch`."""
+    """Starts a loop as `first_batch` does, and returns the times as a `Start`."""
     from loop_bench.timing.samples import Start
 
     loop, built, first = first_batch(name, factory, spec, role)
@@ -78,13 +78,13 @@ def start(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> tu
 
 
 def first_batch(name: str, factory: LoopFactory, spec: LoopSpec, role: str = "") -> tuple[TrainingLoop, float, float]:
-    """A loop that has trained its first batch; the arguments are those of `build`.
+    """Builds a loop and trains its first batch; takes the arguments of `build`.
 
-    It is a phase of its own, never part of ms/batch: tracing and compilation are in the first batch, or in the
-    factory if the loop prefers to do them there.
+    The first batch is a phase of its own, never part of ms/batch: it contains tracing and compilation, unless the
+    loop does them in its factory.
 
     Returns:
-        The loop, the seconds of its factory, and those of its first batch.
+        The loop, the seconds that its factory took, and the seconds of its first batch.
     """
     fence()
     started = time.perf_counter()

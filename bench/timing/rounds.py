@@ -1,4 +1,4 @@
-"""Loops timed in turns, so that drift of the machine hits all alike: the interleaver, and two kinds of orders."""
+"""Interleaved timing: loops take turns in balanced orders, so that drift of the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from loop_bench.timing.samples import Ended, Round
 from loop_bench.timing.stopping import StoppingRule
 
 MOST_PERMUTED = 3
-"""Loops whose permutations are few enough to be gone through many times in a run."""
+"""Most loops for which all permutations are used: few enough that a run repeats each of them many times."""
 
 
 Timer = Callable[[int], float]
-"""Trains so many batches of a loop, wherever that lives; gives the seconds, as `clock.seconds_for` does."""
+"""Trains a number of batches of a loop, in this process or in the loop's own; returns the seconds that they took."""
 
 
 class Interleaver:
-    """Times a block of batches of each loop, again and again, after one of each that is in no round.
+    """Times rounds of one block of batches per loop, after a warm-up block of each loop that is in no round.
 
-    That one is for whatever a loop does only once. Batches of another kind do not stand for it: on two cores, the first
-    block of ten after a hundred batches whose reads were counted took 48 ms, and the second 13.
+    The warm-up block takes the one-time work of a loop. Other batches cannot replace it: on two cores, the first block
+    of ten after a hundred batches whose reads were counted took 48 ms, and the second 13.
 
     Args:
-        timers: of the loops, by name.
-        batches: of a block.
-        group: that its rounds are of.
-        failed: is told of a loop that raises while it trains, which takes no further part; the round is none. None: the
-            error goes to whoever asked for the round.
+        timers: timer of each loop, by name.
+        batches: batches per block.
+        group: number of the group of processes that the rounds belong to.
+        failed: called with the name and the error of a loop that raises while it trains; the loop is dropped and the
+            round discarded. None: the error is raised.
 
     Attributes:
-        rounds: those that are complete.
-        timers: of those that take part.
-        batches: of a block.
-        trained: batches that each loop has been asked for in here, the warm-up included.
+        rounds: complete rounds.
+        timers: timers of the loops that have not failed.
+        batches: batches per block.
+        trained: batches that each loop was asked to train here, the warm-up included.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Interleaver:
     def run(
         self, rule: StoppingRule, progress: Callable[[int, float], None] = lambda rounds, share: None
     ) -> tuple[Ended | None, float]:
-        """Rounds until a rule says that there are enough, or no loop is left.
+        """Runs rounds until the stopping rule ends them or every loop has failed.
 
         Args:
-            rule: is asked before each round.
-            progress: is told the number of rounds and the share of the work that is done, before each.
+            rule: stopping rule, evaluated before each round.
+            progress: called before each round with the number of rounds so far and the share of the work done.
 
         Returns:
-            Why they ended, None when no loop was left; and the seconds from the first to the last, with all that is
-            done between the blocks.
+            Why the rounds ended (None: every loop had failed), and the wall-clock seconds of all rounds, including
+            the time between blocks.
         """
         ended, started = None, time.perf_counter()
         while self.timers and (ended := rule(self.rounds)) is None:
@@ -75,7 +75,7 @@ class Interleaver:
         return ended, time.perf_counter() - started
 
     def round(self) -> None:
-        """One round more. An interruption in the middle of it leaves the rounds before it, and nothing of this one."""
+        """Runs one more round; an interrupted or failed round is not recorded."""
         order = tuple(name for name in next(self._orders) if name in self.timers)
         seconds = {}
         for name in order:
@@ -86,12 +86,12 @@ class Interleaver:
         self.rounds.append(Round(batches=self.batches, order=order, seconds=seconds, group=self._group))
 
     def block(self, name: str) -> float:
-        """Trains a block of one loop, outside of any round; returns its seconds."""
+        """Trains one block of a loop, outside of any round; returns its seconds."""
         self.trained[name] += self.batches
         return self.timers[name](self.batches)
 
     def _try(self, name: str) -> float | None:
-        """The seconds of a block; None of a loop that failed in it and has left."""
+        """The seconds of a block; None if the loop failed in it and was dropped."""
         try:
             return self.block(name)
         except Exception as error:
@@ -103,37 +103,37 @@ class Interleaver:
 
 
 def rotated(names: Sequence[str], group: int) -> list[str]:
-    """The order in which loops do what each of them does once in a group of processes; another one is first in each.
+    """Order in which the loops of a group of processes do their one-time work; each group starts with another loop.
 
-    What was done last, and by which process, can make a difference that stays: on two cores, of two processes of one
-    loop the one that had trained the last long block was 1% faster in a hundred rounds of one batch.
+    The order can have a lasting effect: on two cores, of two processes of one loop the one that had trained the last
+    long block was 1% faster in a hundred rounds of one batch.
 
     Args:
-        names: of the loops.
-        group: its number. Over twice as many groups as there are names each has been at each place twice.
+        names: names of the loops.
+        group: number of the group. In twice as many groups as there are names, each name takes each place twice.
     """
-    cycle, place = divmod(group, max(1, len(names)))  # a ladder may have none left
+    cycle, place = divmod(group, max(1, len(names)))  # a ladder may have no loop left
     turned = [*names[place:], *names[:place]]
     return turned[::-1] if cycle % 2 else turned
 
 
 def balanced_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, ...]]:
-    """Orders without end in which no loop has a place of its own.
+    """Endless orders of the loops in which no loop is favoured by its place.
 
-    All permutations of up to MOST_PERMUTED loops, rows of Williams squares of more.
+    All permutations for up to MOST_PERMUTED loops, rows of Williams squares for more.
 
     Args:
-        names: of the loops.
-        seed: of the shuffling.
+        names: names of the loops.
+        seed: seed of the shuffling.
     """
     return permuted_orders(names, seed) if len(names) <= MOST_PERMUTED else williams_orders(names, seed)
 
 
 def permuted_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, ...]]:
-    """Every order as often as every other, shuffled anew each time through.
+    """Endless orders of the loops: all permutations equally often, reshuffled after each pass.
 
-    So each loop is first, in the middle and last equally often, and each follows each: what one leaves behind
-    in the caches hits all alike. Shuffled, so that nothing periodic keeps step with it.
+    Each loop is first, in the middle and last equally often, and follows each other loop equally often, so that what
+    a loop leaves in the caches affects all loops alike. Shuffling keeps the orders out of step with periodic events.
     """
     shuffler = random.Random(seed)
     orders = list(itertools.permutations(names))
@@ -143,12 +143,12 @@ def permuted_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, 
 
 
 def williams_orders(names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, ...]]:
-    """Rows of Williams squares, drawn anew each time through.
+    """Endless orders of the loops: rows of Williams squares, a new square drawn after each pass.
 
-    After every second order each name has been as early as late: the second is the first turned round. After twice
-    as many orders as names (as many, if they are even) each has been at each place equally often, and has followed
-    each other one equally often (Williams, Australian Journal of Scientific Research A 2, 1949). All the permutations,
-    of which there are too many, would say no more.
+    Every second order is the one before it reversed, so that each name comes early as often as late. After twice as
+    many orders as names (as many, if the number of names is even) each name has taken each place equally often, and
+    has followed each other name equally often (Williams, Australian Journal of Scientific Research A 2, 1949). With so
+    many loops, all permutations would be too many for a run.
     """
     shuffler, count = random.Random(seed), len(names)
     zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]  # 0, 1, -1, 2, -2, ...

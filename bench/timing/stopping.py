@@ -1,4 +1,4 @@
-"""When there have been rounds enough."""
+"""Stopping rules: when a run has measured enough rounds."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from loop_bench.timing.samples import Ended, Round, speed_up
 
 
 class StoppingRule(Protocol):
-    """Is asked before each round whether it is still wanted."""
+    """Decides before each round whether to run it."""
 
     def __call__(self, rounds: Sequence[Round]) -> Ended | None:
-        """Why to stop now, or None."""
+        """The reason to stop now; None: run another round."""
 
     def share(self, rounds: Sequence[Round]) -> float:
-        """How much of what will be is done, from 0 to 1, as far as can be told; for a progress display."""
+        """Estimated share of the run that is done, from 0 to 1, for a progress display."""
 
 
 class Exactly:
-    """So many rounds."""
+    """Stops after a fixed number of rounds."""
 
     def __init__(self, rounds: int) -> None:
         self._wanted = rounds
@@ -35,11 +35,11 @@ class Exactly:
 
 
 class OutOfTime:
-    """Until the time is over, counted from the first question.
+    """Stops when a time limit is reached, counted from the rule's first call.
 
     Args:
-        seconds: for all the rounds.
-        clock: gives seconds.
+        seconds: time limit for all rounds.
+        clock: returns seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,15 +60,15 @@ class OutOfTime:
 
 
 class UntilPrecise:
-    """Until the ratio's interval is narrow enough, or the time is over.
+    """Stops when the interval of the ratio is narrow enough, or at a time limit.
 
-    Stopping by the width of an interval and never by where it lies favours neither loop (a fixed-width interval:
+    Stopping by the width of the interval and never by its position favours neither loop (a fixed-width interval:
     Chow and Robbins, Annals of Mathematical Statistics 36, 1965).
 
     Args:
-        precision: width of the 95% interval of before/after, as a share: 0.03 for 3%.
-        seconds: for all the rounds.
-        clock: gives seconds.
+        precision: wanted width of the 95% interval of before/after, as a share: 0.03 for 3%.
+        seconds: time limit for all rounds.
+        clock: returns seconds.
     """
 
     def __init__(self, precision: float, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -82,19 +82,19 @@ class UntilPrecise:
             width = speed_up(rounds).width
             if width <= self._precision:
                 return "precise"
-            # A bootstrap at each round would cost as much as the loops. The width falls with the root of the
-            # number of rounds, which says when to look again.
+            # A bootstrap at each round would cost as much as the loops. The width falls with the square root of the
+            # number of rounds, which predicts when to compute it next.
             needed = len(rounds) * (width / self._precision) ** 2
             self._next_look = int(min(max(needed, 1.05 * len(rounds) + 1), 2 * len(rounds)))
         return out_of_time
 
     def share(self, rounds: Sequence[Round]) -> float:
-        # Halfway to the next look is not halfway to the end; that, the time limit bounds.
+        # The next look may not be the last, so its share is halved; the time limit bounds the rest.
         return max(min(1.0, len(rounds) / (2 * self._next_look)), self._time.share(rounds))
 
 
 class AtLeast:
-    """Another rule's end, but never before so many rounds, however long they take."""
+    """Stops when another rule does, but not before a least number of rounds, however long they take."""
 
     def __init__(self, rounds: int, rule: StoppingRule) -> None:
         self._fewest = rounds
@@ -109,32 +109,32 @@ class AtLeast:
 
 
 def rule(rounds: int | None, seconds: float) -> StoppingRule:
-    """The rule that was asked for.
+    """Stopping rule by rounds or by time.
 
     Args:
-        rounds: exactly so many; None: until the time is over.
-        seconds: for all the rounds.
+        rounds: exact number of rounds; None: until the time limit.
+        seconds: time limit for all rounds, used if `rounds` is None.
     """
     return OutOfTime(seconds) if rounds is None else Exactly(rounds)
 
 
 _WIDER = 1.5
-"""By how much wider the interval of a group's own rounds may be than that of a run: what the next processes differ by
-is about as large, and no number of rounds with the same ones shows it."""
+"""How many times wider the interval of one group may be than that of the run: the difference between processes is about
+as large as that interval, and more rounds in the same processes do not reduce it."""
 
 
 def precision_of_group(settings: Settings) -> float:
-    """Width of a group's own 95% interval of before/after that is narrow enough, as a share."""
+    """Wanted width of one group's 95% interval of before/after, as a share."""
     return settings.precision * (_WIDER if settings.processes > 1 else 1.0)
 
 
 def of_group(settings: Settings, group: int, clock: Callable[[], float] = time.monotonic) -> StoppingRule:
-    """The rule that settings ask for, for the share of one group of processes.
+    """Stopping rule for one group of processes, which gets its share of the run's rounds or time.
 
     Args:
-        settings: of the run.
-        group: its number.
-        clock: gives seconds.
+        settings: settings of the run.
+        group: number of the group.
+        clock: returns seconds.
     """
     groups, rounds = settings.processes, settings.rounds
     if rounds is not None:

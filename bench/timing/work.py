@@ -1,4 +1,4 @@
-"""Whether a loop did the work that it was timed for."""
+"""Checks that a loop did the training it was timed for."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from loop_bench.variables import drifted, held, is_meant_alike, variable_name
 Snapshot = Mapping[str, np.ndarray]
 
 _NAMED = 3
-"""Variables that a message names before it says how many more there are."""
+"""Most variables that a message names; it gives the number of the others."""
 
 
 def weights(loop: TrainingLoop) -> dict[str, np.ndarray]:
-    """Copies of the trainable variables by a name that is theirs alone, [replicas, ...] of those that have replicas."""
+    """Copies of the trainable variables by unique name; replicated variables as [replicas, ...]."""
     return {name: held(variable) for name, variable in _trainable(loop).items()}
 
 
@@ -30,16 +30,16 @@ def _trainable(loop: TrainingLoop) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What a loop has to show for its training."""
+    """Evidence of a loop's training: its metrics, and which weights changed."""
 
-    batches: int  # that it was asked for
-    metrics: dict[str, np.ndarray]  # its history, [batches] by name
-    moved: tuple[str, ...]  # weights that are not what they were
-    still: tuple[str, ...]  # those that are
-    not_finite: tuple[str, ...]
-    samples_per_batch: float | None  # if the loop says so
-    described: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what it says of itself afterwards
-    drifted: Mapping[str, float] = dataclasses.field(default_factory=dict)  # weights whose replicas are not alike
+    batches: int  # that the loop was asked to train
+    metrics: dict[str, np.ndarray]  # the loop's history, [batches] by name
+    moved: tuple[str, ...]  # names of weights that changed
+    still: tuple[str, ...]  # names of weights that did not change
+    not_finite: tuple[str, ...]  # names of weights with NaN or infinity
+    samples_per_batch: float | None  # None: the loop does not report its samples
+    described: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the loop's description after training
+    drifted: Mapping[str, float] = dataclasses.field(default_factory=dict)  # weights whose replicas differ
 
     @classmethod
     def of(
@@ -50,19 +50,19 @@ class Work:
         described: tuple[Mapping[str, Any], Mapping[str, Any]],
         mirrored: Sequence[str] = (),
     ) -> Work:
-        """Looks at a loop after its training; reads the device.
+        """Collects the evidence from a trained loop; reads the device.
 
         Args:
-            loop: that was trained.
-            batches: that it was asked for since it was built.
-            before: its weights after the first of them.
-            described: what it said of itself then, and what it says now. A number called `samples` in it is
-                taken for how many it has trained on.
-            mirrored: weights whose replicas should be alike.
+            loop: the trained loop.
+            batches: batches that the loop was asked to train since it was built.
+            before: its weights after the first batch.
+            described: its description after the first batch, and its description now. A number called `samples` in
+                them is taken as the number of samples trained on so far.
+            mirrored: names of weights whose replicas should be equal.
         """
         now = weights(loop)
         still = tuple(name for name, value in now.items() if np.array_equal(value, before[name]))
-        samples = [said.get("samples") for said in described]
+        samples = [description.get("samples") for description in described]
         first, last = (value if isinstance(value, int | float) else None for value in samples)
         return cls(
             batches=batches,
@@ -76,63 +76,63 @@ class Work:
         )
 
     def problems(self) -> list[str]:
-        """What speaks against it having been done, each in words; empty if nothing does."""
-        found = [] if self.metrics else ["the history is empty"]
+        """Reasons to doubt that the training was done, each in words; empty if there are none."""
+        problems = [] if self.metrics else ["the history is empty"]
         for name, values in self.metrics.items():
             if len(values) != self.batches:
-                found.append(f"history {name!r} has {len(values)} values for {self.batches} batches")
+                problems.append(f"history {name!r} has {len(values)} values for {self.batches} batches")
             elif not np.all(np.isfinite(values)):
-                found.append(f"history {name!r} is not finite from batch {int(np.argmin(np.isfinite(values)))} on")
+                problems.append(f"history {name!r} is not finite from batch {int(np.argmin(np.isfinite(values)))} on")
         if not (self.moved or self.still):
-            found.append("none of its variables is trainable")
+            problems.append("none of its variables is trainable")
         elif not self.moved:
-            found.append("no weight has moved")
+            problems.append("no weight has moved")
         if self.not_finite:
-            found.append(f"not finite: {_names(self.not_finite)}")
+            problems.append(f"not finite: {_names(self.not_finite)}")
         elif self.drifted:
             most = max(self.drifted.values())
-            found.append(f"replicas differ, by up to {most:.2g} of how far they have moved: {_names(self.drifted)}")
-        return found
+            problems.append(f"replicas differ, by up to {most:.2g} of how far they have moved: {_names(self.drifted)}")
+        return problems
 
 
 class Witness:
-    """Knows what a loop was when it was fresh, to tell later whether it did its work.
+    """Keeps a loop's weights after its first batch, to check later that the loop has trained.
 
     Args:
-        loop: that has trained its first batch, and no more.
+        loop: a loop that has trained exactly one batch.
     """
 
     def __init__(self, loop: TrainingLoop) -> None:
         self._loop = loop
         self.weights = weights(loop)
         self.described = describe(loop)
-        # Also of those that differ by now: replicas without a common step do after the first batch.
-        self._mirrored = [name for name, each in _trainable(loop).items() if is_meant_alike(each)]
+        # Includes weights that differ already: replicas that share no update differ after the first batch.
+        self._mirrored = [name for name, variable in _trainable(loop).items() if is_meant_alike(variable)]
 
     def work(self, batches: int) -> Work:
-        """What the loop has to show for so many batches since the first; reads the device."""
-        said = self.described, describe(self._loop)
-        return Work.of(self._loop, 1 + batches, self.weights, said, self._mirrored)
+        """Evidence of the loop's training of `batches` batches after the first; reads the device."""
+        described = self.described, describe(self._loop)
+        return Work.of(self._loop, 1 + batches, self.weights, described, self._mirrored)
 
 
 def unequal(one: Work, other: Work, names: tuple[str, str]) -> list[str]:
-    """In what two loops have not done the same work, each in words.
+    """Differences between the work of two loops, each in words; empty if there are none.
 
     Args:
-        one: of one loop.
-        other: of the other one.
-        names: of both.
+        one: work of the first loop.
+        other: work of the second loop.
+        names: names of both loops.
     """
-    found = []
+    differences = []
     if one.samples_per_batch is not None and other.samples_per_batch is not None:
         samples = one.samples_per_batch, other.samples_per_batch
         if not np.isclose(*samples, rtol=1e-6):
-            found.append(f"{names[0]} trains on {samples[0]:g} samples a batch, {names[1]} on {samples[1]:g}")
+            differences.append(f"{names[0]} trains on {samples[0]:g} samples a batch, {names[1]} on {samples[1]:g}")
     for name, less, more_name, more in ((names[1], other, names[0], one), (names[0], one, names[1], other)):
         if less.moved and more.moved and len(less.still) > len(more.still):
-            than = f"{more_name}, where {len(more.still)} stay" if more.still else more_name
-            found.append(f"{name} leaves more weights as they are than {than}: {_names(less.still)}")
-    return found
+            than = f"{more_name} ({len(more.still)})" if more.still else more_name
+            differences.append(f"{name} leaves more weights unchanged than {than}: {_names(less.still)}")
+    return differences
 
 
 def _names(names: Collection[str]) -> str:
@@ -143,24 +143,24 @@ def _names(names: Collection[str]) -> str:
 TIMES, REPEATS = 20, 11
 
 DENSE = 0.99
-"""Share of its elements that a few batches must move for a weight to count: of an embedding, an update may touch no
-more than the rows that the batch needs."""
+"""Least share of a weight's elements that must change in a few batches for `touch_seconds` to count the weight: an
+update may touch only the rows of an embedding that the batch uses."""
 
 
 def touch_seconds(loop: TrainingLoop, before: Snapshot) -> float | None:
-    """Seconds to add something to copies of the loop's weights, on the device of each; the least of REPEATS.
+    """Least seconds that a batch can take: one addition to copies of the loop's weights, each on its own device.
 
-    An update reads its gradient and its weight and writes the weight, whatever else it does: a batch that takes
-    less than this has not made one.
+    An update reads at least its gradient and its weight and writes the weight: a batch that took less time made no
+    update. The fastest of REPEATS measurements counts.
 
     Args:
-        loop: that has trained a few batches.
-        before: its weights before them.
+        loop: a loop that has trained a few batches.
+        before: the loop's weights before those batches.
 
     Returns:
-        The time of touching all of them once; None if there is none that has moved as a whole.
+        Seconds to update every weight once; None if no weight has changed in nearly all its elements (DENSE).
     """
-    import tensorflow as tf  # only here: whoever times rungs may know this module before TensorFlow has to start
+    import tensorflow as tf  # here, because a ladder imports this module before TensorFlow may start
 
     now = weights(loop)
     dense = [name for name, value in now.items() if np.mean(value != before[name]) > DENSE]
@@ -181,7 +181,7 @@ def touch_seconds(loop: TrainingLoop, before: Snapshot) -> float | None:
                 copy.assign_add(gradient)
 
     durations = []
-    for _ in range(1 + REPEATS):  # the first is traced
+    for _ in range(1 + REPEATS):  # the first call traces the function
         clock.fence()
         started = time.perf_counter()
         touch()

@@ -22,7 +22,7 @@ def traced(tiny, lines):
 
 @pytest.fixture
 def loop(traced):
-    """One batch past a line of progress, whichever that is: the loop of all tests, for tracing it takes seconds."""
+    """A loop shared by all tests, because tracing takes seconds; it is one batch past a progress line."""
     traced.run(1 + -trained(traced) % PROGRESS_EVERY)
     before = [variable.numpy() for variable in traced.variables]
     yield traced
@@ -31,7 +31,7 @@ def loop(traced):
 
 
 def trained(loop):
-    """Batches so far."""
+    """Number of batches trained so far."""
     return loop.describe()["samples"] // loop.config.batch_size
 
 
@@ -63,7 +63,7 @@ def test_temperature_is_fixed(loop):
 
 
 def test_updates_are_plain(loop, lines):
-    """No clipping and no guard: what a NaN does to it is the point of it."""
+    """No clipping and no guard: a NaN must reach the weights."""
     loop.networks.generator.trainable_variables[-1].assign_add(tf.fill([loop.config.vocabulary_size], np.nan))
     fake = tf.constant(lines.tokens[:16])
     who, where = tf.constant(lines.character[:16]), tf.constant(lines.scene[:16])
@@ -72,7 +72,7 @@ def test_updates_are_plain(loop, lines):
 
 
 @pytest.mark.slow
-def test_goes_on_where_another_stopped(make, tiny, lines):
+def test_resumes_where_another_loop_stopped(make, tiny, lines):
     whole, first = make(), make()
     whole.run(25)
     first.run(20)
@@ -82,7 +82,7 @@ def test_goes_on_where_another_stopped(make, tiny, lines):
 
 
 def test_more_steps_a_batch(loop, monkeypatch):
-    """Which are no part of a graph."""
+    """The number of steps is not part of a graph."""
     monkeypatch.setattr(loop, "config", dataclasses.replace(loop.config, d_steps=3, g_steps=2))
     optimizers = loop.networks.d_optimizer, loop.networks.g_optimizer
     before = [int(optimizer.iterations) for optimizer in optimizers]

@@ -13,7 +13,7 @@ def feed(tiny, lines):
 
 
 def row(real, character, scene, temperature, batch):
-    """What of its arguments a batch has seen."""
+    """Arguments that a batch was trained with, as its row."""
     seen = [tf.reduce_sum(real), tf.reduce_sum(character), tf.reduce_sum(scene), temperature, batch]
     return tf.stack([tf.cast(value, tf.float32) for value in seen])
 
@@ -71,7 +71,7 @@ def test_a_graph_is_traced_once(feed, name, traces):
 
 
 def block(*rows):
-    """A block of these rows, and how many there are."""
+    """A block of rows, and their number."""
     return tf.constant(rows, tf.float32), len(rows)
 
 

@@ -26,7 +26,7 @@ def made(tiny, lines, networks):
     return Checkpoint(tiny, lines.vocabulary, "optimized", SCRIPT, "mle", 0, history, state)
 
 
-def test_comes_back_as_it_was(made, tmp_path):
+def test_loads_what_was_saved(made, tmp_path):
     made.save(tmp_path)
     found = Checkpoint.load(tmp_path)
     assert (found.config, found.vocabulary) == (made.config, made.vocabulary)
@@ -82,7 +82,7 @@ def test_truncated(made, tmp_path, keep):
 
 
 @pytest.mark.parametrize("version", [1, 2, 4])
-def test_of_another_version(made, tmp_path, monkeypatch, version):
+def test_a_checkpoint_of_another_version_is_refused(made, tmp_path, monkeypatch, version):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "_FORMAT", version)
         made.save(tmp_path)
@@ -96,7 +96,7 @@ def test_file_in_place_of_its_folder(made, tmp_path):
         Checkpoint.load(tmp_path / FILE)
 
 
-def test_of_other_networks(made, tmp_path, tiny, lines):
+def test_a_checkpoint_of_other_networks_is_refused(made, tmp_path, tiny, lines):
     made.save(tmp_path)
     bigger = Networks(tiny, lines.sizes._replace(characters=9))
     with pytest.raises(InputError, match="generator/character_embedding"):

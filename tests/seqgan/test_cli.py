@@ -56,7 +56,7 @@ def test_trains_and_samples(run, trained):
 
 
 @pytest.mark.slow
-def test_trains_in_all_phases_with_all_that_protects_it(run, tmp_path):
+def test_trains_in_all_phases_with_every_protection(run, tmp_path):
     code, _, err = run("train", *QUICK, "--out", tmp_path)
     assert (code, err) == (0, "")
     history = pd.read_csv(tmp_path / "history.csv")
@@ -68,11 +68,11 @@ def test_resumes_with_more_epochs(run, trained):
     assert code == 0
     assert "adversarial 2/2" in out
     assert "mle" not in out
-    assert "ms/batch after it: min" in out
-    assert "the oracle's NLL, nats a token: " in out
+    assert "ms/batch after that: min" in out
+    assert "oracle NLL, nats per token: " in out
     code, out, _ = run("train", "--resume", "--out", trained)
     assert code == 0
-    assert "nothing was left to do" in out
+    assert "is complete already" in out
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_trains_the_baseline_on_a_script(run, script, tmp_path):
             "--encoding 'latin-1': says how a script is written; ",
         ),
         (["train", "--preset", "tiny", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written"),
-        (["train", "--preset", "tiny", "--out", __file__], "is a file; it must be a folder"),
+        (["train", "--preset", "tiny", "--out", __file__], "is a file; must be a folder"),
         (["train", "--resume", "--out", "nowhere"], "checkpoint nowhere/checkpoint.npz: no such file"),
         (["sample", "--checkpoint", "nowhere", "--character", "A", "--scene", "1"], "nowhere/checkpoint.npz: no such"),
     ],
@@ -126,7 +126,7 @@ def test_bad_input_is_one_line_and_exit_code_2(run, arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train", "--preset", "tiny"], "holds a run already; add --resume"),
+        (["train", "--preset", "tiny"], "contains a run already; add --resume"),
         (["train", "--resume", "--seed", "3"], "--seed 3: cannot be changed with --resume"),
         (["train", "--resume", "--set", "hidden_size=8"], "--set hidden_size: cannot be changed with --resume"),
     ],
@@ -153,10 +153,10 @@ def test_changed_script_cannot_be_resumed(run, script, tmp_path, monkeypatch):
     script.write_text(script.read_text().replace("word", "sword"))
     code, _, err = run("train", "--resume", "--out", out)
     assert code == 2
-    assert "are no longer those of the checkpoint" in err
+    assert "differ from those of the checkpoint" in err
 
 
-def test_how_a_script_is_written_is_kept_for_resuming(run, tmp_path, monkeypatch):
+def test_the_format_of_a_script_is_kept_for_resuming(run, tmp_path, monkeypatch):
     out, script = tmp_path / "out", tmp_path / "s.csv"
     script.write_text("Who;Words\n" + "Änne;Hello, you\n" * 16, encoding="latin-1")
     monkeypatch.setattr(Pretraining, "generator_epoch", lambda *_: {"mle_loss": np.zeros(1)})
@@ -167,7 +167,7 @@ def test_how_a_script_is_written_is_kept_for_resuming(run, tmp_path, monkeypatch
     moved = script.rename(tmp_path / "moved.csv")
     code, shown, err = run("train", "--resume", "--script", moved, "--out", out)
     assert (code, err) == (0, "")
-    assert "nothing was left to do" in shown
+    assert "is complete already" in shown
     code, _, err = run("train", "--resume", "--script", moved, "--delimiter", "tab", "--out", out)
     assert code == 2
     assert "separated by semicolons? --delimiter ';'" in err
@@ -176,12 +176,12 @@ def test_how_a_script_is_written_is_kept_for_resuming(run, tmp_path, monkeypatch
 
 def test_a_scene_must_be_named_where_there_are_several(run, trained):
     code, _, err = run("sample", "--checkpoint", trained, "--character", "1")
-    assert (code, err) == (2, "error: --scene is missing; this checkpoint knows 0, 1, 2, 3\n")
+    assert (code, err) == (2, "error: --scene is missing; the scenes of this checkpoint are 0, 1, 2, 3\n")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("limit", "code"), [(5, 1), (100, 0)])
-def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, code):
+def test_skips_are_reported_and_too_many_end_training_in_one_line(run, tmp_path, limit, code):
     settings = ["--set", f"max_consecutive_skips={limit}", "--set", "d_epochs=0"]
     with GradientInjection(Fault("nan", target="discriminator")) as injection:
         injection.set(1.0)
@@ -193,7 +193,7 @@ def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, co
             "training stopped: epoch 1 of adversarial: discriminator: 5 updates in a row were skipped"
         )
         resume = "python -m loop_bench.seqgan train --resume"
-        assert f"after epoch 1 of mle, stays in {tmp_path}; go on from it with: {resume}" in err
+        assert f"after epoch 1 of mle, is in {tmp_path}; resume from it with: {resume}" in err
     else:
         assert (
             "updates skipped for gradient norms or learning rates that were not finite, or ids that do not exist: 20\n"
@@ -204,7 +204,7 @@ def test_skips_are_told_and_too_many_end_it_in_one_line(run, tmp_path, limit, co
 
 @pytest.mark.slow
 def test_interrupted_from_the_keyboard(tmp_path):
-    """Ctrl-C leaves the last complete epoch, says how to go on, and exits as a shell expects."""
+    """Ctrl-C keeps the last complete epoch, prints how to resume, and exits with code 130."""
     command = [
         sys.executable,
         "-u",

@@ -92,7 +92,7 @@ def test_survives_json():
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_annealing_meets_the_floor_where_arithmetic_says():
+def test_annealing_reaches_the_floor_in_epoch_28():
     config = Config()
     meets = math.log(config.temperature_end / config.temperature_start) / math.log(config.temperature_decay)
     assert meets == pytest.approx(27.03, abs=0.005)

@@ -29,7 +29,7 @@ def test_an_epoch_shows_no_line_twice(lines, batch_size, seed, epoch):
         ({"scene": (319, -2)}, r"line 319: scene=-2 must be at least 0 and below 4"),
     ],
 )
-def test_ids_that_do_not_exist_are_refused_by_line_and_value(lines, change, says):
+def test_invalid_ids_are_refused_with_line_and_value(lines, change, says):
     ((name, (*place, value)),) = change.items()
     ids = getattr(lines, name).copy()
     ids[tuple(place)] = value
@@ -48,7 +48,7 @@ def test_synthetic_lines(tiny, lines):
     assert lines.sizes == Sizes(tiny.vocabulary_size, tiny.characters, tiny.scenes, ends=False)
 
 
-def test_loops_that_differ_in_how_they_train_have_the_same_lines_in_memory(tiny, lines):
+def test_configs_with_the_same_data_share_the_lines_in_memory(tiny, lines):
     other = dataclasses.replace(tiny, clip_norm=1e9, keep_lines=True, sampler="inverse_cdf", batch_size=8)
     assert dataset.load(other) is dataset.load(tiny)
     assert dataset.load(dataclasses.replace(tiny, seed=tiny.seed + 1)) is not dataset.load(tiny)
@@ -107,6 +107,6 @@ def test_synthetic_lines_that_are_held_out_are_fresh_ones(tiny, lines):
     assert not rows(data.held_out) & rows(data)
 
 
-def test_what_is_left_must_make_a_batch(tiny, script):
+def test_lines_without_the_held_out_ones_must_fill_a_batch(tiny, script):
     with pytest.raises(InputError, match=r"speeches=12 must be at least batch_size=16"):
         dataset.load(dataclasses.replace(tiny, held_out=0.7), script)

@@ -23,13 +23,13 @@ def test_preset_for_the_device(monkeypatch, gpus, preset):
 
 @pytest.fixture(scope="module")
 def cpu():
-    """What is known of this machine's CPU, found out once."""
+    """Information on this machine's CPU, collected once."""
     return cpuinfo.get_cpu_info()
 
 
 @pytest.fixture
 def fresh(monkeypatch, cpu):
-    """As before TensorFlow has been imported, and without flags."""
+    """Makes TensorFlow appear not to be imported, without flags."""
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.delitem(sys.modules, "tensorflow")
     monkeypatch.setenv("TF_XLA_FLAGS", "")
@@ -58,7 +58,7 @@ config = types.SimpleNamespace(list_physical_devices=look)
 
 @pytest.fixture
 def noisy(fresh, monkeypatch, tmp_path):
-    """Puts another package in TensorFlow's place, which writes to standard error past Python."""
+    """Replaces TensorFlow by a package that writes to standard error past Python."""
 
     def put(then):
         (tmp_path / "tensorflow.py").write_text(NOISY.format(then=then))
@@ -88,7 +88,7 @@ def test_notes_of_a_start_that_fails_are_shown(noisy, capfd):
     assert capfd.readouterr().err == "a note of the import\na note of the devices\n"
 
 
-def test_who_looks_for_no_garbage_is_not_made_to(noisy):
+def test_a_disabled_garbage_collector_stays_disabled(noisy):
     noisy("pass")
     gc.disable()
     try:
@@ -98,7 +98,7 @@ def test_who_looks_for_no_garbage_is_not_made_to(noisy):
         gc.enable()
 
 
-def test_notes_that_someone_asked_for_are_shown(noisy, monkeypatch, capfd):
+def test_logs_that_the_user_asked_for_are_shown(noisy, monkeypatch, capfd):
     noisy("pass")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     device.start_tensorflow()
@@ -130,7 +130,7 @@ def entries(folder):
     return {path.name for path in folder.glob("*.pb")}
 
 
-def test_tells_tensorflow_and_keeps_the_users_flags(fresh, monkeypatch, tmp_path):
+def test_sets_tensorflows_flags_and_keeps_the_users(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("TF_XLA_FLAGS", "--mine=1")
     folder = opened(tmp_path / "a folder").folder
     assert folder.parent == tmp_path / "a folder"
@@ -200,7 +200,7 @@ def test_each_machine_has_a_folder_of_its_own(fresh, cpu, monkeypatch, tmp_path)
         ("full", 1 << 20, "less than 256 MiB are free"),
     ],
 )
-def test_a_folder_of_no_use_is_one_line_and_training_goes_on(fresh, monkeypatch, tmp_path, capsys, parent, free, says):
+def test_an_unusable_folder_is_reported_in_one_line(fresh, monkeypatch, tmp_path, capsys, parent, free, says):
     started = []
     monkeypatch.setattr(device, "start_tensorflow", lambda: started.append(True))
     monkeypatch.setattr(device.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": free}))
@@ -228,7 +228,7 @@ def test_default_cache_parent(monkeypatch, named, caches):
 def test_the_two_options_exclude_each_other(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["seqgan", "train", "--compile-cache", "here", "--no-compile-cache"])
     assert cli.main() == 2
-    assert "--compile-cache here: cannot go with --no-compile-cache" in capsys.readouterr().err
+    assert "--compile-cache here: cannot be combined with --no-compile-cache" in capsys.readouterr().err
 
 
 @pytest.mark.slow

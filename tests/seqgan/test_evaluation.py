@@ -31,7 +31,7 @@ def made(config, script):
 
 
 def synthetic(config, data):
-    """Likewise, of synthetic lines."""
+    """An evaluation of a fresh generator of synthetic lines."""
     return Evaluation(config, data, Networks(config, data.sizes).generator)
 
 
@@ -122,12 +122,12 @@ def test_an_empty_line_scores_zero():
 
 
 @pytest.mark.parametrize("score", [lambda: bleu([], SCRIPT), lambda: bleu(SCRIPT, []), lambda: self_bleu(SCRIPT[:1])])
-def test_nothing_to_compare_with(score):
+def test_scores_without_lines_to_compare_raise(score):
     with pytest.raises(ValueError, match="needs lines, and references"):
         score()
 
 
-def test_bleu_says_what_brings_it(lacking):
+def test_bleu_names_the_extra_that_it_needs(lacking):
     lacking("seqgan")
     with pytest.raises(MissingExtraError, match=r"pip install 'loop-bench\[seqgan\]' brings it"):
         bleu([["words"]], SCRIPT)

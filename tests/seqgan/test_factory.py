@@ -20,7 +20,7 @@ def test_options_are_config_fields_and_a_script(script):
     assert networks is None
 
 
-def test_options_say_how_the_script_is_written(tmp_path):
+def test_options_give_the_format_of_the_script(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("Who;text\n" + "Änne;Hello, you\n" * 16, encoding="latin-1")
     written = {"columns": "character=Who", "delimiter": ";", "encoding": "latin-1"}
@@ -35,7 +35,7 @@ def test_unknown_option():
 
 @pytest.mark.slow
 def test_both_loops_begin_with_the_same_trained_networks():
-    """Bit for bit, whatever else they are asked for."""
+    """The networks are the same bit for bit, whatever the other options."""
     quick = {"pretrained": True, "mle_epochs": 1, "jit_compile": False}
     before = baseline.make_loop(spec(**quick))
     after = seqgan.make_loop(spec(**quick, temperature_start=0.8, temperature_end=0.8, temperature_decay=1.0))

@@ -40,7 +40,7 @@ def step(guard, variables, compiled):
 
 
 class Guarded(NamedTuple):
-    """A guard, what it guards, and its update as a graph."""
+    """A guard, its optimizer and variables, and its update as a graph."""
 
     guard: Any
     optimizer: Any
@@ -57,7 +57,7 @@ class Guarded(NamedTuple):
 
 @pytest.fixture(scope="module")
 def guarded():
-    """A guard with these limits as it is at first. There is one for all tests, for its graph takes long to trace."""
+    """Returns a guard with given limits in its initial state; tests share its graphs, because tracing is slow."""
 
     @functools.cache
     def traced(clip_norm, clip_ratio, compiled):
@@ -76,7 +76,7 @@ def guarded():
 
 @pytest.fixture(scope="module")
 def plain():
-    """Variables and the optimizer's own update of them, likewise."""
+    """Variables and the optimizer's own update of them, shared by all tests."""
     _, optimizer, variables = make()
     update = tf.function(lambda a, b: optimizer.apply([a, b], variables))
     state = [*variables, *optimizer.variables]
@@ -91,7 +91,7 @@ def plain():
 
 
 def feed(guarded, sizes):
-    """Updates whose gradients have these norms; gives the running mean after each."""
+    """Makes updates whose gradients have these norms; returns the running mean after each."""
     means = []
     for size in map(float, sizes):
         guarded.update(tf.constant([size, 0.0, 0.0]), tf.constant([[0.0]]))
@@ -118,7 +118,7 @@ def test_skips_all_or_nothing_bit_for_bit(guarded, kind, compiled):
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_skips_what_is_not_allowed_though_it_is_finite(guarded, compiled):
+def test_skips_finite_updates_that_are_not_allowed(guarded, compiled):
     one = guarded(compiled=compiled)
     guard, optimizer, variables, _ = one
     gradients = [tf.constant([0.1, 0.2, 0.3]), tf.constant([[0.4]])]
@@ -223,7 +223,7 @@ def test_bad_in_one_variable_skips_all():
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3), st.sampled_from([0.01, 1.0, 100.0]))
 def test_clips_as_an_optimizer_fed_with_clipped_gradients(guarded, plain, gradient, clip_norm):
-    """Of few norms, for each has a graph; what matters is how far the gradient is above or below."""
+    """Few norms, because each needs a graph; what matters is the ratio of gradient and limit."""
     clipping, (update, variables) = guarded(clip_norm), plain()
     gradients = [tf.constant(gradient), tf.constant([[0.5]])]
     clipping.update(*gradients)
@@ -267,7 +267,7 @@ def test_in_the_warm_up_only_the_fixed_limit_counts(guarded, clip_ratio):
     assert feed(one, [1e4])[0] == pytest.approx((9 * 0.01 + 5.0) / 10)
 
 
-def test_skipped_updates_are_none_of_the_warm_up(guarded):
+def test_skipped_updates_do_not_count_in_the_warm_up(guarded):
     one = guarded(5.0, 10.0)
     feed(one, [0.01] * (WARM_UP - 1) + [np.nan] * 20)
     assert feed(one, [1e4])[0] == pytest.approx((9 * 0.01 + 5.0) / 10)
@@ -285,8 +285,8 @@ def test_the_fixed_limit_counts_where_it_is_the_lower_one(guarded):
     assert float(one.guard.limit()) == 5.0
 
 
-def test_a_first_norm_next_to_nothing_does_not_hold_back_the_others(guarded, plain):
-    """Nothing is clipped, so that the weights are those of the plain optimizer."""
+def test_a_first_norm_near_zero_does_not_limit_later_updates(guarded, plain):
+    """Nothing is clipped, so that the weights equal those of the plain optimizer."""
     clipping, (update, variables) = guarded(5.0, 10.0), plain()
     for size in [1e-9] + [0.05] * 30:
         gradients = [tf.fill([3], size), tf.fill([1, 1], size)]
@@ -296,8 +296,8 @@ def test_a_first_norm_next_to_nothing_does_not_hold_back_the_others(guarded, pla
 
 
 @pytest.mark.parametrize("first", [0.0, 1e-9])
-def test_a_warm_up_next_to_nothing_is_outgrown(guarded, first):
-    """The floor is where the limit begins to rise from."""
+def test_the_limit_recovers_from_a_warm_up_near_zero(guarded, first):
+    """The limit rises from the floor."""
     one = guarded(5.0, 10.0)
     means = feed(one, [first] * WARM_UP + [0.05] * 40)
     assert means[WARM_UP] == pytest.approx(FLOOR * 5.0 / 11, rel=1e-3)
@@ -383,7 +383,7 @@ def test_rows_in_which_the_counter_rises(total, before, rows):
     ],
 )
 def test_the_run_that_reaches_the_limit(skips, run):
-    """`x` is a skip and `.` a good update; `|` parts batches, which else are of one update."""
+    """`x` is a skip and `.` a good update; `|` separates batches; without it, each update is a batch."""
     batches = skips.split("|") if "|" in skips else list(skips)
     consecutive, total, rows = 0, 0, []
     for batch in batches:
@@ -397,7 +397,7 @@ def test_a_run_that_began_before_the_rows():
     assert first_skip_run(np.array([5.0, 6.0]), np.array([9.0, 10.0]), 5) == SkipRun(5, 0, 0)
 
 
-def test_the_error_says_what_the_weights_have_come_to():
+def test_the_error_says_whether_the_weights_are_finite():
     weights = [keras.Variable([1.0, 2.0], name=name) for name in "abc"]
     whole = str(too_many_skips("generator", 4, 3, 6, weights))
     assert whole.endswith("; they left the weights of the generator as they were, and all are finite")

@@ -13,7 +13,7 @@ def python_own():
     signal.signal(signal.SIGINT, before)
 
 
-def test_waits_until_it_is_asked_for(capfd):
+def test_an_interrupt_waits_for_the_check(capfd):
     done = []
     with pytest.raises(KeyboardInterrupt), Interrupt() as interrupt:
         interrupt.check()
@@ -25,7 +25,7 @@ def test_waits_until_it_is_asked_for(capfd):
     assert capfd.readouterr().err == "stopping after this batch; Ctrl-C again stops at once\n"
 
 
-def test_a_second_one_does_not_wait():
+def test_a_second_interrupt_does_not_wait():
     done = []
     with pytest.raises(KeyboardInterrupt), Interrupt():
         signal.raise_signal(signal.SIGINT)
@@ -42,7 +42,7 @@ def test_leaves_the_signal_as_it_was(handler):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_what_is_ignored_stays_so():
+def test_an_ignored_signal_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)

@@ -29,13 +29,13 @@ def traced(tiny, lines):
 
 @pytest.fixture
 def loop(traced):
-    """At the start of an epoch, whichever that is: the loop that tests only train on, for tracing it takes seconds."""
+    """A loop at the start of an epoch, shared by tests that only continue training, because tracing takes seconds."""
     traced.run(-trained(traced) % EPOCH)
     return traced
 
 
 def trained(loop):
-    """Batches so far."""
+    """Number of batches trained so far."""
     return loop.describe()["samples"] // loop.config.batch_size
 
 
@@ -124,7 +124,7 @@ def test_more_steps_a_batch(make):
 
 
 @pytest.mark.slow
-def test_goes_on_where_another_stopped(make, tiny, lines):
+def test_resumes_where_another_loop_stopped(make, tiny, lines):
     whole = make()
     whole.run(25)
     first = make()
@@ -167,7 +167,7 @@ def test_skips_are_seen_whatever_the_window_and_though_the_history_was_read(make
 
 
 def test_weights_that_something_else_has_broken_are_named(make, lines):
-    """The generator's updates are skipped, for the rewards come from the discriminator."""
+    """The generator's updates are skipped, because the rewards come from the discriminator."""
     loop = make(max_consecutive_skips=3, calls="three")
     # Five updates of one network, which take less time than the tracing of its graph.
     loop.generate_fake_samples = lambda *_: tf.constant(lines.tokens[:16])
@@ -194,7 +194,7 @@ def test_a_skip_between_good_updates_of_a_batch_is_seen(make):
 
 
 def spoil_once(loop, name, call, corrupt, batch):
-    """Corrupts the first argument of call number `call` of a batch, in the batch after so many generator updates."""
+    """Corrupts the first argument of call number `call` of a batch, after a number of generator updates."""
     genuine, updates = getattr(loop, name), itertools.count()
 
     def spoiled(first, *rest):
@@ -215,7 +215,7 @@ def spoil_once(loop, name, call, corrupt, batch):
     ],
     ids=["graph", "xla"],
 )
-def test_a_batch_of_tokens_that_do_not_exist_is_skipped_whole(make, lines, corrupt, compiled):
+def test_a_batch_with_invalid_tokens_is_skipped_entirely(make, lines, corrupt, compiled):
     loop = make(jit_compile=compiled, window=1, policy_gradient="second_pass", filter_widths=(2,))
     loop.generate_fake_samples = lambda *_: tf.constant(lines.tokens[:16])  # to trace less
     for batch, (network, change) in enumerate(corrupt.items(), start=3):
@@ -231,7 +231,7 @@ def test_a_batch_of_tokens_that_do_not_exist_is_skipped_whole(make, lines, corru
     assert loop.skipped_batches() == {"discriminator": [3], "generator": [4]}
 
 
-def test_characters_that_do_not_exist_are_skipped_too(make, lines):
+def test_updates_for_invalid_characters_are_skipped_too(make, lines):
     loop = make()
     where = tf.constant(lines.scene[:16])
     loop.train_generator_adversarial(tf.constant(lines.tokens[:16]), tf.fill([16], 99), where, temperature=1.0)
@@ -241,7 +241,7 @@ def test_characters_that_do_not_exist_are_skipped_too(make, lines):
 
 @pytest.mark.slow
 def test_each_protection_trains_the_same_while_nothing_goes_wrong(make):
-    """Ordinary gradients are far below either limit."""
+    """Usual gradients are far below both limits."""
     loops = [make(protection=name) for name in PROTECTIONS]
     histories = []
     for loop in loops:

@@ -22,7 +22,7 @@ def test_lines_have_the_shapes_and_ids_asked_for(tiny, oracle):
     assert set(scene) == set(range(tiny.scenes))
 
 
-def test_holds_its_own_lines_to_be_likelier_than_others(tiny, oracle):
+def test_rates_its_own_lines_likelier_than_others(tiny, oracle):
     tokens, character, scene = oracle.lines(300)
     own = oracle.nll(tokens, character, scene)
     uniform = np.random.default_rng(0).integers(tiny.vocabulary_size, size=tokens.shape, dtype=np.int32)
@@ -31,7 +31,7 @@ def test_holds_its_own_lines_to_be_likelier_than_others(tiny, oracle):
 
 
 def test_nll_is_exact(tiny, oracle):
-    """Against the chain rule, in NumPy, for a single line."""
+    """Compares with the chain rule in NumPy, for a single line."""
     tokens, character, scene = (values[:1] for values in oracle.lines(300))
     logits = oracle._network(tokens, character, scene).numpy().astype(float)[0]
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))

@@ -29,14 +29,14 @@ def test_the_sampled_pass_is_used_where_it_can_be(make, changes, expected):
 
 
 @pytest.mark.parametrize("changes", [{"calls": "three"}, {"rollouts": 2}])
-def test_the_sampled_pass_cannot_be_asked_for_elsewhere(changes):
+def test_the_sampled_pass_is_refused_where_it_is_impossible(changes):
     with pytest.raises(InputError, match="policy_gradient='sampled_pass' needs"):
         Config.preset("tiny", policy_gradient="sampled_pass", **changes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["character", "scene"])
-def test_the_sampled_pass_skips_conditions_that_do_not_exist(make, lines, wrong):
+def test_the_sampled_pass_skips_invalid_conditions(make, lines, wrong):
     loop = make()
     given = {"character": tf.constant(lines.character[:16]), "scene": tf.constant(lines.scene[:16])}
     given[wrong] = given[wrong] + 1000
@@ -54,7 +54,7 @@ def test_the_sampled_pass_skips_conditions_that_do_not_exist(make, lines, wrong)
 
 
 def test_rewards_of_rollouts_reach_the_update(make, lines):
-    """In a single batch, which takes less time than the tracing of its graph."""
+    """Runs a single batch eagerly, which is faster than tracing a graph."""
     loop = make(rollouts=2, calls="three")
     loop.generate_fake_samples = lambda *_: tf.constant(lines.tokens[:16])
     loop.train_discriminator_adversarial = lambda *_: (0.0, 0.0)

@@ -12,7 +12,7 @@ from loop_bench.seqgan.pretraining import Pretraining, pretrained
 
 @pytest.fixture(scope="module")
 def traced(tiny, lines):
-    """Pre-training with its networks, whose graphs take longer to trace than to train; and values of all at first."""
+    """Pre-training with its networks, shared because tracing is slow, and the initial values of all variables."""
     networks = Networks(tiny, lines.sizes)
     training = Pretraining(tiny, lines, networks)
     return training, networks, [variable.numpy() for variable in (*networks.variables, *training.variables)]
@@ -28,7 +28,7 @@ def networks(traced):
 
 @pytest.fixture
 def training(traced, networks):
-    """Of these networks."""
+    """Pre-training of the networks."""
     return traced[0]
 
 
@@ -41,14 +41,14 @@ def test_likelihood_rises(tiny, training):
     assert losses[3].mean() < losses[0].mean() - 0.3
 
 
-def test_discriminator_learns_to_tell(training):
+def test_discriminator_learns_to_classify(training):
     epochs = [training.discriminator_epoch(epoch) for epoch in range(6)]
     assert all(set(epoch) == {"d_loss", "d_accuracy"} for epoch in epochs)
     assert epochs[5]["d_loss"].mean() < epochs[0]["d_loss"].mean()
     assert epochs[5]["d_accuracy"].mean() > 0.6
 
 
-def test_says_when_nothing_is_learned_any_more(tiny, lines, networks, training):
+def test_too_many_skipped_updates_raise(tiny, lines, networks, training):
     weight = networks.generator.trainable_variables[-1]
     weight.assign(np.full(weight.shape, np.nan, np.float32))
     says = (

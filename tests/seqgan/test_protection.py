@@ -22,7 +22,7 @@ SURVIVES = {
 
 @pytest.fixture(scope="module")
 def after(tiny):
-    """Values of the weight and of the optimizer's variables behind a fault, by rung and fault."""
+    """Values of the weight and of the optimizer's variables after a fault, by protection and fault."""
 
     @functools.cache
     def graph(name):

@@ -35,7 +35,7 @@ def test_a_step_is_that_of_the_generator(generator, tokens):
     np.testing.assert_allclose(carry, expected_carry, rtol=1e-5, atol=1e-6)
 
 
-def test_the_way_back_is_that_of_a_tape(generator, tokens):
+def test_the_gradients_are_those_of_a_tape(generator, tokens):
     recurrence = Recurrence.of(generator, condition(generator))
     embedded = generator.token_embedding(tokens)
     upstream = tf.random.stateless_normal([LENGTH, BATCH, generator.cell.units], [1, 2])

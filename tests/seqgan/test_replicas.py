@@ -1,4 +1,4 @@
-"""Loops with several replicas, in a process of their own: as how many devices a CPU counts is decided once for each."""
+"""Loops with several replicas, in a process of their own, because a process can divide its CPU only once."""
 
 from pathlib import Path
 

@@ -36,7 +36,7 @@ def make(tiny):
 
 
 def written(config, ends):
-    """Lines of every kind: one that ends at once, one in the middle, one never."""
+    """Lines that end at once, in the middle, and never."""
     tokens = np.random.default_rng(1).integers(3, 23, (BATCH, config.sequence_length)).astype(np.int32)
     if ends:
         for line, end in ((0, 0), (1, config.sequence_length // 2)):
@@ -45,7 +45,7 @@ def written(config, ends):
 
 
 def plain(config, made, tokens, choose, count):
-    """Slow and obvious: for each prefix and rollout the line goes on token by token, read from its start each time."""
+    """Slow reference: completes each prefix of each rollout token by token, reading it from its start each time."""
     read, judge = tf.function(made.generator), tf.function(made.discriminator)
     rewards = np.empty((count, BATCH, config.sequence_length))
     for number in range(count):
@@ -91,7 +91,7 @@ def test_every_prefix_is_completed_by_the_generator_and_judged_by_the_discrimina
 
 @pytest.fixture(scope="module")
 def four(make):
-    """Networks with four rollouts, lines without an end, and their rewards."""
+    """Networks with four rollouts, lines without END, and their rewards."""
     config, made = make(count=4)
     tokens = written(config, ends=False)
     return config, made, tokens, plain(config, made, tokens, most_likely, count=1)[0]
@@ -129,7 +129,7 @@ def test_rewards_are_those_of_the_plain_implementation_on_average(make):
 
 @pytest.mark.parametrize(("budget", "parts"), [(1, 9), (2**30, 1)], ids=["one pair at a time", "all at once"])
 def test_every_draw_of_a_step_has_numbers_of_its_own(make, monkeypatch, budget, parts):
-    """And they are few: each is of all rows of a part at once."""
+    """The draws are few, because each is for all rows of a part."""
     monkeypatch.setattr(rollout, "CPU_BYTES", budget)
     seeds = []
 

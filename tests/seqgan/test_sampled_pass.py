@@ -43,7 +43,7 @@ def from_sampling(generator, draw_token, temperature, buffer=None):
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 @pytest.mark.parametrize("name", sampler.BY_NAME)
-def test_gradient_is_that_of_reading_the_lines_again(generator, name, temperature):
+def test_the_gradient_is_that_of_a_second_pass(generator, name, temperature):
     compute = tf.function(from_sampling, jit_compile=name == "inverse_cdf")
     tokens, nll, gradients = compute(generator, sampler.BY_NAME[name], tf.constant(temperature))
     expected_nll, expected = second_pass(generator, tokens, temperature)
@@ -111,7 +111,7 @@ def test_what_follows_the_end_has_no_gradient(tiny):
 
 @pytest.mark.slow
 def test_there_are_fewer_large_arrays_than_in_a_second_pass(tiny):
-    """Neither the logits nor p - onehot of a whole batch are in the compiled graph; only what was kept."""
+    """The compiled graph has neither the logits nor p - onehot of a whole batch, only the kept arrays."""
     config = dataclasses.replace(tiny, sequence_length=7)
     made = Generator(config, Sizes(59, 3, 4, ends=False), seed=1)
 

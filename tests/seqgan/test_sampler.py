@@ -97,7 +97,7 @@ def test_replicas_draw_together_what_one_draws(batches, compiled):
         np.testing.assert_array_equal(found, whole[:, index])
 
 
-def test_replicas_draw_apart_where_each_token_has_a_number():
+def test_replicas_have_other_numbers_if_each_token_needs_one():
     logits, seed = tf.zeros([500, 53]), tf.constant([5, 6])
     found = [sampler.for_rows("categorical", index, 3, 500)(logits, seed).numpy() for index in range(3)]
     for one, other in ((0, 1), (0, 2), (1, 2)):

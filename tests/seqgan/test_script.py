@@ -63,7 +63,7 @@ TABBED = "character\tscene\ttext\nAnn\t1.1\tHello, you\nBob\t1.2\tBye\n"
         (TABBED, {"delimiter": "\\t"}),
     ],
 )
-def test_columns_and_delimiter_as_people_have_them(tmp_path, content, written):
+def test_common_columns_and_delimiters(tmp_path, content, written):
     assert read_script(ScriptFile(str(write(tmp_path, content)), **written)) == SPEECHES
 
 
@@ -85,7 +85,7 @@ def test_a_script_without_scenes_has_one(tmp_path):
     assert read_script(ScriptFile(str(path), columns="character=Who")) == expected
 
 
-def test_a_script_is_what_its_options_name():
+def test_a_script_is_taken_from_options():
     script, left = ScriptFile.taken_from({"script": "s.csv", "columns": "text=Line", "encoding": None, "epochs": 3})
     assert (script, left) == (ScriptFile("s.csv", columns="text=Line"), {"epochs": 3})
     assert ScriptFile.taken_from(script.to_options()) == (script, {})
@@ -103,11 +103,11 @@ def test_a_script_is_what_its_options_name():
         ({"columns": "text=a\n,b"}, "--columns 'text=a\\n,b': must be ROLE=COLUMN,..."),
         ({"columns": "who=Speaker"}, "role 'who' is unknown; the roles are character, scene, text"),
         ({"columns": "Line=text"}, "role 'Line' is unknown (did you mean text=Line?); the roles are"),
-        ({"columns": "text=Line,text=Words"}, "role 'text' is there twice"),
-        ({"columns": "character=Line,text=line"}, "column 'line' is there twice"),
+        ({"columns": "text=Line,text=Words"}, "role 'text' is given twice"),
+        ({"columns": "character=Line,text=line"}, "column 'line' is given twice"),
         (
             {"delimiter": ""},
-            "--delimiter '': must be one character, no quote or blank, or one of comma, semicolon, tab",
+            "--delimiter '': must be one character (no quote or blank) or one of comma, semicolon, tab",
         ),
         ({"delimiter": "::"}, "--delimiter '::': must be one character"),
         ({"delimiter": '"'}, "must be one character"),
@@ -116,7 +116,7 @@ def test_a_script_is_what_its_options_name():
         ({"encoding": ""}, "--encoding '': unknown"),
     ],
 )
-def test_how_a_script_is_written_is_refused_before_it_is_read(written, says):
+def test_an_invalid_format_is_refused_before_the_script_is_read(written, says):
     with pytest.raises(InputError) as caught:
         ScriptFile("none.csv", **written)
     assert says in str(caught.value)
@@ -136,18 +136,18 @@ HEADER = "character,scene,text\n"
     [
         ("", None, "script.csv: is empty; it needs at least one line with character and text"),
         ("\ufeff\n \n", None, "is empty"),
-        (HEADER, None, "script.csv: has a header, and no line below it"),
+        (HEADER, None, "script.csv: has a header, but no lines below it"),
         (",,\n,,\n", None, "columns 'character' and 'text' are missing; its columns are none"),
         (
             "who,scene,text\nA,1,x\n",
             None,
             "column 'character' is missing; its columns are 'who', 'scene', 'text'; "
-            "--columns character=NAME says what they are called in it",
+            "give other names as --columns character=NAME",
         ),
         (
             "who, said\nA,x\n",
             "character=Who",
-            "column 'text' is missing; its columns are 'who', 'said'; --columns text=",
+            "column 'text' is missing; its columns are 'who', 'said'; give other names as --columns text=",
         ),
         ("character,text\nA,x\n", "scene=Act", "column 'Act' is missing; its columns are 'character', 'text'"),
         (
@@ -156,7 +156,7 @@ HEADER = "character,scene,text\n"
             "columns 'character' and 'text' are missing; its columns are 'Character;Scene;Text'; "
             "separated by semicolons? --delimiter ';'",
         ),
-        ("character, text,text \nA,x,y\n", None, "column 'text' is there twice; its columns are 'character', 'text'"),
+        ("character, text,text \nA,x,y\n", None, "has column 'text' twice; its columns are 'character', 'text'"),
         ("character,TEXT,Text\nA,x,y\n", None, "columns 'TEXT', 'Text' could each be 'text'; --columns text=NAME says"),
         ("character,text\nA,x\n", "character=text", "column 'text' cannot be character and text at once"),
         (f"{HEADER}A,1,x\nB,2\n", None, "line 3: 2 fields, but the header has 3: 'text' is missing"),
@@ -169,12 +169,12 @@ HEADER = "character,scene,text\n"
         (
             f'{HEADER}Ann,1.1,"two\nlines"\nBob,1.1,"never closed\nAnn,1.1,next\n',
             None,
-            "line 4: a quote is opened in this row, and not closed up to the end of the file",
+            "line 4: a quote is opened in this row but not closed up to the end of the file",
         ),
         (
             f'{HEADER}Ann,1.1,Hello\nBob,1.1,"He said \\"no\\" twice"\n',
             None,
-            'line 3: a quoted text goes on after its closing quote; quotes inside a quoted text are doubled (""), not',
+            'line 3: a quoted text continues after its closing quote; quotes inside a quoted text are doubled (""),',
         ),
         (f"{HEADER}A,1,ÿ\n".encode("latin-1"), None, "line 2: not UTF-8 (byte 25: invalid start byte); Latin-1? --enc"),
     ],
@@ -200,7 +200,7 @@ ROW_OF_SCENE = '{"character": "A", "text": "x", "scene": 1}'
         (
             "s.jsonl",
             '{"character": "A", "scene": "1"}',
-            "line 1: key 'text' is missing; its keys are 'character', 'scene'; --columns text=NAME says",
+            "line 1: key 'text' is missing; its keys are 'character', 'scene'; give other names as --columns text=NAME",
         ),
         ("s.jsonl", '{"character": "A"', "line 1: not JSON"),
         ("s.jsonl", "[1]", "line 1: must be an object with character and text"),
@@ -221,7 +221,7 @@ def test_bad_script_is_one_line_that_names_file_and_fault(tmp_path, name, conten
 
 
 @pytest.mark.parametrize(("name", "says"), [("none.csv", "no such file"), ("folder", "is a folder; name a file in it")])
-def test_a_script_that_is_no_file(tmp_path, name, says):
+def test_a_script_that_is_not_a_file(tmp_path, name, says):
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=f"^script .*{name}: {says}$"):
         read_script(tmp_path / name)

@@ -49,7 +49,7 @@ def test_rewards_are_constants(tiny, lines):
         ([[2**31 - 1, 1], [-(2**31), 3]], [[0, 1], [0, 3]], False),
     ],
 )
-def test_ids_that_do_not_exist_become_0_and_are_told(ids, seen, exist, compiled):
+def test_invalid_ids_become_0_and_are_reported(ids, seen, exist, compiled):
     found, all_exist = tf.function(lambda given: existing(given, 5), jit_compile=compiled)(tf.constant(ids))
     np.testing.assert_array_equal(found.numpy(), seen)
     assert found.dtype == tf.int32

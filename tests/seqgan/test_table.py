@@ -18,7 +18,7 @@ TABLES = st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(VALUES, min_s
 DELIMITERS = st.sampled_from([*table.DELIMITERS.values(), "~"])
 
 
-GOES_ON = 'a quoted text goes on after its closing quote; quotes inside a quoted text are doubled ("")'
+GOES_ON = 'a quoted text continues after its closing quote; quotes inside a quoted text are doubled ("")'
 
 
 def written(rows, delimiter=",", **how):
@@ -59,7 +59,7 @@ def test_a_bad_row_is_named_by_its_first_line_whatever_stands_before_it(rows, de
     bad, says = {
         "more": (["x"] * (width + 1), f"{width + 1} fields, but the header has {width}; a text with "),
         "fewer": (["x"] * (width - 1), f"{width - 1} fields, but the header has {width}: 'a' is missing"),
-        "unclosed": (['"two\nlines', *["x"] * (width - 1)], "a quote is opened in this row, and not closed"),
+        "unclosed": (['"two\nlines', *["x"] * (width - 1)], "a quote is opened in this row but not closed"),
         "backslash": (
             ['"\\"no\\" twice"', *["x"] * (width - 1)],
             GOES_ON + ', not written \\"',
@@ -85,14 +85,14 @@ def test_a_quote_may_follow_a_blank_after_a_delimiter():
 
 def test_a_row_that_ends_where_another_text_begins_names_the_line_where_it_began():
     assert fault('a,b\n1,"open\n2,"closed"\n') == (
-        "table, line 2: a quoted text goes on after its closing quote on line 3 (is a quote missing before?); "
+        "table, line 2: a quoted text continues after its closing quote on line 3 (is a quote missing before?); "
         'quotes inside a quoted text are doubled ("")'
     )
 
 
 def test_an_unclosed_quote_of_a_long_file_names_the_row_and_not_the_limit_of_a_field():
     text = 'a,b\n1,2\n3,"open\n' + "4,some words\n" * 20_000
-    assert fault(text).startswith("table, line 3: a quote is opened in this row, and not closed up to line ")
+    assert fault(text).startswith("table, line 3: a quote is opened in this row but not closed up to line ")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ TEXT = "wer,was\nAnna,schön\n"
         (TEXT.encode(), "ascii", "line 2: not ascii (byte 16: ordinal not in range(128)); UTF-8? --encoding utf-8"),
         (TEXT.encode(), "utf-16", "not utf-16 (no byte of it is 0); UTF-8? --encoding utf-8"),
         (TEXT.encode() + b".", "utf-16-le", "not utf-16-le (byte 20: truncated data); UTF-8? --encoding utf-8"),
-        (b"PK\x03\x04\x14\0\x06\0\xff\0", "utf-8", "; --encoding NAME says what it is"),
-        (b"a,b\n1,\x81\n", "utf-8", "; --encoding NAME says what it is"),
+        (b"PK\x03\x04\x14\0\x06\0\xff\0", "utf-8", "; give its encoding as --encoding NAME"),
+        (b"a,b\n1,\x81\n", "utf-8", "; give its encoding as --encoding NAME"),
     ],
 )
 def test_an_encoding_that_fits_is_guessed(tmp_path, raw, encoding, hint):
@@ -170,7 +170,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, encoding):
     assert table.read_text("table", path, encoding) == TEXT
 
 
-def test_a_file_that_is_none(tmp_path):
+def test_a_missing_file(tmp_path):
     for path, says in [(tmp_path / "none.csv", "no such file"), (tmp_path, "is a folder; name a file in it")]:
         with pytest.raises(InputError, match=f"^table: {says}$"):
             table.read_text("table", path, "utf-8")

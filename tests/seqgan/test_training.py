@@ -15,7 +15,7 @@ EPOCH = 20  # batches, of `tiny`
 
 
 class Silent:
-    """An observer that keeps what it is told, and may stop the run."""
+    """An observer that records the progress, and may stop the run."""
 
     def __init__(self, stop_at=None):
         self.begun, self.ended, self.batches, self.stop_at = [], [], 0, stop_at
@@ -116,12 +116,12 @@ def test_stops_at_weights_that_are_not_finite_and_names_the_last_good_checkpoint
         FloatingPointError, match=r"^epoch 1 of adversarial: generator/.*last good checkpoint"
     ) as caught:
         training.run()
-    assert f"after epoch 1 of discriminator, stays in {tmp_path}; go on from it with: python -m" in str(caught.value)
+    assert f"after epoch 1 of discriminator, is in {tmp_path}; resume from it with: python -m" in str(caught.value)
     assert Checkpoint.load(tmp_path).phase == "discriminator"
 
 
-def test_a_window_takes_as_long_on_a_device_that_works_meanwhile():
-    """Three windows of 1, 2 and 1 seconds, on a synchronous device and on one that works while the host goes on."""
+def test_window_times_are_the_same_on_an_asynchronous_device():
+    """Three windows of 1, 2 and 1 seconds, on a synchronous and on an asynchronous device."""
     assert sorted(window_times([1.0, 2.0, 1.0], 0.0)) == [1.0, 1.0, 2.0]
     assert sorted(window_times([0.0, 1.0, 2.0], 1.0)) == [1.0, 1.0, 2.0]
     assert window_times([0.0], 3.0) == window_times([3.0], 0.0) == [3.0]
@@ -172,7 +172,7 @@ def test_stopped_in_the_middle_of_an_epoch_and_resumed_is_the_run_that_never_sto
     ) as caught:
         training.run()
     assert "weights are not finite (generator/output/bias and 0 more)" in str(caught.value)
-    assert f"after epoch 1 of adversarial, stays in {parts}; go on from it with:" in str(caught.value)
+    assert f"after epoch 1 of adversarial, is in {parts}; resume from it with:" in str(caught.value)
     assert str(caught.value).endswith(f"python -m loop_bench.seqgan train --resume --out {parts}")
     train(config, lines, parts, resume=Checkpoint.load(parts))
     assert_same_run(whole, parts)

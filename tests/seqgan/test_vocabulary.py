@@ -42,7 +42,7 @@ def test_decoding_stops_at_the_end():
     assert vocabulary.decode([3, END, 3, 3]) == "be"
 
 
-def test_numbers_stand_for_nothing_and_do_not_end():
+def test_synthetic_words_are_numbers_and_lines_do_not_end():
     vocabulary = Vocabulary.synthetic(5, 2, 3)
     assert not vocabulary.ends
     assert Vocabulary.of(SPEECHES, 100).ends
@@ -60,7 +60,7 @@ def test_unknown_names_come_with_the_known_ones():
 
 def test_a_scene_need_not_be_named_where_there_is_one():
     assert Vocabulary.of(SPEECHES[:1], 100).only_scene() == SPEECHES[0].scene
-    with pytest.raises(InputError, match=r"^--scene is missing; this checkpoint knows 0, 1$"):
+    with pytest.raises(InputError, match=r"^--scene is missing; the scenes of this checkpoint are 0, 1$"):
         Vocabulary.synthetic(9, 1, 2).only_scene()
 
 

@@ -1,1 +1,1 @@
-"""`loop-bench syncs`: the host syncs of a program that knows nothing of it."""
+"""`loop-bench syncs`: reports the host syncs of an unchanged program."""

@@ -1,4 +1,4 @@
-"""What one run of a program has shown: its host syncs, what it traced, and what could not be seen."""
+"""Result of one recorded run of a program: its host syncs, its traces, and what could not be seen."""
 
 from __future__ import annotations
 
@@ -22,91 +22,94 @@ from loop_bench.hostsync.tracing import TracedSite, by_function
 
 @dataclasses.dataclass(frozen=True)
 class Syncs:
-    """What was found in one run of a program, or of a notebook's cell."""
+    """Host syncs and traces of one run of a program, or of a notebook's cell."""
 
     program: str
     exit_code: int
-    seconds: float  # that it ran
+    seconds: float  # duration of the run
     sites: tuple[Site, ...]
-    host_ops: tuple[HostOp, ...]  # in the graphs that it traced
-    traced: tuple[TracedSite, ...] = ()  # functions
-    seconds_tracing: float = 0.0  # of those in `seconds`
-    copies: Reconciled | None = None  # what the device says of it; None where no device was traced
-    refused: int = 0  # reads that --disallow has kept from happening
+    host_ops: tuple[HostOp, ...]  # host ops in the graphs that the run traced
+    traced: tuple[TracedSite, ...] = ()  # functions that the run traced
+    seconds_tracing: float = 0.0  # time spent on tracing, part of `seconds`
+    copies: Reconciled | None = None  # copies that the profiler saw; None: no device was traced
+    refused: int = 0  # reads that --disallow has prevented
     has_gpu: bool = False
-    has_children: bool = False  # whether it has started processes, which were not looked into
-    session_runs: int = 0  # of TensorFlow 1, which were not looked into
-    graphs_before: int = 0  # that had been traced before it began
+    has_children: bool = False  # whether the run started processes, whose reads are not recorded
+    session_runs: int = 0  # runs of TensorFlow 1 sessions, whose reads are not recorded
+    graphs_before: int = 0  # graphs that had been traced before the run
     unseen: tuple[str, ...] = ()  # routes that could not be recorded
-    advice: tuple[Advice, ...] = ()  # what to do, for the lines that matter
+    advice: tuple[Advice, ...] = ()  # what to do about the lines that matter
 
     @classmethod
     def of(cls, program: Program, disallow: bool = False, stack: bool = False, trace: bool = False) -> Syncs:
-        """Runs a program.
+        """Runs a program and records its host syncs.
 
         Args:
             program: the program.
-            disallow: whether the first read that is not inside `hostsync.allow` ends it.
-            stack: whether to keep which code of a library read for a line.
-            trace: whether TensorFlow's profiler looks at the device meanwhile.
+            disallow: whether the first read that is not inside `hostsync.allow` ends the program.
+            stack: whether to keep which library code read for a line.
+            trace: whether to trace the device with TensorFlow's profiler.
 
         Raises:
-            UsageError: it was to be traced, and a profiler is running already.
+            UsageError: `trace` is set, but a profiler is running already.
         """
         with watched(program.name, disallow, stack, trace) as watching:
             watching.exit_code = program.run(watching.guard)
-        return watching.found
+        return watching.syncs
 
     @property
     def reads(self) -> int:
-        """How many there were, over all sites."""
+        """Number of reads at all sites."""
         return sum(site.reads for site in self.sites)
 
     @property
     def waited(self) -> float:
-        """Seconds that reads had to wait for their values."""
+        """Seconds that reads waited for their values."""
         return sum(site.waited for site in self.sites)
 
     @property
     def again(self) -> int:
-        """Retraces, over all functions."""
-        return sum(each.again for each in self.traced)
+        """Number of retraces of all functions."""
+        return sum(site.again for site in self.traced)
 
     def plain(self, with_advice: bool = True) -> dict[str, Any]:
-        """As JSON takes it, the totals and source lines with it."""
+        """Plain values for JSON, with totals and source lines."""
         return {
             **dataclasses.asdict(self),
             "reads": self.reads,
             "sites": [{**dataclasses.asdict(site), "source": site.source} for site in self.sites],
-            "traced": [{**dataclasses.asdict(each), "source": each.source} for each in self.traced],
-            "advice": [each.plain() for each in self.advice] if with_advice else [],
+            "traced": [{**dataclasses.asdict(site), "source": site.source} for site in self.traced],
+            "advice": [advice.plain() for advice in self.advice] if with_advice else [],
         }
 
 
 @dataclasses.dataclass
 class Watching:
-    """A run that is being looked at.
+    """A run that is being recorded.
 
     Attributes:
-        guard: the context that is to be entered around it; None where nothing is refused.
-        exit_code: of the run, to be set.
-        found: what was found, once it is over.
+        guard: context to enter around the run; None: no read is refused.
+        exit_code: exit code of the run, set by the caller.
+        syncs: the result, available after the run.
     """
 
     guard: Guard | None
     exit_code: int = 0
-    found: Syncs = dataclasses.field(init=False)
+    syncs: Syncs = dataclasses.field(init=False)
 
 
 @contextlib.contextmanager
 def watched(name: str, disallow: bool = False, stack: bool = False, trace: bool = False) -> Iterator[Watching]:
-    """Looks at what is run inside; see `Syncs.of` for the arguments and what it raises.
+    """Records what is run inside.
 
     Args:
-        name: of what is run, for the reader.
-        disallow: as there.
-        stack: as there.
-        trace: as there.
+        name: name of the program or cell, for the report.
+        disallow: see `Syncs.of`.
+        stack: see `Syncs.of`.
+        trace: see `Syncs.of`.
+
+    Raises:
+        UsageError: see `Syncs.of`.
     """
     guard = Guard("disallow") if disallow else None
     watching = Watching(guard)
@@ -118,7 +121,7 @@ def watched(name: str, disallow: bool = False, stack: bool = False, trace: bool 
             raise UsageError(str(error)) from error
         yield watching
     refused = guard.refused if guard else 0
-    watching.found = dataclasses.replace(
+    watching.syncs = dataclasses.replace(
         _of_log(log),
         program=name,
         exit_code=watching.exit_code or (1 if refused else 0),
@@ -148,6 +151,6 @@ def _of_log(log: Log) -> Syncs:
 
 
 def _seconds_of_children() -> float:
-    """CPU time of the processes that this one has started and that have ended."""
+    """CPU seconds of this process's children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -1,4 +1,4 @@
-"""Runs a Python program as `python` would, inside this process."""
+"""Runs a Python program inside this process as `python` would."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ INTERRUPTED = 130  # as shells report a program that Ctrl-C has ended
 
 
 class Program:
-    """A script, a module, or pytest, with its arguments.
+    """A program to run: a script, a module or pytest, with its arguments.
 
     Args:
-        arguments: of the command line: a script's path and its arguments, or `pytest` and its.
-        module: as after `python -m`; `arguments` are then its own.
+        arguments: a script's path and its arguments, or `pytest` and its arguments; the arguments alone for a module.
+        module: name of a module, as after `python -m`; None: a script or pytest.
 
     Raises:
         UsageError: there is no such program.
@@ -48,13 +48,13 @@ class Program:
             _check_script(self._path)
 
     def run(self, inside: contextlib.AbstractContextManager[object] | None = None) -> int:
-        """Runs it to its end and gives its exit code; what it raises is shown as Python would show it.
+        """Runs the program to its end and returns its exit code; an exception is shown as Python would show it.
 
-        Threads that it has started are waited for, as Python does. (Those of executors are not: they end when Python
-        does, with what they still have to do.)
+        Waits for the program's threads, as Python does, but not for those of executors, which finish their work when
+        Python ends.
 
         Args:
-            inside: a context for it; what that raises counts as raised by the program.
+            inside: context to run the program in; an exception that the context raises counts as the program's.
         """
         folder = Path.cwd() if self._path is None else self._path.resolve().parent
         with _as_python_starts(self._argv, folder):
@@ -70,7 +70,7 @@ class Program:
                 print("interrupted", file=sys.stderr)
                 return INTERRUPTED
             except BaseException as error:
-                _as_alone(error)
+                _trim_traceback(error)
                 sys.excepthook(type(error), error, error.__traceback__)
                 return 1
         return 0
@@ -88,18 +88,18 @@ class Program:
 def _check_module(module: str) -> None:
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError):  # no such package, or no name of one
-        found = None
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # no such package, or not a valid name
+        spec = None
     finally:
         sys.path.pop(0)
-    if found is None:
-        raise UsageError(f"module {module}: there is none of that name")
+    if spec is None:
+        raise UsageError(f"module {module}: not found")
 
 
 def _check_script(path: Path) -> None:
     if str(path).startswith("-"):
-        raise UsageError(f"option {path}: there is none of that name; see --help")
+        raise UsageError(f"option {path}: unknown; see --help")
     if not path.exists():
         raise UsageError(f"program {path}: there is no such script (a module goes after -m)")
     if path.is_dir() and not (path / "__main__.py").exists():
@@ -107,7 +107,7 @@ def _check_script(path: Path) -> None:
 
 
 def _run_script(path: Path) -> None:
-    """As runpy.run_path, which would replace sys.argv[0] by the path."""
+    """Runs a script as runpy.run_path does, but without replacing sys.argv[0] by the path."""
     main = types.ModuleType("__main__")
     main.__file__ = str(path)
     main.__dict__["__builtins__"] = __builtins__
@@ -122,7 +122,7 @@ def _run_script(path: Path) -> None:
 
 
 def _join_threads() -> None:
-    idle = getattr(executors, "_threads_queues", {})  # an executor's workers wait for work until Python ends
+    idle = getattr(executors, "_threads_queues", {})  # executors' workers, which wait for work until Python ends
     for thread in threading.enumerate():
         if not thread.daemon and thread not in (threading.current_thread(), threading.main_thread(), *idle):
             thread.join()
@@ -130,9 +130,10 @@ def _join_threads() -> None:
 
 @contextlib.contextmanager
 def _as_python_starts(argv: list[str], folder: Path) -> Iterator[None]:
-    before, where = (sys.argv, list(sys.path)), Path.cwd()
-    # `python -m` has put the current folder first, and Python that of the script that it was started with.
-    if sys.path[:1] in ([""], [str(where)], [str(Path(sys.argv[0]).parent)]):
+    """Sets sys.argv and sys.path as at the start of a program, and restores them and the current folder afterwards."""
+    before, cwd = (sys.argv, list(sys.path)), Path.cwd()
+    # Python has put a folder first for this program: the current one after `python -m`, else that of the script.
+    if sys.path[:1] in ([""], [str(cwd)], [str(Path(sys.argv[0]).parent)]):
         del sys.path[0]
     sys.argv = argv
     sys.path.insert(0, str(folder))
@@ -140,7 +141,7 @@ def _as_python_starts(argv: list[str], folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.argv, sys.path[:] = before
-        os.chdir(where)
+        os.chdir(cwd)
 
 
 def _code(end: SystemExit) -> int:
@@ -150,29 +151,29 @@ def _code(end: SystemExit) -> int:
     return 1
 
 
-def _as_alone(error: BaseException) -> None:
-    """Gives an error the traceback that it has without us: from the program's first line on, and no frame of ours."""
-    frames = [*_each(error.__traceback__)]
-    program = (at for at, each in enumerate(frames) if is_users(each.tb_frame.f_code.co_filename))
-    first = next(program, len(frames) if isinstance(error, SyntaxError) else 0)
-    _leave_out_ours(error, first)
+def _trim_traceback(error: BaseException) -> None:
+    """Trims an error's traceback to what it is without this package: from the program's first line on."""
+    entries = [*_entries(error.__traceback__)]
+    program = (index for index, entry in enumerate(entries) if is_users(entry.tb_frame.f_code.co_filename))
+    first = next(program, len(entries) if isinstance(error, SyntaxError) else 0)
+    _remove_our_frames(error, first)
 
 
-def _leave_out_ours(error: BaseException | None, first: int = 0) -> None:
-    """Cuts our frames out of the traceback of an error, and of those that it came of."""
+def _remove_our_frames(error: BaseException | None, first: int = 0) -> None:
+    """Removes this package's frames from the tracebacks of an error and of its causes."""
     if error is None:
         return
-    own = None
-    for each in reversed([*_each(error.__traceback__)][first:]):
-        if not is_ours(each.tb_frame.f_code.co_filename):
-            own = TracebackType(own, each.tb_frame, each.tb_lasti, each.tb_lineno)
-    error.__traceback__ = own
-    _leave_out_ours(error.__cause__)
+    trimmed = None
+    for entry in reversed([*_entries(error.__traceback__)][first:]):
+        if not is_ours(entry.tb_frame.f_code.co_filename):
+            trimmed = TracebackType(trimmed, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    error.__traceback__ = trimmed
+    _remove_our_frames(error.__cause__)
     if error.__context__ is not error.__cause__:
-        _leave_out_ours(error.__context__)
+        _remove_our_frames(error.__context__)
 
 
-def _each(traceback: TracebackType | None) -> Iterator[TracebackType]:
+def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
     while traceback is not None:
         yield traceback
         traceback = traceback.tb_next
@@ -180,13 +181,13 @@ def _each(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 @contextlib.contextmanager
 def output_to_stderr() -> Iterator[None]:
-    """What a program writes to standard output goes to standard error, also from C: the output is the report's."""
+    """Redirects a program's standard output, from C too, to standard error: the report has standard output."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    saved = os.dup(1)
     os.dup2(2, 1)
     try:
         yield
     finally:
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(saved, 1)
+        os.close(saved)

@@ -1,4 +1,4 @@
-"""The tables that show what a run of a program has found."""
+"""Tables, footer and advice of `loop-bench syncs`."""
 
 from __future__ import annotations
 
@@ -17,101 +17,101 @@ from loop_bench.report import terminal
 from loop_bench.report.texts import Texts
 from loop_bench.source import place
 
-_LESS_WANTED = ("reads/s", "blocked", "ready")
+_OPTIONAL = ("reads/s", "blocked", "ready")
 
 NARROW = 100
-"""Columns of a terminal; in fewer, some of the table's are left out, so that call sites can be read."""
+"""Width in characters below which a terminal shows fewer columns, so that call sites stay readable."""
 
 _MOST_CALLERS, _MOST_TYPES = 3, 4
 
 
-def tables(found: Syncs, width: int = NARROW) -> list[tuple[str, Texts]]:
-    """What there is to show, each table with its title; none when there is nothing.
+def tables(syncs: Syncs, width: int = NARROW) -> list[tuple[str, Texts]]:
+    """Non-empty tables, each with its title.
 
     Args:
-        found: what was found.
-        width: of the terminal, in characters.
+        syncs: result of the run.
+        width: width of the terminal in characters.
     """
-    reads = sites(found).without(_LESS_WANTED if width < NARROW else ())
+    reads = sites(syncs).without(_OPTIONAL if width < NARROW else ())
     titled = [
         ("host syncs", reads),
-        ("functions traced again", retraces(found)),
-        ("host ops in graphs, which no count above includes", in_graphs(found)),
+        ("functions traced again", retraces(syncs)),
+        ("host ops in graphs, which no count above includes", in_graphs(syncs)),
     ]
     return [(title, texts) for title, texts in titled if texts.rows]
 
 
-def show(console: Console, found: Syncs, with_advice: bool = True) -> None:
+def show(console: Console, syncs: Syncs, with_advice: bool = True) -> None:
     """Prints the tables, the footer and the advice."""
-    for title, texts in tables(found, console.width):
+    for title, texts in tables(syncs, console.width):
         terminal.show(console, texts, [], title)
-    terminal.notes(console, [*footer(found), *advice(found, with_advice)])
+    terminal.notes(console, [*footer(syncs), *advice(syncs, with_advice)])
 
 
-def markdown(found: Syncs, with_advice: bool = True) -> str:
-    """The tables, the footer and the advice, for docs."""
-    parts = [*(renderer.render(texts) for _, texts in tables(found)), renderer.notes(footer(found))]
-    if said := advice(found, with_advice):
-        parts.append("\n".join([f"{renderer.plain(said[0])}\n", *map(renderer.plain, said[1:])]) + "\n")
+def markdown(syncs: Syncs, with_advice: bool = True) -> str:
+    """The tables, the footer and the advice as Markdown."""
+    parts = [*(renderer.render(texts) for _, texts in tables(syncs)), renderer.notes(footer(syncs))]
+    if lines := advice(syncs, with_advice):
+        parts.append("\n".join([f"{renderer.plain(lines[0])}\n", *map(renderer.plain, lines[1:])]) + "\n")
     return "\n".join(parts)
 
 
-def advice(found: Syncs, wanted: bool = True) -> list[str]:
-    """What to do about the lines that matter, under a heading; nothing where there is nothing to say, or to be said."""
-    said = found.advice if wanted else ()
-    if not said:
+def advice(syncs: Syncs, wanted: bool = True) -> list[str]:
+    """Lines of advice under a heading; empty if there is no advice or it is not wanted."""
+    items = syncs.advice if wanted else ()
+    if not items:
         return []
-    free = any(each.seconds == 0 for each in said)
+    free = any(item.seconds == 0 for item in items)
     note = " (no read had to wait, so without them this run is no faster; on a GPU it may be)" if free else ""
-    return [f"what to do{note}:", *(f"- {each.text}" for each in said)]
+    return [f"what to do{note}:", *(f"- {item.text}" for item in items)]
 
 
-def sites(found: Syncs) -> Texts:
-    """One row a line and route, those with most reads first; then what the device says, where it was asked.
+def sites(syncs: Syncs) -> Texts:
+    """Table of reads by line and route, most reads first; then the copies, if the device was traced.
 
     Returns:
         The columns call site, route, reads, reads/s, bytes, blocked, ready, had to wait.
     """
-    rows = [_site(site, found.seconds) for site in found.sites]
-    if found.copies:
-        rows += _copies(found)
+    rows = [_site(site, syncs.seconds) for site in syncs.sites]
+    if syncs.copies:
+        rows += _copies(syncs)
     columns = ["call site", "route", "reads", "reads/s", "bytes", "blocked", "ready", "had to wait"]
     return Texts(columns, rows)
 
 
-def retraces(found: Syncs) -> Texts:
-    """One row for each function that was traced again, those most often first.
+def retraces(syncs: Syncs) -> Texts:
+    """Table of retraced functions, the most retraces first.
 
     Returns:
         The columns function, traces, what differed, called from.
     """
-    rows = [_traced(each) for each in found.traced if each.again]
+    rows = [_traced(site) for site in syncs.traced if site.again]
     return Texts(["function", "traces", "what differed", "called from"], rows)
 
 
-def _traced(each: TracedSite) -> tuple[str, ...]:
-    callers = [place(*caller) for caller in each.callers]
+def _traced(site: TracedSite) -> tuple[str, ...]:
+    callers = [place(*caller) for caller in site.callers]
     more = [f"{len(callers) - _MOST_CALLERS} more"] if len(callers) > _MOST_CALLERS else []
     return (
-        "\n".join(filter(None, [each.function, place(each.file, each.line), each.source])),
-        str(each.traces),
-        "\n".join(each.why),
+        "\n".join(filter(None, [site.function, place(site.file, site.line), site.source])),
+        str(site.traces),
+        "\n".join(site.why),
         "\n".join([*callers[:_MOST_CALLERS], *more]),
     )
 
 
-def in_graphs(found: Syncs) -> Texts:
-    """One row for each line and kind of ops in which the host takes part.
+def in_graphs(syncs: Syncs) -> Texts:
+    """Table of host ops by line and kind.
 
     Returns:
-        The columns made at, kind, in function, ops: how many of a trace.
+        The columns made at, kind, in function, and ops, the number of ops in one trace.
     """
-    gathered: dict[tuple[str, str, str], collections.Counter[HostOp]] = collections.defaultdict(collections.Counter)
-    for op in found.host_ops:
-        gathered[place(op.file, op.line), op.kind, op.function][op] += 1  # the same one again in each trace
+    groups: dict[tuple[str, str, str], collections.Counter[HostOp]] = collections.defaultdict(collections.Counter)
+    for op in syncs.host_ops:
+        groups[place(op.file, op.line), op.kind, op.function][op] += 1  # an equal op appears in each trace
     rows = [
-        (where, f"{kind} ({_types(ops)})", function + _in_so_many(ops), str(len(ops)))
-        for (where, kind, function), ops in gathered.items()
+        (where, f"{kind} ({_types(ops)})", function + _number_of_traces(ops), str(len(ops)))
+        for (where, kind, function), ops in groups.items()
     ]
     return Texts(["made at", "kind", "in function", "ops"], rows)
 
@@ -121,51 +121,51 @@ def _types(ops: Iterable[HostOp]) -> str:
     return ", ".join(types[:_MOST_TYPES] + (["…"] if len(types) > _MOST_TYPES else []))
 
 
-def _in_so_many(ops: collections.Counter[HostOp]) -> str:
+def _number_of_traces(ops: collections.Counter[HostOp]) -> str:
     traces = max(ops.values())
     return f"\nin {traces} traces" if traces > 1 else ""
 
 
-def footer(found: Syncs) -> list[str]:
-    """What must be known to read the tables."""
-    total = sum(site.seconds for site in found.sites)
-    blocked = f"; {_time(total)} blocked in them" if found.reads else ""
-    before = f", {_time(found.waited)} of it before the value was ready" if found.waited else ""
-    seen = f"{_syncs(found.reads)} seen" if found.session_runs else _syncs(found.reads)
-    lines = [f"{seen} in {found.seconds:.2f} s of {found.program}{blocked}{before}"]
-    if found.traced:
-        traces, functions = sum(each.traces for each in found.traced), len(found.traced)
-        built = sum(each.traces for each in found.traced if each.in_pipeline)
-        again = f", {found.again} of them again" if found.again else ""
+def footer(syncs: Syncs) -> list[str]:
+    """Totals of the run, and the notes needed to read the tables."""
+    total = sum(site.seconds for site in syncs.sites)
+    blocked = f"; {_time(total)} blocked in them" if syncs.reads else ""
+    before = f", {_time(syncs.waited)} of it before the value was ready" if syncs.waited else ""
+    seen = f"{_syncs(syncs.reads)} seen" if syncs.session_runs else _syncs(syncs.reads)
+    lines = [f"{seen} in {syncs.seconds:.2f} s of {syncs.program}{blocked}{before}"]
+    if syncs.traced:
+        traces, functions = sum(site.traces for site in syncs.traced), len(syncs.traced)
+        built = sum(site.traces for site in syncs.traced if site.in_pipeline)
+        again = f", {syncs.again} of them again" if syncs.again else ""
         again += f", {built} in building pipelines of tf.data" if built else ""
         lines.append(
             f"{_counted(traces, 'trace')} of {_counted(functions, 'function')}{again}; "
-            f"tracing took {_time(found.seconds_tracing)}"
+            f"tracing took {_time(syncs.seconds_tracing)}"
         )
-    if found.refused:
-        lines.append(f"{_syncs(found.refused)} refused")
-    if found.waited:
-        lines.append("Time waited is mostly work that was queued on the device before, not the price of the copy.")
-    elif not found.has_gpu and found.reads:
+    if syncs.refused:
+        lines.append(f"{_syncs(syncs.refused)} refused")
+    if syncs.waited:
+        lines.append("Time waited is mostly work that was queued on the device before, not the cost of the copy.")
+    elif not syncs.has_gpu and syncs.reads:
         lines.append(
             "On a CPU every value is ready and nothing is copied: the times are not those of a GPU; the counts are, "
             "but for what is on the host there as well (int32 shapes, as tape.gradient reads them)."
         )
-    return [*lines, *(f"not seen: {each}" for each in unseen(found))]
+    return [*lines, *(f"not seen: {reason}" for reason in unseen(syncs))]
 
 
-def unseen(found: Syncs) -> list[str]:
-    """What the program did, or may have done, that no table shows."""
+def unseen(syncs: Syncs) -> list[str]:
+    """Descriptions of reads and host ops that the program may have had but no table shows."""
     lines = []
-    if found.session_runs:
-        runs = _counted(found.session_runs, "run")
-        lines.append(f"what sessions of TensorFlow 1 hand over: {runs} of tf.compat.v1.Session")
-    if found.has_children:
-        lines.append("what other processes read that it has started")
-    if found.graphs_before:
-        graphs = _counted(found.graphs_before, "graph")
-        lines.append(f"host ops in what was traced before it began: {graphs}")
-    return [*lines, *found.unseen]
+    if syncs.session_runs:
+        runs = _counted(syncs.session_runs, "run")
+        lines.append(f"reads of TensorFlow 1 sessions: {runs} of tf.compat.v1.Session")
+    if syncs.has_children:
+        lines.append("reads in other processes that the program started")
+    if syncs.graphs_before:
+        graphs = _counted(syncs.graphs_before, "graph")
+        lines.append(f"host ops in graphs that were traced before the program began: {graphs}")
+    return [*lines, *syncs.unseen]
 
 
 def _counted(count: int, what: str) -> str:
@@ -196,8 +196,8 @@ def _readers(site: Site) -> list[str]:
     ]
 
 
-def _copies(found: Syncs) -> list[tuple[str, ...]]:
-    copies = found.copies
+def _copies(syncs: Syncs) -> list[tuple[str, ...]]:
+    copies = syncs.copies
     assert copies
     rows: list[Any] = [
         ("copies from the device that a read above explains", copies.matched, ""),

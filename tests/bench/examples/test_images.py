@@ -21,7 +21,7 @@ def test_both_train_alike(loops):
     assert losses[0][-5:].mean() < losses[0][:5].mean()
 
 
-def test_one_reads_each_batch_and_the_other_afterwards(loops):
+def test_before_reads_in_each_batch_and_after_only_for_the_history(loops):
     found = {name: count_host_syncs(loop, 10) for name, loop in loops.items()}
     assert found["on_host"].reads_per_batch >= 1
     assert found["on_device"].reads_per_batch < 0.5

@@ -1,4 +1,4 @@
-"""For each rule a program that it speaks of, and one that it says nothing about."""
+"""For each rule of the advice, a program that it matches and one that it does not."""
 
 import dataclasses
 import textwrap
@@ -22,7 +22,7 @@ except ImportError:
 
 @pytest.fixture
 def rules(tmp_path):
-    """Runs a program; gives the rules that have something to say of it, each with its line."""
+    """Runs a program; returns the rules that match, each with its line."""
 
     def of(text):
         file = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
@@ -43,7 +43,7 @@ def test_a_metric_that_is_read_every_batch(rules):
     assert rules("m = keras.metrics.Mean()\nm(1.0)\nfor _ in range(20):\n    float(m.result())") == {("metric", 4)}
 
 
-def test_no_metric_is_what_is_read_now_and_then_or_is_large(rules):
+def test_occasional_or_large_reads_are_no_metrics(rules):
     assert not rules("for step in range(100):\n    if step % 4 == 0:\n        float(x[0])")
     assert not rules("for _ in range(20):\n    tf.zeros([3]).numpy()")
     assert not rules("for epoch in range(20):\n    float(x[0])")
@@ -78,9 +78,9 @@ def test_keras_reads_for_fit(rules):
 @pytest.mark.skipif(tf_keras is None, reason="tf_keras, which is Keras 2, is not installed")
 @pytest.mark.parametrize(
     ("verbose", "says"),
-    [(0, "reads before each call of its step how many batches"), (1, "where a progress bar or a callback takes them")],
+    [(0, "reads before each call of its step how many batches"), (1, "if a progress bar or a callback uses them")],
 )
-def test_keras_2_reads_its_loss_only_for_who_takes_it(tmp_path, verbose, says):
+def test_keras_2_reads_its_loss_only_for_bars_and_callbacks(tmp_path, verbose, says):
     program = f"""
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("sgd", "mse"{{}})
@@ -113,7 +113,7 @@ def test_a_callback_of_ones_own_that_reads_in_every_batch(rules):
     assert not rules(CALLBACK.format("on_epoch_end", "epoch", reads, 12))
 
 
-def test_keras_predict_hands_out_what_it_is_for(rules):
+def test_keras_predict_gets_no_advice(rules):
     assert not rules(
         """
         model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
@@ -179,7 +179,7 @@ def test_retraces(rules):
     assert not rules("step = tf.function(lambda a: a)\nfor n in (1, 2):\n    step(tf.zeros([n]))")  # twice is once more
 
 
-def test_keras_functions_that_are_made_anew(rules):
+def test_keras_functions_that_are_recreated(rules):
     program = """
     for _ in range(6):
         model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
@@ -189,7 +189,7 @@ def test_keras_functions_that_are_made_anew(rules):
     assert ("retraced", 5) in rules(program)
 
 
-def test_functions_that_a_library_makes_anew(rules):
+def test_functions_that_a_library_recreates(rules):
     program = """
     v = tf.Variable([1.0, 2.0])
     {}
@@ -205,7 +205,7 @@ def test_functions_that_a_library_makes_anew(rules):
 STEP = "@tf.function\ndef step(a):\n    {}\n    return a\n"
 
 
-def test_python_in_a_step_but_not_in_a_pipeline_nor_in_what_runs_once(rules):
+def test_python_in_a_step_but_not_in_a_pipeline_or_one_time_function(rules):
     call = "a = tf.numpy_function(lambda b: b, [a], tf.float32)"
     assert rules(STEP.format(call) + "for _ in range(3):\n    step(x)") == {("numpy_function in a step", 3)}
     assert not rules(STEP.format(call) + "step(x)")
@@ -214,7 +214,7 @@ def test_python_in_a_step_but_not_in_a_pipeline_nor_in_what_runs_once(rules):
     )
 
 
-def test_of_functions_of_one_name_nothing_is_said_unless_all_are_steps(rules):
+def test_functions_of_one_name_get_advice_only_if_all_are_steps(rules):
     printing = STEP.format("tf.print('one of two', output_stream='file:///dev/null')")
     assert not rules(printing + "step(x)\n" + STEP.format("pass") + "for _ in range(3):\n    step(x)")
 
@@ -247,7 +247,7 @@ def test_a_print_in_a_step(rules):
 SITE = Site("gone.py", 9, "bool", 30, 30, 0.5, 10, 0.4, 0, ("MainThread",))
 
 
-def test_the_bound_is_what_waiting_took():
+def test_the_bound_comes_from_the_time_waited():
     said = Advice("metric", "gone.py", 9, "found", "Do it.", seconds=0.5, run=2.0)
     assert (said.share, said.at_most) == (0.25, pytest.approx(4 / 3))
     assert said.text == "gone.py:9: found, 25.0% of the run: at most 1.33× as fast. Do it."
@@ -259,7 +259,7 @@ def test_the_bound_is_what_waiting_took():
     assert dataclasses.replace(said, seconds=None).text == "gone.py:9: found. Do it."
 
 
-def test_lines_that_do_not_matter_are_left_alone(tmp_path):
+def test_lines_that_do_not_matter_get_no_advice(tmp_path):
     (tmp_path / "p.py").write_text("for _ in x:\n    if x: pass\n    if x: pass\n    if x: pass\n")
     many = dataclasses.replace(SITE, file=str(tmp_path / "p.py"), line=2, reads=400, waited=0.0)
     few = dataclasses.replace(many, line=3, reads=20)  # of 420

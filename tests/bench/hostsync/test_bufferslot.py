@@ -32,7 +32,7 @@ def test_every_granted_request_passes_the_listener():
     assert seen == [("int32", 8), ("bfloat16", None)]
 
 
-def test_a_request_to_write_is_refused_unheard():
+def test_a_request_to_write_is_refused_without_the_listener():
     seen, tensor = [], tf.constant([1, 2])
     slot = BufferSlot(TENSOR, lambda tensor, read: seen.append(read()))
     slot.install()
@@ -82,7 +82,7 @@ def test_a_listener_that_refuses_keeps_the_buffer_back():
         slot.restore()
 
 
-def test_a_listener_that_breaks_is_heard(capsys):
+def test_a_failing_listener_is_reported(capsys):
     def breaks(tensor, read):
         read()
         raise LookupError("a defect")
@@ -102,11 +102,11 @@ refused = pytest.param(
         sys.version_info < (3, 11), reason="Python 3.10 raises SystemError in place of the KeyboardInterrupt"
     ),
 )
-"""It meets the signal as it writes the SystemError's text (in PyObject_Repr), and drops it."""
+"""The interpreter handles the signal while it formats the SystemError (in PyObject_Repr), and drops it."""
 
 
 def is_interrupted_at_once(ask, tensor):
-    """Whether a Ctrl-C is met at the request, or at the call behind it: the interpreter looks for signals there."""
+    """Whether a Ctrl-C is raised at the request or at the next call, where the interpreter checks for signals."""
     try:
         try:
             ask(tensor)
@@ -139,12 +139,12 @@ def test_a_ctrl_c_inside_comes_again_outside_at_once(granted, times, capsys):
 
 
 @pytest.mark.parametrize("build", [{"python_implementation": "PyPy"}, {"free_threaded": True}])
-def test_other_builds_of_python_are_not_guessed_at(monkeypatch, build):
+def test_unknown_builds_of_python_are_refused(monkeypatch, build):
     if "python_implementation" in build:
         monkeypatch.setattr("platform.python_implementation", lambda: build["python_implementation"])
     else:
         monkeypatch.setattr("sysconfig.get_config_var", lambda name: name == "Py_GIL_DISABLED")
-    with pytest.raises(RuntimeError, match="is not known"):
+    with pytest.raises(RuntimeError, match="at an unknown place"):
         BufferSlot(TENSOR, lambda tensor, read: read())
 
 

@@ -36,14 +36,14 @@ def test_without_the_source_the_function_of_the_library_names_the_route():
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Has this package be installed in the environment, and not in place."""
+    """Makes this package appear as installed in the environment, not in place."""
     monkeypatch.setattr(callsite, "is_installed", lambda file: is_ours(file) or is_installed(file))
     callsite._is_entry.cache_clear()
     yield
     callsite._is_entry.cache_clear()
 
 
-def test_our_own_code_reads_for_nobody(installed):
+def test_our_own_code_is_no_reader(installed):
     with hostsync.record() as log:
         exec(compile("float(t)\nnp.asarray(t)", "a_program.py", "exec"), {"np": np, "t": tf.constant(1.0)})
     assert [(read.route, read.library) for read in log.reads] == [("float", None), ("unknown", None)]
@@ -117,7 +117,7 @@ def test_a_function_that_autograph_has_copied_keeps_its_line():
     assert [(read.file, read.line) for read in log.reads] == [(__file__, first + 3), (__file__, first + 2)]
 
 
-def test_the_librarys_own_code_stands_beside_the_users_line():
+def test_the_library_frame_is_given_with_the_users_line():
     import tqdm
 
     bar = tqdm.tqdm(file=io.StringIO())

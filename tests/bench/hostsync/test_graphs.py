@@ -90,7 +90,7 @@ def test_a_loop_whose_counter_comes_from_the_device_does():
         assert [op.op for op in ops_of(tf.autograph.experimental.do_not_convert(loop), x)] == ["StatelessWhile"]
 
 
-def test_a_random_number_is_taken_for_the_devices():
+def test_a_random_number_is_assumed_to_be_on_the_device():
     def branch(y):
         return tf.cond(tf.random.uniform([], 0, 2, tf.int32) > 0, lambda: y, lambda: -y)
 
@@ -145,7 +145,7 @@ def test_a_first_step_of_keras_has_no_host_ops():
     assert log.host_ops == []
 
 
-def test_a_loop_that_cannot_be_looked_into_is_listed_and_stops_nobody(monkeypatch):
+def test_a_loop_that_cannot_be_examined_is_listed_without_an_error(monkeypatch):
     def count(y):
         return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2), [tf.constant(0), y])
 
@@ -186,7 +186,7 @@ def test_an_int32_that_was_computed_from_device_values_does():
     assert [op.op for op in ops_of(branch, x)] == ["StatelessIf"]
 
 
-def test_only_what_is_traced_meanwhile_is_found():
+def test_only_ops_traced_during_the_recording_are_found():
     function = tf.function(lambda y: tf.where(y > 1))
     function(x)
     with hostsync.record() as log:

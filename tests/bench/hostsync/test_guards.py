@@ -57,7 +57,7 @@ def test_an_error_that_was_caught_is_not_raised_again():
                 read()
 
 
-def test_an_error_that_nobody_saw_is_raised_on_leaving():
+def test_an_error_that_did_not_surface_is_raised_on_leaving():
     raised = pytest.raises(hostsync.HostSyncError, match="memoryview")
     with raised, hostsync.guard("disallow"), pytest.raises(SystemError):
         memoryview(vector)
@@ -86,7 +86,7 @@ def test_a_guard_counts_what_it_refuses():
     assert guard.refused == 3
 
 
-def test_an_error_that_was_caught_does_not_hide_one_that_nobody_saw():
+def test_a_caught_error_does_not_hide_one_that_did_not_surface():
     with pytest.raises(hostsync.HostSyncError, match="memoryview"), hostsync.guard("disallow"):
         with contextlib.suppress(SystemError):
             memoryview(vector)
@@ -126,7 +126,7 @@ def test_an_error_says_who_reads_for_the_line():
 
 @pytest.mark.parametrize("reads", [-1, "1", None, 1.5, True, float])
 def test_a_limit_is_a_number_of_reads(reads):
-    with pytest.raises(ValueError, match="wants how many reads are fine"):
+    with pytest.raises(ValueError, match="must be the number of reads allowed"):
         hostsync.limit(reads)
 
 
@@ -188,7 +188,7 @@ def test_guards_decorate():
     assert guards._guards == []
 
 
-def test_there_is_no_other_mode():
+def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match=r"guard\('forbid'\): must be one of allow, log, disallow"):
         hostsync.guard("forbid")
 
@@ -200,7 +200,7 @@ def test_a_limit_lists_the_lines():
             float(scalar)
         np.asarray(vector)
     first, second, third = str(raised.value).splitlines()
-    assert first == "3 host syncs, where 1 is fine"
+    assert first == "3 host syncs, but at most 1 is allowed"
     assert second == f"  2 × float at {where}: float(scalar)"
     assert third.startswith("  1 × asarray at ")
 
@@ -290,7 +290,7 @@ def test_threads_leave_what_they_have_entered(context):
     thread.join()
 
 
-def test_what_runs_later_is_refused(context):
+def test_functions_that_run_later_are_refused(context):
     async def coroutine():
         pass
 
@@ -338,6 +338,6 @@ def test_it_decorates():
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", 5, None])
-def test_it_wants_a_reason(nothing):
-    with pytest.raises(ValueError, match="wants a reason"), allow(nothing):
+def test_it_needs_a_reason(nothing):
+    with pytest.raises(ValueError, match="needs a reason"), allow(nothing):
         pass

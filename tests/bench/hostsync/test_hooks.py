@@ -16,7 +16,7 @@ class Watcher:
 
 
 class OnGpu:
-    """As much of a tensor on a GPU as the hooks look at."""
+    """A stand-in for a tensor on a GPU, with the attributes that the hooks use."""
 
     backing_device = "/job:localhost/replica:0/task:0/device:GPU:0"
     dtype = tf.float32
@@ -49,7 +49,7 @@ def test_an_export_from_a_gpu_moves_nothing(watcher):
     assert watcher.seen == [("before", "dlpack", True), ("after", "dlpack", 0)]
 
 
-def test_what_fails_is_not_read(watcher):
+def test_a_failed_read_is_not_reported(watcher):
     def fails(tensor):
         raise LookupError
 

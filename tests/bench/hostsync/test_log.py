@@ -97,7 +97,7 @@ def test_a_read_that_takes_what_a_ready_one_does_has_not_waited(nbytes, fixed, p
     assert ReadTime(fixed, per_byte).waited(fixed + per_byte * nbytes, nbytes) == 0
 
 
-def test_what_is_beyond_the_read_itself_was_waited():
+def test_time_beyond_the_read_itself_is_waiting():
     assert ReadTime(1e-5, 1e-9).waited(0.5, 1000) == pytest.approx(0.5 - 1.1e-5)
 
 
@@ -119,7 +119,7 @@ def asynchronous():
     tf.config.experimental.set_synchronous_execution(True)
 
 
-def test_what_a_cpu_computes_is_ready_unless_it_was_told_otherwise(asynchronous):
+def test_a_cpus_values_are_ready_unless_it_is_asynchronous(asynchronous):
     assert is_asynchronous("GPU:0")
     assert is_asynchronous("CPU:0")
     tf.config.experimental.set_synchronous_execution(True)
@@ -127,7 +127,7 @@ def test_what_a_cpu_computes_is_ready_unless_it_was_told_otherwise(asynchronous)
     assert not is_asynchronous("CPU:0")
 
 
-def test_a_device_is_measured_once_and_nobody_is_told():
+def test_a_device_is_measured_once_without_recorded_reads():
     read_time.cache_clear()
     with hostsync.record() as log:
         found = read_time("CPU:0")

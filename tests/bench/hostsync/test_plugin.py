@@ -107,13 +107,13 @@ def test_other_tests_do_not_wait_for_tensorflow(tmp_path):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("over", "Failed: 2 host syncs, where 1 is fine"),
+        ("over", "Failed: 2 host syncs, but at most 1 is allowed"),
         ("fails_by_itself", "KeyError: 'its own'"),
-        ("retraces", "Failed: 2 retraces, where 1 is fine"),
-        ("retraces_without_a_budget", "Failed: @pytest.mark.max_retraces(retraces): wants"),
-        ("without_a_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
-        ("with_a_wrong_word", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
-        ("with_a_wrong_budget", "Failed: @pytest.mark.max_host_syncs(reads): wants"),
+        ("retraces", "Failed: 2 retraces, but at most 1 is allowed"),
+        ("retraces_without_a_budget", "Failed: @pytest.mark.max_retraces(retraces): needs"),
+        ("without_a_budget", "Failed: @pytest.mark.max_host_syncs(reads): needs"),
+        ("with_a_wrong_word", "Failed: @pytest.mark.max_host_syncs(reads): needs"),
+        ("with_a_wrong_budget", "Failed: @pytest.mark.max_host_syncs(reads): needs"),
     ],
 )
 def test_fails_with_its_reason(done, name, reason):

@@ -34,7 +34,7 @@ def counts(found):
     return found.matched, found.python_only, found.uncopied, left
 
 
-def test_nothing_is_nothing():
+def test_no_reads_and_no_copies():
     assert reconcile([], []) == Reconciled(matched=0, unexplained=(), python_only=0, uncopied=0)
 
 
@@ -59,7 +59,7 @@ def test_a_read_of_what_is_on_the_host_takes_no_copy():
         (read(nbytes=0), (copy(nbytes=0),)),  # bytes that are not known are no match for a DLPack export
     ],
 )
-def test_a_read_without_its_copy_is_told(lonely, left):
+def test_a_read_without_its_copy_is_counted(lonely, left):
     assert reconcile([lonely], left) == Reconciled(0, left, 0, 1)
 
 
@@ -79,7 +79,7 @@ def test_the_result_does_not_change():
 
 
 @pytest.mark.parametrize("trace", [False, True])
-def test_a_stretch_is_recorded_and_traced(trace):
+def test_records_and_traces_at_the_same_time(trace):
     with reconciled(trace, stack=True) as (log, found):
         float(tf.constant(1.0))
         assert found == []
@@ -88,7 +88,7 @@ def test_a_stretch_is_recorded_and_traced(trace):
 
 
 def test_a_trace_that_was_lost_loses_no_reads():
-    lost = pytest.warns(hostsync.HostSyncWarning, match="copies are not known: the program has stopped the profiler")
+    lost = pytest.warns(hostsync.HostSyncWarning, match="were not counted: the program has stopped the profiler")
     with lost, reconciled(True) as (log, found):
         float(tf.constant(1.0))
         tf.profiler.experimental.stop(save=False)
@@ -96,7 +96,7 @@ def test_a_trace_that_was_lost_loses_no_reads():
 
 
 def test_an_error_inside_is_kept_when_the_trace_is_lost_too():
-    lost = pytest.warns(hostsync.HostSyncWarning, match="copies are not known")
+    lost = pytest.warns(hostsync.HostSyncWarning, match="copies from the device were not counted")
     with lost, pytest.raises(KeyError), reconciled(True):
         tf.profiler.experimental.stop(save=False)
         raise KeyError

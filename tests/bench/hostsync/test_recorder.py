@@ -30,7 +30,7 @@ def hooks():
     )
 
 
-def test_says_all_about_a_read():
+def test_a_read_has_all_its_fields():
     with hostsync.record() as log:
         tf.constant([[1.0, 2.0]], tf.float64).numpy()
     (read,) = log.reads
@@ -59,7 +59,7 @@ def test_the_stack_is_there_on_request():
     assert not [frame for frame in log.reads[0].stack if "hostsync/recorder" in frame.file]
 
 
-def test_an_inner_recorder_does_not_give_its_stack_away():
+def test_an_inner_recorders_stack_is_its_own():
     with hostsync.record() as outer:
         with hostsync.record(stack=True):
             pass
@@ -124,7 +124,7 @@ def test_reads_of_all_threads_are_seen():
     assert {read.thread for read in log.reads} == {f"worker {number}" for number in range(4)}
 
 
-def test_a_read_that_fails_is_none():
+def test_a_failed_read_is_not_recorded():
     with hostsync.record() as log:
         with pytest.raises(TypeError):
             float(vector)  # read, and then too long
@@ -133,7 +133,7 @@ def test_a_read_that_fails_is_none():
     assert [read.nbytes for read in log.reads] == [12]
 
 
-def test_what_others_have_put_there_is_used_and_put_back(monkeypatch):
+def test_hooks_of_others_are_called_and_restored(monkeypatch):
     theirs, called = type(vector)._numpy_internal, []
 
     def numpy_internal(tensor):
@@ -163,11 +163,11 @@ def test_a_tensor_without_a_buffer_is_refused_in_another_way():
 
 @pytest.fixture
 def without(monkeypatch):
-    """Has TensorFlow lack one private name after another, as another version of it may."""
+    """Removes one private name of TensorFlow at a time, as another version may lack it."""
 
     def lack(gone):
         recorder.unseen.cache_clear()
-        recorder._told.clear()
+        recorder._warned.clear()
         private.generated_lines.cache_clear()
 
         def get(place):
@@ -181,7 +181,7 @@ def without(monkeypatch):
     theirs = private.Place.get
     yield lack
     recorder.unseen.cache_clear()
-    recorder._told.clear()
+    recorder._warned.clear()
     private.generated_lines.cache_clear()
 
 
@@ -198,11 +198,11 @@ LOST = {
     "seconds spent on tracing": {"tracing"},
     "lines of functions that AutoGraph has copied": {"traces", "host ops"},
 }
-"""What may be missing from `told`, by capability."""
+"""Parts of `told` that may be missing, by capability."""
 
 
 def program(folder):
-    """Makes use of all that a log tells of."""
+    """A program with every kind of event that a log records."""
 
     @tf.function
     def step(x, n):
@@ -230,7 +230,7 @@ def program(folder):
 
 
 def told(log):
-    """The parts of a log that a private name may be needed for."""
+    """Parts of a log that depend on private names."""
     return {
         "reads": [read.route for read in log.reads],
         "sessions": log.session_runs,
@@ -243,12 +243,12 @@ def told(log):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """What is told of the program where TensorFlow has all names."""
+    """Log of the program with a TensorFlow that has all names."""
     return told(program(tmp_path_factory.mktemp("model")))
 
 
 @pytest.mark.parametrize(("capability", "gone"), PLACES, ids=lambda value: getattr(value, "name", None))
-def test_a_name_that_is_gone_is_named_and_nothing_else_is_lost(capability, gone, without, whole, tmp_path):
+def test_a_missing_name_is_reported_and_nothing_else_is_lost(capability, gone, without, whole, tmp_path):
     before = hooks()
     without(gone)
     with pytest.warns(hostsync.HostSyncWarning, match="cannot be seen") as warned:
@@ -278,7 +278,7 @@ def test_the_buffer_slot_is_among_what_can_be_seen(monkeypatch):
 
 
 @pytest.mark.parametrize("enter", [hostsync.record, lambda: hostsync.guard("disallow")])
-def test_who_is_told_of_it_is_the_program(enter, without):
+def test_the_warning_names_the_programs_line(enter, without):
     without(private.COPY)
     with (
         pytest.warns(hostsync.HostSyncWarning, match="cannot be seen: copies of a tensor to the host") as warned,

@@ -32,7 +32,7 @@ def test_another_tensor_at_the_same_address_is_not_taken_for_it():
     assert again == []
 
 
-def test_threads_are_told_apart():
+def test_threads_are_distinguished():
     old, new = tf.constant(1.0), tf.constant(2.0)
     repeats = Repeats()
     with repeats.remembering():

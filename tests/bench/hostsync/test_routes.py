@@ -1,4 +1,4 @@
-"""Each planted line is run while recording; see planted_reads.py."""
+"""Runs each planted line while recording; see planted_reads.py."""
 
 import linecache
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 @pytest.fixture(scope="module", autouse=True)
 def no_seed_is_left():
-    """One of the lines makes a tensor the seed of all random ops, which cannot be put into a graph."""
+    """Resets the global seed, which one of the lines sets to a tensor that no graph could use."""
     yield
     tf.random.set_seed(None)
 

@@ -62,7 +62,7 @@ other = [each.numpy() for each in lists]
 
 @pytest.fixture
 def line(tmp_path):
-    """The line of the program that begins so."""
+    """The line of the program that begins with `start`."""
     (tmp_path / "program.py").write_text(PROGRAM)
 
     def at(start):
@@ -121,7 +121,7 @@ def test_a_loop_around_repeats(line, start, repeated):
      ("inner", True), ("float(epoch_loss)", False), ("float(of_an_epoch", False), ("float(of_another", False),
      ("float(now_and", False), ("float(whenever", True), ("return float(in_a", False), ("for n in once", False)],
 )  # fmt: skip
-def test_the_innermost_loop_is_taken_for_that_of_batches(line, start, in_a_batch):
+def test_the_innermost_loop_is_assumed_to_be_over_batches(line, start, in_a_batch):
     assert line(start).is_in_every_batch() == in_a_batch
 
 
@@ -135,7 +135,7 @@ def test_a_metric_is_known_by_its_result(line):
     assert not line("t = float").reads_metric()
 
 
-def test_nothing_is_known_without_a_source(tmp_path):
+def test_all_answers_are_negative_without_a_source(tmp_path):
     (tmp_path / "broken.py").write_text("if x ===")
     for file in ("gone.py", str(tmp_path / "broken.py"), "<stdin>"):
         line = Line(file, 1)

@@ -12,7 +12,7 @@ OTHERS = sorted(path for path in FOLDER.rglob("*.py") if path != Path(private.__
 
 
 def private_names(tree):
-    """What a file imports of TensorFlow's insides, and the private attributes that it uses of what is not its own."""
+    """Private modules of TensorFlow that a file imports, and private attributes of other objects that it uses."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tensorflow"):
             yield node.module
@@ -125,7 +125,7 @@ def test_a_traced_function_is_known_as_it_ends():
     assert not pipeline.earlier
 
 
-def test_only_so_many_earlier_traces_are_told_of_and_the_latest_first():
+def test_earlier_traces_are_limited_and_the_latest_come_first():
     counts = []
 
     def tell(concrete):

@@ -21,7 +21,7 @@ DETAILS = "kind_src:device kind_dst:pageable size:{} dest:0 async:1"
 
 
 def add_event(plane, line, name, details=None, offset=0, duration=0, by_reference=True):
-    """An event that begins so many ps after its line does."""
+    """An event that begins a number of ps after its line."""
     event = line.events.add(metadata_id=number_of(name, plane.event_metadata), offset_ps=offset, duration_ps=duration)
     event.stats.add(metadata_id=number_of("correlation_id", plane.stat_metadata), uint64_value=7)
     if details is not None:
@@ -34,7 +34,7 @@ def add_event(plane, line, name, details=None, offset=0, duration=0, by_referenc
 
 @pytest.fixture
 def space():
-    """A trace without a line in it."""
+    """A trace without lines."""
     space = xplane_pb2.XSpace()
     plane = space.planes.add(name="Task Environment")
     for name, moment in (("profile_stop_time", STARTED + 10**9), ("profile_start_time", STARTED)):
@@ -44,13 +44,13 @@ def space():
 
 @pytest.fixture
 def plane(space):
-    """Its plane of the first GPU."""
+    """The trace's plane of the first GPU."""
     return space.planes.add(name="/device:GPU:0")
 
 
 @pytest.fixture
 def line(plane):
-    """The line of that GPU's stream for copies to the host."""
+    """The line of the GPU's stream for copies to the host."""
     return plane.lines.add(name="Stream #20(MemcpyD2H)")
 
 
@@ -177,7 +177,7 @@ def test_the_trace_is_not_changed(space, plane, line):
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    """Where temporary folders are made. A profiler that a failing test leaves behind is stopped."""
+    """Parent of temporary folders; also stops a profiler that a failing test has left running."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield tmp_path
     with contextlib.suppress(tf.errors.UnavailableError):
@@ -196,7 +196,7 @@ def assert_no_profiler_runs():
 
 @pytest.fixture
 def traces(monkeypatch):
-    """The traces that are looked through, each with a copy planted in it."""
+    """Traces that were read, each with a planted copy."""
     seen = []
 
     def planted(space):
@@ -264,7 +264,7 @@ def test_the_programs_own_profiler_is_left_alone(folders, tmp_path):
 
 
 @pytest.mark.parametrize("save", [True, False])
-def test_a_program_that_stops_the_profiler_is_told(folders, save):
+def test_a_program_that_stops_the_profiler_raises(folders, save):
     with pytest.raises(RuntimeError, match=r"has stopped the profiler.*--no-trace") as refused, trace_copies():
         tf.profiler.experimental.stop(save=save)
     assert "\n" not in str(refused.value)
@@ -288,7 +288,7 @@ def test_a_profiler_that_took_its_place_goes_on(folders, tmp_path, save):
     assert list(own.rglob("*.xplane.pb"))
 
 
-def test_a_trace_that_is_not_whole_warns_and_is_used(folders, monkeypatch):
+def test_an_incomplete_trace_warns_and_is_used(folders, monkeypatch):
     def broken(space):
         space.errors.append("CUPTI needs root access")
         space.warnings.append("2 events dropped")
@@ -333,11 +333,11 @@ def test_a_read_of_a_gpus_value_is_one_copy_of_its_bytes():
 
 
 LEVELS = {1: "EagerExecute", 2: "EagerKernelExecute", 3: "ExecutorState::ScheduleReady"}
-"""An event that the host's trace has from a level on, in TensorFlow 2.16 to 2.21."""
+"""Events by the lowest level at which the host's trace has them, in TensorFlow 2.16 to 2.21."""
 
 
 def levels(space):
-    """The profiler's levels of host, Python and devices: from its options, which TensorFlow 2.21 writes down."""
+    """The profiler's levels of host, Python and devices, from the options that TensorFlow 2.21 writes."""
     stats = [stat for plane in space.planes if plane.name == "Task Environment" for stat in plane.stats]
     written = [stat.bytes_value for stat in stats if stat.bytes_value]
     if written:
@@ -362,7 +362,7 @@ def test_traces_the_host_up_to_a_level(tmp_path, host_level):
     assert {level for level, name in LEVELS.items() if name in names} == set(range(1, host_level + 1))
 
 
-def test_a_trace_says_when_it_began(tmp_path):
+def test_a_trace_has_its_start_time(tmp_path):
     before = time.time_ns()
     session = trace.start(tmp_path, 2)
     with tf.profiler.experimental.Trace("here"):
@@ -384,7 +384,7 @@ def test_a_trace_says_when_it_began(tmp_path):
 
 @pytest.fixture
 def unsaid(tmp_path):
-    """The folder of a trace that does not say when it began, as TensorFlow 2.16 writes it."""
+    """Folder of a trace without its start time, as TensorFlow 2.16 writes it."""
     space = xplane_pb2.XSpace()
     space.planes.add(name="/host:CPU")
     (tmp_path / "vm.xplane.pb").write_bytes(space.SerializeToString())
@@ -398,8 +398,8 @@ def test_the_time_at_which_the_profiler_asked_for_its_options_stands_in(unsaid):
     assert not space.warnings
 
 
-def test_a_trace_that_cannot_say_when_it_began_is_not_whole(unsaid):
-    assert list(trace.read(unsaid).warnings) == ["it does not say when it began, which its times count from"]
+def test_a_trace_without_its_start_time_is_incomplete(unsaid):
+    assert list(trace.read(unsaid).warnings) == ["it lacks its start time, from which its times count"]
 
 
 def test_the_time_is_taken_as_tensorflow_asks(tmp_path, monkeypatch):
@@ -415,7 +415,7 @@ def test_the_time_is_taken_as_tensorflow_asks(tmp_path, monkeypatch):
     assert (tmp_path / "asked").read_text() == "20"
 
 
-def test_without_knowing_which_profiler_runs_one_that_was_stopped_is_told(tmp_path, monkeypatch):
+def test_a_stopped_profiler_raises_even_if_the_session_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setattr(trace, "running_profiler", lambda: None)
     trace.stop(trace.start(tmp_path, 0))
     session = trace.start(tmp_path, 0)
@@ -444,7 +444,7 @@ def test_one_at_a_time(tmp_path):
         trace.stop(session)
 
 
-def test_no_trace_is_no_empty_one(tmp_path):
+def test_a_missing_trace_is_not_an_empty_one(tmp_path):
     with pytest.raises(ProfilerError, match="wrote no trace"):
         trace.read(tmp_path)
 

@@ -21,7 +21,7 @@ class Mode(enum.Enum):
 
 
 def traces_of(*calls, **options):
-    """The traces of one function, called with each of these arguments in turn."""
+    """Traces of one function called with each of these arguments in turn."""
 
     def step(a, b=None):
         return tf.zeros([])
@@ -71,7 +71,7 @@ def test_what_differs_is_named(first, second, change):
     assert changes(first, second) == [[], [change]]
 
 
-def test_a_trace_is_held_against_the_earlier_one_that_is_most_like_it():
+def test_a_trace_is_compared_with_the_most_similar_earlier_one():
     assert changes((x, 1), (tf.ones([3]), 1), (x, 2))[-1] == [("number", "b", "1", "2")]
     both = changes((x, 1), (tf.ones([3]), 2))[-1]
     assert [kind for kind, *_ in both] == ["shape", "number"]
@@ -82,7 +82,7 @@ def test_relaxed_shapes_are_shown_as_they_were_traced():
     assert found == [[], [("shape", "a", "(1,)", "(None,)")]]
 
 
-def test_functions_made_anew_are_known_by_their_line():
+def test_recreated_functions_are_found_by_their_line():
     with hostsync.record() as log:
         for _ in range(3):
             tf.function(lambda a: a + 1)(x)
@@ -169,7 +169,7 @@ def test_an_object_that_can_be_called_has_its_own_line():
 
 
 def with_a_variable():
-    """A function that makes its variable in its first call."""
+    """A function that creates its variable in its first call."""
     made = []
 
     @tf.function
@@ -193,7 +193,7 @@ def test_making_its_variables_is_no_retrace():
     assert [change.kind for trace in log.traces for change in trace.changes] == ["variables", "shape"]
 
 
-def test_another_context_is_one():
+def test_another_context_is_a_retrace():
     @tf.function
     def step(a):
         return a + 1

@@ -13,7 +13,7 @@ def adapter():
     return Caller("adapter")
 
 
-def test_what_it_does_is_at_its_line():
+def test_an_adapters_reads_are_at_the_callers_line():
     caller = adapter()
     line = adapter.__code__.co_firstlineno + 1
     with pytest.raises(ZeroDivisionError) as caught:
@@ -22,7 +22,7 @@ def test_what_it_does_is_at_its_line():
     assert [(frame.filename, frame.lineno) for frame in frames if frame.name == "adapter"] == [(__file__, line)]
 
 
-def test_it_is_the_innermost_line_of_the_users_where_a_library_reads(monkeypatch):
+def test_the_callers_line_is_the_site_of_a_librarys_read(monkeypatch):
     monkeypatch.setattr("loop_bench.hostsync.callsite.is_users", lambda file: file == __file__)
     caller = adapter()
     library = {"call_site": call_site}
@@ -32,7 +32,7 @@ def test_it_is_the_innermost_line_of_the_users_where_a_library_reads(monkeypatch
     assert found.route == "fit"  # and nothing that stands in those columns of the line
 
 
-def test_errors_say_which_call_it_is():
+def test_errors_name_the_adapter_and_the_line():
     error = adapter().error("no good")
     assert isinstance(error, UsageError)
     assert located(error) == f"adapter at {place(__file__, adapter.__code__.co_firstlineno + 1)}: no good"

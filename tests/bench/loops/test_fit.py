@@ -19,7 +19,7 @@ from loop_bench.variables import variable_name
 
 
 class FirstFeature(tf.keras.Sequential):
-    """Says of each batch what is first in it."""
+    """Has a metric that is the first feature of each batch."""
 
     def train_step(self, batch):
         super().train_step(batch)
@@ -27,7 +27,7 @@ class FirstFeature(tf.keras.Sequential):
 
 
 class Subclassed(tf.keras.Model):
-    """Has weights only when it is called."""
+    """Creates its weights in its first call."""
 
     def __init__(self):
         super().__init__()
@@ -76,7 +76,7 @@ def stepping():
     return built(lambda: loops.from_step(train, data(), variables))
 
 
-def test_goes_on_through_the_data_from_call_to_call():
+def test_each_run_resumes_in_the_data_where_the_last_stopped():
     line = FirstFeature([tf.keras.Input([3]), tf.keras.layers.Dense(1)])
     line.compile("sgd", "mse", jit_compile=False)
     loop = built(lambda: loops.from_keras(line, data()))
@@ -99,8 +99,8 @@ def test_trains_exactly_as_many_batches_as_it_is_asked_for(compiled, monkeypatch
     assert np.all(found[10:] < found[:5])  # it has learned
 
 
-def test_it_is_the_same_as_a_step_of_ones_own():
-    """`loss` is the batch's own and no mean over what `run` was asked for."""
+def test_metrics_equal_those_of_a_custom_step():
+    """`loss` is the loss of each batch, not the mean over a `run`."""
     assert equivalence(Side(fitting()), Side(stepping()), {}, 12).bit_for_bit
 
 
@@ -122,7 +122,7 @@ def test_computes_what_fit_computes():
 
 
 @pytest.mark.parametrize("line", [lambda: model(None), Subclassed], ids=["sequential", "subclassed"])
-def test_a_model_without_weights_is_given_them_from_the_data(line):
+def test_a_model_without_weights_is_built_from_the_data(line):
     line = line()
     line.compile("sgd", "mse", jit_compile=False)
     loop = built(lambda: loops.from_keras(line, data()))
@@ -186,7 +186,7 @@ def test_a_callbacks_read_is_at_its_own_line():
     assert [(site.reads, site.source) for site in sites if site.route == "float"] == [(10, "float(tf.constant(1.0))")]
 
 
-def test_faults_strike_it():
+def test_faults_can_be_injected():
     with GradientInjection(Fault("nan")) as injection:
         line = model()
         loop = built(lambda: loops.from_keras(line, data()))
@@ -197,14 +197,14 @@ def test_faults_strike_it():
     assert np.isnan(line.get_weights()[0]).all()
 
 
-def test_a_fit_that_ends_early_is_no_history():
+def test_the_history_of_a_fit_that_ended_early_raises():
     loop = fitting(callbacks=[Stop()])
     loop.run(2)
     with pytest.raises(UsageError, match=r"from_keras at .*test_fit.py:\d+: fit has trained 1 of 2 batches"):
         loop.history()
 
 
-def test_says_how_many_batches_an_epoch_has():
+def test_describes_the_batches_per_epoch():
     assert fitting().describe() == {"batches_per_epoch": BATCHES}
     assert loops.from_keras(model(), data().repeat()).describe() == {}
 
@@ -224,18 +224,18 @@ def test_an_error_in_fit_is_at_the_line_that_makes_the_loop():
         (model, lambda: data().take(0), "data has no batches"),
     ],
 )
-def test_wrong_use_is_told_when_it_is_made(line, batches, error):
+def test_wrong_arguments_raise_when_the_loop_is_made(line, batches, error):
     with pytest.raises(UsageError, match=rf"from_keras at .*test_fit.py:\d+: .*{error}"):
         loops.from_keras(line(), batches())
 
 
-def test_data_that_turn_out_to_have_no_batches():
+def test_data_without_batches_raise_when_they_are_used():
     loop = built(lambda: loops.from_keras(model(), data().filter(lambda x, y: False)))
     with pytest.raises(UsageError, match="data has no batches"):
         loop.run(1)
 
 
-def test_a_step_that_gives_others_than_before_is_told():
+def test_a_step_whose_metrics_change_raises():
     class Rare(FirstFeature):
         def train_step(self, batch):
             logs = super().train_step(batch)
@@ -245,7 +245,7 @@ def test_a_step_that_gives_others_than_before_is_told():
     line.compile("sgd", "mse", run_eagerly=True)
     loop = built(lambda: loops.from_keras(line, data().unbatch().take(6).batch(4)))
     loop.run(1)
-    with pytest.raises(UsageError, match=r"train_step gives .*last.*, and gave first, in/batch"):
+    with pytest.raises(UsageError, match=r"train_step returns .*last.*, but returned first, in/batch"):
         loop.run(1)
 
 

@@ -13,7 +13,7 @@ def training(train):
     return built(lambda: loops.from_function(train, [weight]))
 
 
-def test_keeps_what_the_function_gives():
+def test_keeps_the_metrics_that_the_function_returns():
     weight, asked = tf.Variable(0.0), []
 
     def train(batches):
@@ -37,7 +37,7 @@ def test_keeps_what_the_function_gives():
 @pytest.mark.parametrize(
     ("gives", "found"), [(lambda batches: None, {}), (lambda batches: tf.ones([batches]), {"loss": [1, 1]})]
 )
-def test_a_function_may_give_nothing_or_one_metric(gives, found):
+def test_a_function_may_return_nothing_or_one_metric(gives, found):
     loop = training(gives)
     loop.run(2)
     assert {name: values.tolist() for name, values in history(loop).items()} == found
@@ -46,13 +46,13 @@ def test_a_function_may_give_nothing_or_one_metric(gives, found):
 @pytest.mark.parametrize(
     ("gives", "error"),
     [
-        (lambda: tf.ones([1]), r"'loss' of shape \(1,\), but must give a number for each batch: \(2,\)"),
+        (lambda: tf.ones([1]), r"'loss' of shape \(1,\), but must return a number for each batch: \(2,\)"),
         (lambda: tf.constant(1.0), r"'loss' of shape \(\)"),
         (lambda: {"loss": [1.0] * 3}, r"'loss' of shape \(3,\)"),
-        (lambda: 1.0, "'loss' as float, but must give the numbers of 2 batches"),
+        (lambda: 1.0, "'loss' as float, but must return the numbers of 2 batches"),
         (lambda: tf.constant(["a", "b"]), "'loss' as EagerTensor of string"),
     ],
 )
-def test_what_is_not_a_number_for_each_batch_is_told(gives, error):
-    with pytest.raises(UsageError, match=rf"from_function at .*test_function.py:\d+: the function gives {error}"):
+def test_results_other_than_a_number_per_batch_raise(gives, error):
+    with pytest.raises(UsageError, match=rf"from_function at .*test_function.py:\d+: the function returns {error}"):
         training(lambda batches: gives()).run(2)

@@ -50,15 +50,15 @@ def test_a_dict_that_is_changed_in_place_is_kept_as_it_was(kept):
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        (lambda: tf.ones([4]), r"'loss' of shape \(4,\), but must give one number: tf.reduce_mean"),
-        (lambda: np.ones([1]), "'loss' as ndarray of float64, but must give a number"),
+        (lambda: tf.ones([4]), r"'loss' of shape \(4,\), but must return one number: use tf.reduce_mean"),
+        (lambda: np.ones([1]), "'loss' as ndarray of float64, but must return a number"),
         (lambda: tf.constant("a"), "'loss' as EagerTensor of string"),
         (lambda: {"a": {"b": "text"}}, "'a/b' as str"),
         (lambda: {"a": None}, "'a' as NoneType"),
         (lambda: tf.constant(1j), "'loss' as EagerTensor of complex128"),
     ],
 )
-def test_what_is_no_number_is_told(kept, given, error):
+def test_metrics_that_are_no_numbers_raise(kept, given, error):
     with pytest.raises(ValueError, match=error):
         kept.add(given())
 
@@ -66,12 +66,12 @@ def test_what_is_no_number_is_told(kept, given, error):
 @pytest.mark.parametrize(
     ("first", "then", "error"),
     [
-        ({"a": 1.0}, {"b": 1.0}, "b, and gave a in the batches before"),
-        ({"a": 1.0}, None, "nothing, and gave a in"),
-        (None, 1.0, "loss, and gave nothing in"),
+        ({"a": 1.0}, {"b": 1.0}, "b, but returned a in the batches before"),
+        ({"a": 1.0}, None, "nothing, but returned a in"),
+        (None, 1.0, "loss, but returned nothing in"),
     ],
 )
-def test_other_metrics_than_before_are_told(kept, first, then, error):
+def test_metrics_with_changed_names_raise(kept, first, then, error):
     kept.add(first)
     with pytest.raises(ValueError, match=error):
         kept.add(then)

@@ -30,7 +30,7 @@ def test_everything_draws_the_same_again(draw):
     "SeedGenerator" not in tf.keras.utils.set_random_seed.__doc__,
     reason="Keras 2 has no generator for all, and Keras 3.12 goes on with it",
 )
-def test_the_generator_that_keras_has_for_all_begins_anew():
+def test_kerass_global_generator_is_seeded():
     found = []
     for _ in range(2):
         loops.seed(3)
@@ -38,7 +38,7 @@ def test_the_generator_that_keras_has_for_all_begins_anew():
     assert found[0] == found[1]
 
 
-def test_the_seed_is_left_as_a_number():
+def test_the_seed_stays_a_number():
     loops.seed(3)
     assert tf.compat.v1.get_seed(None)[0] == 3
 

@@ -35,7 +35,7 @@ def test_reads_what_the_step_reads_and_nothing_else():
     assert kept.nbytes == 10 * 8  # the history of these batches, and no more
 
 
-def test_faults_strike_it():
+def test_faults_can_be_injected():
     with GradientInjection(Fault("nan")) as injection:
         train, variables = training_step()
         loop = built(lambda: loops.from_step(train, data(), variables))
@@ -59,7 +59,7 @@ def test_faults_strike_it():
         (lambda x: None, {}),
     ],
 )
-def test_names_what_the_step_gives(given, found):
+def test_names_the_metrics_that_the_step_returns(given, found):
     loop = stepping(given)
     loop.run(2)
     loop.run(1)
@@ -80,9 +80,9 @@ def test_no_batches(batches):
         loop.run(1)
 
 
-def test_an_iterator_that_ends_is_told():
+def test_an_exhausted_iterator_raises():
     loop = stepping(lambda x: x, iter([1.0, 2.0]))
-    with pytest.raises(UsageError, match="an iterator can be gone through only once"):
+    with pytest.raises(UsageError, match="an iterator can be used only once"):
         loop.run(3)
 
 
@@ -105,11 +105,11 @@ def test_an_error_in_the_step_is_at_its_line():
     ("batches", "epoch"),
     [(data, {"batches_per_epoch": BATCHES}), (lambda: [1, 2], {"batches_per_epoch": 2}), (lambda: iter([1]), {})],
 )
-def test_says_how_many_batches_an_epoch_has(batches, epoch):
+def test_describes_the_batches_per_epoch(batches, epoch):
     assert stepping(print, batches()).describe() == epoch
 
 
-def test_says_how_good_it_is_only_where_it_knows():
+def test_has_evaluate_only_if_it_is_given():
     assert not hasattr(stepping(print), "evaluate")
     loop = loops.from_step(print, [1], [tf.Variable(0.0)], evaluate=lambda: {"loss ↓": 1.0})
     assert loop.evaluate() == {"loss ↓": 1.0}

@@ -23,7 +23,7 @@ def test_clock_is_read_only_behind_a_fence(monkeypatch):
     assert events == ["fence", "read", "run 7", "fence", "read"]
 
 
-def test_what_a_device_refuses_late_is_the_loops_fault_too(monkeypatch):
+def test_an_error_at_the_fence_names_the_loop(monkeypatch):
     fences = iter([None, OSError("refused")])
 
     def fence():

@@ -70,7 +70,7 @@ def test_a_round_holds_all_times_under_their_names(rounds, monkeypatch):
     assert rounds.rounds[0].batches == 5
 
 
-def test_an_interrupted_round_is_none(rounds, monkeypatch):
+def test_an_interrupted_round_is_not_recorded(rounds, monkeypatch):
     rounds.round()
     monkeypatch.setattr(clock, "seconds_for", lambda loop, batches: 1.0 if loop.name == "before" else 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -99,7 +99,7 @@ def test_rounds_go_on_until_the_rule_says_so(rounds):
 
 
 class Mortal(Loop):
-    """Trains so many blocks."""
+    """Fails after a number of blocks."""
 
     def __init__(self, name, log, blocks):
         super().__init__(name, log)
@@ -116,7 +116,7 @@ def mortals(log, blocks, **more):
     return interleaved({name: Mortal(name, log, left) for name, left in blocks.items()}, **more)
 
 
-def test_an_error_goes_to_whoever_asks_for_the_round(log):
+def test_an_error_is_raised_without_a_callback(log):
     rounds = mortals(log, {"a": 2, "b": 9})
     rounds.round()
     with pytest.raises(MemoryError):
@@ -124,7 +124,7 @@ def test_an_error_goes_to_whoever_asks_for_the_round(log):
     assert len(rounds.rounds) == 1
 
 
-def test_a_loop_that_fails_leaves_the_others_and_its_round_is_none(log):
+def test_a_failing_loop_is_dropped_and_its_round_discarded(log):
     failed = []
     rounds = mortals(log, {"a": 2, "b": 9, "c": 9}, failed=lambda name, error: failed.append((name, str(error))))
     ended, _ = rounds.run(Exactly(3))
@@ -134,7 +134,7 @@ def test_a_loop_that_fails_leaves_the_others_and_its_round_is_none(log):
     assert sorted(rounds.timers) == ["b", "c"]
 
 
-def test_without_a_loop_left_the_rounds_end_for_no_reason(log):
+def test_rounds_end_without_a_reason_when_all_loops_failed(log):
     failed = []
     rounds = mortals(log, {"a": 0, "b": 3}, failed=lambda name, error: failed.append(name))
     assert failed == ["a"]  # in the warm-up
@@ -164,7 +164,7 @@ def test_after_every_second_round_each_name_was_as_early_as_late(count, pairs):
 
 
 @pytest.mark.parametrize(("count", "cycle"), [(2, 2), (4, 4), (12, 12), (3, 6), (7, 14), (13, 26)])
-def test_in_a_cycle_each_name_is_everywhere_and_behind_every_other(count, cycle):
+def test_in_a_cycle_each_name_takes_each_place_and_follows_each_other(count, cycle):
     orders = first(count, cycle)
     at = collections.Counter((name, place) for order in orders for place, name in enumerate(order))
     after = collections.Counter(pair for order in orders for pair in itertools.pairwise(order))
@@ -188,7 +188,7 @@ def test_in_groups_each_loop_is_at_each_place_equally_often(count):
     assert all([order[place] for order in orders].count(name) == 2 for name in names for place in range(count))
 
 
-def test_where_no_loop_is_left_there_is_no_order():
+def test_no_loops_have_no_order():
     assert rotated([], 3) == []
 
 

@@ -33,7 +33,7 @@ def test_each_round_has_its_ratio_and_all_have_their_time():
 
 
 def in_groups(effects, noise=0.001, count=8):
-    """Rounds of groups of processes; each group has its after slower by its effect."""
+    """Rounds of groups of processes; in each group, "after" is slower by the effect of the group."""
     return [
         done.model_copy(update={"group": group})
         for group, effect in enumerate(effects)
@@ -46,7 +46,7 @@ def test_rounds_have_a_group():
     assert samples.groups(in_groups([0, 0], count=2)) == [0, 0, 1, 1]
 
 
-def test_what_processes_differ_by_is_in_the_interval():
+def test_the_interval_includes_differences_between_processes():
     apart, alike = in_groups([0.03, -0.03, 0.02, -0.02, 0.0]), in_groups([0.0] * 5)
     assert samples.speed_up(apart).estimate == pytest.approx(2.0, rel=0.01)
     assert samples.speed_up(apart).width > 0.02
@@ -56,7 +56,7 @@ def test_what_processes_differ_by_is_in_the_interval():
     assert samples.null(apart, 0.99).width > samples.null(apart, 0.95).width
 
 
-def test_the_factor_between_processes_is_none_of_the_same_ones():
+def test_the_factor_between_processes_is_one_for_the_same_processes():
     apart = in_groups([0.03, -0.03, 0.02, -0.02, 0.0])
     factor = samples.between_processes(apart, 0.95)
     assert 1.01 < factor < 1.1
@@ -64,7 +64,7 @@ def test_the_factor_between_processes_is_none_of_the_same_ones():
     assert samples.between_processes([done.model_copy(update={"group": 7}) for done in apart], 0.95) == 1.0
 
 
-def test_steady_is_without_steps_from_group_to_group():
+def test_steady_removes_differences_between_groups():
     apart = in_groups([0.05, -0.05], noise=0.001, count=20)
     assert np.ptp(samples.ratios(apart)) > 0.15
     assert np.ptp(samples.steady(apart)) < 0.02
@@ -79,8 +79,8 @@ def test_two_loops_without_a_null_arm_have_their_interval_too():
     assert samples.speed_up(apart).width > samples.speed_up(in_groups([0.0] * 3)).width
 
 
-def test_a_trend_as_processes_grow_old_is_seen_over_all_groups():
-    """Begun anew, it starts anew: in the order of the run it is hardly one."""
+def test_by_age_shows_a_trend_over_all_groups():
+    """New processes start the trend again, so that the order of the run hides it."""
     apart = []
     for group in range(5):
         for place, done in enumerate(make(before=0.06, after=0.03, noise=0.01, count=20, seed=group)):

@@ -10,7 +10,7 @@ from loop_bench.timing.stopping import AtLeast, Exactly, OutOfTime, UntilPrecise
 
 
 def drive(rule, samples):
-    """As the harness does; gives the number of rounds and why they ended."""
+    """Applies a rule as the harness does; returns the number of rounds and why they ended."""
     for length in range(len(samples) + 1):
         if ended := rule(samples[:length]):
             return length, ended
@@ -23,7 +23,7 @@ def test_exactly():
     assert [rule.share(rounds(count=n)) for n in (0, 3)] == [0.0, 1.0]
 
 
-def test_goes_on_until_the_interval_is_narrow():
+def test_continues_until_the_interval_is_narrow():
     samples = rounds(noise=0.05, count=400)
     length, ended = drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), samples)
     assert ended == "precise"
@@ -38,11 +38,11 @@ def test_more_precision_takes_more_rounds():
     assert lengths[2] > 2 * lengths[1]
 
 
-def test_no_interval_is_believed_of_few_rounds():
+def test_few_rounds_are_never_precise_enough():
     assert drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(noise=0, count=99)) == (FEWEST_PAIRS, "precise")
 
 
-def test_time_runs_from_the_first_question():
+def test_time_runs_from_the_first_call():
     now = 100.0
     rule = UntilPrecise(0.0001, 10.0, clock=lambda: now)
     samples = rounds(noise=0.1, count=5)
@@ -54,7 +54,7 @@ def test_time_runs_from_the_first_question():
     assert rule(samples) == "out of time"
 
 
-def test_where_the_ratio_lies_does_not_matter():
+def test_the_position_of_the_ratio_does_not_matter():
     """Stopping when a difference shows would find differences where there are none."""
     lengths = {
         drive(UntilPrecise(0.03, 1e9, clock=lambda: 0.0), rounds(after=after, noise=0.03, count=200))[0]
@@ -63,7 +63,7 @@ def test_where_the_ratio_lies_does_not_matter():
     assert len(lengths) == 1
 
 
-def test_what_is_asked_for_chooses_the_rule():
+def test_rounds_and_seconds_choose_the_rule():
     assert isinstance(stopping.rule(4, 9.0), Exactly)
     assert isinstance(stopping.rule(None, 9.0), OutOfTime)
 
@@ -112,7 +112,7 @@ def test_at_least_so_many_rounds_however_long_they_take():
     assert drive(AtLeast(3, Exactly(7)), rounds(count=30)) == (7, "as many as asked for")
 
 
-def test_what_is_done_is_no_more_than_of_the_rounds_that_are_wanted():
+def test_the_share_never_exceeds_that_of_the_wanted_rounds():
     over = UntilPrecise(1e-9, 1e-9)
     over(rounds(count=1))
     assert AtLeast(12, over).share(rounds(count=3)) == 0.25

@@ -63,7 +63,7 @@ def test_numbers_that_are_not_finite_are_named():
 ONE = Work(batches=5, metrics={}, moved=("0:w", "1:b"), still=(), not_finite=(), samples_per_batch=None)
 
 
-def test_samples_are_counted_where_both_loops_say_them():
+def test_samples_are_compared_if_both_loops_report_them():
     loop = toys.Quadratic()
     before = work.weights(loop)
     loop.run(1)
@@ -77,14 +77,14 @@ def test_samples_are_counted_where_both_loops_say_them():
 
 def test_weights_that_move_in_one_loop_alone():
     half = dataclasses.replace(ONE, moved=("0:w",), still=("1:b", "2:c", "3:d", "4:e"))
-    says = "after leaves more weights as they are than before: 1:b, 2:c, 3:d and 1 more"
+    says = "after leaves more weights unchanged than before: 1:b, 2:c, 3:d and 1 more"
     assert work.unequal(ONE, half, ("before", "after")) == [says]
     assert work.unequal(half, ONE, ("before", "after")) == [
-        "before leaves more weights as they are than after: 1:b, 2:c, 3:d and 1 more"
+        "before leaves more weights unchanged than after: 1:b, 2:c, 3:d and 1 more"
     ]
     one = dataclasses.replace(ONE, still=("9:x",))
     assert work.unequal(one, half, ("before", "after")) == [
-        "after leaves more weights as they are than before, where 1 stay: 1:b, 2:c, 3:d and 1 more"
+        "after leaves more weights unchanged than before (1): 1:b, 2:c, 3:d and 1 more"
     ]
     assert work.unequal(half, half, ("before", "after")) == []  # frozen layers in both
 
@@ -111,8 +111,8 @@ class Moved:
         self.variables = variables
 
 
-def test_what_moves_in_part_or_is_not_trained_is_not_counted(monkeypatch):
-    """Of an embedding an update may touch a few rows."""
+def test_weights_changed_in_part_or_not_trainable_are_not_counted(monkeypatch):
+    """An update may touch only a few rows of an embedding."""
     loop = Moved(tf.Variable(tf.eye(10)), tf.Variable(tf.ones([10])), tf.Variable(tf.ones([3]), trainable=False))
     still = {name: 0 * value for name, value in work.weights(loop).items()}
     copied = []

@@ -1,4 +1,4 @@
-"""A real notebook is run once, in a kernel of its own; each test looks at what a cell of it has shown."""
+"""Runs a real notebook once, in a kernel of its own; each test checks the output of a cell."""
 
 import html
 import os
@@ -43,7 +43,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
-    """The cells of the notebook as it was run, by name."""
+    """Cells of the executed notebook, by name."""
     folder = tmp_path_factory.mktemp("notebook")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
     paths = os.pathsep.join(filter(None, [str(Path(loop_bench.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
@@ -56,7 +56,7 @@ def cells(tmp_path_factory):
 
 
 def shown(cell):
-    """The table of a cell, as HTML, without tags but for the ends of rows."""
+    """HTML table of a cell without tags, except for the ends of rows."""
     (found,) = [
         output["data"]["text/html"]
         for output in cell.outputs
@@ -119,7 +119,7 @@ def test_an_error_of_the_cell_is_shown_once_and_the_table_still(cells):
     assert "notebook.py" not in "".join(error.traceback)
 
 
-def test_code_that_is_none_is_an_error_of_the_cell(cells):
+def test_a_syntax_error_is_an_error_of_the_cell(cells):
     assert [name for name, _ in errors(cells["broken"])] == ["SyntaxError"]
 
 
@@ -129,7 +129,9 @@ def test_a_semicolon_keeps_the_value_from_being_shown(cells):
 
 
 def test_a_cell_that_awaits_is_refused(cells):
-    assert "cannot be run by a magic here" in " ".join(str(dict(output)) for output in cells["awaits"].outputs)
+    assert "cannot run a cell with await in Jupyter" in " ".join(
+        str(dict(output)) for output in cells["awaits"].outputs
+    )
 
 
 def test_a_magic_inside_still_works(cells):
@@ -137,7 +139,7 @@ def test_a_magic_inside_still_works(cells):
     assert [output for output in cells["another magic"].outputs if "Wall time" in output.get("text", "")]
 
 
-def test_wrong_arguments_say_what_there_is(cells):
+def test_wrong_arguments_show_the_usage(cells):
     texts = " ".join(str(dict(output)) for output in cells["wrong"].outputs)
     assert "--nothing" in texts
 

@@ -122,11 +122,11 @@ def test_an_error_of_the_context_counts_as_the_programs(script, capsys):
     [
         ([], None, "no program: name a script"),
         (["nope.py"], None, "nope.py: there is no such script"),
-        (["--nope", "script.py"], None, "option --nope: there is none"),
+        (["--nope", "script.py"], None, "option --nope: unknown"),
         (["folder"], None, "folder: is a folder without a __main__.py"),
-        ([], "no_such_module", "module no_such_module: there is none"),
-        ([], "no_such_package.module", "module no_such_package.module: there is none"),
-        ([], "", "module : there is none"),
+        ([], "no_such_module", "module no_such_module: not found"),
+        ([], "no_such_package.module", "module no_such_package.module: not found"),
+        ([], "", "module : not found"),
     ],
 )
 def test_there_must_be_a_program(script, tmp_path, arguments, module, message):
@@ -164,7 +164,7 @@ def test_threads_that_it_has_started_are_waited_for(script, tmp_path):
     assert (tmp_path / "done").exists()
 
 
-def test_idle_workers_of_an_executor_are_not(script):
+def test_idle_workers_of_an_executor_are_not_waited_for(script):
     code = "from concurrent.futures import ThreadPoolExecutor\nkept = ThreadPoolExecutor(1)\nkept.submit(int).result()"
     assert Program([script(code)]).run() == 0
 

@@ -27,7 +27,7 @@ FOUND = Syncs(
 
 
 def by_column(texts):
-    """Rows of a table, each by the columns' names."""
+    """Rows of a table as dicts by column."""
     return [dict(zip(texts.columns, row, strict=True)) for row in texts.rows]
 
 
@@ -70,13 +70,13 @@ def test_a_function_that_was_traced_again_has_a_row_and_its_ops_one():
     assert table.footer(found)[1] == "10 traces of 2 functions, 4 of them again; tracing took 500 ms"
 
 
-def test_what_cannot_be_seen_is_said():
+def test_the_footer_lists_what_was_not_seen():
     lines = table.footer(dataclasses.replace(FOUND, sites=(), session_runs=20, graphs_before=1, has_children=True))
     assert lines[0].startswith("0 host syncs seen in")
     assert lines[-3:] == [
-        "not seen: what sessions of TensorFlow 1 hand over: 20 runs of tf.compat.v1.Session",
-        "not seen: what other processes read that it has started",
-        "not seen: host ops in what was traced before it began: 1 graph",
+        "not seen: reads of TensorFlow 1 sessions: 20 runs of tf.compat.v1.Session",
+        "not seen: reads in other processes that the program started",
+        "not seen: host ops in graphs that were traced before the program began: 1 graph",
     ]
 
 
@@ -102,7 +102,7 @@ def test_markdown_has_both_tables():
     assert "| gone.py:9" in text
     assert "float<br>2 allowed" in text
     assert "| print (PrintV2)" in text
-    assert "not the price of the copy." in text
+    assert "not the cost of the copy." in text
     assert "what to do" not in text  # nobody knows what `gone.py` says
 
 
@@ -117,7 +117,7 @@ def test_the_footer_speaks_of_a_cpu_only_where_it_is_one():
 def test_the_footer_says_what_was_refused_and_what_was_not_looked_into():
     lines = table.footer(dataclasses.replace(FOUND, refused=2, has_children=True))
     assert "2 host syncs refused" in lines
-    assert lines[-1] == "not seen: what other processes read that it has started"
+    assert lines[-1] == "not seen: reads in other processes that the program started"
 
 
 def test_a_narrow_terminal_has_fewer_columns():
@@ -181,7 +181,7 @@ def test_can_be_written_as_json(program):
     assert json.loads(json.dumps(Syncs.of(program).plain(with_advice=False)))["advice"] == []
 
 
-def test_a_refusal_that_the_program_swallows_is_told(tmp_path, monkeypatch):
+def test_a_refusal_that_the_program_catches_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(
         "import tensorflow as tf\nfor _ in range(3):\n    try:\n        float(tf.constant(1.0))\n"
