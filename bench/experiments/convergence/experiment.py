@@ -40,7 +40,7 @@ def converge(
 
 
 class ConvergenceExperiment(Experiment):
-    """Train both loops from several seeds, and see which learns better: quality over the batches, with a verdict.
+    """Train both loops from several seeds, and compare their quality over the batches, with a verdict.
 
     A loop says how good it is in evaluate() -> {name: number}, ↓ or ↑ at the end of a name for the better way. The
     built-in loops begin with the same pre-trained networks, and are rated at one temperature whatever they train at:

@@ -15,7 +15,7 @@ INVALID = 4
 
 
 class EquivalenceExperiment(Experiment):
-    """Find out whether the loops compute the same thing; the exit code is 0 if so, else 4.
+    """Check whether the loops compute the same thing; the exit code is 0 if they do, otherwise 4.
 
     Both train from one seed, the built-in ones with clipping out of reach, one temperature and one sampler. What only
     moves reads and calls must come out the same bit for bit: metrics, weights, and drawn tokens where a loop keeps

@@ -126,7 +126,7 @@ def forget(folder: Path) -> None:
 
 
 class LadderExperiment(Experiment):
-    """Find out which change between the loops brings what: baseline, then one change at a time, then each left out.
+    """Measure what each change between the loops contributes: the baseline, each change added, each left out.
 
     First each rung runs in a process of its own, one at a time: time to first batch, host syncs, peak memory, and
     whether it still computes what the baseline does; a speed-up of one that does not is invalid. Then all are timed in

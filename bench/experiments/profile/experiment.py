@@ -31,7 +31,7 @@ def traces(folder: Path) -> str:
 
 
 class ProfileExperiment(Experiment):
-    """Trace a stretch of each loop, and show where its time goes.
+    """Trace some batches of each loop, and show where the time goes.
 
     Each loop is built and warmed first. Then a stretch is traced, between two that are not: what tracing costs is
     shown, and traced times are not to be taken for real ones. The tables say how much of the time ops were running,

@@ -43,7 +43,7 @@ def survive(
 
 
 class SurvivalExperiment(Experiment):
-    """Put both loops through gradients that explode, and through worse, and tabulate which lives.
+    """Inject faults such as NaN and exploding gradients into both loops, and tabulate which loop survives.
 
     Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
     command goes on with the rest.

@@ -95,7 +95,7 @@ def measure_trial(trial: PointTrial) -> TimedPoint:
 
 
 class SweepExperiment(Experiment):
-    """Measure what a batch costs both loops as the work grows: ms/batch and tokens a second.
+    """Measure how ms/batch and tokens a second of both loops change as the work grows.
 
     Each axis is varied alone, with all else as the preset has it. Each point is a process of its own, so that one
     that runs out of memory is a result, and at least twelve interleaved rounds of both loops and the null arm. Ctrl-C

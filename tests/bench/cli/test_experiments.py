@@ -87,7 +87,7 @@ def test_survive_interrupted(run, survived, tmp_path):
     survived["interrupt"] = True
     code, _, err = run("survive", "--out", tmp_path, "--fault", "nan", "--seeds", 1)
     assert code == 130
-    assert "the same command goes on with what is left (3 of 4)" in err
+    assert "the same command resumes it (3 of 4 left)" in err
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,10 @@ def test_survive_interrupted(run, survived, tmp_path):
         (["--preset", "huge"], "preset 'huge' is unknown"),
         (["--script", "none.csv"], "script none.csv: no such file"),
         (["--on", "127.0.0.1:1"], "--on tcp://127.0.0.1:1: nothing answers there (Connection refused)"),
-        (["--on", "local:2", "--workers", "2"], "--workers 2: is of processes on this machine, and not --on local:2"),
+        (
+            ["--on", "local:2", "--workers", "2"],
+            "--workers 2: only for processes on this machine, not for --on local:2",
+        ),
     ],
 )
 def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arguments, says):
@@ -161,7 +164,7 @@ def test_converge_interrupted(run, converged, tmp_path):
     converged["interrupt"] = True
     code, _, err = run("converge", "--out", tmp_path, "--seeds", 1)
     assert code == 130
-    assert "the same command goes on with what is left (2 of 3)" in err
+    assert "the same command resumes it (2 of 3 left)" in err
 
 
 def test_converge_help_teaches(run):
@@ -288,7 +291,7 @@ def test_sweep_interrupted(run, swept, tmp_path):
     swept["interrupt"] = True
     code, _, err = run(*SWEEP, "--out", tmp_path)
     assert code == 130
-    assert "the same command goes on with what is left (2 of 3)" in err
+    assert "the same command resumes it (2 of 3 left)" in err
 
 
 def test_sweep_of_which_nothing_is_left_has_an_exit_code(run, swept, tmp_path):

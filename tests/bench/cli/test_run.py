@@ -96,7 +96,7 @@ def test_help_of_against_teaches(run):
     code, out, _ = run("against", "--help")
     assert code == 0
     shown = " ".join(out.split())
-    for text in ("REVISION", "uncommitted changes included", "--link PATH puts it there", "--before MODULE:FACTORY"):
+    for text in ("REVISION", "uncommitted changes", "--link PATH links them there", "--before MODULE:FACTORY"):
         assert text in shown
     assert [name for name in runs.declared() if name not in out] == ["--against"]  # it is the argument
 

@@ -110,7 +110,7 @@ def test_traces_of_a_warm_loop(found, limit, expected):
 def test_the_gate_says_what_is_traced_again():
     judged = record(arms={"after": arm("c:d", traced=(traced(), traced("other", traces=9)))})
     line = gate.judge(judged, Limits(max_retraces=0)).line
-    assert "after traces functions 12 times after warm-up (limit 0), most often other (Python value of n" in line
+    assert "after retraces functions 12 times after its warm-up (limit 0), most often other (Python value of n" in line
     first = gate.judge(record(arms={"after": arm("c:d", traced=(traced(why=()),))}), Limits(max_retraces=0)).line
     assert first.endswith("(limit 0), most often step")
 
@@ -281,7 +281,7 @@ def test_an_interval_of_two_processes_is_not_told_as_if_it_said_something():
     (check,) = gate.judge(elsewhere(groups=2).model_copy(update={"rounds": uneven}), Limits(), None).checks
     assert check.outcome == Outcome.INCONCLUSIVE
     assert check.text.endswith(
-        "in too few processes of each loop to tell by how much one differs from the next (2; --processes)"
+        "but 2 processes of each loop are too few to know the variation between processes; give --processes 4 or more"
     )
 
 
