@@ -147,8 +147,8 @@ def test_on_a_gpu_a_short_stretch_is_traced(on_gpu):
     ("outcome", "why"),
     [
         (ProfilerError("one is running"), "ProfilerError: one is running"),
-        (traced(device="CPU"), "TensorFlow has a GPU, and the trace"),
-        (traced(busy=0.0, copies=()), "TensorFlow has a GPU, and the trace"),  # a plane of a GPU, and nothing on it
+        (traced(device="CPU"), "TensorFlow has a GPU, but the trace"),
+        (traced(busy=0.0, copies=()), "TensorFlow has a GPU, but the trace"),  # a plane of a GPU, and nothing on it
         (MemoryError("no memory left"), "MemoryError: no memory left"),
     ],
 )
