@@ -159,7 +159,7 @@ def test_the_first_flipped_draw_is_named():
 def test_another_sampler_is_no_rounding():
     found = judge(Drawing(odd=range(200), update=1e-6), Drawing())
     assert not found.equal
-    assert found.reason == "from the same state, 50.00% of the lines are others"
+    assert found.reason == "from the same state, 50.00% of the drawn lines differ"
 
 
 def test_where_nearly_every_batch_has_a_flip_nothing_is_known():
@@ -171,7 +171,7 @@ def test_where_nearly_every_batch_has_a_flip_nothing_is_known():
 
     found = judge(Wide(odd=[63], update=1e-4), Wide(odd=[1000]))
     assert not found.equal
-    assert found.reason.startswith("not known: rounding flips a draw in 47 of 50 stretches")
+    assert found.reason.startswith("undetermined: rounding flips a draw in 47 of 50 stretches")
     assert judge(Wide(odd=[110], update=1e-4), Wide(odd=[1000])).equal
 
 
@@ -193,7 +193,7 @@ def test_weights_must_agree_too():
 def test_an_arm_with_fewer_weights_is_not_the_same():
     fewer = Descent()
     fewer.variables = [fewer.rate]
-    assert judge(fewer).reason.endswith("with other variables, so that no batch can be compared")
+    assert judge(fewer).reason.endswith("the variables differ, so that no batch can be compared")
 
 
 def test_loops_without_a_common_metric():
