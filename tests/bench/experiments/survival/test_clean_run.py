@@ -44,7 +44,7 @@ def test_a_metric_is_that_of_the_batches_asked_for():
     ("changes", "problem"),
     [
         ({}, None),
-        ({"ended": "crashed", "why": "of itself"}, "it does not come through without any fault: of itself"),
+        ({"ended": "crashed", "why": "of itself"}, "it does not complete without a fault: of itself"),
         ({"bad_weights": ("0:encoder",)}, "0:encoder is not finite without any fault"),
         ({"metrics": {"loss": (1.0, math.inf)}}, "loss is not finite without any fault"),
     ],

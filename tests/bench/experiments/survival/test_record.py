@@ -199,7 +199,7 @@ def test_a_seed_is_compared_with_its_own_clean_run():
         (whole(100, first_bad_of={"metrics": 0}), True),
         (Observation(ended="crashed", why="of something"), True),
         (Observation(ended="timed out", why="took longer"), False),
-        (Observation(ended="not tested", why="the loop does not say how many batches make an epoch"), False),
+        (Observation(ended="not tested", why="the loop does not report its batches_per_epoch"), False),
     ],
 )
 def test_a_long_run_has_died_or_not(seen, died):
