@@ -170,7 +170,7 @@ def test_converge_interrupted(run, converged, tmp_path):
 def test_converge_help_teaches(run):
     code, out, _ = run("converge", "--help")
     assert code == 0
-    for text in ("which learns better", "evaluate()", "Ctrl-C", "Examples", "--every"):
+    for text in ("compare their quality", "evaluate()", "Ctrl-C", "Examples", "--every"):
         assert text in " ".join(out.split())
 
 
@@ -228,7 +228,7 @@ def test_profile_interrupted(run, profiled, tmp_path):
     profiled["interrupt"] = True
     code, _, err = run("profile", "--preset", "tiny", "--out", tmp_path / "p")
     assert code == 130
-    assert "interrupted; traces that are whole are kept" in err
+    assert "interrupted; complete traces are kept" in err
     assert not (tmp_path / "p").exists()
 
 
@@ -307,7 +307,7 @@ def test_sweep_of_which_nothing_is_left_has_an_exit_code(run, swept, tmp_path):
     [
         ([], "no --sweep: name an axis and its values"),
         (["--sweep", "bacth=8"], "axis 'bacth' is unknown (did you mean batch?)"),
-        (["--axis", "batch=8,8"], "--sweep 'batch=8,8': 8 is there twice"),
+        (["--axis", "batch=8,8"], "--sweep 'batch=8,8': 8 is given twice"),
         (["--axis", "tokens=1", "--preset", "tiny"], "sequence_length=1 must be"),
         (["--axis", "batch=8", "--preset", "huge"], "preset 'huge' is unknown"),
         (["--axis", "batch=8", "--script", "none.csv"], "script none.csv: no such file"),
@@ -364,7 +364,7 @@ def test_ladder_interrupted(run, climbed, tmp_path):
     climbed["interrupt"] = True
     code, out, err = run("ladder", "--out", tmp_path, "--preset", "tiny")
     assert (code, out) == (130, "")
-    assert "the same command goes on after the rungs" in err
+    assert "the same command resumes after the last rung" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -385,7 +385,13 @@ def test_ladder_refuses_in_one_line_and_before_anything_slow(run, climbed, argum
 def test_ladder_help_teaches(run):
     code, out, _ = run("ladder", "--help")
     assert code == 0
-    for text in ("one change at a time", "Ctrl-C", "Examples", "--max-time", "no measurable difference"):
+    for text in (
+        "what each change between the loops contributes",
+        "Ctrl-C",
+        "Examples",
+        "--max-time",
+        "no measurable difference",
+    ):
         assert text in " ".join(out.split())
 
 
@@ -463,7 +469,7 @@ def test_equivalence_interrupted(run, agreed):
     agreed["interrupt"] = True
     code, _, err = run("equivalence", "--preset", "tiny")
     assert code == 130
-    assert "interrupted; nothing is written" in err
+    assert "interrupted; nothing was written" in err
 
 
 def test_equivalence_refuses_in_one_line_and_before_anything_slow(run, agreed):

@@ -460,7 +460,7 @@ def test_the_ladder_is_climbed_when_asked_for(bench, tmp_path):
     record = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
     assert [found.host_syncs.reads_per_batch for found in record.findings.values()] == [1.01, 0.01]
     assert (len(record.rounds), record.problems, record.stopped) == (12, {}, {})
-    assert "looking at each rung in a process of its own (" in done.stderr
+    assert "examining each rung in a process of its own (" in done.stderr
     again = bench(*LADDER, "--ladder", "--results", tmp_path, "--rounds", "2")
     assert "2 rounds of 3 batches a rung" in again.stdout
     other = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")

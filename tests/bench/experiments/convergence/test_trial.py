@@ -104,7 +104,7 @@ def test_another_stride_and_a_loop_that_says_none():
         loop.describe = dict
         return loop
 
-    with pytest.raises(UsageError, match=r"does not say in describe\(\) how many batches_per_epoch it has"):
+    with pytest.raises(UsageError, match=r"describe\(\) lacks batches_per_epoch"):
         followed(factory=silent)
     found = followed(factory=silent, every=1)
     assert [moment.temperature for moment in found.moments] == [None] * 3

@@ -42,7 +42,7 @@ def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
     weight = sum(each[-1] for each in told)
     assert 0.9 * module.seconds(made, limits) < weight <= module.seconds(made, limits) * 1.001
     assert [*dict.fromkeys(each[0].partition(":")[0] for each in told)] == [
-        "looking at each rung in a process of its own",
+        "examining each rung in a process of its own",
         "building all rungs",
         "timing the rungs in turns",
     ]
