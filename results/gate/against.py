@@ -214,10 +214,10 @@ def _rounds(timers: dict[str, Any], group: int) -> dict[str, list[int]]:
 
 
 def _line(groups: list[dict[str, list[int]]], began: float) -> dict[str, Any]:
-    found = environment()
+    machine = environment()
     return {
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(),
-        "environment": {key: found[key] for key in (*MACHINE, "python", "versions")},
+        "environment": {key: machine[key] for key in (*MACHINE, "python", "versions")},
         "load": os.getloadavg(),
         "seconds": round(time.monotonic() - began, 1),
         "groups": groups,

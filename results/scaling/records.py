@@ -261,10 +261,10 @@ def in_fresh_process(group: Callable[[Path, int, Here], Stopwatch], folder: Path
         return fresh.submit(group, folder, count, here).result()
 
 
-def table(found: list[Stopwatch]) -> Texts:
+def table(stopwatches: list[Stopwatch]) -> Texts:
     """The table with a row for each step: least and most time, CPU time, and peak memory of the process."""
     steps: dict[tuple[str, str], list[Step]] = {}
-    for step in (step for took in found for step in took.steps):
+    for step in (step for took in stopwatches for step in took.steps):
         steps.setdefault((step.group, step.name), []).append(step)
     rows = []
     for (_, name), repeats in steps.items():
@@ -274,18 +274,18 @@ def table(found: list[Stopwatch]) -> Texts:
     return Texts(["step", "s, least", "s, most", "s of CPU time, least", "peak of the process until then, MiB"], rows)
 
 
-def least(found: list[Stopwatch], group: str, *but: str) -> np.ndarray:
+def least(stopwatches: list[Stopwatch], group: str, *but: str) -> np.ndarray:
     """The least sum of a group's steps in one process, without those in `but`: [s, s of CPU time]."""
-    runs = (took for took in found if took.group == group)
+    runs = (took for took in stopwatches if took.group == group)
     durations = [[(step.seconds, step.cpu) for step in took.steps if step.name not in but] for took in runs]
     return np.min([np.sum(of_run, axis=0) for of_run in durations], axis=0)
 
 
-def notes(found: list[Stopwatch], rounds: int, here: Here) -> list[str]:
+def notes(stopwatches: list[Stopwatch], rounds: int, here: Here) -> list[str]:
     """The notes below the table: sizes, sums, machine."""
-    sizes = {name: value for took in found for name, value in took.sizes.items()}
-    shown, planned = least(found, "show"), least(found, "judge")
-    written = least(found, "judge", "plan: all trials", "judge all runs")
+    sizes = {name: value for took in stopwatches for name, value in took.sizes.items()}
+    shown, planned = least(stopwatches, "show"), least(stopwatches, "judge")
+    written = least(stopwatches, "judge", "plan: all trials", "judge all runs")
     return [
         f"{sizes['trials']:.0f} simulated trials of the built-in pair; {rounds} rounds of each group of steps, each in "
         "a process of its own",
@@ -314,9 +314,9 @@ def main(
         folder = Path(name)
         turns = [fill, *(group for _ in range(rounds) for group in GROUPS)]
         shown = track(turns, "steps", console=Console(stderr=True), transient=True)
-        found = [in_fresh_process(group, folder, trials, here) for group in shown]
+        stopwatches = [in_fresh_process(group, folder, trials, here) for group in shown]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(markdown.render(table(found), notes(found, rounds, here)), encoding="utf-8")
+    out.write_text(markdown.render(table(stopwatches), notes(stopwatches, rounds, here)), encoding="utf-8")
     print(out.read_text(encoding="utf-8"))
 
 

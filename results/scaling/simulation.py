@@ -104,7 +104,7 @@ def _observation(random: np.random.Generator, fault: Fault | None, outcome: str,
                 values[after] = np.nan
         still = set(struck) if outcome == "skipped" else set()
     states = [f"{network}_adam/{what}" for network in WEIGHTS for what in _states(network, names)]
-    known = [f"{len(weights) + number}:{name}" for number, name in enumerate(states)]
+    state_names = [f"{len(weights) + number}:{name}" for number, name in enumerate(states)]
     every, without = tuple(range(batches)), tuple(batch for batch in range(batches) if batch not in still)
     bad = outcome in ("poisoned", "crashed") and bool(struck)
     return Observation(
@@ -112,13 +112,13 @@ def _observation(random: np.random.Generator, fault: Fault | None, outcome: str,
         why="InvalidArgumentError: indices[0] = 200 is not in [0, 200)" if outcome == "crashed" and fault else "",
         metrics={name: tuple(values.tolist()) for name, values in metrics.items()},
         steps={name: tuple(values.tolist()) for name, values in steps.items()},
-        moved={name: without if fault and _is_of(name, fault) else every for name in known},
+        moved={name: without if fault and _is_of(name, fault) else every for name in state_names},
         struck=tuple(struck),
         first_bad_of={"weights": struck[0], "optimizer state": struck[0]} if bad else {},
         worst=float(random.lognormal(0, 0.1)),
         bad_weights=tuple(hit) if bad else (),
-        bad_state=tuple(name for name in known if fault and _is_of(name, fault)) if bad else (),
-        optimizer_state=tuple(known),
+        bad_state=tuple(name for name in state_names if fault and _is_of(name, fault)) if bad else (),
+        optimizer_state=tuple(state_names),
     )
 
 

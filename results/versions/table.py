@@ -248,11 +248,11 @@ class Environment:
         self._results.write_text(json.dumps({**self.cells, title: cell}, indent=1), encoding="utf-8")
 
 
-def table(found: Sequence[Environment]) -> Texts:
+def table(environments: Sequence[Environment]) -> Texts:
     """The table with a row for each check and a column for each environment."""
     titles = ["what it is", "what the install changes of it", *(check.title for check in CHECKS)]
-    rows = [[title, *(checked.cells.get(title, "not run") for checked in found)] for title in titles]
-    return Texts(["", *(checked.versions.title for checked in found)], rows)
+    rows = [[title, *(checked.cells.get(title, "not run") for checked in environments)] for title in titles]
+    return Texts(["", *(checked.versions.title for checked in environments)], rows)
 
 
 def main(

@@ -88,11 +88,11 @@ class Candidate(NamedTuple):
     equivalent: Mapping[str, Any] | None  # options under which both must compute the same; None: not known
     exact: bool = False  # whether it must do so bit for bit on a CPU, because it only moves reads and calls
 
-    def inexact(self, found: Equivalence, environment: Mapping[str, Any]) -> str:
+    def inexact(self, result: Equivalence, environment: Mapping[str, Any]) -> str:
         """Why equality up to rounding does not suffice for this loop, in words; empty: it does."""
-        if not self.exact or found.bit_for_bit or environment.get("gpus"):
+        if not self.exact or result.bit_for_bit or environment.get("gpus"):
             return ""
-        return f"only moves reads and calls, but is not bit for bit the same: {found.reason}"
+        return f"only moves reads and calls, but is not bit for bit the same: {result.reason}"
 
 
 def loop_after(settings: Settings, equivalent: Mapping[str, Any] | None) -> Candidate:

@@ -67,17 +67,17 @@ class LadderFigures:
         """Whether a ratio differs from 1 by more than the noise of the run."""
         return ratio.low > self.noise or ratio.high < 1 / self.noise
 
-    def effect(self, found: RungFigures) -> Effect:
+    def effect(self, rung: RungFigures) -> Effect:
         """The effect of a rung's change on the time."""
-        if not found.reference and not found.invalid:
+        if not rung.reference and not rung.invalid:
             return "none"
-        if found.over_reference is None:
+        if rung.over_reference is None:
             return "invalid"
-        if math.isinf(found.over_reference.high):
+        if math.isinf(rung.over_reference.high):
             return "too few rounds"
-        if not self.measurable(found.over_reference):
+        if not self.measurable(rung.over_reference):
             return "no measurable difference"
-        return "faster" if found.over_reference.estimate > 1 else "slower"
+        return "faster" if rung.over_reference.estimate > 1 else "slower"
 
     def rung(self, name: str) -> RungFigures:
         """Figures of the rung with this name."""

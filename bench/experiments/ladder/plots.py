@@ -97,40 +97,40 @@ def _left_out(figures: LadderFigures) -> list[Bar]:
     return [_whole(figures.full, _FULL, figures), *(_step(rung, figures) for rung in left)] if left else []
 
 
-def _step(found: RungFigures, figures: LadderFigures) -> Bar:
+def _step(rung: RungFigures, figures: LadderFigures) -> Bar:
     """A bar from the time of the rung's reference to its own; from zero if there is no reference."""
-    says = in_short(found, figures)
-    if found.invalid or not found.ms_per_batch:
-        return Bar(found.rung.name, says, "invalid")
-    ms = found.ms_per_batch.median
-    if found.over_reference is None:  # a new level for the next steps, without an effect of its own
-        return Bar(found.rung.name, f"{ms:.3g} ms" + (f" ({says})" if says else ""), "none", 0.0, ms)
-    reference = figures.rung(found.reference).ms_per_batch
+    says = in_short(rung, figures)
+    if rung.invalid or not rung.ms_per_batch:
+        return Bar(rung.rung.name, says, "invalid")
+    ms = rung.ms_per_batch.median
+    if rung.over_reference is None:  # a new level for the next steps, without an effect of its own
+        return Bar(rung.rung.name, f"{ms:.3g} ms" + (f" ({says})" if says else ""), "none", 0.0, ms)
+    reference = figures.rung(rung.reference).ms_per_batch
     assert reference
-    interval = found.ms_from_reference if figures.effect(found) != "too few rounds" else None
-    return Bar(found.rung.name, says, figures.effect(found), reference.median, ms, interval)
+    interval = rung.ms_from_reference if figures.effect(rung) != "too few rounds" else None
+    return Bar(rung.rung.name, says, figures.effect(rung), reference.median, ms, interval)
 
 
-def in_short(found: RungFigures, figures: LadderFigures) -> str:
+def in_short(rung: RungFigures, figures: LadderFigures) -> str:
     """The effect of a rung's change, without interval and reason: `1.30× faster`."""
-    effect = figures.effect(found)
-    if found.over_reference and effect in ("faster", "slower"):
-        ratio = found.over_reference if effect == "faster" else found.over_reference.reciprocal
+    effect = figures.effect(rung)
+    if rung.over_reference and effect in ("faster", "slower"):
+        ratio = rung.over_reference if effect == "faster" else rung.over_reference.reciprocal
         return f"{ratio.estimate:.2f}× {effect}"
-    return {"none": "", "invalid": _why_not(found)}.get(effect, effect)
+    return {"none": "", "invalid": _why_not(rung)}.get(effect, effect)
 
 
-def _why_not(found: RungFigures) -> str:
+def _why_not(rung: RungFigures) -> str:
     """Why the effect of a change is unknown, in a few words."""
-    if found.stopped:
-        return found.stopped.partition(":")[0]
-    return "invalid" if found.invalid else found.unknown
+    if rung.stopped:
+        return rung.stopped.partition(":")[0]
+    return "invalid" if rung.invalid else rung.unknown
 
 
-def _whole(found: RungFigures, name: str, figures: LadderFigures) -> Bar:
-    if found.invalid or not found.ms_per_batch:
-        return Bar(name, in_short(found, figures), "invalid")
-    return Bar(name, f"{found.ms_per_batch.median:.3g} ms", "none", 0.0, found.ms_per_batch.median)
+def _whole(rung: RungFigures, name: str, figures: LadderFigures) -> Bar:
+    if rung.invalid or not rung.ms_per_batch:
+        return Bar(name, in_short(rung, figures), "invalid")
+    return Bar(name, f"{rung.ms_per_batch.median:.3g} ms", "none", 0.0, rung.ms_per_batch.median)
 
 
 def _draw(axes: Axes, bars: Sequence[Bar], title: str) -> None:

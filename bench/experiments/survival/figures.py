@@ -98,15 +98,15 @@ def outcomes(survivals: Sequence[Survival]) -> str:
     return counts[0][0] if len(survivals) == 1 else ", ".join(f"{count} {name}" for name, count in counts)
 
 
-def rate(found: Rate) -> str:
+def rate(measured: Rate) -> str:
     """A rate in words, with Wilson's 95% interval: `10 of 10 alive (72% to 100%): 10 skipped; back after 0 batches`."""
-    untested = f"{found.untested} not tested" if found.untested else ""
-    if found.share is None:
+    untested = f"{measured.untested} not tested" if measured.untested else ""
+    if measured.share is None:
         return untested or NOT_MEASURED
-    counts = [f"{count} {name}" for name, count in found.outcomes.items()]
-    share = f"{found.share.low:.0%} to {found.share.high:.0%}"
-    text = f"{found.alive} of {found.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"
-    return f"{text}; {back(found.recoveries)}" if found.alive else text
+    counts = [f"{count} {name}" for name, count in measured.outcomes.items()]
+    share = f"{measured.share.low:.0%} to {measured.share.high:.0%}"
+    text = f"{measured.alive} of {measured.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"
+    return f"{text}; {back(measured.recoveries)}" if measured.alive else text
 
 
 def back(recoveries: Sequence[int | None]) -> str:
