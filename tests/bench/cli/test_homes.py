@@ -43,7 +43,7 @@ def test_by_default_both_live_in_the_process_of_the_run():
     ],
     ids=str,
 )
-def test_options_that_put_arms_somewhere(old, given, before, after):
+def test_options_that_give_arms_environments(old, given, before, after):
     assert homes.homes(asked(**given)) == {"before": before, "after": after}
     found = pytest_options.settings(config(preset="tiny", **given))
     assert found.homes == {"before": before, "after": after}
@@ -86,7 +86,7 @@ def test_experiments_with_loops_that_share_a_process_are_refused(switch):
     assert str(caught.value) == f"--{key}: needs loops that share a process, and these arms have processes of their own"
 
 
-def test_before_is_the_factory_of_after_where_only_places_differ():
+def test_before_is_the_factory_of_after_if_only_environments_differ():
     from loop_bench import builtin
 
     assert asked(after="a:b")["before"] == builtin.BEFORE

@@ -98,7 +98,7 @@ def test_a_run_is_refused_in_one_line_before_anything_slow(given, says):
     assert "\n" not in str(refused.value)
 
 
-def test_a_run_as_it_is_by_default_is_not():
+def test_a_default_run_is_not_refused():
     pytest_options.check(config())
 
 

@@ -475,7 +475,7 @@ def test_the_ladder_is_skipped_with_its_reason_otherwise(bench, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_loops_live_is_known_without_tensorflow(monkeypatch):
+def test_environments_of_arms_are_read_without_tensorflow(monkeypatch):
     """Processes of trials, which import it meanwhile, are begun later."""
     from loop_bench.cli import session
 

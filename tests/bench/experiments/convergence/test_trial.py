@@ -110,7 +110,7 @@ def test_another_stride_and_a_loop_that_says_none():
     assert [moment.temperature for moment in found.moments] == [None] * 3
 
 
-def test_what_it_dies_of_is_a_result_beside_what_was_seen():
+def test_the_cause_of_a_crash_is_a_result_beside_the_evaluations():
     found = followed(epochs=4, dies_after=6)
     assert found.ended == "crashed"
     assert found.why.startswith("loop 'toys:rated': run() failed with ArithmeticError: loss is NaN, at ")

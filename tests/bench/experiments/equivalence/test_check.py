@@ -139,7 +139,7 @@ def test_an_update_may_jump_a_little_now_and_then(every, off, equal):
     assert found.equal is equal
 
 
-def test_what_goes_a_little_wrong_between_the_batches_of_a_call_is_no_jump():
+def test_a_small_error_between_the_batches_of_a_call_is_no_jump():
     assert not judge(forgetful(Drawing, 0.98), Drawing()).equal
 
 
@@ -162,7 +162,7 @@ def test_another_sampler_is_no_rounding():
     assert found.reason == "from the same state, 50.00% of the drawn lines differ"
 
 
-def test_where_nearly_every_batch_has_a_flip_nothing_is_known():
+def test_with_flips_in_nearly_every_batch_the_result_is_undetermined():
     class Wide(Drawing):
         def lines(self):
             drawn = np.zeros((len(self.losses), 100, 2), int)
@@ -175,7 +175,7 @@ def test_where_nearly_every_batch_has_a_flip_nothing_is_known():
     assert judge(Wide(odd=[110], update=1e-4), Wide(odd=[1000])).equal
 
 
-def test_what_goes_wrong_only_between_the_batches_of_a_call_is_seen():
+def test_an_error_between_the_batches_of_a_call_is_detected():
     found = judge(forgetful(Rounding, 0.5))
     assert not found.equal
     assert "updates differ by 0.5 of their size in stretch 40" in found.reason

@@ -5,7 +5,7 @@ from loop_bench.experiments.ladder.plan import Ladder
 from loop_bench.settings import NULL
 
 
-def test_each_rung_is_held_against_the_one_that_differs_by_one_change():
+def test_each_rung_is_compared_with_the_one_that_differs_by_one_change():
     made = ladder()
     references = {rung.name: made.reference(rung) for rung in made.rungs}
     assert {name: rung and rung.name for name, rung in references.items()} == {

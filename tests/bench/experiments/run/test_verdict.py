@@ -165,7 +165,7 @@ def test_a_single_process_of_each_is_a_doubt():
     assert doubt == "one process of each loop: the variation between processes is unknown (--processes)"
 
 
-def test_what_processes_differ_by_is_no_difference_of_loops():
+def test_variation_between_processes_is_no_difference_of_loops():
     """Rounds of two processes that each are sure of another ratio: 4% slower, and 4% faster."""
     apart = elsewhere(after=0.06, noise=0.001)
     rounds = tuple(

@@ -56,7 +56,7 @@ def bits(values):
 
 
 def corrupted(fault, factor, genuine):
-    """By hand, from the genuine gradients: the meaning of a fault's text."""
+    """Corrupts the original gradients by hand, as the text of the fault says."""
     found, hit = [], False
     for name, value in zip(START, genuine, strict=True):
         right = np.array(value, np.float64)
@@ -178,7 +178,7 @@ def test_keras_fit(text, together, compiled):
     data, wanted = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
 
     def change():
-        """What the weights move in a batch, and what they should without a fault."""
+        """The movement of the weights in a batch, and the movement without a fault."""
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((model(data) - wanted) ** 2)
         variables = model.trainable_variables

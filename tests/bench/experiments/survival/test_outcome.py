@@ -202,7 +202,7 @@ def test_every_outcome_is_among_those_that_are_reached():
     assert {right for _, _, right, _ in REACHED} | {found.outcome, several} == set(ORDER)
 
 
-def test_of_a_process_that_died_nothing_is_said_to_be_finite():
+def test_a_process_that_died_has_no_finite_weights():
     found = judge(Observation(ended="crashed", why="killed by SIGSEGV"), clean_run("plain"), Fault("nan"))
     assert (found.outcome, found.reason) == ("crashed", "killed by SIGSEGV")
     assert (found.weights_finite, found.state_finite) == (None, None)
@@ -222,7 +222,7 @@ BATCHES, STRUCK = horizon(Fault("nan")), 10
 
 
 def observed(loss=None, steps=None, **more):
-    """Of a loop that goes from 8 to 0 and moves its weight by 1 in every batch."""
+    """Observations of a loop that goes from 8 to 0 and moves its weight by 1 in every batch."""
     loss = RAMP if loss is None else loss
     steps = np.ones(len(loss)) if steps is None else steps
     steps = steps if isinstance(steps, dict) else {"0:w": tuple(steps)}

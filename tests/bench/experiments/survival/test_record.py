@@ -127,7 +127,7 @@ def test_only_some_faults_of_some_loops():
     assert (plan.seeds, plan.preset, plan.loops["after"].options) == ((3, 5), "tiny", {"size": 3})
 
 
-def test_loops_live_where_their_arms_do_and_those_between_where_after_does():
+def test_variants_run_in_the_environment_of_after():
     settings = Settings(before="toys:plain", after="toys:guarded", preset="tiny", seed=3, batches=2)
     faults = Faults(matrix=("nan",), variants={"after, clip": Variant("toys:guarded", {})}, variant_faults=("inf",))
     homes = {"before": "revision=main (1a2b3c4)", "after": "working tree (5d6e7f8)"}

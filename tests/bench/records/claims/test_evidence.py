@@ -68,13 +68,13 @@ def test_one_of_each():
         of([MADE[2], MADE[2]])
 
 
-def test_what_says_nothing_of_the_claims_is_refused():
+def test_records_that_test_no_claim_are_refused():
     with pytest.raises(UsageError, match="a ladder record tests no claim"):
         of([ladder_record()])
 
 
 @pytest.mark.parametrize("made", [record(), survival_record(), convergence_record()], ids=lambda made: made.kind)
-def test_nobody_claimed_anything_of_other_loops(made):
+def test_records_of_other_loops_are_refused(made):
     with pytest.raises(UsageError, match=f"the claims are about {builtin.BEFORE} and {builtin.AFTER}"):
         of([made])
 
