@@ -73,13 +73,13 @@ def at(before="toys:plain", after="toys:reading", time_limit=60.0, **changes):
 
 @pytest.fixture(scope="module")
 def found():
-    """A trial of twelve rounds, with more time than a point has."""
+    """A point of twelve rounds, with a larger max_time than its time limit allows."""
     return measure_trial(at(max_time=1e6))
 
 
 @pytest.fixture(scope="module")
 def few():
-    """A trial of three rounds, with less time than they take."""
+    """A point of three rounds, with a smaller max_time."""
     return measure_trial(at(rounds=3, max_time=10.0))
 
 
