@@ -39,7 +39,7 @@ OPTIONS = (
     ),
     Option(
         "--processes",
-        "number of consecutive processes of each arm, if arms have processes of their own; the variance between them "
+        "number of consecutive processes of each arm, if arms have processes of their own; the variation between them "
         "is part of the interval",
         WholeNumber(1),
         default_words=str(PROCESSES),

@@ -78,14 +78,24 @@ COMMON = (
     Option("--script", "train on this script (CSV, TSV or JSON Lines) instead of synthetic lines", ExistingFile()),
     *OF_SCRIPT,
     REPLICAS,
-    Option("--before", "module:factory of the loop before", default=builtin.BEFORE, command_metavar="MODULE:FACTORY"),
-    Option("--after", "module:factory of the loop after", default=builtin.AFTER, command_metavar="MODULE:FACTORY"),
+    Option(
+        "--before",
+        "factory of the loop before, as module:factory",
+        default=builtin.BEFORE,
+        command_metavar="MODULE:FACTORY",
+    ),
+    Option(
+        "--after",
+        "factory of the loop after, as module:factory",
+        default=builtin.AFTER,
+        command_metavar="MODULE:FACTORY",
+    ),
 )
 """Options that the run shares with the experiments' commands."""
 
 BEFORE_OF_RUN = Option(
     "--before",
-    "module:factory of the loop before",
+    "factory of the loop before, as module:factory",
     default_words=f"{builtin.BEFORE}; if the arms' environments differ, the factory of --after",
     command_metavar="MODULE:FACTORY",
 )

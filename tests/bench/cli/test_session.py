@@ -411,7 +411,9 @@ def test_help_does_not_wait_for_tensorflow():
     done, imported = programs.imports_of(*RUN, "--help")
     assert done.returncode == 0, done.stderr
     assert "--before=BEFORE" in done.stdout
-    assert "module:factory of the loop before (default: loop_bench.baseline:make_loop;" in " ".join(done.stdout.split())
+    assert "factory of the loop before, as module:factory (default: loop_bench.baseline:make_loop;" in " ".join(
+        done.stdout.split()
+    )
     assert "loop_bench.experiments.registry" in imported
     assert "tensorflow" not in imported
 
