@@ -127,11 +127,11 @@ def test_ctrl_c_ends_chief_and_worker(python, machines, tmp_path):
     ("index", "command", "says"),
     [
         (1, ("run",), "TF_CONFIG: this is worker 1 (127.0.0.1:"),
-        (0, ("worker",), "TF_CONFIG: this is the chief, which measures; here: loop-bench run"),
-        (0, ("run", "--ladder"), "--ladder: is of one machine, and TF_CONFIG names several"),
-        (0, ("run", "--against", "HEAD"), "TF_CONFIG names several machines: loops that train on them share a process"),
-        (0, ("survive",), "TF_CONFIG names several machines, and survival is of one: unset it"),
-        (None, ("worker",), "TF_CONFIG: names no other machine; it must say which trains with which"),
+        (0, ("worker",), "TF_CONFIG: this machine is the chief, which measures; run loop-bench run here"),
+        (0, ("run", "--ladder"), "--ladder: runs on one machine only, and TF_CONFIG names several"),
+        (0, ("run", "--against", "HEAD"), "TF_CONFIG names several machines, on which both loops share a process"),
+        (0, ("survive",), "TF_CONFIG names several machines; survival runs on one: unset TF_CONFIG"),
+        (None, ("worker",), "TF_CONFIG: names no other machine; it must list all machines that train together"),
     ],
 )
 def test_wrong_use_is_one_line(python, machines, tmp_path, index, command, says):

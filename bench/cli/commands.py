@@ -1,4 +1,4 @@
-"""`loop-bench`: its commands, a line each; what a command needs is imported when it is that one's turn."""
+"""The commands of `loop-bench`, one entry each; a command's modules are imported only when it is called."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from loop_bench.report import terminal
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command, as `--help` lists it."""
+    """An entry in the list of commands, which imports the command itself on demand."""
 
     name: str
-    help: str  # the first sentence of its own help
-    load: Callable[[], Callable[..., None]]  # imports its function
+    help: str  # the first sentence of the command's own help
+    load: Callable[[], Callable[..., None]]  # imports the command's function
     needs: tuple[str, ...] = ("compare",)  # extras
     context: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # settings of click's context
 
     def listed(self) -> TyperCommand:
-        """What the list of commands shows of it."""
+        """The command without its options, for the list of commands."""
         return TyperCommand(self.name, help=self.help)
 
     def made(self) -> Any:
-        """The command itself, with its options.
+        """The command with its options, ready to call.
 
         Raises:
-            MissingExtraError: what it needs is not installed.
+            MissingExtraError: an extra that the command needs is not installed.
         """
         extras.require(*self.needs)
-        alone, function = _app(), self.load()
-        # A paragraph is as wide as the terminal, and not as the source.
+        app, function = _app(), self.load()
+        # Lines are joined so that the terminal wraps paragraphs at its own width.
         text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")
-        alone.command(self.name, help=text, context_settings=dict(self.context))(function)
-        return typer.main.get_command(alone)
+        app.command(self.name, help=text, context_settings=dict(self.context))(function)
+        return typer.main.get_command(app)
 
 
 def _at(where: str) -> Callable[[], Callable[..., None]]:
-    """Imports what is called `module:function`."""
+    """Returns a function that imports `module:function` of this package."""
     return functools.partial(pkgutil.resolve_name, f"{__package__}.{where}")
 
 
 def _experiment(kind: str) -> Callable[[], Callable[..., None]]:
-    """Makes the command of an experiment."""
+    """Returns a function that makes the command of an experiment."""
 
     def load() -> Callable[..., None]:
         from loop_bench.cli import experiments
@@ -69,11 +69,12 @@ def _experiment(kind: str) -> Callable[[], Callable[..., None]]:
 
 
 _LOOPS = ("compare", "tensorflow")
-_PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # what follows is the program's
+_PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+"""Settings of click's context that pass all arguments after the program's name on to the program."""
 
 COMMANDS = {
-    each.name: each
-    for each in (
+    command.name: command
+    for command in (
         Command("run", "Compare two training loops: speed, host syncs, survival.", _at("run:COMMAND"), _LOOPS),
         Command(
             "against",
@@ -89,8 +90,8 @@ COMMANDS = {
         ),
         Command(
             "syncs",
-            "Run a program unchanged, and show every line at which it reads a tensor to the host, and what it traces "
-            "again.",
+            "Run a program unchanged, and show every line that reads a tensor to the host, and every retraced "
+            "function.",
             _at("syncs:syncs"),
             ("tensorflow",),
             _PASSED_ON,
@@ -110,11 +111,13 @@ COMMANDS = {
             ("compare", "history"),
         ),
         Command(
-            "gate", "Decide whether a record may pass; the exit code says it, and one line why.", _at("records:gate")
+            "gate",
+            "Decide whether a record passes; the exit code gives the decision, and one line the reason.",
+            _at("records:gate"),
         ),
         Command(
             "accept",
-            "Make a record the reference for its machine, loops and settings, in place of the one there was.",
+            "Make a record the reference for its machine, loops and settings, replacing an earlier one.",
             _at("records:accept"),
         ),
         Command(
@@ -129,24 +132,24 @@ COMMANDS = {
             _at("documents:claims"),
         ),
         *(
-            Command(each.command, each.help, _experiment(kind), _LOOPS)
-            for kind, each in registry.REGISTRY.items()
-            if each.experiment
+            Command(entry.command, entry.help, _experiment(kind), _LOOPS)
+            for kind, entry in registry.REGISTRY.items()
+            if entry.experiment
         ),
     )
 }
-"""In the order in which `--help` names them."""
+"""All commands, in the order in which `--help` lists them."""
 
 
 class _Commands(TyperGroup):
-    """Lists all commands, and imports the one that is called (click's LazyGroup)."""
+    """Group that lists all commands and imports only the one that is called (click's LazyGroup)."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands.update({name: each.listed() for name, each in COMMANDS.items()})
+        self.commands.update({name: command.listed() for name, command in COMMANDS.items()})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that arguments name, and the rest of them."""
+        """The name and command that the first argument selects, and the remaining arguments."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, COMMANDS[str(name)].made(), rest
 
@@ -175,14 +178,14 @@ def _program(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Has options that are no command's."""
+    """Declares the options of the program itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command; returns its exit code, which `gate --help` explains; 130 when interrupted."""
+    """Runs a command and returns its exit code (see `gate --help`); 130 when interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # × and → where the locale has neither
+            stream.reconfigure(errors="replace")  # the locale may lack × and →
     try:
         app(_with_options_ended(sys.argv[1:] if arguments is None else arguments))
     except (LoopError, UsageError) as error:
@@ -192,14 +195,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _with_options_ended(arguments: list[str]) -> list[str]:
-    """What follows `syncs -m MODULE` is the module's, as after `python -m MODULE`, and no option of ours.
+    """Inserts or removes `--` so that arguments reach the command or the program that they are meant for.
 
-    What follows `against REVISION --` is: whoever writes so means options of the run.
+    After `syncs -m MODULE`, as after `python -m MODULE`, all arguments are the module's: `--` is inserted. After
+    `against REVISION --` they are options of the run: `--` is removed.
     """
     if arguments[:1] == ["against"] and arguments[2:3] == ["--"]:
         return [*arguments[:2], *arguments[3:]]
     if arguments[:1] == ["syncs"]:
-        options = list(itertools.takewhile(lambda each: each.startswith("-") and each != "-m", arguments[1:]))
+        options = list(itertools.takewhile(lambda text: text.startswith("-") and text != "-m", arguments[1:]))
         after = len(options) + 3
         if arguments[after - 2 : after - 1] == ["-m"]:
             return [*arguments[:after], "--", *arguments[after:]]

@@ -1,4 +1,4 @@
-"""The command that says whether an environment and its machine can measure; it needs no extra and no TensorFlow."""
+"""The command that checks whether an environment and its machine can measure; needs no extra and no TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loop_bench.doctor.finding import problems
 from loop_bench.report import terminal
 
 _START = 8.0
-"""Seconds that TensorFlow takes to start, about."""
+"""Rough seconds that TensorFlow takes to start."""
 
 
 def doctor(
@@ -24,36 +24,35 @@ def doctor(
             "--measure/--no-measure", help=f"Time a tiny loop against itself for {null_arm.SECONDS:.0f} seconds."
         ),
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Show what is installed, which devices compute, whether the machine is quiet enough to measure, and what to do.
 
-    Versions in the supported range, extras and what brings them, host syncs that can be seen, the processor, its cores
-    and what else runs on them, the allocator of memory, GPUs, environment variables, and the null arm of a tiny loop:
-    the difference that a run could tell here.
+    It checks versions, extras and how to install them, which host syncs can be recorded, the processor, its cores and
+    their load, the memory allocator, GPUs, environment variables, and the null arm of a tiny loop: the smallest
+    difference that a run on this machine could show.
 
-    The exit code: 0 nothing stands in the way of measuring, whatever the notes say; 1 something does (a problem);
-    130 Ctrl-C.
+    The exit code: 0 the machine can measure, with or without notes; 1 a problem prevents it; 130 Ctrl-C.
 
     Example: loop-bench doctor --no-measure
     """
     forecast = Forecast([lambda: _START, *([lambda: null_arm.SECONDS] if measure else [])])
     progress = ProgressDisplay(Console(stderr=True), forecast)
     forecast.begin()
-    progress.stage("looking at TensorFlow and the machine")
+    progress.stage("checking TensorFlow and the machine")
 
-    def tell(share: float) -> None:
+    def show_progress(share: float) -> None:
         if not share:
             forecast.begin()
         forecast.reach(share)
         progress.stage("timing a tiny loop against itself")
 
     try:
-        found = examination.examine(measure, tell)
+        examined = examination.examine(measure, show_progress)
     finally:
         progress.pause()
     if as_json:
-        print(json.dumps(report.plain(found), indent=1))
+        print(json.dumps(report.plain(examined), indent=1))
     else:
-        report.show(terminal.console(in_a_pipe=160), found.parts)
-    raise typer.Exit(1 if problems(found.parts) else 0)
+        report.show(terminal.console(in_a_pipe=160), examined.parts)
+    raise typer.Exit(1 if problems(examined.parts) else 0)

@@ -1,4 +1,4 @@
-"""The commands that run experiments: one for each that is registered, all made in one way."""
+"""Builds the command of each registered experiment."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def command(experiment: Experiment) -> Callable[..., None]:
 
     def run_experiment(asked: Asked) -> None:
         if task():
-            raise UsageError(f"TF_CONFIG names several machines, and {experiment.name} is of one: unset it")
+            raise UsageError(f"TF_CONFIG names several machines; {experiment.name} runs on one: unset TF_CONFIG")
         pair, loop_options = builtin.find(asked["before"], asked["after"]), options.loop_options(asked)
         experiment.check(pair, asked, loop_options)
         if asked["preset"] is None:
@@ -52,10 +52,10 @@ def command(experiment: Experiment) -> Callable[..., None]:
             folder = Path(options.DEFAULT_RESULTS) / f"{experiment.name}-{preset}"
         record = _run(experiment, work, folder or Path())
         if folder is None:
-            left = files.Output(registry.report(record))
+            output = files.Output(registry.report(record))
         else:
-            left = files.leave(record, registry.report, folder, experiment.notes(folder))
-        left.show(terminal.console(in_a_pipe=160))
+            output = files.leave(record, registry.report, folder, experiment.notes(folder))
+        output.show(terminal.console(in_a_pipe=160))
         if folder is not None:
             experiment.tidy(folder)
         if flaw := experiment.flaw(record):
@@ -69,7 +69,7 @@ def command(experiment: Experiment) -> Callable[..., None]:
 
 
 def _run(experiment: Experiment, work: Parts | Stages, folder: Path) -> Document:
-    """Shows how far the work is; an interrupted one says what is left of it."""
+    """Runs the work with a progress display; when interrupted, says how to resume."""
     console = Console(stderr=True)
     if isinstance(work, Parts):
         with TrialsDisplay(console, work.total, experiment.parts, experiment.redraws) as trials:
@@ -87,6 +87,6 @@ def _run(experiment: Experiment, work: Parts | Stages, folder: Path) -> Document
         stages.pause()
 
 
-def _interrupted(what: str) -> typer.Exit:
-    terminal.complain(f"interrupted; {what}")
+def _interrupted(hint: str) -> typer.Exit:
+    terminal.complain(f"interrupted; {hint}")
     return typer.Exit(130)

@@ -1,4 +1,4 @@
-"""Options that say where arms live, and what they stand for."""
+"""Options for the environment of each arm (revision, interpreter, variables, folder), and the Homes they describe."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from loop_bench.home import Home, variables
 from loop_bench.settings import ARMS
 
 PROCESSES = 8
-"""Groups of processes: with fewer, Student's interval of what one process differs from the next is wide."""
+"""Default groups of processes: with fewer, Student's interval for the variation between processes is wide."""
 
 AGAINST = Option(
     "--against",
-    "before is the factory of --after at this revision of the git repository around the current folder, after the "
-    "working tree with its uncommitted changes",
+    "compare the working tree, uncommitted changes included, with this git revision of the repository around the "
+    "current folder: before is the factory of --after at the revision",
     metavar="REVISION",
 )
 
@@ -24,7 +24,7 @@ def _of_arm(arm: str) -> tuple[Option, ...]:
         Option(f"--{arm}-revision", f"git revision of the code of {arm}", metavar="REVISION"),
         Option(f"--{arm}-python", f"interpreter of {arm}, such as .venv-old/bin/python", metavar="PATH"),
         Option(f"--{arm}-env", f"environment variable of {arm}; may be repeated", metavar="NAME=VALUE", repeated=True),
-        Option(f"--{arm}-folder", f"folder that {arm} runs in", metavar="PATH"),
+        Option(f"--{arm}-folder", f"working folder of {arm}", metavar="PATH"),
     )
 
 
@@ -34,19 +34,19 @@ OPTIONS = (
     *_of_arm(ARMS[1]),
     Option(
         "--isolate",
-        "both arms in processes of their own, also where no other option wants it: what sharing one does",
+        "run each arm in processes of its own even if no other option requires it: shows what sharing a process does",
         Flag(),
     ),
     Option(
         "--processes",
-        "processes of each arm one after the other, where they have some of their own: what one differs from the next "
+        "number of consecutive processes of each arm, if arms have processes of their own; the variation between them "
         "is part of the interval",
         WholeNumber(1),
         default_words=str(PROCESSES),
     ),
     Option(
         "--link",
-        "what a revision has from the working tree, by a link: data that git does not track; may be repeated",
+        "path linked from the working tree into a revision, such as data that git does not track; may be repeated",
         metavar="PATH",
         repeated=True,
     ),
@@ -54,34 +54,34 @@ OPTIONS = (
 
 
 def homes(asked: Asked) -> dict[str, Home]:
-    """Where each arm is to live; empty where both live in the process of the run.
+    """The environment of each arm; empty: both arms run in the process of the run.
 
     Raises:
-        UsageError: options contradict each other, or name an interpreter that is not there.
+        UsageError: options contradict each other, or name an interpreter that does not exist.
     """
-    found = {arm: _home(asked, arm) for arm in ARMS}
-    for arm, home in found.items():
+    by_arm = {arm: _home(asked, arm) for arm in ARMS}
+    for arm, home in by_arm.items():
         if home.python:
             interpreter(f"--{arm}-python", home.python)
-    if asked["link"] and not any(home.revision for home in found.values()):
-        raise UsageError("--link: puts data beside another revision; there is no --against, nor --before-revision")
-    if asked["isolate"] or not all(home.is_here for home in found.values()):
+    if asked["link"] and not any(home.revision for home in by_arm.values()):
+        raise UsageError("--link: links data into another revision; needs --against or --before-revision as well")
+    if asked["isolate"] or not all(home.is_here for home in by_arm.values()):
         processes = asked["processes"] or PROCESSES
         if asked["rounds"] is not None and asked["rounds"] < processes:
-            raise UsageError(f"--rounds {asked['rounds']}: is less than one for each of the processes ({processes})")
-        return found
+            raise UsageError(f"--rounds {asked['rounds']}: needs at least one round for each of {processes} processes")
+        return by_arm
     if asked["processes"]:
-        raise UsageError("--processes: is of arms in processes of their own; --isolate puts them there")
+        raise UsageError("--processes: only for arms in processes of their own; add --isolate")
     return {}
 
 
 def differ(asked: Asked) -> bool:
-    """Whether the arms are asked to live in different places: then the question is about those, and not about loops."""
+    """Whether the environments of the arms differ: the run then compares environments, not loops."""
     return _home(asked, ARMS[0]) != _home(asked, ARMS[1])
 
 
 def import_anew(asked: Asked) -> bool:
-    """Whether each group of processes has to import TensorFlow: see `Residences.begin`."""
+    """Whether each group of processes must import TensorFlow anew; see `Residences.begin`."""
     before, after = (_home(asked, arm) for arm in ARMS)
     return (before.python, before.environment) != (after.python, after.environment)
 
@@ -90,7 +90,7 @@ def _home(asked: Asked, arm: str) -> Home:
     revision = asked[f"{arm}_revision"]
     if arm == ARMS[0] and asked["against"]:
         if revision:
-            raise UsageError(f"--against {asked['against']!r}: is the revision of before; so is --before-revision")
+            raise UsageError(f"--against {asked['against']!r}: sets the revision of before; remove --before-revision")
         revision = asked["against"]
     return Home(
         revision=revision,

@@ -1,4 +1,4 @@
-"""How long each test of a run is expected to take, from what this machine has shown so far."""
+"""Expected duration of each test of a run, from the pace that this machine has shown so far."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 _CLOSING = 2.0
-"""Seconds on the machine in README, measured as the constants in `stages`."""
+"""Seconds to write the record and its report, measured like the constants in `stages`."""
 
 
 class Outlook:
-    """Seconds that the tests of a run can be expected to take.
+    """Forecast of the seconds that the tests of a run take.
 
     Args:
-        config: of the run, its options checked.
+        config: pytest's configuration of the run, its options checked.
         items: the tests, in their order.
-        measurement: gives what has been measured so far; None at first.
+        measurement: returns the measurement in progress; None before it begins.
 
     Attributes:
-        is_limited_by_user: whether it was asked for so many rounds, or for so many seconds of them.
+        is_limited_by_user: whether the user gave `--rounds` or `--max-time`.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Outlook:
         self._left = list(items)
         self._measurement = measurement
         self._asked = pytest_options.asked(config)
-        # What the options say is looked up once: forecasts are made between timed rounds.
+        # The options are read once, because forecasts are made between timed rounds.
         self._experiments = {
-            each.name: each.seconds(asked)
-            for each in registry.experiments()
-            if (asked := pytest_options.asked_of(config, each)) is not None
+            experiment.name: experiment.seconds(asked)
+            for experiment in registry.experiments()
+            if (asked := pytest_options.asked_of(config, experiment)) is not None
         }
         self._groups, self._importing = options.groups(self._asked), homes.import_anew(self._asked)
-        self._counted = syncs.BATCHES if homes.homes(self._asked) else 0  # of the null arm, before its rounds
+        self._null_batches = syncs.BATCHES if homes.homes(self._asked) else 0  # batches of the null arm before rounds
         self._limit: float | None = self._asked["max_time"]
         self.is_limited_by_user = self._limit is not None or self._asked["rounds"] is not None
         if self._limit is None and pytest_options.is_gated(config):
@@ -64,21 +64,21 @@ class Outlook:
 
     @functools.cached_property
     def _workers(self) -> int:
-        """Runs with faults at a time; it asks NVML."""
+        """Survival trials at a time; cached, because it queries NVML."""
         return pool.workers()
 
     def finished(self, item: pytest.Item) -> None:
-        """A test is over."""
+        """Removes a finished test from the forecast."""
         self._left.remove(item)
 
     @property
     def pace(self) -> Pace:
-        """What the machine has shown."""
+        """The pace measured so far; the default one before the measurement begins."""
         measurement = self._measurement()
         return measurement.pace if measurement else Pace()
 
     def seconds(self, item: pytest.Item) -> float:
-        """Seconds of a test; 0 of one that is skipped."""
+        """Expected seconds of a test; 0 for a skipped one."""
         if mark := item.get_closest_marker("is_experiment"):
             return self.pace.scaled(self._experiments.get(mark.args[0], 0.0))
         stage = stage_of(item)
@@ -86,35 +86,36 @@ class Outlook:
         if stage is Stage.SYNCS:
             return self._unbuilt(*arms) + self.pace.training(syncs.BATCHES, *arms)
         if stage is Stage.ROUNDS:
-            return self._rounds() if arms == [ARMS[0]] else 0.0  # the first row has all of them timed
+            return self._rounds() if arms == [ARMS[0]] else 0.0  # the test of the first arm times all arms
         if stage is Stage.EQUIVALENCE:
             comparable = pytest_options.pair(self._config).equivalent is not None
             return self.pace.comparing(equivalence.BATCHES) if comparable else 0.0
         if stage is Stage.SURVIVAL:
             return self._survival()
         if stage is Stage.UTILISATION:
-            watched = pytest_options.utilisation(self._config, self._asked["preset"] or "")
-            return sum(self.pace.watching(watched, arm) for arm in ARMS) if watched else 0.0
+            seconds = pytest_options.utilisation(self._config, self._asked["preset"] or "")
+            return sum(self.pace.watching(seconds, arm) for arm in ARMS) if seconds else 0.0
         return 0.0
 
     def closing(self) -> float:
-        """Seconds for the record, its table and its plots."""
+        """Expected seconds to write the record, its table and its plots."""
         return self.pace.scaled(_CLOSING)
 
     def limit_rounds(self) -> float:
-        """Seconds in which rounds may be timed, from now on; what is said once, holds."""
+        """Fixes the time limit for all rounds and returns it, in seconds; later calls return the same limit."""
         self._limit = self._for_rounds()
         return self._limit
 
     def expects(self, *wanted: Stage) -> bool:
-        """Whether any of these is still to come."""
+        """Whether a test of any of these stages is still to run."""
         return any(stage_of(item) in wanted and self.seconds(item) > 0 for item in self._left)
 
     def _for_rounds(self) -> float:
         if self._limit is not None:
             return self._limit
-        others = [item for item in self._left if stage_of(item) is not Stage.ROUNDS]
-        expected = sum(map(self.seconds, others)) + self.pace.restarting(self._groups, self._importing) + self.closing()
+        other_tests = [item for item in self._left if stage_of(item) is not Stage.ROUNDS]
+        expected = sum(map(self.seconds, other_tests)) + self.pace.restarting(self._groups, self._importing)
+        expected += self.closing()
         return stages.for_rounds(age(), expected)
 
     def _unbuilt(self, *names: str) -> float:
@@ -123,28 +124,28 @@ class Outlook:
     def _rounds(self) -> float:
         rounds, pace = self._asked["rounds"], self.pace
         building = self._unbuilt(*ARMS, NULL) + pace.restarting(self._groups, self._importing)
-        building += pace.training(self._counted, NULL)
+        building += pace.training(self._null_batches, NULL)
         if rounds is not None:
             batches: int = (rounds + self._groups) * self._asked["batches"]
             return building + pace.training(batches, *ARMS, NULL)
         return building + self._for_rounds()
 
     def _survival(self) -> float:
-        wanted = self._asked["survival"]
-        if wanted == "none":
+        extent = self._asked["survival"]
+        if extent == "none":
             return 0.0
-        if wanted == "full":
+        if extent == "full":
             return self.pace.scaled(3600.0)
         faults = pytest_options.pair(self._config).faults
         return self.pace.surviving(1 + len(faults.short), self._workers, small=faults.short_preset is not None)
 
 
 def stage_of(item: pytest.Item) -> Stage | None:
-    """The stage that a test belongs to; None for an experiment's."""
+    """The stage that a test belongs to; None for the test of an experiment."""
     mark = item.get_closest_marker("stage")
     return Stage(mark.args[0]) if mark else None
 
 
 def age() -> float:
-    """Seconds since this process was begun."""
+    """Seconds since this process started."""
     return time.time() - float(psutil.Process().create_time())

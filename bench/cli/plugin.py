@@ -1,8 +1,8 @@
-"""The pytest plugin that wakes the harness when a run asks for it; every pytest of its environment loads it.
+"""The pytest plugin that registers the harness if the command line names its tests; loaded by every pytest.
 
-Options must be declared before pytest reads its command line, which for `pytest --pyargs loop_bench` no conftest can
-do. Declaring them in every project that has this one installed would take `--seed` and `--before` from it; so what
-the command line asks for is looked at first.
+Options must be declared before pytest reads its command line, and for `pytest --pyargs loop_bench` no conftest can do
+that. Declaring them in every project that has this one installed would take `--seed` and `--before` from that project,
+so the command line is examined first.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ import pytest
 from loop_bench import extras
 
 BENCH = Path(__file__).resolve().parents[1]
-"""The folder of the package: in a clone bench/ itself, to which src/loop_bench is a link."""
+"""The folder of the package; in a clone bench/ itself, to which src/loop_bench links."""
 
 HARNESS = "loop_bench.cli.session"
+"""The module of the plugin that runs the harness."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Registers the harness, whose options pytest reads next.
+    """Registers the harness, so that pytest declares its options.
 
     Raises:
-        SystemExit: code 2 and one line: what it needs is not installed. At this moment pytest shows the traceback of
-            its own `pytest.exit`, and has another code for a UsageError.
+        SystemExit: code 2 and one line: an extra that the harness needs is not installed. (So early, `pytest.exit`
+            would show a traceback, and a UsageError would have another exit code.)
     """
-    asked = early_config.known_args_namespace
-    if asks_for_bench(asked.file_or_dir, bool(asked.pyargs), early_config.invocation_params.dir):
+    arguments = early_config.known_args_namespace
+    if asks_for_bench(arguments.file_or_dir, bool(arguments.pyargs), early_config.invocation_params.dir):
         try:
             extras.require("compare", "tensorflow")
         except extras.MissingExtraError as error:
@@ -40,21 +41,21 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def asks_for_bench(names: Sequence[str], pyargs: bool, folder: Path) -> bool:
-    """Whether a command line asks for the tests of this package.
+    """Whether a command line names tests of this package.
 
     Args:
-        names: of files, folders or (with `pyargs`) packages on it.
-        pyargs: whether they may be packages.
-        folder: that paths are relative to, and whose tests are meant when there are no names.
+        names: files, folders or (with `pyargs`) packages on the command line.
+        pyargs: whether a name may be a package.
+        folder: the folder that paths are relative to, and whose tests run if there are no names.
     """
-    wanted = [name.partition("::")[0] for name in names] or ["."]
-    if pyargs and any(name.partition(".")[0] == __package__.partition(".")[0] for name in wanted):
+    targets = [name.partition("::")[0] for name in names] or ["."]
+    if pyargs and any(name.partition(".")[0] == __package__.partition(".")[0] for name in targets):
         return True
-    return any(_is_bench(folder / name) for name in wanted)
+    return any(_is_bench(folder / name) for name in targets)
 
 
 def _is_bench(path: Path) -> bool:
     try:
         return path.exists() and path.resolve().is_relative_to(BENCH)
-    except OSError:  # an expression that is no path, too long for one
+    except OSError:  # not a path: an expression that is too long for one
         return False

@@ -1,4 +1,4 @@
-"""What is running, and for how long still."""
+"""Progress of a command: the stage that is running, and a forecast of the time left."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ if TYPE_CHECKING:
 
 
 class Forecast:
-    """The time left of a run, made of pieces that follow each other.
+    """Forecast of the time left in a run of consecutive pieces.
 
-    Each piece is expected to take what is known by now; the one in hand, as soon as a part of it is done, what that
-    part says.
+    A piece that has not begun counts by its expected seconds; the piece in progress more and more by its own pace.
 
     Args:
-        pieces: give the seconds that each is expected to take, and are asked anew each time; None: not known.
-        clock: gives seconds.
+        pieces: return the expected seconds of each piece, called again for each forecast; None: not known.
+        clock: returns seconds.
     """
 
-    _TOLD_BY_ITSELF = 0.3  # share of a piece from which on its own pace counts, and nothing else
+    _OWN_PACE_ONLY = 0.3  # share of a piece done from which only its own pace counts
 
     def __init__(
         self, pieces: Sequence[Callable[[], float | None]], clock: Callable[[], float] = time.monotonic
@@ -48,44 +47,43 @@ class Forecast:
         self._share = 0.0
 
     def begin(self) -> None:
-        """The next piece begins."""
+        """Begins the next piece."""
         self._current += 1
         self._share, self._since = 0.0, self._clock()
 
     def reach(self, share: float) -> None:
-        """So much of the piece in hand is done, from 0 to 1; it never becomes less."""
+        """Sets the share of the piece in progress that is done, from 0 to 1; a smaller share than before is ignored."""
         self._share = max(self._share, min(1.0, share))
 
     def after(self) -> float:
-        """Seconds expected of the pieces that have not begun."""
+        """Expected seconds of the pieces that have not begun."""
         return sum(piece() or 0.0 for piece in self._pieces[self._current + 1 :])
 
     def left(self) -> float | None:
-        """Seconds; None where nothing is known of the piece in hand."""
+        """Seconds left in the run; None: the duration of the piece in progress is not known."""
         elapsed = self._clock() - self._since
         expected = self._pieces[self._current]() if 0 <= self._current < len(self._pieces) else 0.0
         if not self._share:
             return None if expected is None else max(0.0, expected - elapsed) + self.after()
-        by_itself = elapsed / self._share
-        weight = 1.0 if expected is None else min(1.0, self._share / self._TOLD_BY_ITSELF)
-        total = weight * by_itself + (1 - weight) * (expected or 0.0)
+        at_own_pace = elapsed / self._share
+        weight = 1.0 if expected is None else min(1.0, self._share / self._OWN_PACE_ONLY)
+        total = weight * at_own_pace + (1 - weight) * (expected or 0.0)
         return max(0.0, total - elapsed) + self.after()
 
     def done(self) -> float:
-        """Share of the whole run that is done, by time."""
+        """Share of the run that is done, by time, from 0 to 1."""
         elapsed, left = self._clock() - self._began, self.left()
         return 0.0 if not left else elapsed / (elapsed + left)
 
 
 class ProgressDisplay:
-    """A bar on a terminal; elsewhere a line for each stage that begins.
+    """A progress bar on a terminal; elsewhere one line for each stage that begins.
 
-    It is drawn when it is told something and not by a thread of its own, which would take time from the loop
-    that is being measured.
+    The bar is redrawn only when a method is called: a drawing thread would take time from the loop being measured.
 
     Args:
         console: to draw on.
-        forecast: of what is shown; None: of a single piece of unknown length, which begins now.
+        forecast: time left of the work; None: a single piece of unknown duration, which begins now.
     """
 
     def __init__(self, console: Console, forecast: Forecast | None = None) -> None:
@@ -108,9 +106,9 @@ class ProgressDisplay:
         self._title = ""
 
     def stage(self, title: str, detail: str = "") -> None:
-        """What is running from now on; a detail is for the bar alone."""
+        """Shows the stage that runs from now on; the detail appears only in the bar."""
         if not self._shown:
-            self._console.print()  # pytest has begun a line of its own
+            self._console.print()  # ends the line that pytest has begun
             self._shown = True
             if self._console.is_terminal:
                 self._bar.start()
@@ -121,27 +119,27 @@ class ProgressDisplay:
         self._title = title
 
     def say(self, text: str) -> None:
-        """Prints a line that stays, above the bar."""
+        """Prints a permanent line above the bar."""
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def weighted(self, total: float) -> Callable[[str, str, float], None]:
-        """What is to be told each stage of a piece, a detail of it, and the weight of what was done since.
+        """Returns a callback for the stages of one piece: stage, detail, and the weight done since the last call.
 
         Args:
             total: sum of the weights.
         """
         done = 0.0
 
-        def tell(stage: str, detail: str, weight: float) -> None:
+        def show(stage: str, detail: str, weight: float) -> None:
             nonlocal done
             done += weight
             self.forecast.reach(done / total if total else 0.0)
             self.stage(stage, detail)
 
-        return tell
+        return show
 
     def pause(self) -> None:
-        """Leaves the terminal to someone else until the next stage."""
+        """Stops drawing until the next stage, so that others can write to the terminal."""
         if self._shown and self._console.is_terminal:
             self._bar.stop()
         self._shown = False
@@ -158,15 +156,15 @@ class _TimeLeft(ProgressColumn):
 
 
 class TrialsDisplay:
-    """A bar for work in equal parts on a terminal; elsewhere a line for each tenth of it.
+    """A progress bar for work in equal parts on a terminal; elsewhere one line for each tenth of the work.
 
-    Unlike `ProgressDisplay` it draws by a thread of its own.
+    Unlike `ProgressDisplay`, it draws from a thread of its own.
 
     Args:
         console: to draw on.
-        total: parts.
-        parts: what they are called.
-        per_second: how often it draws; seldom where the parts are timed meanwhile.
+        total: number of parts.
+        parts: name of the parts, in the plural.
+        per_second: redraws per second; few if the parts are timed meanwhile.
     """
 
     def __init__(self, console: Console, total: int, parts: str = "runs", per_second: float = 10) -> None:
@@ -194,7 +192,7 @@ class TrialsDisplay:
             self._bar.stop()
 
     def done(self, title: str) -> None:
-        """One more part has come to its end."""
+        """Counts one more finished part."""
         self.left -= 1
         done = self.total - self.left
         self._bar.update(self._task, completed=done, description=title)

@@ -25,14 +25,13 @@ _PAIR: pytest.StashKey[Pair] = pytest.StashKey()
 
 
 def add(parser: pytest.Parser) -> None:
-    """Declares the options. All are texts: what is wrong with one is said by `check`, in one line."""
+    """Declares the options, all as texts: `check` validates them, so that an error is one line."""
     group = parser.getgroup("bench", "comparing two training loops")
     for option in options.of_run():
         _declare(group, option)
     gate_group = parser.getgroup(
         "bench gate",
-        "a limit for the run; the exit code says whether it was kept: "
-        "0 yes, 1 no, 2 wrong use, 3 the run cannot tell, 4 the run is invalid",
+        "limits for the run; exit code: 0 within all limits, 1 over a limit, 2 wrong use, 3 inconclusive, 4 invalid",
     )
     for option in options.GATE:
         _declare(gate_group, option)
@@ -40,124 +39,129 @@ def add(parser: pytest.Parser) -> None:
 
 def _declare(group: Any, option: Option) -> None:
     default = option.default_words if option.default is None else option.default
-    said = f" (default: {default})" if default else ""
-    how: dict[str, Any] = {"help": (options.words(option) + said).replace("%", "%%")}
+    default_text = f" (default: {default})" if default else ""
+    settings: dict[str, Any] = {"help": (options.words(option) + default_text).replace("%", "%%")}
     if isinstance(option.kind, Flag):
-        how["action"] = "store_true"
+        settings["action"] = "store_true"
     else:
-        how["default"] = option.default
+        settings["default"] = option.default
         if option.repeated:
-            how["action"] = "append"
+            settings["action"] = "append"
         if option.metavar:
-            how["metavar"] = option.metavar
-    group.addoption(option.name, **how)
+            settings["metavar"] = option.metavar
+    group.addoption(option.name, **settings)
 
 
 def asked(config: pytest.Config) -> Asked:
     """The values of all options of a run, by their keys.
 
     Raises:
-        UsageError: a text stands for none.
+        UsageError: the text of an option is not a valid value.
     """
-    found = {option.key: option.read(config.getoption(option.key)) for option in (*options.of_run(), *options.GATE)}
-    found["before"] = found["before"] or (found["after"] if homes.differ(found) else builtin.BEFORE)
-    return found
+    values = {option.key: option.read(config.getoption(option.key)) for option in (*options.of_run(), *options.GATE)}
+    values["before"] = values["before"] or (values["after"] if homes.differ(values) else builtin.BEFORE)
+    return values
 
 
 def asked_of(config: pytest.Config, experiment: Experiment) -> Asked | None:
-    """The values of an experiment's options in a run; None where it is not asked for.
+    """The values of an experiment's options in a run; None: the run does not include the experiment.
 
-    What the run and the experiment's command both have is as the run has it.
+    Options that the experiment's command shares with the run have the run's values.
     """
-    found = asked(config)
-    value = found[experiment.switch.option.key] if experiment.switch else None
+    of_run = asked(config)
+    value = of_run[experiment.switch.option.key] if experiment.switch else None
     if not value:
         return None
-    found = {**found, "max_time": found["max_time"] or MOST_ROUNDS}
-    return {**options.defaults(experiment), **found, **experiment.in_run(value)}
+    of_run = {**of_run, "max_time": of_run["max_time"] or MOST_ROUNDS}
+    return {**options.defaults(experiment), **of_run, **experiment.in_run(value)}
 
 
 def check(config: pytest.Config) -> None:
-    """Looks at what can be wrong before anything slow is begun.
+    """Validates the options and their combinations before anything slow begins.
 
     Raises:
-        UsageError: an option is wrong; it says which and how.
+        UsageError: an option is wrong; the message names it and what is expected.
     """
-    found = asked(config)
+    values = asked(config)
     gate(config)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
-        raise UsageError("-n: measurements would disturb each other; run bench/ in one process")
-    elsewhere = homes.homes(found)
-    of_several = task()
-    if of_several and not of_several.is_chief:
-        raise UsageError(f"TF_CONFIG: this is {of_several.title}, and the chief measures; here: loop-bench worker")
-    if of_several and elsewhere:
-        raise UsageError("TF_CONFIG names several machines: loops that train on them share a process on each")
-    loops, written = pair(config), options.loop_options(found)
-    loops.check(found["preset"], found["seed"], written)
-    _check_place(found, bool(elsewhere))
+        raise UsageError("-n: parallel tests would disturb the timing; run bench/ in one process")
+    arm_homes = homes.homes(values)
+    own_task = task()
+    if own_task and not own_task.is_chief:
+        raise UsageError(f"TF_CONFIG: this machine is {own_task.title}, not the chief; run loop-bench worker here")
+    if own_task and arm_homes:
+        raise UsageError(
+            "TF_CONFIG names several machines, on which both loops share a process; give no options that put an arm in "
+            "a process of its own"
+        )
+    loops, loop_options = pair(config), options.loop_options(values)
+    loops.check(values["preset"], values["seed"], loop_options)
+    _check_place(values, bool(arm_homes))
     for experiment in registry.experiments():
-        wanted = asked_of(config, experiment)
-        if wanted is not None and of_several and experiment.switch:
-            raise UsageError(f"{experiment.switch.option.name}: is of one machine, and TF_CONFIG names several")
-        if wanted is not None and elsewhere and experiment.switch:
+        of_experiment = asked_of(config, experiment)
+        if of_experiment is not None and own_task and experiment.switch:
+            raise UsageError(f"{experiment.switch.option.name}: runs on one machine only, and TF_CONFIG names several")
+        if of_experiment is not None and arm_homes and experiment.switch:
             option = experiment.switch.option.name
-            raise UsageError(f"{option}: is for loops that share a process, and these have some of their own")
-        if wanted is not None:
-            experiment.check(loops, wanted, written)
-            experiment.prepare(loops, options.settings_of(wanted, found["preset"] or "paper"), wanted)
-    _writable(found["results"])
+            raise UsageError(f"{option}: needs loops that share a process, and these arms have processes of their own")
+        if of_experiment is not None:
+            experiment.check(loops, of_experiment, loop_options)
+            experiment.prepare(loops, options.settings_of(of_experiment, values["preset"] or "paper"), of_experiment)
+    _writable(values["results"])
     _has_gpu(config)
 
 
-def _check_place(found: Asked, elsewhere: bool) -> None:
-    """Sees to it that what `--on` names is there, and that something of the run goes there."""
-    if not (on := found["on"]):
+def _check_place(values: Asked, separate: bool) -> None:
+    """Checks that the cluster that `--on` names exists, and that an experiment of the run uses it."""
+    if not (on := values["on"]):
         return
-    if elsewhere:
-        raise UsageError(f"--on {on}: is for loops of this environment, and these have one of their own")
-    if not (found["survival"] == "full" or found["convergence"] or found["sweep"] or found["ladder"]):
-        raise UsageError(f"--on {on}: needs --survival full, --convergence, --sweep or --ladder, whose trials go there")
+    if separate:
+        raise UsageError(f"--on {on}: only for arms in this environment, and these have environments of their own")
+    if not (values["survival"] == "full" or values["convergence"] or values["sweep"] or values["ladder"]):
+        raise UsageError(
+            f"--on {on}: needs --survival full, --convergence, --sweep or --ladder, whose trials run on the cluster"
+        )
     address.check(on)
 
 
 def pair(config: pytest.Config) -> Pair:
-    """Both loops, and what may be asked of them."""
-    found = config.stash.get(_PAIR, None)
-    if found is None:
-        said = asked(config)
-        found = config.stash[_PAIR] = builtin.find(said["before"], said["after"])
-    return found
+    """The pair of loops that a run compares; found once and kept."""
+    loops = config.stash.get(_PAIR, None)
+    if loops is None:
+        values = asked(config)
+        loops = config.stash[_PAIR] = builtin.find(values["before"], values["after"])
+    return loops
 
 
 def settings(config: pytest.Config) -> Settings:
-    """The settings that the options, once checked, stand for; starts TensorFlow to choose a default preset."""
-    found, of_several = asked(config), task()
-    made = options.settings_of(found, found["preset"] or builtin.default_preset())
-    return made.model_copy(update={"machines": len(of_several.addresses)}) if of_several else made
+    """The settings that the checked options stand for; starts TensorFlow if it must choose a default preset."""
+    values, own_task = asked(config), task()
+    single = options.settings_of(values, values["preset"] or builtin.default_preset())
+    return single.model_copy(update={"machines": len(own_task.addresses)}) if own_task else single
 
 
 def utilisation(config: pytest.Config, preset: str) -> float:
-    """For how many seconds each loop is watched; 0: not at all.
+    """Seconds of each loop's telemetry run; 0: none.
 
     Raises:
-        UsageError: not a number, or a negative one.
+        UsageError: the option is not a number, or negative.
     """
     value = options.UTILISATION.read(config.getoption("utilisation"))
     return options.UTILISATION_SECONDS_AT.get(preset, options.UTILISATION_SECONDS) if value is None else float(value)
 
 
 def is_gated(config: pytest.Config) -> bool:
-    """Whether the run must keep to anything."""
+    """Whether any option of the gate is given."""
     return any(config.getoption(option.key) is not None for option in options.GATE)
 
 
 def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
-    """What the run must keep to, and where what it is held against lies.
+    """The limits of the gate and the path of the reference; None: the reference is the run's own loop before.
 
     Raises:
         UsageError: an option is wrong.
-        InvalidRecordError: the reference is a file without a whole record.
+        InvalidRecordError: the reference is a file without a complete record.
     """
     values = (option.read(config.getoption(option.key)) for option in options.GATE)
     reference, slowdown, syncs, speedup, retraces = values
@@ -167,12 +171,12 @@ def gate(config: pytest.Config) -> tuple[Limits, Path | None]:
 
 
 def results(config: pytest.Config) -> Path:
-    """The folder for records."""
+    """The folder that records are written to."""
     return Path(config.getoption("results"))
 
 
 def _has_gpu(config: pytest.Config) -> None:
-    """Last of all that is looked at: it imports TensorFlow."""
+    """Checks `--require-gpu`; the last check, because it imports TensorFlow."""
     if config.getoption("require_gpu") and not config.getoption("collectonly"):
         from loop_bench.machine import gpu
 
@@ -180,7 +184,7 @@ def _has_gpu(config: pytest.Config) -> None:
 
 
 def _writable(folder: Path) -> None:
-    """Tries it, and leaves no trace: a run that stops early should not have made a folder."""
+    """Checks that a folder, or its nearest existing parent, can be written; creates no folder."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):

@@ -1,4 +1,4 @@
-"""The commands on records of runs: what changed from one to another, whether one may pass, which is the reference."""
+"""The commands on records of runs: compare two, list a history, gate one, accept one as the reference."""
 
 from __future__ import annotations
 
@@ -33,22 +33,24 @@ def compare(
 ) -> None:
     """Show what changed from record A to record B.
 
-    On machines and software that are alike: ms/batch and all the rest. Otherwise what does not depend on them,
-    and what it is that differs.
+    If machine, software and settings are alike, ms/batch and all other measurements are compared. Otherwise only
+    those that do not depend on the machine are, and what differs is named.
 
     Example: loop-bench compare results/runs/monday.json results/runs/tuesday.json
     """
-    found = Change.of(Record.read(first), Record.read(second))
+    change = Change.of(Record.read(first), Record.read(second))
     terminal.show(
         terminal.console(in_a_pipe=160),
-        Texts.of(records.comparison(found)),
-        records.comparison_footer(found),
+        Texts.of(records.comparison(change)),
+        records.comparison_footer(change),
         f"{first.name} → {second.name}",
     )
 
 
 def history(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With records, in it or below.")] = Path("results"),
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of records; its subfolders are read as well.")
+    ] = Path("results"),
 ) -> None:
     """Show ms/batch and the ratio over all records in a folder, and where they changed for good.
 
@@ -57,14 +59,14 @@ def history(
 
     Example: loop-bench history results/
     """
-    found, unreadable = histories.read(folder)
-    for each in found:
-        first = each.entries[0].record
+    series, unreadable = histories.read(folder)
+    for comparable in series:
+        first = comparable.entries[0].record
         title = (
             f"{first.settings.before} → {first.settings.after}, preset {first.settings.preset}, "
             f"{references.machine_name(first)}"
         )
-        terminal.show(terminal.console(in_a_pipe=160), Texts.of(records.history(each, folder)), [], title)
+        terminal.show(terminal.console(in_a_pipe=160), Texts.of(records.history(comparable, folder)), [], title)
     for problem in unreadable:
         terminal.complain(f"left out: {problem}")
 
@@ -78,21 +80,21 @@ def gate(
     max_retraces: Annotated[int | None, typer_options.typed(options.MAX_RETRACES)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
-    """Decide whether a record may pass; the exit code says it, and one line why.
+    """Decide whether a record passes; the exit code gives the decision, and one line the reason.
 
     0 passed, 1 slower or over a limit, 2 wrong use, 3 inconclusive: the run cannot tell, 4 invalid: the record is
     broken, or is not comparable with the reference. It passes when a 99.9% interval shows that the slowdown is less
     than --max-slowdown, and fails when there is a slowdown and it cannot be shown to be less.
 
-    Inside GitHub Actions the line is an annotation, and the table stands in the job's summary.
+    In GitHub Actions the line is also an annotation, and the table is added to the job's summary.
 
     Example: loop-bench gate results/runs/RECORD.json --reference results/ --max-slowdown 5% --max-syncs 0.1
     """
     limits = Limits(MAX_SLOWDOWN.read(max_slowdown), max_syncs, min_speedup, max_retraces)
     try:
         judged = Record.read(record)
-        held_against = None if reference is None else references.find(judged, reference)
-        decision = gates.judge(judged, limits, held_against)
+        reference_record = None if reference is None else references.find(judged, reference)
+        decision = gates.judge(judged, limits, reference_record)
     except InvalidRecordError as error:
         decision = Decision.invalid(str(error))
     print(json.dumps(records.plain(decision), indent=1) if as_json else decision.line)
@@ -102,23 +104,23 @@ def gate(
 
 def accept(
     record: RecordFile,
-    results: Annotated[Path, typer.Option(help="Folder of references; each machine has its own in it.")] = Path(
+    results: Annotated[Path, typer.Option(help="Folder of references, with a subfolder for each machine.")] = Path(
         "results"
     ),
 ) -> None:
-    """Make a record the reference for its machine, loops and settings, in place of the one there was.
+    """Make a record the reference for its machine, loops and settings, replacing an earlier one.
 
-    Commit the file that it names; `gate --reference results/` finds it.
+    Commit the file that the command prints; `gate --reference results/` finds it.
 
     Example: loop-bench accept results/runs/RECORD.json
     """
     accepted = Record.read(record)
     if problems := invalid(accepted):
-        raise InvalidRecordError(f"record {record}: is no reference: {'; '.join(problems)}")
-    before = references.path(accepted, results).exists()
+        raise InvalidRecordError(f"record {record}: cannot be a reference: {'; '.join(problems)}")
+    replaces = references.path(accepted, results).exists()
     written = references.accept(accepted, results)
-    print(f"{'replaced' if before else 'new'} reference: {written}")
+    print(f"{'replaced' if replaces else 'new'} reference: {written}")
     if accepted.environment.get("dirty") is not False:
-        print("nobody else can make it again: it was measured outside of a commit, or with changes beside it")
+        print("it cannot be reproduced from a commit: the code had uncommitted changes, or was in no repository")
     verdict = Verdict.of(accepted)
-    print(f"its verdict: {verdict.kind}: {verdict.reason}")
+    print(f"verdict of the reference: {verdict.kind}: {verdict.reason}")

@@ -1,4 +1,4 @@
-"""A clock that replays durations which were measured before, for pytest-benchmark."""
+"""A clock that replays measured durations to pytest-benchmark."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class ReplayedTimes:
-    """A clock for pytest-benchmark that tells given durations, one for each round.
+    """A timer for pytest-benchmark that returns given durations, one for each round.
 
-    pytest-benchmark runs one function so many times; rounds in which several loops take their turns, and of
-    which there are as many as the result needs, do not fit into that. So they are timed first, and its rows, its
-    JSON and its comparisons are made of the same samples as the record.
+    pytest-benchmark runs one function a fixed number of times, which does not suit rounds in which several loops
+    alternate until the result is precise enough. The rounds are therefore timed first and replayed here, so that the
+    rows, JSON and comparisons of pytest-benchmark come from the same samples as the record.
     """
 
     __name__ = "perf_counter in interleaved rounds"
@@ -20,14 +20,14 @@ class ReplayedTimes:
         self._readings: collections.deque[float] = collections.deque()
 
     def load(self, durations: Iterable[float]) -> None:
-        """Tells these next, in place of what was left."""
+        """Replaces the remaining readings by those of these durations, in seconds."""
         self._readings = collections.deque(reading for duration in durations for reading in (0.0, duration))
 
     @property
     def left(self) -> int:
-        """Readings that have not been taken."""
+        """The number of readings that were not taken yet."""
         return len(self._readings)
 
     def __call__(self) -> float:
-        """The next reading: 0 as a round starts, its duration as it ends."""
+        """The next reading in seconds: 0 at the start of a round, its duration at the end."""
         return self._readings.popleft()

@@ -1,4 +1,4 @@
-"""`loop-bench run`: the main job for those who do not think in pytest."""
+"""`loop-bench run` and `loop-bench against`: the pytest run behind an interface of its own."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ import typer
 from loop_bench.cli import homes, options, typer_options
 from loop_bench.experiments.experiment import Flag, Option
 
-_ALONE = ("-c", os.devnull, "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "--no-header")
-"""Options that leave out the configuration and the conftest.py of the current folder, which are for the tests of that
-project, and write no cache of pytest's there."""
+_ISOLATED = ("-c", os.devnull, "--rootdir", ".", "--noconftest", "-p", "no:cacheprovider", "--no-header")
+"""Options of pytest that ignore the configuration and conftest.py of the current folder, and write no cache there."""
 
 
 def arguments(given: Mapping[str, Any], storage: str) -> list[str]:
-    """The command line of pytest that does the same.
+    """The arguments of pytest that stand for these options.
 
     Args:
-        given: values of the options, by their keys, as Typer gives them.
-        storage: a folder for pytest-benchmark, which makes one even if nothing is to be kept.
+        given: values of the options, by their keys, as Typer passes them.
+        storage: a folder for pytest-benchmark, which makes one even when it stores nothing.
     """
-    kept = f"--benchmark-storage=file://{storage}"
-    return ["--pyargs", "loop_bench", "--benchmark-only", kept, *_ALONE, *_written(given)]
+    storage_option = f"--benchmark-storage=file://{storage}"
+    return ["--pyargs", "loop_bench", "--benchmark-only", storage_option, *_ISOLATED, *_as_arguments(given)]
 
 
-def _written(given: Mapping[str, Any]) -> Iterator[str]:
+def _as_arguments(given: Mapping[str, Any]) -> Iterator[str]:
     for option in _options():
         value = given[option.key]
         if isinstance(option.kind, Flag):
             yield from [option.name] if value else []
         elif value is not None:
-            yield from (f"{option.name}={each}" for each in (value if option.repeated else [value]))
+            yield from (f"{option.name}={text}" for text in (value if option.repeated else [value]))
 
 
 def _options() -> tuple[Option, ...]:
@@ -44,8 +43,8 @@ def _options() -> tuple[Option, ...]:
 
 
 def _pytest(given: Mapping[str, Any]) -> NoReturn:
-    # In this process: nothing is imported yet that pytest would have to import first, Ctrl-C and the exit code are
-    # pytest's own, and Python need not start again, as it would by exec.
+    # In this process, because no module is imported yet that pytest must rewrite first, Ctrl-C and the exit code are
+    # pytest's own, and exec would start Python a second time.
     with tempfile.TemporaryDirectory() as storage:
         code = pytest.main(arguments(given, storage))
     raise typer.Exit(int(code))
@@ -55,13 +54,13 @@ def _command() -> Callable[..., None]:
     def run(**given: Any) -> None:
         """Compare two training loops: speed, host syncs, survival.
 
-        Both are timed in turns in one process, with a second instance of the loop before, which shows the noise. Their
-        host syncs and retraces are counted, a pair that can be is held against each other batch by batch, and both are
-        put through faults, each in a process of its own. Table, plots and a page go into --results with a record, from
-        which `report`, `compare`, `gate` and `history` go on.
+        Both loops are timed in alternation in one process, with a second instance of the loop before as the null arm,
+        which shows the noise. Host syncs and retraces of both are counted, their results are compared batch by batch
+        if the pair declares how, and faults are injected into each in a process of its own. A record, its table, plots
+        and a page are written to --results; `report`, `compare`, `gate` and `history` read the record.
 
-        Three minutes on two cores by default. It is `pytest --pyargs loop_bench --benchmark-only` with the same
-        options, and without what the current folder says of its own tests.
+        It takes three minutes on two cores by default. The command equals `pytest --pyargs loop_bench --benchmark-only`
+        with the same options, but ignores the pytest configuration of the current folder.
 
         The exit code: 0 measured, and within every limit; 1 a test failed, or over a limit; 2 wrong use, no such loop,
         or Ctrl-C; 3 a limit was given, and the run cannot tell; 4 invalid.
@@ -80,13 +79,13 @@ def _against() -> Callable[..., None]:
     def against(revision: str, **given: Any) -> None:
         """Compare a loop with itself at another git revision: is this branch slower than main?
 
-        Before is the factory of --after at the revision, checked out beside the working tree in a temporary folder that
-        is gone afterwards; after is the working tree as it is, uncommitted changes included. Each lives in processes of
-        its own, which take turns, and a second one of before shows the noise. Everything else is as `loop-bench run`
-        does it, and so are the options and the exit codes.
+        Before is the factory of --after at the revision, checked out into a temporary folder that is removed at the
+        end; after is the working tree with its uncommitted changes. Each arm runs in processes of its own, which
+        alternate, and a second instance of before is the null arm, which shows the noise. Everything else, options and
+        exit codes included, is as in `loop-bench run`.
 
-        What git does not track, the revision has not: --link PATH puts it there. Where the factory has another name at
-        the revision: --before MODULE:FACTORY.
+        Files that git does not track are missing at the revision: --link PATH links them there. If the factory has
+        another name at the revision, give --before MODULE:FACTORY.
 
         Examples: loop-bench against main --after my_package.train:make_loop
 
@@ -94,12 +93,16 @@ def _against() -> Callable[..., None]:
         """
         _pytest({**given, homes.AGAINST.key: revision})
 
-    others = typer_options.signature(option for option in _options() if option.name != homes.AGAINST.name)
-    which = typer.Argument(
-        metavar=homes.AGAINST.metavar, help="A name of a commit: main, origin/main, HEAD~1, v1.2.", show_default=False
+    of_options = typer_options.signature(option for option in _options() if option.name != homes.AGAINST.name)
+    argument = typer.Argument(
+        metavar=homes.AGAINST.metavar,
+        help="The git revision to compare with: main, origin/main, HEAD~1, v1.2.",
+        show_default=False,
     )
-    first = inspect.Parameter("revision", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, which])
-    against.__signature__ = others.replace(parameters=[first, *others.parameters.values()])  # type: ignore[attr-defined]
+    revision = inspect.Parameter("revision", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, argument])
+    against.__signature__ = of_options.replace(  # type: ignore[attr-defined]
+        parameters=[revision, *of_options.parameters.values()]
+    )
     return against
 
 

@@ -1,6 +1,6 @@
-"""The harness inside pytest: options, fixtures, progress, and table, record, verdict and gate at the end.
+"""The pytest plugin that runs the harness: options, fixtures and progress; record, table, verdict and gate at the end.
 
-It is a plugin that `loop_bench.cli.plugin` wakes, for `pytest bench/` and `pytest --pyargs loop_bench`.
+`loop_bench.cli.plugin` registers it for `pytest bench/` and `pytest --pyargs loop_bench`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from loop_bench.multiworker.task import task
 from loop_bench.settings import ARMS
 from loop_bench.statistics import FEWEST_PAIRS
 
-if TYPE_CHECKING:  # what needs TensorFlow is imported when it is needed: `pytest --help` should not wait for it
+if TYPE_CHECKING:  # modules that import TensorFlow are imported where they are used: `pytest --help` need not wait
     from loop_bench.arms.residences import Residences
     from loop_bench.arms.trials import ProcessesElsewhere
     from loop_bench.cli.closing import Closing
@@ -53,44 +53,45 @@ _MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 _CLOSING: pytest.StashKey[Closing] = pytest.StashKey()
 
 Show = Callable[[Console], None]
-"""Prints something."""
+"""Prints something on a console."""
 
 AtEnd = Callable[[Show], None]
+"""Registers a Show for the end of the run."""
 
 _SHOWN: pytest.StashKey[list[Show]] = pytest.StashKey()
 
 _FAILED: pytest.StashKey[Exception] = pytest.StashKey()
-"""What has ended the run."""
+"""The error that ended the run."""
 
 _FLAWS: pytest.StashKey[list[str]] = pytest.StashKey()
-"""Of stages and experiments that came to nothing, in one line each; the rest of the run has a record nevertheless."""
+"""One line for each stage or experiment that has no result; the rest of the run still makes a record."""
 
 _LACKING: pytest.StashKey[list[str]] = pytest.StashKey()
-"""What arms may lack where they live, in words: a record has it, and what fails may be for the want of it."""
+"""Notes on what the arms' environments may lack, in words; in the record, and shown when the run fails."""
 
 _NOTHING_TO_JUDGE: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declares the options."""
+    """Declares the options of the run and of the gate."""
     pytest_options.add(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declares the markers."""
-    # What the loops under test warn of is for their authors to judge: this project's own rule, that a warning is
-    # an error, must not reach them. (An error would even change them: AutoGraph swallows it and gives up.)
+    """Declares the markers and the filters of warnings."""
+    # Warnings of the loops under test are for their authors to judge, so this project's rule that a warning is an
+    # error must not apply to them. (An error would even change the loops: AutoGraph swallows it and gives up.)
     config.addinivalue_line("filterwarnings", "default")
-    # TensorFlow 2.21's AutoGraph under Python 3.13; no loop's author could mend it.
+    # TensorFlow 2.21's AutoGraph warns of this under Python 3.13; the author of a loop cannot avoid it.
     config.addinivalue_line("filterwarnings", "ignore:.*argument '___pyct_anno':DeprecationWarning")
-    # Tests that count take the fixture only so that --benchmark-only selects them.
+    # Tests that count use the fixture only so that --benchmark-only selects them.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
-    config.addinivalue_line("markers", "stage(stage): the part of a run that a test is, one of bench's Stage")
+    config.addinivalue_line("markers", "stage(stage): the stage of the run that the test performs, a value of Stage")
     config.addinivalue_line("markers", "is_experiment(name): a test that runs when the experiment's option is given")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuses wrong options at once."""
+    """Checks the options before anything slow begins."""
     try:
         pytest_options.check(session.config)
     except UsageError as error:
@@ -99,26 +100,26 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Has `-k` know the test of an experiment as `test_NAME` too."""
+    """Lets `-k test_NAME` select the test of the experiment NAME."""
     if mark := item.get_closest_marker("is_experiment"):
         item.extra_keyword_matches.add(f"test_{mark.args[0]}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts the stages in their order, and skips what was not asked for."""
+    """Sorts the tests by stage, and skips those that the options leave out."""
     items.sort(key=_place)
-    alone = pytest.mark.skipif(
-        task() is not None, reason="processes of their own would not train together with other machines"
+    single_machine_only = pytest.mark.skipif(
+        task() is not None, reason="trials in separate processes cannot train together with other machines"
     )
     for item in items:
         if stage_of(item) in (Stage.UTILISATION, Stage.SURVIVAL):
-            item.add_marker(alone)
+            item.add_marker(single_machine_only)
         if stage_of(item) is Stage.UTILISATION:
-            watched = pytest_options.utilisation(config, config.getoption("preset") or "")
-            item.add_marker(pytest.mark.skipif(not watched, reason="--utilisation 0"))
+            seconds = pytest_options.utilisation(config, config.getoption("preset") or "")
+            item.add_marker(pytest.mark.skipif(not seconds, reason="--utilisation 0"))
         if stage_of(item) is Stage.SURVIVAL:
-            left_out = pytest_options.asked(config)["survival"] == "none"
-            item.add_marker(pytest.mark.skipif(left_out, reason="--survival none"))
+            skipped = pytest_options.asked(config)["survival"] == "none"
+            item.add_marker(pytest.mark.skipif(skipped, reason="--survival none"))
         if mark := item.get_closest_marker("is_experiment"):
             experiment = registry.experiment(mark.args[0])
             if pytest_options.asked_of(config, experiment) is None and experiment.switch:
@@ -126,7 +127,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _place(item: pytest.Item) -> int:
-    """Where a test must come among the others: experiments after the stages of the run; see RunSwitch."""
+    """A test's sort key: the stages of the run in order, then the experiments by RunSwitch.place."""
     if stage := stage_of(item):
         return list(Stage).index(stage)
     mark = item.get_closest_marker("is_experiment")
@@ -135,7 +136,7 @@ def _place(item: pytest.Item) -> int:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Makes the progress display, now that it is known what will run."""
+    """Makes the progress display, once the tests that will run are known."""
     session.config.stash[_BEFORE_TESTS] = age()
     config = session.config
     outlook = config.stash[_OUTLOOK] = Outlook(config, session.items, lambda: config.stash.get(_MEASUREMENT, None))
@@ -143,15 +144,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         *(functools.partial(outlook.seconds, item) for item in session.items),
         outlook.closing,
     ]
-    terminal = os.fdopen(os.dup(2), "w")  # past pytest's capture: it is looked at while tests run
+    terminal = os.fdopen(os.dup(2), "w")  # bypasses pytest's capture, so that progress shows while tests run
     config.stash[_PROGRESS] = ProgressDisplay(Console(file=terminal), Forecast(pieces))
-    shown = _Shown(config.stash[_PROGRESS])
-    LOG.addHandler(shown)  # pytest would keep it until a test has failed
-    config.add_cleanup(lambda: LOG.removeHandler(shown))
+    handler = _ProgressHandler(config.stash[_PROGRESS])
+    LOG.addHandler(handler)  # pytest would show log lines only after a test failed
+    config.add_cleanup(lambda: LOG.removeHandler(handler))
 
 
-class _Shown(logging.Handler):
-    """Shows what is logged where the progress is."""
+class _ProgressHandler(logging.Handler):
+    """Prints log records above the progress bar."""
 
     def __init__(self, progress: ProgressDisplay) -> None:
         super().__init__()
@@ -186,9 +187,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _end_with_what_failed(item: pytest.Item) -> Generator[None, Any, Any]:
-    """What the user can put right is one line, also when it shows only while measuring, and ends the run.
+    """Ends the run with one line when a test raises a UsageError or a LoopError.
 
-    So does a loop that fails, for which there is no record. With --full-trace, or a --tb, pytest shows the traceback.
+    No record is written then. With --full-trace, or a --tb, pytest shows the traceback as well.
     """
     try:
         return (yield)
@@ -196,7 +197,7 @@ def _end_with_what_failed(item: pytest.Item) -> Generator[None, Any, Any]:
         item.config.stash[_FAILED] = error
         if not _wants_traceback(item.config):
             _exit(error)
-        item.session.shouldfail = "nothing can be measured any more"
+        item.session.shouldfail = "the run ended with an error; nothing more is measured"
         raise
 
 
@@ -210,42 +211,42 @@ def _exit(error: Exception) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def progress(pytestconfig: pytest.Config) -> ProgressDisplay:
-    """Is told what is running."""
+    """The display of the stage that is running, and of the time left."""
     return pytestconfig.stash[_PROGRESS]
 
 
 @pytest.fixture(scope="session")
 def processes(residences: Residences | None) -> Iterator[Processes | ProcessesElsewhere]:
-    """Where trials run, each in a process of its own; those that they are forked from import in the background."""
+    """Runs trials, each in a process of its own; the processes they are forked from import in the background."""
     from loop_bench.arms.trials import ProcessesElsewhere
     from loop_bench.experiments.survival.trial import SurvivalTrial
     from loop_bench.experiments.telemetry.trial import TelemetryTrial
 
     if residences is None:
-        with Processes(SurvivalTrial, TelemetryTrial) as here:
-            yield here
+        with Processes(SurvivalTrial, TelemetryTrial) as local:
+            yield local
     else:
-        with ProcessesElsewhere({arm: residences.launch(arm) for arm in ARMS}, SurvivalTrial) as there:
-            yield there
+        with ProcessesElsewhere({arm: residences.launch(arm) for arm in ARMS}, SurvivalTrial) as separate:
+            yield separate
 
 
 @pytest.fixture(scope="session")
 def residences(pytestconfig: pytest.Config) -> Iterator[Residences | None]:
-    """Where the arms live, with their worktrees; None where both live in this process."""
+    """The environments that the arms run in, with their worktrees; None: both arms run in this process."""
     with residing(pytestconfig) as entered:
         yield entered
 
 
 @contextlib.contextmanager
 def residing(config: pytest.Config) -> Iterator[Residences | None]:
-    """Has the arms of a run live where they are asked to.
+    """Enters the environments that a run's options name for its arms; None: both arms run in this process.
 
-    It does not ask for the run's settings, which may have to start TensorFlow to choose a preset: processes of trials,
-    which import it beside this one, are begun after this.
+    It does not read the run's settings, which may start TensorFlow to choose a preset: the processes of trials, which
+    import TensorFlow at the same time as this one, are started later.
     """
     asked = pytest_options.asked(config)
-    lives = homes.homes(asked)
-    if not lives:
+    arm_homes = homes.homes(asked)
+    if not arm_homes:
         yield None
         return
     from loop_bench.arms.residences import Residences
@@ -253,7 +254,7 @@ def residing(config: pytest.Config) -> Iterator[Residences | None]:
     factories = {arm: asked[arm] for arm in ARMS}
     with (
         _interrupted_when_terminated(),
-        Residences(lives, factories, asked["link"] or (), pytest_options.results(config)) as entered,
+        Residences(arm_homes, factories, asked["link"] or (), pytest_options.results(config)) as entered,
     ):
         config.stash[_LACKING] = entered.notes
         yield entered
@@ -261,9 +262,9 @@ def residing(config: pytest.Config) -> Iterator[Residences | None]:
 
 @contextlib.contextmanager
 def _interrupted_when_terminated() -> Iterator[None]:
-    """Has SIGTERM, as `timeout` and schedulers send it, do what Ctrl-C does: Python would clean nothing.
+    """Makes SIGTERM, which `timeout` and schedulers send, act like Ctrl-C: by default Python would skip all cleanup.
 
-    Some send it twice; the second one must not interrupt the cleaning.
+    Some senders repeat it; the second SIGTERM is ignored, so that it cannot interrupt the cleanup.
     """
 
     def interrupt(*_: object) -> NoReturn:
@@ -279,16 +280,16 @@ def _interrupted_when_terminated() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def company(pytestconfig: pytest.Config, progress: ProgressDisplay) -> Iterator[Company | None]:
-    """The workers that train together with this process, where TF_CONFIG names some."""
-    of_several = task()
-    if of_several is None:
+    """The workers that train together with this process; None: TF_CONFIG names none."""
+    own_task = task()
+    if own_task is None:
         yield None
         return
     from loop_bench.multiworker.company import Company
 
     asked = pytest_options.asked(pytestconfig)
     loops = [(asked[arm], options.loop_options(asked)) for arm in ARMS]
-    with _interrupted_when_terminated(), Company(of_several, loops, progress.stage) as entered:
+    with _interrupted_when_terminated(), Company(own_task, loops, progress.stage) as entered:
         yield entered
 
 
@@ -300,7 +301,7 @@ def measurement(
     residences: Residences | None,
     company: Company | None,
 ) -> Measurement:
-    """Gathers what all the tests find."""
+    """Collects the results of all stages."""
     progress.stage("starting TensorFlow, loading the loops")
     return begin(pytestconfig, lambda: request.getfixturevalue("processes"), residences, company)
 
@@ -311,48 +312,49 @@ def begin(
     residences: Residences | None = None,
     company: Company | None = None,
 ) -> Measurement:
-    """Starts TensorFlow and loads the loops; has begun the processes, if any are wanted, and waited for them.
+    """Starts TensorFlow, loads the loops, and starts the processes of trials if a stage needs them.
 
-    What the loops' modules put into the environment, those processes see only when they load the loops themselves.
+    Those processes see the changes that the loops' modules make to `os.environ` only when they load the loops
+    themselves.
 
     Args:
-        config: of the run.
-        processes: begins them.
-        residences: where the loops live; None: in this process.
+        config: pytest's configuration of the run.
+        processes: starts the processes of trials.
+        residences: environments of the arms; None: both arms run in this process.
         company: the workers that train together with this process; None: it trains by itself.
     """
     before, began = config.stash[_BEFORE_TESTS], time.monotonic()
-    # By default this process would take all memory of a GPU, and those in which loops have faults need some.
+    # By default this process would take all memory of a GPU, and the processes of survival trials need some.
     gpu.share()
-    # They import TensorFlow while it is imported here: that takes one core each.
-    forked = (Stage.SURVIVAL, Stage.UTILISATION) if residences is None else (Stage.SURVIVAL,)
-    others = processes() if config.stash[_OUTLOOK].expects(*forked) else None
+    # The processes of trials import TensorFlow while this one does, each on a core of its own.
+    stages_with_trials = (Stage.SURVIVAL, Stage.UTILISATION) if residences is None else (Stage.SURVIVAL,)
+    trial_processes = processes() if config.stash[_OUTLOOK].expects(*stages_with_trials) else None
     with builtin.importing_tensorflow():
         from loop_bench.experiments.run.measurement import Measurement
 
-    made = config.stash[_MEASUREMENT] = Measurement(pytest_options.settings(config), residences, company)
-    made.pace.start = before + time.monotonic() - began
-    if others:
-        others.wait_until_ready()  # or they would disturb what is timed
-    made.stages.add(Stage.START, before + time.monotonic() - began)
-    return made
+    measurement = config.stash[_MEASUREMENT] = Measurement(pytest_options.settings(config), residences, company)
+    measurement.pace.start = before + time.monotonic() - began
+    if trial_processes:
+        trial_processes.wait_until_ready()  # their imports would disturb the timing
+    measurement.stages.add(Stage.START, before + time.monotonic() - began)
+    return measurement
 
 
 @pytest.fixture
 def counted(benchmark: Any) -> None:
-    """For tests that count and do not time: --benchmark-only selects them by it, and they make no row."""
+    """Marks a test that counts and does not time: --benchmark-only selects it, and it adds no row."""
 
 
 @pytest.fixture(scope="session")
 def at_end(pytestconfig: pytest.Config) -> AtEnd:
-    """Has something shown when all tests are over."""
+    """Registers what to print when all tests are over."""
     shown: list[Show] = pytestconfig.stash.setdefault(_SHOWN, [])
     return shown.append
 
 
 @pytest.fixture(scope="session")
 def came_to_nothing(pytestconfig: pytest.Config) -> Callable[[str], NoReturn]:
-    """Fails a test whose stage or experiment has found nothing, for a reason; the run goes on, and has its record."""
+    """Fails a test whose stage or experiment has no result, with the reason; the run continues and makes a record."""
     flaws = pytestconfig.stash.setdefault(_FLAWS, [])
 
     def fail(reason: str) -> NoReturn:
@@ -364,9 +366,9 @@ def came_to_nothing(pytestconfig: pytest.Config) -> Callable[[str], NoReturn]:
 
 @pytest.fixture(scope="session")
 def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: pytest.Config) -> Sequence[Round]:
-    """Both loops and the null arm, timed in turns until the settings are met; whether they worked is looked at too."""
+    """Timed rounds of both loops and the null arm, as many as the settings need; checks that the loops trained."""
 
-    def tell(number: int, share: float) -> None:
+    def show_progress(number: int, share: float) -> None:
         progress.forecast.reach(share)
         progress.stage("timing before, null arm and after in turns", f": round {number + 1}")
 
@@ -374,15 +376,15 @@ def rounds(measurement: Measurement, progress: ProgressDisplay, pytestconfig: py
     _ = measurement.timed
     outlook = pytestconfig.stash[_OUTLOOK]
     measurement.limit_rounds(outlook.limit_rounds())
-    measurement.time_rounds(tell, None if outlook.is_limited_by_user else FEWEST_PAIRS)
+    measurement.time_rounds(show_progress, None if outlook.is_limited_by_user else FEWEST_PAIRS)
     measurement.check_work()
     return measurement.rounds
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Adds what pytest-benchmark does not know: GPU, driver, CUDA, TensorFlow.
+    """Adds GPU, driver, CUDA and TensorFlow to pytest-benchmark's machine information.
 
-    Of that, what stays: pytest-benchmark warns when it is not what it was in the run compared with.
+    Values that change from run to run are left out: pytest-benchmark warns if they differ from the compared run's.
     """
     from loop_bench.machine.environment import environment
 
@@ -392,7 +394,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Writes record and table, if the run is whole, and has the gate decide."""
+    """Writes the record and its report if the run is complete, and sets the exit code by the gate's decision."""
     config, measurement = session.config, session.config.stash.get(_MEASUREMENT, None)
     failed = config.stash.get(_FAILED, None)
     if failed:
@@ -400,10 +402,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     flaws = config.stash.get(_FLAWS, [])
     only_flaws = exitstatus == pytest.ExitCode.TESTS_FAILED and session.testsfailed == len(flaws) and not failed
     if measurement is None or not (exitstatus == pytest.ExitCode.OK or only_flaws):
-        # A gate that was given nothing to judge must not pass, nor say "slower" or "inconclusive" with pytest's own
-        # codes. (Wrong use and Ctrl-C stay 2.)
-        wanted = not config.getoption("collectonly") and pytest_options.is_gated(config)
-        if wanted and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
+        # A gate without a record must not pass, nor mean "slower" or "inconclusive" by one of pytest's exit codes.
+        # (Wrong use and Ctrl-C stay 2.)
+        gated = not config.getoption("collectonly") and pytest_options.is_gated(config)
+        if gated and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
             session.exitstatus = 4
             config.stash[_NOTHING_TO_JUDGE] = True
         return
@@ -415,7 +417,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Shows the table and what the gate says, last of all; before them what tests have to show besides."""
+    """Prints what the tests registered with `at_end`, then the table, and last the gate's decision."""
     for show in config.stash.get(_SHOWN, []):
         _write(terminalreporter, show)
     closing = config.stash.get(_CLOSING, None)
@@ -423,7 +425,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for note in config.stash.get(_LACKING, []):
             terminalreporter.write_line(note)
         if _MEASUREMENT in config.stash:
-            terminalreporter.write_line("no record and no table: the run was not completed, or a test failed")
+            terminalreporter.write_line("no record and no table: the run did not complete, or a test failed")
         if config.stash.get(_NOTHING_TO_JUDGE, False):
             terminalreporter.write_line("gate: invalid: there is no record to judge")
         return
@@ -434,6 +436,6 @@ def _write(reporter: pytest.TerminalReporter, show: Show) -> None:
     from loop_bench.report import terminal
 
     console = terminal.console(in_a_pipe=140)
-    with console.capture() as shown:  # and written by pytest, so that it stands in its place among pytest's lines
+    with console.capture() as output:  # written by pytest's reporter, to keep its place among pytest's lines
         show(console)
-    reporter.write(f"\n{shown.get()}")
+    reporter.write(f"\n{output.get()}")

@@ -1,4 +1,4 @@
-"""The command that runs a program and shows its host syncs; it needs no extra but a TensorFlow."""
+"""The command that runs a program and shows its host syncs; needs TensorFlow and no other extra."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ def syncs(
         bool, typer.Option("--disallow", help="End the program at its first host sync, with a traceback.")
     ] = False,
     stack: Annotated[
-        bool, typer.Option("--stack", help="Name the code in Keras and other libraries that reads for a line.")
+        bool,
+        typer.Option("--stack", help="Also show the code in Keras and other libraries that performs the read."),
     ] = False,
     with_advice: Annotated[
-        bool, typer.Option("--advice/--no-advice", help="Say what to do about the lines that matter.")
+        bool, typer.Option("--advice/--no-advice", help="Advise how to avoid the syncs of the costliest lines.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the host syncs and retraces as JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown, for docs.")] = False,
     trace: Annotated[
         bool | None,
         typer.Option(
             "--trace/--no-trace",
-            help="Have TensorFlow's profiler count the copies from the device as well. "
-            "Default: where there is a GPU. A program that uses the profiler itself needs --no-trace.",
+            help="Also count the copies from the device with TensorFlow's profiler. "
+            "Default: only with a GPU. A program that uses the profiler itself needs --no-trace.",
         ),
     ] = None,
 ) -> None:
-    """Run a program unchanged, and show every line at which it reads a tensor to the host, and what it traces again.
+    """Run a program unchanged, and show every line that reads a tensor to the host, and every retraced function.
 
-    The exit code is the program's. With --json or --markdown, what the program prints goes to standard error.
-    Processes that it starts are not looked into. TensorFlow is imported before the program starts: variables that it
-    reads on import (TF_CPP_MIN_LOG_LEVEL, TF_USE_LEGACY_KERAS) belong into the environment.
+    The exit code is the program's. With --json or --markdown, the program's standard output goes to standard error.
+    Host syncs in processes that the program starts are not recorded. TensorFlow is imported before the program runs,
+    so set variables that it reads on import (TF_CPP_MIN_LOG_LEVEL, TF_USE_LEGACY_KERAS) in the environment.
 
     Examples: loop-bench syncs train.py --epochs 1
 
@@ -54,17 +55,17 @@ def syncs(
     loop-bench syncs pytest tests/test_training.py
     """
     if as_json and as_markdown:
-        raise UsageError("--json and --markdown: one of them")
-    wanted = Program(program or [], module)
-    # TensorFlow, which wrong arguments and `--help` should not wait for.
+        raise UsageError("--json and --markdown: give only one of them")
+    checked = Program(program or [], module)
+    # Imports TensorFlow, which wrong arguments and `--help` need not wait for.
     from loop_bench.hostsync.command import findings, table
 
     with output_to_stderr() if as_json or as_markdown else contextlib.nullcontext():
-        found = findings.Syncs.of(wanted, disallow, stack, driver.has_gpu() if trace is None else trace)
+        result = findings.Syncs.of(checked, disallow, stack, driver.has_gpu() if trace is None else trace)
     if as_json:
-        print(json.dumps(found.plain(with_advice), indent=1))
+        print(json.dumps(result.plain(with_advice), indent=1))
     elif as_markdown:
-        print(table.markdown(found, with_advice), end="")
+        print(table.markdown(result, with_advice), end="")
     else:
-        table.show(terminal.console(in_a_pipe=160), found, with_advice)
-    raise typer.Exit(found.exit_code)
+        table.show(terminal.console(in_a_pipe=160), result, with_advice)
+    raise typer.Exit(result.exit_code)

@@ -1,4 +1,4 @@
-"""The options of commands of `loop-bench`, as Typer has them."""
+"""Converts options of the table into Typer's."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from loop_bench.experiments.experiment import ExistingFile, Flag, Folder, Option
 
 
 def typed(option: Option) -> Any:
-    """An option as Typer has it in an annotation."""
-    said = words(option)
-    said = f"{said[0].upper()}{said[1:]}."
+    """The typer.Option of an option, for a parameter's annotation."""
+    text = words(option)
+    text = f"{text[0].upper()}{text[1:]}."
     if option.default is None and option.default_words:
-        said = f"{said} Default: {option.default_words}."
-    how: dict[str, Any] = {"help": said, "metavar": option.command_metavar or option.metavar}
+        text = f"{text} Default: {option.default_words}."
+    settings: dict[str, Any] = {"help": text, "metavar": option.command_metavar or option.metavar}
     if isinstance(option.kind, WholeNumber | RealNumber):
-        how["min"] = option.kind.least
-    return typer.Option(option.name, *option.also, **how)
+        settings["min"] = option.kind.least
+    return typer.Option(option.name, *option.also, **settings)
 
 
 def signature(options: Iterable[Option]) -> inspect.Signature:
-    """The signature of a command with some options, from which Typer makes its interface."""
+    """The signature of a command with these options, from which Typer builds its interface."""
     return inspect.Signature([_parameter(option) for option in options])
 
 

@@ -1,6 +1,6 @@
-"""What an experiment says of itself: one builder of commands, and one test of `pytest bench/`, serve all of them.
+"""The interface of experiments, from which their commands, options and tests in `pytest bench/` are built.
 
-The folder of an experiment has a subclass of Experiment in `experiment.py`; `bench/experiments/registry.py` names it.
+Each experiment's folder has a subclass of Experiment in `experiment.py`, which `bench/experiments/registry.py` names.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ STARTING = 9.0
 
 
 class OptionKind:
-    """What an option's text stands for: itself, unless a subclass says otherwise."""
+    """Parser of an option's text; this base class accepts any text as it is."""
 
     def parse(self, option: str, text: str) -> Any:
-        """The value of a text.
+        """Converts the text of an option into its value.
 
         Raises:
-            UsageError: the text stands for none; it names the option.
+            UsageError: the text is not a valid value; the message names the option.
         """
         return text
 
 
 class Flag(OptionKind):
-    """Given or not."""
+    """An option without a value, given or not."""
 
 
 class Folder(OptionKind):
-    """A path."""
+    """The path of a folder, which need not exist."""
 
     def parse(self, option: str, text: str) -> Path:
         """See OptionKind."""
@@ -49,7 +49,7 @@ class Folder(OptionKind):
 
 
 class ExistingFile(OptionKind):
-    """The path of a file, as a text: it goes to the loops."""
+    """The path of an existing file; stays a text, because it is passed to the loops."""
 
     def parse(self, option: str, text: str) -> str:
         """See OptionKind."""
@@ -73,7 +73,7 @@ class WholeNumber(OptionKind):
 
 
 class RealNumber(OptionKind):
-    """A finite number above zero, or also zero; a command takes none below `least`."""
+    """A finite number above zero, or with `zero` also zero; commands accept none below `least`."""
 
     def __init__(self, least: float = 0, zero: bool = False) -> None:
         self.least = least
@@ -91,7 +91,7 @@ class RealNumber(OptionKind):
 
 
 class Percent(OptionKind):
-    """A share, written as a percentage with its sign: whether a bare 5 or 0.05 is meant as 5% nobody can know."""
+    """A share, written as a percentage with its sign, because a bare 5 or 0.05 would be ambiguous."""
 
     def parse(self, option: str, text: str) -> float:
         """See OptionKind."""
@@ -106,7 +106,7 @@ class Percent(OptionKind):
 
 
 class Choice(OptionKind):
-    """One of some words."""
+    """One of several words."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -120,32 +120,32 @@ class Choice(OptionKind):
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """An option of `pytest bench/`, of commands, or of both: all of them are declared from it."""
+    """An option of `pytest bench/`, of commands, or of both, from which either declares its own."""
 
     name: str  # with its dashes
-    help: str  # begins small, without a full stop; {axes} and {presets} stand for those of the built-in loops
+    help: str  # in lower case, without a full stop; {axes} and {presets} are replaced by those of the built-in loops
     kind: OptionKind = dataclasses.field(default_factory=OptionKind)
-    default: Any = None  # as it would be written; None: there is no value
-    default_words: str = ""  # what holds without a value, in words
+    default: Any = None  # as the user would write it; None: no value
+    default_words: str = ""  # the default in words, if there is no default value
     metavar: str | None = None
-    command_metavar: str | None = None  # where commands have another one
+    command_metavar: str | None = None  # replaces `metavar` in commands
     repeated: bool = False
     also: tuple[str, ...] = ()  # further names, in commands
 
     @property
     def key(self) -> str:
-        """The name of its value."""
+        """The name under which the option's value is stored, such as `max_time` for `--max-time`."""
         return self.name.strip("-").replace("-", "_")
 
     def but(self, **changes: Any) -> Option:
-        """The option with something else in one place, such as another default."""
+        """A copy of the option with some fields changed, such as the default."""
         return dataclasses.replace(self, **changes)
 
     def read(self, given: Any) -> Any:
-        """The value of what was given: a text, texts of a repeated option, or a value already.
+        """Converts what was given (a text, the texts of a repeated option, or a value) into the option's value.
 
         Raises:
-            UsageError: the text stands for none.
+            UsageError: a text is not a valid value.
         """
         if isinstance(given, list | tuple):
             return tuple(self.kind.parse(self.name, text) for text in given)
@@ -155,11 +155,11 @@ class Option:
 
 
 Asked = Mapping[str, Any]
-"""Values of options, by their keys."""
+"""The values of options, by their keys."""
 
 
 def place(asked: Asked) -> contextlib.AbstractContextManager[Run]:
-    """Where trials are asked to run: on a cluster, or in processes on this machine; to be entered."""
+    """Enters the place where trials run: the cluster that `--on` names, or processes on this machine."""
     if on := asked.get("on"):
         from loop_bench.cluster import place as on_cluster  # it imports Dask
 
@@ -168,21 +168,21 @@ def place(asked: Asked) -> contextlib.AbstractContextManager[Run]:
 
 
 Tell = Callable[[str, str, float], None]
-"""Is told what is running, a detail of it, and the weight of what was done since it was told last."""
+"""Callback for progress: the stage, a detail of it, and the weight of the work done since the last call."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """Work in equal parts."""
+    """The work of an experiment in equal parts."""
 
     total: int
     run: Callable[[Path, Callable[[str], None]], Document]
-    """Takes a folder, and what is told the title of each part that is done."""
+    """Does the work; takes a folder, and a callback for the title of each finished part."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stages:
-    """Work in stages with weights."""
+    """The work of an experiment in stages with weights."""
 
     total: float  # sum of the weights
     run: Callable[[Path, Tell], Document]
@@ -190,87 +190,87 @@ class Stages:
 
 @dataclasses.dataclass(frozen=True)
 class RunSwitch:
-    """How an experiment is asked for in `pytest bench/`."""
+    """The option that includes an experiment in `pytest bench/`, and its place there."""
 
     option: Option
-    without: str  # the reason for skipping it
-    place: int = 0  # above 0: after everything of a lower place, whose timing it would disturb
-    with_run: bool = False  # whether it needs the loops of the run to be there, and the run's record made
+    without: str  # the reason for skipping the experiment
+    place: int = 0  # above 0: runs after all lower places, because it would disturb their timing
+    with_run: bool = False  # whether it needs the loops and the record of the run
 
 
 class Experiment(abc.ABC):
-    """An experiment with a record of its own.
+    """An experiment that makes a record of its own.
 
-    The docstring of a subclass is the help of its command; the registry has its first line as well. A pair in what
-    follows is a `loop_bench.pair.Pair`, which experiments do not know.
+    The docstring of a subclass is the help of its command; the registry repeats its first line. Arguments named `pair`
+    are a `loop_bench.pair.Pair`, which this package does not import.
     """
 
     name: ClassVar[str]  # the kind of its record
     options: ClassVar[tuple[str | tuple[str, Mapping[str, Any]] | Option, ...]]
-    """Options of the command, in order; one of the common table by its name, and with what differs from it."""
-    shares_gpu: ClassVar[bool] = False  # whether the command leaves a GPU's memory to other processes
-    needs_folder: ClassVar[bool] = True  # whether the command writes also when it is not told where
-    stage: ClassVar[str] = ""  # what is running, where the work is in parts
-    parts: ClassVar[str] = "runs"  # what the parts, or the trials, are called
-    redraws: ClassVar[float] = 10.0  # a second; seldom where parts are timed meanwhile
-    interrupted: ClassVar[str] = "the same command goes on with what is left ({left} of {total})"
+    """Options of the command, in order: an Option, or the name of one in the common table, alone or with changes."""
+    shares_gpu: ClassVar[bool] = False  # whether other processes of the command need the GPU's memory
+    needs_folder: ClassVar[bool] = True  # whether the command writes files even without --out
+    stage: ClassVar[str] = ""  # name of the stage, if the work is in parts
+    parts: ClassVar[str] = "runs"  # name of the parts or trials, in the plural
+    redraws: ClassVar[float] = 10.0  # redraws of the progress bar per second; few if parts are timed meanwhile
+    interrupted: ClassVar[str] = "the same command resumes it ({left} of {total} left)"
     switch: ClassVar[RunSwitch | None] = None  # None: not in `pytest bench/`
 
     def in_run(self, value: Any) -> dict[str, Any]:
-        """What a value of the switch asks for, by the keys of the command's options."""
+        """The options of the command, by their keys, that a value of the switch stands for."""
         return {}
 
     def seconds(self, asked: Asked) -> float:
-        """Rough length in `pytest bench/`, on two cores."""
+        """Rough duration in `pytest bench/`, in seconds on two cores."""
         return 0.0
 
     def check(self, pair: Any, asked: Asked, options: Mapping[str, Any]) -> None:
-        """Looks at what can be wrong before TensorFlow is started.
+        """Validates options before TensorFlow is started.
 
         Args:
             pair: the loops.
-            asked: values of options.
-            options: of the loops.
+            asked: values of the experiment's options.
+            options: options of the loops.
 
         Raises:
-            UsageError: something is wrong.
+            UsageError: an option is wrong.
         """
         if on := asked.get("on"):
             if asked.get("workers"):
-                raise UsageError(f"--workers {asked['workers']}: is of processes on this machine, and not --on {on}")
+                raise UsageError(f"--workers {asked['workers']}: only for processes on this machine, not for --on {on}")
             address.check(on)
         pair.check(asked["preset"], asked.get("seed", 0), options)
 
     @abc.abstractmethod
     def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Parts | Stages:
-        """The work to be done.
+        """Plans the work.
 
         Raises:
-            UsageError: these loops or options do not go with it.
+            UsageError: the experiment does not support these loops or options.
         """
 
     def titled(self, title: str) -> tuple[str, str]:
-        """What is said to be running, and a detail of it, after the part of this title."""
+        """The stage and the detail to show after the part with this title."""
         return self.stage, f": {title}"
 
     def notes(self, folder: Path) -> Iterable[str]:
-        """What to say of the folder besides."""
+        """Lines about the folder to print after the files in it."""
         return ()
 
     def tidy(self, folder: Path) -> None:  # noqa: B027  # most have nothing to remove
-        """Removes what is not needed once the record is written."""
+        """Removes files that are not needed once the record is written."""
 
     def causes(self, record: Any) -> Mapping[str, Sequence[str]]:
-        """Why each trial came to nothing, by group; empty texts of those that came to something: see `flaw.flaw`.
+        """The cause of each trial's failure, by group; an empty text for a trial that succeeded. See `flaw.flaw`.
 
-        None are named by an experiment that ends with the error of the first loop that fails.
+        Empty for experiments that end with the error of the first loop that fails.
         """
         return {}
 
     def flaw(self, record: Any) -> str:
-        """Why the experiment has found nothing, or nothing of a loop, in one line; empty if it has."""
+        """Why the experiment has no result, or none for one loop, in one line; empty if it has."""
         return flaw.flaw(self.causes(record), self.parts)
 
     def exit_code(self, record: Any) -> int:
-        """The exit code of the command."""
+        """The exit code of the command: 1 if there is a flaw, otherwise 0."""
         return int(bool(self.flaw(record)))

@@ -1,4 +1,4 @@
-"""The experiments there are, a line each; and records of every kind: reading one, and its report."""
+"""The table of experiments; reads records of any kind, and makes their reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from loop_bench.errors import InvalidRecordError, UsageError
 
-if TYPE_CHECKING:  # `loop-bench --help`, which reads the table below, should not wait for what they import
+if TYPE_CHECKING:  # `loop-bench --help` reads the table below and should not wait for imports
     from loop_bench.document import Document
     from loop_bench.experiments.experiment import Experiment
     from loop_bench.report.report import Report
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # `loop-bench --help`, which reads the table below, should no
 
 @dataclasses.dataclass(frozen=True)
 class Registered:
-    """An experiment, by its folder; by name, so that reading one kind of record does not import the others."""
+    """An entry of the table: classes by name, so that reading a record of one kind does not import the others."""
 
     record: str  # the class in `record.py`; `report.py` has a function `report`
     experiment: str | None = None  # the class in `experiment.py`; None: the run itself
@@ -32,61 +32,62 @@ REGISTRY = {
         "AgreementRecord",
         "EquivalenceExperiment",
         "equivalence",
-        "Find out whether the loops compute the same thing; the exit code is 0 if so, else 4.",
+        "Check whether the loops compute the same thing; the exit code is 0 if they do, otherwise 4.",
     ),
     "ladder": Registered(
         "LadderRecord",
         "LadderExperiment",
         "ladder",
-        "Find out which change between the loops brings what: baseline, then one change at a time, then each left out.",
+        "Measure what each change between the loops contributes: the baseline, each change added, each left out.",
     ),
     "sweep": Registered(
         "SweepRecord",
         "SweepExperiment",
         "sweep",
-        "Measure what a batch costs both loops as the work grows: ms/batch and tokens a second.",
+        "Measure how ms/batch and tokens a second of both loops change as the work grows.",
     ),
     "profile": Registered(
         "ProfileRecord",
         "ProfileExperiment",
         "profile",
-        "Trace a stretch of each loop, and show where its time goes.",
+        "Trace some batches of each loop, and show where the time goes.",
     ),
     "survival": Registered(
         "SurvivalRecord",
         "SurvivalExperiment",
         "survive",
-        "Put both loops through gradients that explode, and through worse, and tabulate which lives.",
+        "Inject faults such as NaN and exploding gradients into both loops, and tabulate which loop survives.",
     ),
     "convergence": Registered(
         "ConvergenceRecord",
         "ConvergenceExperiment",
         "converge",
-        "Train both loops from several seeds, and see which learns better: quality over the batches, with a verdict.",
+        "Train both loops from several seeds, and compare their quality over the batches, with a verdict.",
     ),
 }
-"""The experiments there are, by the kind of their records, which is also the name of the folder."""
+"""All experiments, by the kind of their records, which is also the name of the folder."""
 
 KINDS = tuple(REGISTRY)
+"""The kinds of record."""
 
 
 def experiments() -> list[Experiment]:
     """The experiments with a command, in the order in which `--help` names them."""
-    return [experiment(name) for name, each in REGISTRY.items() if each.experiment]
+    return [experiment(name) for name, entry in REGISTRY.items() if entry.experiment]
 
 
 def experiment(name: str) -> Experiment:
-    """What an experiment says of itself."""
-    found: Experiment = pkgutil.resolve_name(f"{__package__}.{name}.experiment:{REGISTRY[name].experiment}")()
-    return found
+    """The experiment of this name."""
+    instance: Experiment = pkgutil.resolve_name(f"{__package__}.{name}.experiment:{REGISTRY[name].experiment}")()
+    return instance
 
 
 def read(path: Path) -> Document:
-    """The record in a file, of whatever kind it says that it is.
+    """Reads a record of any kind from a file.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
-        InvalidRecordError: there is no whole record in it, or one of an earlier schema.
+        InvalidRecordError: the file has no whole record, or one of an earlier schema.
     """
     try:
         kind = json.loads(path.read_bytes())["kind"]
@@ -95,14 +96,14 @@ def read(path: Path) -> Document:
     except (ValueError, TypeError):
         raise InvalidRecordError(f"record {path}: no whole record (no JSON object)") from None
     except KeyError:
-        raise InvalidRecordError(f"record {path}: does not say of what kind it is; run again for a new one") from None
+        raise InvalidRecordError(f"record {path}: lacks the field kind; run again for a new record") from None
     if kind not in KINDS:
-        raise InvalidRecordError(f"record {path}: is of kind {kind!r}; there are {', '.join(KINDS)}")
-    found: Document = pkgutil.resolve_name(f"{__package__}.{kind}.record:{REGISTRY[kind].record}").read(path)
-    return found
+        raise InvalidRecordError(f"record {path}: unknown kind {kind!r}; known kinds: {', '.join(KINDS)}")
+    record: Document = pkgutil.resolve_name(f"{__package__}.{kind}.record:{REGISTRY[kind].record}").read(path)
+    return record
 
 
 def report(record: Document) -> Report:
     """The report of a record of any kind."""
-    found: Report = pkgutil.resolve_name(f"{__package__}.{record.kind}.report:report")(record)
-    return found
+    made: Report = pkgutil.resolve_name(f"{__package__}.{record.kind}.report:report")(record)
+    return made

@@ -1,1 +1,1 @@
-"""Questions to records: gate, references, history, claims."""
+"""Analyses of finished records: gate, references, history, change between two, claims."""

@@ -1,7 +1,7 @@
-"""What differs between two records, and what changed from one to the other as far as they can be compared.
+"""Comparison of two records: in which conditions they differ, and what changed as far as those allow.
 
-Absolute ms/batch is compared only between records of the same machine, software, loops and work; ratios of the two
-loops also between machines.
+Absolute ms/batch is compared only between records of the same machine, software, loops and work; the ratio of the two
+loops is also compared between machines.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ MACHINE = {
     "cpu": "CPU",
     "cores": "CPU cores",
 }
-"""Fields of the environment that describe the machine and decide how long a batch takes, with their titles; beside them
-counts what kind of CPU it is."""
+"""Fields of the environment that describe the machine, with their titles; the kind of CPU counts as well, see `cpu`."""
 
 WORK = {
     "preset": "preset",
@@ -39,65 +38,75 @@ WORK = {
     "options": "options",
     "machines": "machines that train together",
 }
-"""Settings that decide what a batch is."""
+"""Settings that define the work of a batch, with their titles."""
 
 
 def same_machine(one: Record, other: Record) -> bool:
-    """Whether both were made on machines that look alike."""
+    """Whether both records were made on the same kind of machine."""
     return _machine(one) == _machine(other)
 
 
 def _machine(record: Record) -> dict[str, Any]:
-    """What describes the machine, by the titles of it."""
+    """The properties of a record's machine, by title."""
     plain = {title: record.environment.get(key) for key, title in MACHINE.items()}
     return {**plain, "kind of CPU": cpu(record)}
 
 
 def cpu(record: Record) -> str | None:
-    """What tells the CPU from others of its name, and sets its allocator; None of a record that does not say."""
-    found = record.environment.get("processor")
-    if found is None:
+    """The kind of CPU beyond its name, with memory pages and allocator; None: the record does not have them."""
+    described = record.environment.get("processor")
+    if described is None:
         return None
-    settings = " ".join(f"{name}={value}" for name, value in found["allocator_settings"].items())
-    memory = f"pages of {found['page_bytes']} bytes, huge ones {found['huge_pages']}"
-    kind = [found["vendor"], processor.words(found), *found["vectors"], memory, found["allocator"], settings]
-    return "; ".join(str(each) for each in kind if each)
+    settings = " ".join(f"{name}={value}" for name, value in described["allocator_settings"].items())
+    memory = f"pages of {described['page_bytes']} bytes, huge ones {described['huge_pages']}"
+    kind = [
+        described["vendor"],
+        processor.words(described),
+        *described["vectors"],
+        memory,
+        described["allocator"],
+        settings,
+    ]
+    return "; ".join(str(part) for part in kind if part)
 
 
 def same_conditions(one: Record, other: Record) -> bool:
-    """Whether ms/batch of the two can be compared: loops, work, machine and software are the same."""
+    """Whether ms/batch of two records can be compared: same loops, work, machine and software."""
     return not (differing_loops(one, other) or differences(one, other))
 
 
 def differences(one: Record, other: Record) -> list[str]:
-    """What makes ms/batch of the same loops incomparable, each as `TensorFlow 2.21.0, there 2.20.0`; empty if nothing.
+    """The differences in machine, software and work that make ms/batch of two records incomparable.
 
-    Which loops they are is not looked at: see `differing_loops`.
+    The loops themselves are compared by `differing_loops`.
+
+    Returns:
+        Each as `TensorFlow 2.21.0, there 2.20.0`; empty: comparable.
     """
-    found = []
+    differing = []
     machine, other_machine = _machine(one), _machine(other)
     for title, value in machine.items():
-        found += _difference(title, value, other_machine[title])
-    here, there = one.environment.get("versions", {}), other.environment.get("versions", {})
+        differing += _difference(title, value, other_machine[title])
+    versions, other_versions = one.environment.get("versions", {}), other.environment.get("versions", {})
     for key, title in TITLES.items():
         absent = "none" if key == KERAS_2 else None
-        found += _difference(title, here.get(key, absent), there.get(key, absent))
-    found += _difference("Python", *(_minor(record.environment.get("python")) for record in (one, other)))
-    return found + _differing_homes(one, other) + differing_work(one, other)
+        differing += _difference(title, versions.get(key, absent), other_versions.get(key, absent))
+    differing += _difference("Python", *(_minor(record.environment.get("python")) for record in (one, other)))
+    return differing + _differing_homes(one, other) + differing_work(one, other)
 
 
 def _differing_homes(one: Record, other: Record) -> list[str]:
-    """In what arms lived otherwise; not their revisions, which are what changes from one record to the next."""
-    found = []
+    """Differences between the arms' environments; not their revisions, which may change from record to record."""
+    differing = []
     for arm in ARMS:
-        here, there = (_lived(record.arms[arm].residence) for record in (one, other))
-        for title in dict.fromkeys([*here, *there]):
-            found += _difference(f"{title} of {arm}", here.get(title), there.get(title))
-    return found
+        home, other_home = (_conditions(record.arms[arm].residence) for record in (one, other))
+        for title in dict.fromkeys([*home, *other_home]):
+            differing += _difference(f"{title} of {arm}", home.get(title), other_home.get(title))
+    return differing
 
 
-def _lived(residence: Residence | None) -> dict[str, Any]:
-    """What decides about the times of an arm, by title."""
+def _conditions(residence: Residence | None) -> dict[str, Any]:
+    """The properties of an arm's environment that affect its times, by title."""
     if residence is None:
         return {"process": "the run's"}
     versions = {title: residence.versions.get(name) for name, title in TITLES.items()}
@@ -106,15 +115,15 @@ def _lived(residence: Residence | None) -> dict[str, Any]:
 
 
 def differing_work(one: Record, other: Record) -> list[str]:
-    """Settings that make them different work, each in words."""
-    found = []
+    """The settings in which the work of two records differs, each in words."""
+    differing = []
     for key, title in WORK.items():
-        found += _difference(title, getattr(one.settings, key), getattr(other.settings, key))
-    return found
+        differing += _difference(title, getattr(one.settings, key), getattr(other.settings, key))
+    return differing
 
 
 def differing_loops(record: Record, reference: Record) -> list[str]:
-    """Arms whose loop is another one than in the reference, each in words."""
+    """The arms whose loop differs from the reference's, each in words."""
     return [
         f"{arm} is {record.arms[arm].factory}, there {reference.arms[arm].factory}"
         for arm in ARMS
@@ -122,15 +131,15 @@ def differing_loops(record: Record, reference: Record) -> list[str]:
     ]
 
 
-def _difference(title: str, here: Any, there: Any) -> list[str]:
-    return [] if here == there else [f"{title} {_words(here)}, there {_words(there)}"]
+def _difference(title: str, value: Any, other: Any) -> list[str]:
+    return [] if value == other else [f"{title} {_words(value)}, there {_words(other)}"]
 
 
 def _words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_words, value)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key}={each}" for key, each in value.items()) or "none"
+        return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
     return "unknown" if value is None else str(value)
 
 
@@ -140,21 +149,21 @@ def _minor(python: Any) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """Two records side by side; the ratios are second/first: above 1 is more."""
+    """The change from one record to another; ratios are second/first, so above 1 means more."""
 
     first: Comparison
     second: Comparison
-    ms_per_batch: dict[str, Interval]  # by arm; empty when times cannot be compared
-    speed_up: Interval | None  # None when the loops or their work are others
-    differing: tuple[str, ...]  # why they cannot, each in words
-    other_loops: tuple[str, ...]  # arms whose loop is another one, each in words
+    ms_per_batch: dict[str, Interval]  # by arm; empty: times cannot be compared
+    speed_up: Interval | None  # None: the loops or their work differ
+    differing: tuple[str, ...]  # why times cannot be compared, each in words
+    other_loops: tuple[str, ...]  # arms whose loop differs, each in words
 
     @classmethod
     def of(cls, first: Record, second: Record) -> Change:
-        """The change between two records.
+        """Compares two records.
 
         Raises:
-            InvalidRecordError: nothing can be concluded from one of them.
+            InvalidRecordError: one of them is invalid.
         """
         for title, record in (("first", first), ("second", second)):
             if problems := invalid(record):
@@ -162,12 +171,12 @@ class Change:
         ms, speed_up = {}, None
         if same_conditions(second, first):
             for arm in ARMS:
-                there, here = (samples.milliseconds(record.rounds, arm) for record in (first, second))
-                ms[arm] = _of_processes(unpaired_ratio_interval(here, there), first, second)
+                of_first, of_second = (samples.milliseconds(record.rounds, arm) for record in (first, second))
+                ms[arm] = _widened(unpaired_ratio_interval(of_second, of_first), first, second)
         other_loops = differing_loops(second, first)
         if not (other_loops or differing_work(second, first)):
-            found = unpaired_ratio_interval(samples.ratios(second.rounds), samples.ratios(first.rounds))
-            speed_up = _of_processes(found, first, second)
+            ratio = unpaired_ratio_interval(samples.ratios(second.rounds), samples.ratios(first.rounds))
+            speed_up = _widened(ratio, first, second)
         return cls(
             first=Comparison.of(first),
             second=Comparison.of(second),
@@ -178,7 +187,7 @@ class Change:
         )
 
 
-def _of_processes(interval: Interval, first: Record, second: Record) -> Interval:
-    """An interval of two records with what processes of the same loops may differ by in either."""
-    more = math.prod(samples.between_processes(record.rounds, 0.95) for record in (first, second))
-    return Interval(interval.estimate, interval.low / more, interval.high * more)
+def _widened(interval: Interval, first: Record, second: Record) -> Interval:
+    """Widens an interval of two records by the variation between processes of both."""
+    factor = math.prod(samples.between_processes(record.rounds, 0.95) for record in (first, second))
+    return Interval(interval.estimate, interval.low / factor, interval.high * factor)

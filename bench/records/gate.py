@@ -1,9 +1,9 @@
-"""Whether a record may pass: for a job that runs on every change and must neither cry wolf nor sleep.
+"""The gate: decides whether a record passes, with few false alarms in a CI job that runs on every change.
 
-A slowdown is judged as a non-inferiority trial judges a drug (Wellek, Testing Statistical Hypotheses of
-Equivalence and Noninferiority, 2010): a record passes when its interval shows that the slowdown is less than
-the limit, and fails when the interval shows that there is one and cannot show that it is less. So noise is
-neither a failure nor a pass: a run too short to tell is inconclusive.
+A slowdown is judged like a drug in a non-inferiority trial (Wellek, Testing Statistical Hypotheses of Equivalence and
+Noninferiority, 2010): a record passes when its interval shows that the slowdown is less than the limit, and fails
+when the interval shows that there is a slowdown and does not show that it is less. Noise alone therefore neither
+passes nor fails: a run that is too short is inconclusive.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from loop_bench.statistics import Interval, total_ratio_interval, unpaired_ratio
 from loop_bench.timing import samples
 
 CONFIDENCE = 0.999
-"""Confidence of the gate's intervals. A gate is asked on every change: of a hundred answers at 95%, a few would be
-wrong by chance. At this one and with the default precision, what is called a slowdown begins halfway to the default
-limit."""
+"""Confidence of the gate's intervals: at 95%, a gate that runs on every change would often be wrong by chance.
+
+With the default precision, the smallest slowdown that fails at this confidence is about half the default limit."""
 
 MAX_SLOWDOWN = 0.05
+"""Default limit of the slowdown, as a share of ms/batch."""
 
 
 class Outcome(enum.IntEnum):
-    """How a gate, or one of its checks, came out; the value is the exit code. 2 is wrong use, as everywhere."""
+    """Outcome of a gate or of one of its checks; the value is the exit code (2 is wrong use, as in every command)."""
 
     PASSED = 0
     """Every limit was kept."""
@@ -50,17 +51,17 @@ _GRAVEST_FIRST = (Outcome.INVALID, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a gate allows a record, and asks of it."""
+    """Limits that a gate sets for a record; None: not checked."""
 
     max_slowdown: float = MAX_SLOWDOWN  # as a share: 0.05 is 5% more ms/batch
-    max_syncs: float | None = None  # host syncs a batch, of the loop after
+    max_syncs: float | None = None  # host syncs per batch of the loop after
     min_speedup: float | None = None  # time before / time after
-    max_retraces: int | None = None  # traces of functions after warm-up, of the loop after
+    max_retraces: int | None = None  # traces of functions of the loop after, once it is warm
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One question, its answer, and the numbers that it was answered with where there are some."""
+    """Result of one check: its outcome, its reason in words, and the interval and limit that decided it."""
 
     name: str
     outcome: Outcome
@@ -71,13 +72,13 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """A gate's checks with their outcomes; the gravest is the gate's own."""
+    """The checks of a gate; the gravest of their outcomes is the gate's."""
 
     checks: tuple[Check, ...]
 
     @classmethod
     def invalid(cls, *reasons: str) -> Self:
-        """A decision without checks: there is nothing to judge, for these reasons."""
+        """The decision for a record that cannot be judged, for these reasons."""
         return cls(tuple(Check("validity", Outcome.INVALID, reason) for reason in reasons))
 
     @property
@@ -87,18 +88,18 @@ class Decision:
 
     @property
     def line(self) -> str:
-        """One line: what failed and by how much; if nothing did, what was measured."""
-        same = [check.text for check in self.checks if check.outcome == self.outcome]
-        return f"{self.outcome.name.lower()}: {'; '.join(same)}"
+        """The outcome and the texts of the checks that decided it, in one line."""
+        deciding = [check.text for check in self.checks if check.outcome == self.outcome]
+        return f"{self.outcome.name.lower()}: {'; '.join(deciding)}"
 
 
 def judge(record: Record, limits: Limits, reference: Record | None = None) -> Decision:
-    """Whether `record` keeps to the limits.
+    """Decides whether a record is within the limits.
 
     Args:
-        record: of the run to be judged.
-        limits: for it.
-        reference: what ms/batch must not exceed; without one, the record's own loop before.
+        record: the run to be judged.
+        limits: the limits of the gate.
+        reference: the record whose ms/batch is the baseline; None: the record's own loop before.
     """
     broken = [f"the record: {problem}" for problem in invalid(record)]
     if reference is not None:
@@ -114,7 +115,10 @@ def judge(record: Record, limits: Limits, reference: Record | None = None) -> De
     if limits.max_retraces is not None:
         checks.append(_retraces(record, limits.max_retraces))
     if record.settings.homes and samples.processes(record.rounds) < 2:
-        text = "one process of each loop: by how much one differs from the next is not known; --processes"
+        text = (
+            "one process of each loop: the variation between processes is unknown; "
+            f"give --processes {clusters.FEWEST} or more"
+        )
         checks.append(Check("processes", Outcome.INCONCLUSIVE, text))
     if why := suspicion(record):
         checks.append(Check("plausibility", Outcome.INCONCLUSIVE, f"suspicious: {why}"))
@@ -122,13 +126,13 @@ def judge(record: Record, limits: Limits, reference: Record | None = None) -> De
 
 
 def slowdown_in(record: Record) -> tuple[Interval, float]:
-    """By what factor the loop after is slower than the loop before, and by what a second instance of that is.
+    """The factors by which the loop after and the null arm are slower than the loop before.
 
-    Where the null arm shows that two instances of the loop before differ, the interval is widened on both sides by
-    as much: which of them the loop after should be held against cannot be known.
+    If the null arm shows that two instances of the loop before differ, the interval is widened on both sides by that
+    factor, because either instance could be the baseline.
 
     Returns:
-        The factor, and the factor by which the null arm takes longer; 1 when its interval holds 1.
+        The factor of the loop after with its interval, and the factor of the null arm; 1 if its interval contains 1.
     """
     factor = samples.speed_up(record.rounds, CONFIDENCE).reciprocal
     null = samples.null(record.rounds, CONFIDENCE).reciprocal
@@ -137,34 +141,33 @@ def slowdown_in(record: Record) -> tuple[Interval, float]:
 
 
 def slowdown_against(record: Record, reference: Record) -> tuple[Interval, float]:
-    """By what factor the loop after is slower than in the reference, and by what the machine is.
+    """The factors by which the loop after and the machine are slower than in the reference.
 
-    Two runs meet two moods of a machine, which the unchanged loop before tells: each run's times are divided
-    by those of its own loop before. But a mood need not hit both loops alike. By how much more or less it hits
-    the one cannot be known, and is taken to be no more than it hits the other: the interval is widened on both
-    sides by what the loop before has moved. (The plain ratio of ms/batch always lies in it.)
+    The speed of a machine differs from run to run, and the unchanged loop before shows by how much: each run's times
+    are divided by those of its own loop before. The machine need not affect both loops alike, so the difference
+    between its effects on them is bounded by its effect on the loop before: the interval is widened on both sides by
+    the change of the loop before. (The plain ratio of ms/batch always lies in it.)
 
     Returns:
-        The factor, and the factor by which the loop before takes longer than in the reference; 1 when its interval
-        holds 1.
+        The factor of the loop after with its interval, and the factor of the loop before; 1 if its interval contains 1.
     """
     after, before = (
         (samples.milliseconds(record.rounds, name), samples.milliseconds(reference.rounds, name))
         for name in ("after", "before")
     )
     relative = unpaired_ratio_interval(after[0] / before[0], after[1] / before[1], CONFIDENCE)
-    moved = unpaired_ratio_interval(before[0], before[1], CONFIDENCE)
-    mood = 1.0 if moved.holds(1.0) else moved.estimate
-    return _widened(_widened(relative, mood), _between_processes(record, reference)), mood
+    of_before = unpaired_ratio_interval(before[0], before[1], CONFIDENCE)
+    machine = 1.0 if of_before.holds(1.0) else of_before.estimate
+    return _widened(_widened(relative, machine), _between_processes(record, reference)), machine
 
 
 def _between_processes(*records: Record) -> float:
-    """The factor by which processes of the same loops may differ in these records together."""
+    """The factor by which the variation between processes widens an interval over all these records."""
     return math.prod(samples.between_processes(record.rounds, CONFIDENCE) for record in records)
 
 
 def _widened(interval: Interval, factor: float) -> Interval:
-    """Widens an interval on both sides by a factor, which may be above 1 or below."""
+    """Widens an interval on both sides by a factor above or below 1."""
     more = max(factor, 1 / factor)
     return Interval(interval.estimate, interval.low / more, interval.high * more)
 
@@ -177,8 +180,8 @@ def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Ch
         factor, noise = slowdown_against(record, reference)
         than = "in the reference, relative to before"
         advice = (
-            f"the loop before, which should not have changed, took {noise - 1:+.1%}, so the machine was not the same "
-            "(or what both loops share has changed): run again, or time the old loop as --before in one run"
+            f"the loop before, which should not have changed, took {noise - 1:+.1%}, so the speed of the machine "
+            "changed (or code that both loops share): run again, or time the old loop as --before in one run"
         )
     text = f"after takes {factor.estimate - 1:+.1%} ms/batch compared with {than} {_numbers(factor, limit)}"
     if factor.low > 1 and factor.high >= 1 + limit:
@@ -187,12 +190,13 @@ def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Ch
         processes = samples.processes(record.rounds)
         if record.settings.homes and processes < clusters.FEWEST:
             text = (
-                f"after takes {factor.estimate - 1:+.1%} ms/batch compared with {than}, in too few processes of each "
-                f"loop to tell by how much one differs from the next ({processes}; --processes)"
+                f"after takes {factor.estimate - 1:+.1%} ms/batch compared with {than}, but {processes} processes of "
+                f"each loop are too few to know the variation between processes; give --processes {clusters.FEWEST} or "
+                "more"
             )
             return [Check("slowdown", Outcome.INCONCLUSIVE, text, _less_one(factor), limit)]
-        more = "more processes would tell: --processes" if record.settings.homes else None
-        text += f"; {advice if noise != 1 else more or 'more rounds would tell: --precision, --max-time'}"
+        more = "more processes would decide: --processes" if record.settings.homes else None
+        text += f"; {advice if noise != 1 else more or 'more rounds would decide: --precision, --max-time'}"
         return [Check("slowdown", Outcome.INCONCLUSIVE, text, _less_one(factor), limit)]
     return [
         Check("slowdown", Outcome.PASSED, text, _less_one(factor), limit),
@@ -201,16 +205,16 @@ def _slowdown(record: Record, limit: float, reference: Record | None) -> list[Ch
 
 
 def _in_total(record: Record, limit: float, reference: Record | None, noise: float) -> Check:
-    """A slowdown that only some rounds show, such as a checkpoint now and then: robust means leave it out."""
+    """Checks total time, which shows a slowdown of a few rounds (a checkpoint, say) that robust means leave out."""
     after, before = (samples.milliseconds(record.rounds, name) for name in ("after", "before"))
-    there = None
+    of_reference = None
     if reference is not None:
-        there = tuple(samples.milliseconds(reference.rounds, name) for name in ("after", "before"))
+        of_reference = tuple(samples.milliseconds(reference.rounds, name) for name in ("after", "before"))
 
     def interval(confidence: float) -> Interval:
         records = [record] if reference is None else [record, reference]
         processes = math.prod(samples.between_processes(each.rounds, confidence) for each in records)
-        return _widened(_widened(total_ratio_interval(after, before, there, confidence), noise), processes)
+        return _widened(_widened(total_ratio_interval(after, before, of_reference, confidence), noise), processes)
 
     factor = interval(CONFIDENCE)
     text = f"in total time after takes {factor.estimate - 1:+.1%} {_numbers(factor, limit)}"
@@ -220,7 +224,7 @@ def _in_total(record: Record, limit: float, reference: Record | None, noise: flo
         text += ": some of its rounds are slow"
     elif factor.estimate > 1 + limit and interval(0.95).low > 1:
         outcome = Outcome.INCONCLUSIVE
-        text += ": a few of its rounds are slow; more of them would tell whether by chance"
+        text += ": a few of its rounds are slow, perhaps by chance; more rounds would decide: --precision, --max-time"
     return Check("total time", outcome, text, _less_one(factor), limit)
 
 
@@ -236,7 +240,7 @@ def _speedup(record: Record, limit: float) -> Check:
     ratio = samples.speed_up(record.rounds, CONFIDENCE)
     text = (
         f"before/after is {ratio.estimate:.2f}× ({CONFIDENCE:.1%} interval {ratio.low:.2f} to {ratio.high:.2f}; "
-        f"at least {limit:g}× is wanted)"
+        f"limit {limit:g}×)"
     )
     outcome = Outcome.PASSED if ratio.low >= limit else Outcome.FAILED if ratio.high < limit else Outcome.INCONCLUSIVE
     return Check("speedup", outcome, text, ratio, limit)
@@ -255,10 +259,10 @@ def _syncs(record: Record, limit: float) -> Check:
 def _retraces(record: Record, limit: int) -> Check:
     traced = traced_when_warm(record.arms["after"])
     if traced is None:
-        return Check("retraces", Outcome.INVALID, "whether after traces when it is warm was not recorded", limit=limit)
-    traces = sum(each.traces for each in traced)
+        return Check("retraces", Outcome.INVALID, "the retraces of after were not recorded", limit=limit)
+    traces = sum(function.traces for function in traced)
     why = f" ({'; '.join(traced[0].why)})" if traced and traced[0].why else ""
     most = f", most often {traced[0].function}{why}" if traced else ""
-    text = f"after traces functions {traces} times after warm-up (limit {limit}){most}"
+    text = f"after retraces functions {traces} times after its warm-up (limit {limit}){most}"
     outcome = Outcome.PASSED if traces <= limit else Outcome.FAILED
     return Check("retraces", outcome, text, Interval(traces, traces, traces), limit)

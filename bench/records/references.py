@@ -1,4 +1,4 @@
-"""The references that gates hold records against: one for each machine and kind of run."""
+"""The reference records of gates: one for each machine, pair of loops and settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = "reference-*.json"
 
 
 def accept(record: Record, results: Path) -> Path:
-    """Makes a record the reference for its machine, its loops and its settings, in place of the one there was.
+    """Makes a record the reference for its machine, loops and settings, replacing an earlier one.
 
     Raises:
         UsageError: the folder cannot be written.
@@ -25,7 +25,7 @@ def accept(record: Record, results: Path) -> Path:
 
 
 def path(record: Record, results: Path) -> Path:
-    """Where the reference of such a record lies in a folder of results."""
+    """The path, in a folder of results, of the reference for records with this machine, loops and settings."""
     settings, machine = record.settings, [record.environment.get(key) for key in ("gpus", "cpu", "cores")]
     kind = [settings.before, settings.after, settings.batches, settings.options, machine, change.cpu(record)]
     if settings.homes:
@@ -37,38 +37,44 @@ def path(record: Record, results: Path) -> Path:
 
 
 def find(record: Record, where: Path) -> Record:
-    """The reference for a record: a file, or the one in a folder of results that suits it.
+    """Finds the reference for a record.
+
+    Args:
+        record: the record to be judged.
+        where: a record's file, or a folder of results with references in it.
 
     Raises:
         UsageError: there is no such file or folder.
-        InvalidRecordError: there is one that holds no record, or the folder has none for such a run.
+        InvalidRecordError: the file is no record, or the folder has no reference that is comparable with the record.
     """
     if not where.is_dir():
         return Record.read(where)
     unsuitable = []
-    for each in sorted(where.rglob(_NAME)):
+    for path in sorted(where.rglob(_NAME)):
         try:
-            reference = Record.read(each)
-        except InvalidRecordError as error:  # of another machine or an older version, and no matter if one suits
+            reference = Record.read(path)
+        except InvalidRecordError as error:  # of another machine or an older version; no matter if another one suits
             unsuitable.append(str(error))
             continue
         differing = differing_loops(record, reference) + differences(record, reference)
         if not differing:
             return reference
-        unsuitable.append(f"{each.relative_to(where)} differs in {'; '.join(differing)}")
+        unsuitable.append(f"{path.relative_to(where)} differs in {'; '.join(differing)}")
     why = f" ({'. '.join(unsuitable[:3])})" if unsuitable else ""
-    raise InvalidRecordError(f"reference {where}: has none for such a run{why}; loop-bench accept RECORD makes one")
+    raise InvalidRecordError(
+        f"reference {where}: the folder has no comparable reference{why}; loop-bench accept RECORD makes one"
+    )
 
 
 def machine_name(record: Record) -> str:
-    """A folder's name for the machine: `nvidia-h100-80gb-hbm3`, or `amd-epyc-2-cores`.
+    """The name of a machine's folder: `nvidia-h100-80gb-hbm3`, or `amd-epyc-2-cores`.
 
     Raises:
-        UsageError: the record does not say what it was made on.
+        UsageError: the record does not describe its machine.
     """
     machine = record.environment
     try:
         text = " ".join(machine["gpus"]) or f"{machine['cpu']} {machine['cores']} cores"
     except (KeyError, TypeError):
-        raise UsageError("the record does not say what machine it was made on") from None
+        raise UsageError("the record does not describe the machine it was made on") from None
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -1,20 +1,21 @@
-"""How often a gate of `--against` is wrong: identical code, and 5% and 10% of real extra work in the working tree.
+"""Measures how often a gate with `--against` is wrong: on identical code, and with 5% and 10% of real extra work.
 
     python results/gate/against.py run quiet    # 100 runs
     python results/gate/against.py run busy     # 100 records of identical code, while another process keeps a core busy
     python results/gate/against.py noise        # a loop and itself in processes of their own, and in one: 20 runs each
-    python results/gate/against.py outcome      # has the gate judge all runs: against.md (against_tables.py)
+    python results/gate/against.py outcome      # lets the gate judge all runs: against.md (against_tables.py)
 
-Ctrl-C at any time: `run` and `noise` go on where they were.
+After an interruption, `run` and `noise` resume.
 
 Each run makes a git repository of its own. Its commit has a small loop around `tf.GradientTape` (LOOP), which is
-quickly built; its working tree has the same loop again, and with more work. Before and the null arm live at HEAD,
-after in the working tree, each in processes of its own that take turns, eight of them one after the other. Worktree,
-processes, orders, stopping rule and gate are those of `--against` with its default options. What is different: blocks
-of one batch, which reach a precision in less time; WARM_UP rounds before the first that counts, where a run trains a
-block of each loop; and three loops after, of the same code, and with 5% and 10% more work, each in processes of its
-own, so that one run gives three records. Busy, all three are of the same code. What comes before and after the rounds
-of a run is left out. `noise` takes the null arms of whole runs of `loop-bench run`, with its defaults.
+quick to build; its working tree has the same loop, unchanged and with extra work. The loop before and the null arm run
+at HEAD, the loop after in the working tree, each in processes of its own that alternate, eight of them one after the
+other. Worktree, processes, orders, stopping rule and gate are those of `--against` with its default options, with these
+differences: blocks of one batch, which reach a precision in less time; WARM_UP rounds before the first that counts,
+where a run trains one block of each loop; and three loops after, with the same code and with 5% and 10% more work, each
+in processes of its own, so that one run gives three records. In the busy condition, all three have the same code. The
+stages before and after the rounds of a run are left out. `noise` takes the null arms of whole runs of `loop-bench run`
+with its defaults.
 """
 
 from __future__ import annotations
@@ -66,42 +67,42 @@ SETTINGS = Settings(
 )
 
 SLOWER_IN_TURNS = 1.22
-"""By what a block between those of other processes takes longer than one in a row."""
+"""Factor by which a block is slower between blocks of other processes than directly after its own."""
 
 BEGINNING = 0.009
-"""Share of a block that it costs to begin planted work at all. Measured, as that factor was: with steps for 5% and 10%
-alone, loops were 5.9% and 10.8% slower (13 runs)."""
+"""Fixed cost of planted work, as a share of a block. Measured like the factor above: with steps for only 5% and 10%,
+loops were 5.9% and 10.8% slower (13 runs)."""
 
 WARM_UP = 30
-"""Rounds before the first that counts in a group. (In turns: of two processes that had trained 30 batches each, one
-after the other, the second was 1% faster in all rounds of one batch after that.)"""
+"""Rounds before the first that counts in a group. They alternate: after two processes had trained 30 batches each, one
+after the other, the second was 1% faster in all later rounds of one batch."""
 
 LOOPS = {
     "quiet": {"same": 0.0, "slow_5": 0.05, "slow_10": 0.10},
     "busy": {"same": 0.0, "same_2": 0.0, "same_3": 0.0},
 }
-"""Loops after, each with the share of extra work, by condition."""
+"""By condition, the loops after and the share of extra work in each."""
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 console = Console(stderr=True)
 
-Condition = Annotated[str, typer.Argument(help="quiet, or busy: a process keeps another core at work.")]
-Folder = Annotated[Path, typer.Option(help="Where the samples are kept, a line of JSON for each run.")]
+Condition = Annotated[str, typer.Argument(help="quiet, or busy: another process keeps a core busy.")]
+Folder = Annotated[Path, typer.Option(help="Folder for the samples, one line of JSON per run.")]
 
 
 @app.command()
 def run(condition: Condition, runs: int = 100, folder: Folder = THIS_MACHINE) -> None:
-    """Adds to the samples until there are so many records of identical code."""
+    """Adds to the samples until there are this many records of identical code."""
     if condition not in LOOPS:
         raise typer.BadParameter(f"{condition!r}: must be one of {', '.join(LOOPS)}")
     same = sum(not share for share in LOOPS[condition].values())
-    with _at_work() if condition == "busy" else contextlib.nullcontext():
+    with _busy_core() if condition == "busy" else contextlib.nullcontext():
         _add(folder / f"against-{condition}.jsonl", -(-runs // same), ["one", condition])
 
 
 @app.command()
 def noise(runs: int = 20, folder: Folder = THIS_MACHINE) -> None:
-    """Adds runs of two loops of the same code, in processes of their own and, in turn, in one process."""
+    """Adds runs of two loops with the same code, alternately in processes of their own and in one process."""
     for number in range(1, runs + 1):
         for where in ("apart", "together"):
             _add(folder / f"noise-{where}.jsonl", number, ["null", where])
@@ -109,16 +110,16 @@ def noise(runs: int = 20, folder: Folder = THIS_MACHINE) -> None:
 
 def _add(path: Path, lines: int, arguments: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    there = len(path.read_text().splitlines()) if path.exists() else 0
-    for _ in track(range(there, lines), f"{path.stem}: {there} of {lines} are there", console=console):
-        done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, check=True)
+    existing = len(path.read_text().splitlines()) if path.exists() else 0
+    for _ in track(range(existing, lines), f"{path.stem}: {existing} of {lines} exist", console=console):
+        finished = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, check=True)
         with path.open("ab") as file:
-            file.write(done.stdout)
+            file.write(finished.stdout)
 
 
 @contextlib.contextmanager
-def _at_work() -> Iterator[None]:
-    """A process that keeps a core busy all the time."""
+def _busy_core() -> Iterator[None]:
+    """Keeps a core busy with another process during the with block."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
         try:
             yield
@@ -128,15 +129,15 @@ def _at_work() -> Iterator[None]:
 
 @app.command(hidden=True)
 def one(condition: Condition) -> None:
-    """One run: its samples, as a line of JSON."""
+    """Prints the samples of one run as a line of JSON."""
     loops = {name: f"extra_work:{name if share else 'same'}" for name, share in LOOPS[condition].items()}
     print(json.dumps(_run(loops)))
 
 
 @app.command(name="null", hidden=True)
 def null_arm(where: str) -> None:
-    """One run of the loop against itself, in processes of its own or in one: its samples, as a line of JSON."""
-    print(json.dumps(_of_a_run("--isolate") if where == "apart" else _of_a_run()))
+    """Prints the samples of one run of the loop against itself, in two processes or in one, as a line of JSON."""
+    print(json.dumps(_whole_run("--isolate") if where == "apart" else _whole_run()))
 
 
 def _run(loops: dict[str, str]) -> dict[str, Any]:
@@ -151,15 +152,15 @@ def _run(loops: dict[str, str]) -> dict[str, Any]:
 
 
 def _group(residences: Residences, loops: dict[str, str], group: int) -> dict[str, list[int]]:
-    """Microseconds of each block of each loop, in a process for each that ends with the group."""
+    """Times a group: microseconds of each block by loop, each loop in a process that ends with the group."""
     residences.begin(MADE)
     with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor() as threads:
         processes = {name: residences.process(name) for name in (ARMS[0], NULL)}
-        first, *others = loops
+        first, *rest = loops
         processes[first] = residences.process(ARMS[1])
-        processes |= {name: stack.enter_context(residences.another(ARMS[1])) for name in others}
+        processes |= {name: stack.enter_context(residences.another(ARMS[1])) for name in rest}
         subjects = threads.map(lambda name: _begun(processes[name], loops.get(name, FACTORY)), processes)
-        return _rounds({name: each.train for name, each in zip(processes, subjects, strict=True)}, group)
+        return _rounds({name: subject.train for name, subject in zip(processes, subjects, strict=True)}, group)
 
 
 def _begun(process: ArmProcess, factory: str) -> Any:
@@ -171,18 +172,18 @@ def _begun(process: ArmProcess, factory: str) -> Any:
 
 @contextlib.contextmanager
 def _inside(folder: str) -> Iterator[None]:
-    """The current folder, and the first one in which modules are looked for."""
-    left = Path.cwd()
+    """Makes a folder the current one, and the first on the path of modules."""
+    previous = Path.cwd()
     os.chdir(folder)
     sys.path.insert(0, folder)
     try:
         yield
     finally:
-        os.chdir(left)
+        os.chdir(previous)
 
 
-def _of_a_run(*options: str) -> dict[str, Any]:
-    """The blocks of before and the null arm in a run of the loop against itself, with the harness's default options."""
+def _whole_run(*options: str) -> dict[str, Any]:
+    """The blocks of before and null arm in a whole run of the loop against itself, with the harness's defaults."""
     began = time.monotonic()
     loops = ("--before", LOOP, "--after", LOOP, "--preset", "any", "--survival", "none", "--utilisation", "0")
     with tempfile.TemporaryDirectory() as folder:
@@ -192,31 +193,31 @@ def _of_a_run(*options: str) -> dict[str, Any]:
         record = Record.read(path)
     groups: list[dict[str, list[int]]] = []
     for group in range(record.settings.processes):
-        rounds = [each for each in record.rounds if each.group == group]
-        groups.append({name: [round(1e6 * each.seconds[name]) for each in rounds] for name in (ARMS[0], NULL)})
+        rounds = [timed for timed in record.rounds if timed.group == group]
+        groups.append({name: [round(1e6 * timed.seconds[name]) for timed in rounds] for name in (ARMS[0], NULL)})
     return _line(groups, began)
 
 
 def _rounds(timers: dict[str, Any], group: int) -> dict[str, list[int]]:
-    """Times rounds until the harness's own rule would end them for every pair; microseconds of each block."""
-    timed, others = Interleaver(timers, SETTINGS.batches, group=group), [*timers][1:]
+    """Times rounds until the harness's stopping rule would end them for every pair; microseconds of each block."""
+    interleaver = Interleaver(timers, SETTINGS.batches, group=group)
     for _ in range(WARM_UP):
-        timed.round()
-    timed.rounds.clear()
-    pairs = {name: Pair(SETTINGS, group) for name in others}
+        interleaver.round()
+    interleaver.rounds.clear()
+    pairs = {name: Pair(SETTINGS, group) for name in [*timers][1:]}
     while not all(pair.ended for pair in pairs.values()):
-        timed.round()
-        seconds = timed.rounds[-1].seconds
+        interleaver.round()
+        seconds = interleaver.rounds[-1].seconds
         for name, pair in pairs.items():
             pair.add(seconds[ARMS[0]], seconds[NULL], seconds[name])
-    return {name: [round(1e6 * done.seconds[name]) for done in timed.rounds] for name in timers}
+    return {name: [round(1e6 * timed.seconds[name]) for timed in interleaver.rounds] for name in timers}
 
 
 def _line(groups: list[dict[str, list[int]]], began: float) -> dict[str, Any]:
-    found = environment()
+    machine = environment()
     return {
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(),
-        "environment": {key: found[key] for key in (*MACHINE, "python", "versions")},
+        "environment": {key: machine[key] for key in (*MACHINE, "python", "versions")},
         "load": os.getloadavg(),
         "seconds": round(time.monotonic() - began, 1),
         "groups": groups,
@@ -224,7 +225,7 @@ def _line(groups: list[dict[str, list[int]]], began: float) -> dict[str, Any]:
 
 
 def _repository(folder: Path) -> None:
-    """A package whose commit has the loop, and whose working tree has it with more work besides."""
+    """Makes a repository whose commit has the loop, and whose working tree also has it with extra work."""
     file = folder / "extra_work.py"
 
     def git(*arguments: str) -> None:
@@ -262,7 +263,7 @@ def slow_10(spec):
 
 
 def _steps() -> float:
-    """The planted multiplications that take as long as a block does between those of other loops."""
+    """The number of planted multiplications that take as long as a block between blocks of other loops."""
     loop = build(LOOP, load(LOOP), LoopSpec(SETTINGS.preset, SETTINGS.seed))
     loop.run(50)
     return SLOWER_IN_TURNS * steps_in_a_block([loop], 1)
@@ -270,7 +271,7 @@ def _steps() -> float:
 
 @app.command()
 def outcome(folder: Folder = THIS_MACHINE) -> None:
-    """Has the gate judge all runs, and counts its answers into against.md."""
+    """Lets the gate judge all runs, and writes a count of its decisions to against.md."""
     text = ""
     for condition, shares in LOOPS.items():
         if lines := _lines(folder / f"against-{condition}.jsonl"):

@@ -1,4 +1,4 @@
-"""What the gate says of the runs of against.py, and how far a loop is from itself there, as tables."""
+"""Tables for against.py: the gate's decisions on its runs, and the differences of a loop from itself."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from loop_bench.timing import samples as ratios
 
 
 def judged(lines: list[dict[str, Any]], shares: dict[str, float], settings: Settings) -> str:
-    """How often the gate gives which answer, by itself and with the run before as a reference, and what was measured.
+    """Counts the gate's decisions, without a reference and with the previous run as one, and tables the measurements.
 
     Args:
-        lines: of runs, as against.py keeps them.
-        shares: of extra work in the loops after, by name.
-        settings: of the runs.
+        lines: the runs, as against.py writes them.
+        shares: extra work in the loops after, by name, as a share of a block.
+        settings: settings of the runs.
     """
-    wanted = [(line, name, settings) for line in lines for name in shares]
-    made = on_all_cores(_record, wanted, "making the records")
+    arguments = [(line, name, settings) for line in lines for name in shares]
+    made = on_all_cores(_record, arguments, "making the records")
     records: dict[float, list[Record]] = {}
-    for (_, name, _), each in zip(wanted, made, strict=True):
-        records.setdefault(shares[name], []).append(each)
-    step = len(records[0.0]) // len(lines)  # a reference is another run
+    for (_, name, _), of_run in zip(arguments, made, strict=True):
+        records.setdefault(shares[name], []).append(of_run)
+    step = len(records[0.0]) // len(lines)  # distance to another run's record, for use as the reference
     rows = all_answers(records, step, "against the run before as reference")
     measured = [_measured(share, of_share) for share, of_share in records.items()]
     took = spread(np.array([line["seconds"] for line in lines]))
@@ -46,7 +46,7 @@ def judged(lines: list[dict[str, Any]], shares: dict[str, float], settings: Sett
 
 
 def _record(line: dict[str, Any], after: str, settings: Settings) -> Record:
-    """The record of a run that has had this loop after, as long as the harness's own rule would have made it."""
+    """The record of a run with this loop after, as long as the harness's stopping rule would make it."""
     pairs = [Pair(settings, number) for number in range(len(line["groups"]))]
     for pair, group in zip(pairs, line["groups"], strict=True):
         for microseconds in zip(group[ARMS[0]], group[NULL], group[after], strict=True):
@@ -55,9 +55,9 @@ def _record(line: dict[str, Any], after: str, settings: Settings) -> Record:
 
 
 def _measured(share: float, records: list[Record]) -> dict[str, Any]:
-    found = on_all_cores(ratios.speed_up, [(record.rounds,) for record in records], f"{share:.0%}, intervals")
-    slower = np.array([speed_up.reciprocal.estimate - 1 for speed_up in found])
-    widths = spread(np.array([speed_up.width for speed_up in found]))
+    speed_ups = on_all_cores(ratios.speed_up, [(record.rounds,) for record in records], f"{share:.0%}, intervals")
+    slower = np.array([speed_up.reciprocal.estimate - 1 for speed_up in speed_ups])
+    widths = spread(np.array([speed_up.width for speed_up in speed_ups]))
     count = spread(np.array([len(record.rounds) for record in records]))
     length = spread(np.array([record.rounds_seconds for record in records]))
     return {
@@ -70,7 +70,7 @@ def _measured(share: float, records: list[Record]) -> dict[str, Any]:
 
 
 def null_arms(apart: list[dict[str, Any]], together: list[dict[str, Any]]) -> str:
-    """How far a loop is from itself: in one process, in two, and in several pairs of processes, the mean of them."""
+    """Tables the difference of a loop from itself: in one process, in two, and as a mean over pairs of processes."""
     pairs = [_estimate([group]) for line in apart for group in line["groups"]]
     all_pairs, one = [_estimate(line["groups"]) for line in apart], [_estimate(line["groups"]) for line in together]
     rows = [
@@ -84,16 +84,16 @@ def null_arms(apart: list[dict[str, Any]], together: list[dict[str, Any]]) -> st
 def _estimate(groups: list[dict[str, list[int]]]) -> float:
     """The logarithm of time before / time of the null arm: the mean over groups of trimmed means over rounds."""
     logs = [np.log(np.array(group[ARMS[0]]) / np.array(group[NULL])) for group in groups]
-    return float(np.mean([stats.trim_mean(each, TRIMMED) for each in logs]))
+    return float(np.mean([stats.trim_mean(of_group, TRIMMED) for of_group in logs]))
 
 
 def _far(where: str, logs: list[float]) -> dict[str, Any]:
-    found, freedom = np.array(logs), len(logs)
-    root = float(np.sqrt(np.mean(found**2)))  # about 0, which is known
+    differences, freedom = np.array(logs), len(logs)
+    root = float(np.sqrt(np.mean(differences**2)))  # deviation from 0, the known mean
     low, high = (root * np.sqrt(freedom / stats.chi2.ppf(tail, freedom)) for tail in (0.975, 0.025))
     return {
         "the loop and itself": where,
         "pairs": freedom,
         "difference, root mean square (95%)": f"{root:.2%} ({low:.2%} to {high:.2%})",
-        "largest": f"{np.max(np.abs(found)):.2%}",
+        "largest": f"{np.max(np.abs(differences)):.2%}",
     }

@@ -1,4 +1,4 @@
-"""How often the gate gives which answer, as a row of a table."""
+"""Counts the gate's decisions over many records, as rows of a table."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Found = TypeVar("Found")
 
 
 def all_answers(records: Mapping[float, Sequence[Record]], step: int, other: str) -> list[dict[str, Any]]:
-    """Has the gate judge records by themselves, and against earlier ones of identical code.
+    """Lets the gate judge records without a reference, and with earlier ones of identical code as references.
 
     Args:
-        records: of runs, in their order, by the share of extra work in the loops after; of 0.0 as many as of any.
-        step: so many records before each is its reference.
-        other: how that is called, in words.
+        records: records of runs in order, by the share of extra work in the loops after; 0.0 has as many as any other.
+        step: distance from a record to its reference, in records.
+        other: description of the reference, for the table.
     """
     references = [None] * step + [*records[0.0]][:-step]
     rows = []
@@ -34,20 +34,20 @@ def all_answers(records: Mapping[float, Sequence[Record]], step: int, other: str
 
 
 def answers(planted: float, how: str, records: Sequence[Record], references: Sequence[Record | None]) -> dict[str, Any]:
-    """Has the gate judge records, with its default limits.
+    """Lets the gate judge records with its default limits; returns a row of the table.
 
     Args:
         planted: share of extra work in the loops after.
-        how: they are judged, in words.
-        records: of runs.
-        references: what each is held against; None: the loop before of the same run.
+        how: description of the reference, for the table.
+        records: records of runs.
+        references: the reference of each record; None: the loop before of the same run.
     """
-    found = on_all_cores(_outcome, list(zip(records, references, strict=True)), f"{planted:.0%}, {how}")
-    failed = wilson_interval(found.count(gate.Outcome.FAILED), len(found))
+    outcomes = on_all_cores(_outcome, list(zip(records, references, strict=True)), f"{planted:.0%}, {how}")
+    failed = wilson_interval(outcomes.count(gate.Outcome.FAILED), len(outcomes))
     return {
         "planted": f"{planted:.0%}",
         "judged": how,
-        **{outcome.name.lower(): found.count(outcome) for outcome in gate.Outcome},
+        **{outcome.name.lower(): outcomes.count(outcome) for outcome in gate.Outcome},
         "share failed (95% Wilson)": f"{failed.estimate:.1%} ({failed.low:.1%} to {failed.high:.1%})",
     }
 
@@ -57,8 +57,8 @@ def _outcome(record: Record, reference: Record | None) -> gate.Outcome:
 
 
 def on_all_cores(function: Callable[..., Found], arguments: Sequence[tuple[Any, ...]], title: str) -> list[Found]:
-    """What a function of a module gives for each of several arguments: bootstraps take seconds. Shows progress."""
-    cores = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(mp_context=cores) as pool:
-        found = pool.map(function, *zip(*arguments, strict=True))
-        return list(track(found, title, len(arguments), console=Console(stderr=True)))
+    """Calls a module's function with each of several arguments in parallel (bootstraps are slow); shows progress."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(mp_context=context) as pool:
+        results = pool.map(function, *zip(*arguments, strict=True))
+        return list(track(results, title, len(arguments), console=Console(stderr=True)))

@@ -1,18 +1,18 @@
-"""How often the gate is wrong: on identical code, and with 5% and 10% of real extra work planted in the loop.
+"""Measures how often the gate is wrong: on identical code, and with 5% and 10% of real extra work in the loop.
 
     python results/gate/experiment.py run quiet     # 100 processes
     python results/gate/experiment.py run busy      # 34 processes of three runs each, two at a time
-    python results/gate/experiment.py outcome       # has the gate judge all runs: outcome.md
+    python results/gate/experiment.py outcome       # lets the gate judge all runs: outcome.md
     python results/gate/experiment.py cost          # what measuring, recording and gating add
 
-Ctrl-C at any time: `run` goes on where it was.
+After an interruption, `run` resumes.
 
-The loops are the baseline at preset tiny, each an instance of its own, interleaved as the harness does it, with one
-batch in a block (short blocks reach the same precision sooner). A quiet process has one loop before and three after:
-the same code, and with 5% and 10% more work. From the samples of each pair the record of a run is made, as long as
-the harness's own stopping rule makes it with its default precision and time, and the gate judges it: by itself, and
-against the run before it as reference. No loop is spent on a null arm: the gate asks of it only whether it differs
-from the loop before, which would make it more careful.
+The loops are instances of the baseline at preset tiny, interleaved as in the harness, with one batch in a block (short
+blocks reach the same precision sooner). A quiet process has one loop before and three after: the same code, and with 5%
+and 10% more work. The samples of each pair make the record of a run, as long as the harness's stopping rule makes it
+with default precision and time. The gate judges it without a reference, and with the previous run as the reference.
+There is no null arm: the gate uses it only to see whether it differs from the loop before, which would make the gate
+more careful.
 """
 
 from __future__ import annotations
@@ -53,44 +53,45 @@ PAIRS = {
     "quiet": (("before", "same"), ("before", "slow_5"), ("before", "slow_10")),
     "busy": (("before", "same"), ("before_2", "same_2"), ("before_3", "same_3")),
 }
-"""The runs that one process gives, by condition: which loop is the one before, and which the one after."""
+"""By condition, the runs of one process, each as the names of its loops before and after."""
 
 PLANTED = {"slow_5": 0.05, "slow_10": 0.10}
+"""Share of extra work by the name of the loop."""
 
 BEGINNING = 0.018
-"""Share of a block that it costs to begin planted work at all. Measured: with steps for 5% and 10% alone, loops were
-1.9% and 1.6% slower than that (4 runs each)."""
+"""Fixed cost of planted work, as a share of a block. Measured: with steps for only 5% and 10%, loops were 1.9% and 1.6%
+slower than that (4 runs each)."""
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 console = Console(stderr=True)
 
 Condition = Annotated[str, typer.Argument(help="quiet, or busy: two processes at a time, on two cores.")]
-Folder = Annotated[Path, typer.Option(help="Where the samples are kept, a line of JSON for each process.")]
+Folder = Annotated[Path, typer.Option(help="Folder for the samples, one line of JSON per process.")]
 THIS_MACHINE = HERE / "epyc-2-cores"
 
 
 @app.command()
 def run(condition: Condition, runs: int = 100, folder: Folder = THIS_MACHINE) -> None:
-    """Adds to the samples until there are so many runs on identical code."""
+    """Adds to the samples until there are this many runs on identical code."""
     if condition not in PAIRS:
         raise typer.BadParameter(f"{condition!r}: must be one of {', '.join(PAIRS)}")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{condition}.jsonl"
-    there = len(path.read_text().splitlines()) if path.exists() else 0
+    existing = len(path.read_text().splitlines()) if path.exists() else 0
     processes = -(-runs // sum(after not in PLANTED for _, after in PAIRS[condition]))
-    wanted = track(range(there, processes), f"{condition}: {there} of {processes} are there", console=console)
-    for _, line in zip(wanted, _lines(condition), strict=False):
+    missing = track(range(existing, processes), f"{condition}: {existing} of {processes} exist", console=console)
+    for _, line in zip(missing, _lines(condition), strict=False):
         with path.open("ab") as file:
             file.write(line)
 
 
 def _lines(condition: str) -> Iterator[bytes]:
-    """What each process prints, without end; when busy there are two at a time, and a new one as soon as one ends."""
+    """Yields the output of each process, without end; two run at a time if busy, a new one as soon as one ends."""
     running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
     try:
         while True:
             while len(running) < (2 if condition == "busy" else 1):
-                out = tempfile.TemporaryFile()  # noqa: SIM115  (it goes with its process)
+                out = tempfile.TemporaryFile()  # noqa: SIM115  (read when its process ends)
                 command = [sys.executable, __file__, "one", condition]
                 running.append((subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL), out))
             time.sleep(0.2)
@@ -107,7 +108,7 @@ def _lines(condition: str) -> Iterator[bytes]:
 
 @app.command(hidden=True)
 def one(condition: Condition) -> None:
-    """One process: its samples, as a line of JSON."""
+    """Prints the samples of one process as a line of JSON."""
     began = time.monotonic()
     from planted import Planted, steps_in_a_block
 
@@ -132,17 +133,17 @@ def one(condition: Condition) -> None:
     pairs = {pair: Pair(SETTINGS) for pair in PAIRS[condition]}
     while time.monotonic() - timing < SETTINGS.max_time * len(names) / 3:
         order = next(orders)
-        taken = {name: clock.seconds_for(loops[name], SETTINGS.batches) for name in order}
-        samples.append({name: taken[name] for name in names})
+        seconds = {name: clock.seconds_for(loops[name], SETTINGS.batches) for name in order}
+        samples.append({name: seconds[name] for name in names})
         for (before, after), pair in pairs.items():
-            pair.add(taken[before], taken[before], taken[after])
+            pair.add(seconds[before], seconds[before], seconds[after])
         if all(pair.ended for pair in pairs.values()):
             break
     timed = time.monotonic() - timing
-    found = environment()
+    machine = environment()
     line = {
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(),
-        "environment": {key: found[key] for key in (*MACHINE, "python", "versions")},
+        "environment": {key: machine[key] for key in (*MACHINE, "python", "versions")},
         "seconds": {"in all": round(time.monotonic() - began, 1), "rounds": round(timed, 1)},
         "microseconds": {name: [round(1e6 * s) for s in column] for name, column in _columns(samples).items()},
     }
@@ -151,7 +152,7 @@ def one(condition: Condition) -> None:
 
 @app.command()
 def outcome(folder: Folder = THIS_MACHINE) -> None:
-    """Has the gate judge all runs, and counts its answers into outcome.md."""
+    """Lets the gate judge all runs, and writes a count of its decisions to outcome.md."""
     text = ""
     for condition in PAIRS:
         path = folder / f"{condition}.jsonl"
@@ -164,7 +165,7 @@ def outcome(folder: Folder = THIS_MACHINE) -> None:
 
 @app.command()
 def cost(runs: int = 5) -> None:
-    """What measuring, recording and gating add to the time of the measured loops: the built-in pair at preset tiny."""
+    """Measures the time that measuring, recording and gating add to the built-in pair at preset tiny."""
     from loop_bench.cli.closing import Closing
     from loop_bench.experiments.run.measurement import Measurement
 
@@ -173,7 +174,7 @@ def cost(runs: int = 5) -> None:
         measurement = Measurement(
             Settings(before=FACTORY, after="loop_bench.seqgan:make_loop", preset="tiny", seed=0, batches=10)
         )
-        _ = measurement.timed  # building is a phase of its own
+        _ = measurement.timed  # builds the loops, which does not count
         measurement.time_rounds()
         measurement.check_work()
         record = measurement.record()
@@ -199,7 +200,7 @@ def _tables(processes: list[dict[str, Any]], condition: str) -> Iterator[str]:
     for process in track(processes, f"making the records of {condition}", console=console):
         for before, after in PAIRS[condition]:
             records.setdefault(PLANTED.get(after, 0.0), []).append(_record(process, before, after))
-    step = len(records[0.0]) // len(processes)  # a reference is a run of another process
+    step = len(records[0.0]) // len(processes)  # distance to another process's record, for use as the reference
     judged = all_answers(records, step, "against the process before")
     measured = [_measured(planted, of_share) for planted, of_share in records.items()]
     yield markdown.render(Texts.of(pd.DataFrame(judged)))

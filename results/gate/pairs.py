@@ -1,4 +1,4 @@
-"""Two loops of a run that has more: their rounds, ended where the harness's own rule would have ended them."""
+"""The rounds of two loops out of a run with several, ended where the harness's stopping rule would end them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from loop_bench.timing.stopping import of_group
 
 
 class Pair:
-    """The rounds of a group with one loop before and one after, until the harness would end them for these two.
+    """The rounds of a group with one loop before and one after, until the stopping rule ends them for these two.
 
     Args:
-        settings: of the run.
-        group: of processes.
+        settings: settings of the run.
+        group: index of the group of processes.
 
     Attributes:
-        rounds: those.
-        ended: why they have ended; None while they go on.
+        rounds: the rounds so far.
+        ended: why no more rounds are taken; None: they are.
     """
 
     def __init__(self, settings: Settings, group: int = 0) -> None:
@@ -31,7 +31,7 @@ class Pair:
         self.ended: Ended | None = self._rule([])
 
     def add(self, before: float, null: float, after: float) -> None:
-        """Takes the seconds of a round, if it is still wanted."""
+        """Adds the seconds of a round, unless the stopping rule has ended the rounds."""
         if self.ended:
             return
         seconds = {ARMS[0]: before, NULL: null, ARMS[1]: after}
@@ -41,14 +41,14 @@ class Pair:
 
 
 def record(kept: Mapping[str, Any], settings: Settings, pairs: Sequence[Pair]) -> Record:
-    """The record of a run with these pairs, one of each group of processes.
+    """Makes the record of a run from its pairs, one from each group of processes.
 
     Args:
-        kept: when and where it was, as the experiments keep it.
-        settings: of the run.
-        pairs: those, which have all of their rounds.
+        kept: `created` and `environment`, as in the experiments' lines of JSON.
+        settings: settings of the run.
+        pairs: the pairs, complete.
     """
-    rounds = tuple(done for pair in pairs for done in pair.rounds)
+    rounds = tuple(timed for pair in pairs for timed in pair.rounds)
     return Record(
         created=kept["created"],
         settings=settings,

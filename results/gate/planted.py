@@ -1,4 +1,4 @@
-"""Real extra work inside a training loop: what the gate is to find."""
+"""Real extra work in a training loop, which the gate should detect."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PRODUCT = np.empty_like(_MATRIX)
 
 
 def multiply(steps: int) -> None:
-    """So many multiplications of matrices by the host, as work that someone adds to the preparation of a batch."""
+    """Multiplies matrices on the host, like work that a change adds to the preparation of a batch."""
     for _ in range(steps):
         np.dot(_MATRIX, _MATRIX, out=_PRODUCT)
 
 
 def steps_in_a_block(loops: Iterable[Any], batches: int) -> float:
-    """The multiplications that take as long as a block of the loops, which are alike; both measured in turns."""
+    """The number of multiplications that take as long as a block of these equal loops; both are timed alternately."""
     blocks, steps = [], []
     for _ in range(REPEATS):
         for loop in loops:
@@ -35,14 +35,14 @@ def steps_in_a_block(loops: Iterable[Any], batches: int) -> float:
 
 
 class Planted:
-    """A loop that does what another does, and a share more in each block.
+    """Wraps a loop, adding work before each block.
 
     Args:
-        loop: the other one.
-        share: of a block's time: 0.05 makes a loop that is 5% slower.
+        loop: the wrapped loop.
+        share: added time as a share of a block: 0.05 makes the loop 5% slower.
         steps: multiplications that take as long as a block.
-        beginning: share of a block that it costs to keep the host busy before a block at all: TensorFlow's threads
-            have gone to sleep meanwhile.
+        beginning: fixed cost of keeping the host busy before a block, as a share of a block: TensorFlow's threads go
+            to sleep meanwhile.
     """
 
     def __init__(self, loop: Any, share: float, steps: float, beginning: float) -> None:
@@ -53,6 +53,6 @@ class Planted:
         return getattr(self._loop, name)
 
     def run(self, batches: int) -> None:
-        """Works, and trains."""
+        """Does the added work, then trains."""
         multiply(self._steps)
         self._loop.run(batches)

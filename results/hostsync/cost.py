@@ -1,8 +1,8 @@
-"""What recording costs: a loop that reads nothing, with and without a recorder, and a read, with and without.
+"""Measures the cost of recording host syncs: of a loop without reads, and of single reads.
 
     python results/hostsync/cost.py         # about two minutes; writes cost.md
 
-Blocks with and without a recorder alternate in random order within one process, so that drift of the machine hits
+Blocks with and without a recorder alternate in random order within one process, so that drift of the machine affects
 both; the ratio and its interval are the harness's own (`loop_bench.statistics.ratio_interval`).
 """
 
@@ -29,14 +29,14 @@ from loop_bench.report.texts import Texts
 from loop_bench.statistics import ratio_interval
 
 HERE = Path(__file__).parent
-BLOCK_SECONDS = 0.01  # short, so that many fit: noise comes by the block
-DEPTH = 20  # user frames below a read: its call site is near, whatever lies further out
+BLOCK_SECONDS = 0.01  # short, to fit many blocks, because noise differs from block to block
+DEPTH = 20  # user frames below a read: the call site is near, whatever is further out
 
 Block = Callable[[int], None]
 
 
 def graph_step() -> Block:
-    """A training step in one graph call, as most loops have it; nothing is read."""
+    """A training step in one graph call, like that of most loops, without reads."""
     model = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(1)])
     optimizer = keras.optimizers.Adam()
     x, y = tf.random.normal([64, 32]), tf.random.normal([64, 1])
@@ -59,7 +59,7 @@ def graph_step() -> Block:
 
 
 def eager_ops() -> Block:
-    """Nothing but eager ops on small tensors: the most Python that TensorFlow can be made to run."""
+    """Eager ops on small tensors only: the most Python that TensorFlow can be made to run."""
     x = tf.random.normal([16, 16])
 
     def block(count: int) -> None:
@@ -70,7 +70,7 @@ def eager_ops() -> Block:
 
 
 def reading(read: Callable[[tf.Tensor], object], value: tf.Tensor) -> Block:
-    """Reads, and nothing else."""
+    """A block that only reads."""
 
     def block(count: int) -> None:
         deep(DEPTH, lambda: [read(value) for _ in range(count)])
@@ -79,26 +79,26 @@ def reading(read: Callable[[tf.Tensor], object], value: tf.Tensor) -> Block:
 
 
 def deep(depth: int, call: Callable[[], object]) -> object:
-    """Calls from below so many frames."""
+    """Calls a function from below this many frames."""
     return deep(depth - 1, call) if depth else call()
 
 
 def blocks(block: Block, count: int, pairs: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of blocks without and with a recorder, [pairs] each."""
     random = np.random.default_rng(0)
-    found = np.zeros([pairs, 2])
+    seconds = np.zeros([pairs, 2])
     for number in track(range(pairs), name, console=Console(stderr=True), transient=True):
         for recording in random.permutation(2):
             with hostsync.record() if recording else contextlib.nullcontext():
                 started = time.perf_counter()
                 block(count)
                 tf.test.experimental.sync_devices()
-                found[number, recording] = time.perf_counter() - started
-    return found[:, 0], found[:, 1]
+                seconds[number, recording] = time.perf_counter() - started
+    return seconds[:, 0], seconds[:, 1]
 
 
 def count_for(block: Block) -> int:
-    """How often in a block."""
+    """The number of repetitions that take about BLOCK_SECONDS."""
     block(20)
     started = time.perf_counter()
     block(100)
@@ -106,9 +106,11 @@ def count_for(block: Block) -> int:
 
 
 def main(
-    pairs: Annotated[int, typer.Option(min=10, help="Of blocks of a loop, each with and without a recorder.")] = 2000,
-    reads: Annotated[int, typer.Option(min=10, help="The same of reads.")] = 300,
-    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-9004-2-cores" / "cost.md",
+    pairs: Annotated[
+        int, typer.Option(min=10, help="Pairs of blocks of a loop, one with and one without a recorder.")
+    ] = 2000,
+    reads: Annotated[int, typer.Option(min=10, help="Pairs of blocks of reads.")] = 300,
+    out: Annotated[Path, typer.Option(help="File for the tables.")] = HERE / "epyc-9004-2-cores" / "cost.md",
 ) -> None:
     """Measures and writes the tables."""
     vector, scalar = tf.constant([1.0, 2.0]), tf.constant(2.0)

@@ -1,4 +1,4 @@
-"""What `loop-bench syncs` finds in programs written with Keras and tf.data as their guides teach it.
+"""Runs `loop-bench syncs` on programs that use Keras and tf.data as their guides teach it.
 
 python results/hostsync/examples.py     # about two minutes; writes examples.md
 """
@@ -31,11 +31,11 @@ COMMANDS = (
 
 
 def found_in(command: str) -> str:
-    """What the command says of a program in programs/."""
+    """The command's output for a program in programs/."""
     arguments = [sys.executable, "-m", "loop_bench", "syncs", "--stack", "--markdown", *command.split()]
     # The folder of this clone must not depend on how the package was installed.
     paths = os.pathsep.join(filter(None, [str(HERE.parents[1] / "src"), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
+    finished = subprocess.run(
         arguments,
         cwd=HERE / "programs",
         env={**os.environ, "PYTHONPATH": paths},
@@ -43,12 +43,14 @@ def found_in(command: str) -> str:
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise RuntimeError(f"{command} failed:\n{done.stderr}")
-    return f"## `loop-bench syncs --stack {command}`\n\n{done.stdout}"
+    if finished.returncode:
+        raise RuntimeError(f"{command} failed:\n{finished.stderr}")
+    return f"## `loop-bench syncs --stack {command}`\n\n{finished.stdout}"
 
 
-def main(out: Annotated[Path, typer.Option(help="The tables.")] = HERE / "epyc-9004-2-cores" / "examples.md") -> None:
+def main(
+    out: Annotated[Path, typer.Option(help="File for the tables.")] = HERE / "epyc-9004-2-cores" / "examples.md",
+) -> None:
     """Runs every program and writes the tables."""
     titles = (
         "# Host syncs of eight programs\n\nIn results/hostsync/programs/, by `python results/hostsync/examples.py`; "

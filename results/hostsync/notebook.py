@@ -1,4 +1,4 @@
-"""What `%%host_syncs` shows below a notebook's cell, run by nbclient in a kernel of its own.
+"""Records what `%%host_syncs` shows below a notebook's cell, run by nbclient in a kernel of its own.
 
 python results/hostsync/notebook.py     # ten seconds; writes notebook.md
 """
@@ -34,7 +34,7 @@ losses[-1] + x""",
 
 
 def shown() -> str:
-    """What the last cell shows, as text."""
+    """The output of the last cell, as text."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # The folder of this clone must not depend on how the package was installed.
     os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -47,8 +47,10 @@ def shown() -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def main(out: Annotated[Path, typer.Option(help="The text.")] = HERE / "epyc-9004-2-cores" / "notebook.md") -> None:
-    """Runs the notebook and writes what it shows."""
+def main(
+    out: Annotated[Path, typer.Option(help="File for the text.")] = HERE / "epyc-9004-2-cores" / "notebook.md",
+) -> None:
+    """Runs the notebook and writes its output."""
     cells = "\n\n".join(f"```python\n{cell}\n```" for cell in CELLS)
     where = environment.machine(environment.environment())
     text = f"# Host syncs of a notebook's cell\n\nBy `python results/hostsync/notebook.py`; {where}.\n\n{cells}\n\n"

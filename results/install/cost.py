@@ -1,10 +1,10 @@
-"""What an installation costs beside TensorFlow, and `--help` after it: as it was before there were extras, and now.
+"""Measures the cost of an installation beside TensorFlow, and of `--help` after it: before there were extras, and now.
 
     python results/install/cost.py             # writes epyc-9004-2-cores/cost.md; on a machine that does nothing else
 
-In a clone, for the state before is taken out of its history. Two environments of this Python get TensorFlow first; what
-is counted and timed is what pip puts beside it. Installs take turns, from pip's cache, which a first one of each has
-filled; so do the commands, which the installed packages' bytecode has been compiled for.
+It needs a clone, because the earlier state is taken from its history. Two environments of this Python get TensorFlow
+first; the packages that pip adds to it are counted and timed. Installations alternate and use pip's cache, which a
+first round fills; commands alternate as well, and a first round compiles their bytecode.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ BEFORE = "8fe07dd"
 
 
 class Environment(NamedTuple):
-    """A virtual environment, and what pip is asked to put into it."""
+    """A virtual environment, and the source of the package to install in it."""
 
     folder: Path
     source: Path
 
     def python(self, *arguments: object) -> str:
-        """What its Python prints."""
+        """Runs the environment's Python and returns its standard output."""
         command = [self.folder / "bin" / "python", *map(str, arguments)]
         variables = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         variables.pop("PYTHONPATH", None)
@@ -53,24 +53,24 @@ class Environment(NamedTuple):
         ).stdout
 
     def packages(self) -> set[str]:
-        """The names of what is installed."""
+        """The names of the installed packages."""
         listed = self.python("-m", "pip", "list", "--format", "freeze").splitlines()
         return {line.partition("==")[0] for line in listed}
 
     def nbytes(self) -> int:
-        """Of all installed packages."""
+        """The size of all installed packages in bytes."""
         return size(Path(self.python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()))
 
 
 class Took(NamedTuple):
-    """How long something took: by the clock, which slows with all else that runs on the machine, and of CPUs."""
+    """The duration of some work: by the clock, which other work on the machine affects, and as CPU time."""
 
     seconds: float
     cpu: float
 
 
 class Installed(NamedTuple):
-    """One installation: what came, and how long it took."""
+    """One installation: added packages, their size, and its duration."""
 
     packages: frozenset[str]
     nbytes: int
@@ -78,7 +78,7 @@ class Installed(NamedTuple):
 
 
 def took(work: Callable[[], object]) -> Took:
-    """What some work in other processes takes."""
+    """Measures the duration of work in other processes."""
     used, began = os.times(), time.monotonic()
     work()
     seconds, now = time.monotonic() - began, os.times()
@@ -92,26 +92,26 @@ def size(folder: Path) -> int:
 
 
 def made(folder: Path, source: Path, tensorflow: str) -> Environment:
-    """An environment that has TensorFlow and nothing else."""
+    """Makes an environment with TensorFlow and nothing else."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    found = Environment(folder, source)
-    found.python("-m", "pip", "install", "--quiet", tensorflow)
-    return found
+    environment = Environment(folder, source)
+    environment.python("-m", "pip", "install", "--quiet", tensorflow)
+    return environment
 
 
 def installed(where: Environment, extras: str, keep: bool) -> Installed:
-    """Installs, looks at what came, and unless it is to be kept takes it away again."""
+    """Installs the package with extras and measures it; uninstalls it again unless `keep`."""
     packages, nbytes = where.packages(), where.nbytes()
-    spent = took(lambda: where.python("-m", "pip", "install", "--quiet", f"{where.source}{extras}"))
-    came = frozenset(where.packages() - packages)
-    found = Installed(came, where.nbytes() - nbytes, spent)
+    duration = took(lambda: where.python("-m", "pip", "install", "--quiet", f"{where.source}{extras}"))
+    added = frozenset(where.packages() - packages)
+    installation = Installed(added, where.nbytes() - nbytes, duration)
     if not keep:
-        where.python("-m", "pip", "uninstall", "--quiet", "--yes", *came)
-    return found
+        where.python("-m", "pip", "uninstall", "--quiet", "--yes", *added)
+    return installation
 
 
 def as_it_was(folder: Path, commit: str) -> Path:
-    """The files of a commit."""
+    """Extracts the files of a commit into a folder."""
     archive = subprocess.run(["git", "archive", commit], cwd=CLONE, stdout=subprocess.PIPE, check=True).stdout
     (packed := folder.with_suffix(".tar")).write_bytes(archive)
     with tarfile.open(packed) as files:
@@ -120,43 +120,45 @@ def as_it_was(folder: Path, commit: str) -> Path:
 
 
 def table(installs: dict[str, Sequence[Installed]], helps: dict[str, Sequence[Took]]) -> Texts:
-    """A row for each installation."""
+    """The table with a row for each kind of installation."""
     rows = []
-    for name, each in installs.items():
+    for name, installations in installs.items():
         rows.append((
             name,
-            str(len(each[-1].packages)),
-            f"{each[-1].nbytes / 2**20:.0f}",
-            *_words([found.took for found in each], 1),
+            str(len(installations[-1].packages)),
+            f"{installations[-1].nbytes / 2**20:.0f}",
+            *_words([installation.took for installation in installations], 1),
             *_words(helps.get(name, ()), 2),
         ))  # fmt: skip
-    columns = [f"{what}, {unit}" for what in ("install", "--help") for unit in ("s", "CPU s")]
+    columns = [f"{command}, {unit}" for command in ("install", "--help") for unit in ("s", "CPU s")]
     return Texts(["installed beside TensorFlow", "packages", "MiB", *columns], rows)
 
 
-def _words(found: Sequence[Took], decimals: int) -> tuple[str, str]:
-    """Median and range, by the clock and of CPUs; empty where nothing was measured."""
-    if not found:
+def _words(durations: Sequence[Took], decimals: int) -> tuple[str, str]:
+    """Median and range of the durations, by the clock and as CPU time; empty: not measured."""
+    if not durations:
         return "", ""
     seconds, cpu = (
         f"{np.median(values):.{decimals}f} ({min(values):.{decimals}f} to {max(values):.{decimals}f})"
-        for values in zip(*found, strict=True)
+        for values in zip(*durations, strict=True)
     )
     return seconds, cpu
 
 
 def main(
-    installations: Annotated[int, typer.Option(min=1, help="Of each kind.")] = 3,
-    repeats: Annotated[int, typer.Option(min=1, help="Of each command.")] = 10,
-    tensorflow: Annotated[str, typer.Option(help="What both environments have already.")] = "tensorflow==2.21.*",
-    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-9004-2-cores" / "cost.md",
+    installations: Annotated[int, typer.Option(min=1, help="Installations of each kind.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each command.")] = 10,
+    tensorflow: Annotated[
+        str, typer.Option(help="TensorFlow, installed in both environments first.")
+    ] = "tensorflow==2.21.*",
+    out: Annotated[Path, typer.Option(help="File for the table.")] = HERE / "epyc-9004-2-cores" / "cost.md",
 ) -> None:
     """Measures and writes the table."""
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as folder:
-        there = Path(folder)
-        before = made(there / "before", as_it_was(there / "was", BEFORE), tensorflow)
-        now = made(there / "now", as_it_was(there / "is", "HEAD"), tensorflow)
+        parent = Path(folder)
+        before = made(parent / "before", as_it_was(parent / "was", BEFORE), tensorflow)
+        now = made(parent / "now", as_it_was(parent / "is", "HEAD"), tensorflow)
         kinds = {
             f"everything, as at {BEFORE}": (before, ""),
             "now: '.[compare]'": (now, "[compare]"),
@@ -168,9 +170,9 @@ def main(
         rounds = range(installations + 1)  # the first fills pip's cache
         for number in track(rounds, "installing", console=console, transient=True):
             for name, (where, extras) in kinds.items():
-                is_last_there = number == installations and name in (next(iter(kinds)), next(reversed(kinds)))
-                found = installed(where, extras, keep=is_last_there)
-                installs[name] += [found] if number else []
+                keep = number == installations and name in (next(iter(kinds)), next(reversed(kinds)))
+                installation = installed(where, extras, keep=keep)
+                installs[name] += [installation] if number else []
         commands = {
             next(iter(kinds)): (before, ("-m", "bench", "--help")),
             next(reversed(kinds)): (now, ("-m", "loop_bench", "--help")),
@@ -178,8 +180,8 @@ def main(
         helps: dict[str, list[Took]] = collections.defaultdict(list)
         for number in range(repeats + 1):
             for name, (where, command) in commands.items():
-                spent = took(functools.partial(where.python, *command))
-                helps[name] += [spent] if number else []
+                duration = took(functools.partial(where.python, *command))
+                helps[name] += [duration] if number else []
         core = sorted(installs[next(reversed(kinds))][-1].packages)
     notes = [
         f"the core brings: {', '.join(core)}",

@@ -1,12 +1,11 @@
-"""What a generator step costs with rollouts: folded into a batch, and with a call for each rollout and prefix.
+"""Measures a generator step with rollouts: folded into a batch, and with one call for each rollout and prefix.
 
     python results/rollouts/cost.py         # two to four minutes; writes epyc-9004-2-cores/cost.md
 
 A generator step draws a batch of lines, rewards each of their tokens by Monte Carlo, and makes one policy gradient
-update. The plain one calls one graph for each rollout of each prefix, which reads the prefix without computing any
-logits, draws the rest of the line, and judges it: 304 calls at 16 rollouts of lines of 20. The steps alternate in
-random order within one process; the ratio and its interval are the harness's own
-(`loop_bench.statistics.ratio_interval`).
+update. The plain step calls a graph for each rollout of each prefix, which reads the prefix without computing logits,
+draws the rest of the line, and judges it: 304 calls at 16 rollouts of lines of 20 tokens. The steps alternate in random
+order within one process; the ratio and its interval are the harness's own (`loop_bench.statistics.ratio_interval`).
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ HERE = Path(__file__).parent
 
 
 class PlainRollouts:
-    """The rewards with a call for each rollout and prefix.
+    """Computes rewards with one call for each rollout and prefix.
 
     Args:
-        networks: the generator completes, the discriminator judges.
-        config: says how many rollouts.
+        networks: the generator completes lines, the discriminator judges them.
+        config: has the number of rollouts.
     """
 
     def __init__(self, networks: Networks, config: Config) -> None:
@@ -98,17 +97,17 @@ class PlainRollouts:
 def step(
     loop: OptimizedLoop | BaselineLoop, conditions: tuple[tf.Tensor, ...], rewards: Callable[..., tf.Tensor]
 ) -> None:
-    """One generator step of a loop, until the device has done it."""
+    """Runs one generator step of a loop, and waits until the device has finished it."""
     known = loop.generate_fake_samples(*conditions, tf.constant(0)), *conditions
     loop.train_generator_adversarial(*known, rewards(*known))
     tf.test.experimental.sync_devices()
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=10, help="Of one step of each.")] = 12,
+    rounds: Annotated[int, typer.Option(min=10, help="Rounds, each with one step of each kind.")] = 12,
     rollouts: Annotated[int, typer.Option(min=1, help="Completions of each prefix.")] = 16,
     preset: Annotated[str, typer.Option(help="Size of the work.")] = "paper",
-    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-9004-2-cores" / "cost.md",
+    out: Annotated[Path, typer.Option(help="File for the table.")] = HERE / "epyc-9004-2-cores" / "cost.md",
 ) -> None:
     """Measures and writes the table."""
     config = Config.preset(preset, rollouts=rollouts)
@@ -141,18 +140,18 @@ def main(
 
 
 def time_in_turns(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, np.ndarray]:
-    """Seconds of each step, [rounds], each round in an order of its own; two more of each first, untimed."""
+    """Times steps in rounds of random order, after two untimed runs of each; returns seconds by name, [rounds]."""
     random = np.random.default_rng(0)
     for warm_up in steps.values():
         warm_up()
         warm_up()
-    found: dict[str, list[float]] = {name: [] for name in steps}
+    samples: dict[str, list[float]] = {name: [] for name in steps}
     for _ in track(range(rounds), "rounds", console=Console(stderr=True), transient=True):
         for name in random.permutation(list(steps)):
             started = time.perf_counter()
             steps[name]()
-            found[name].append(time.perf_counter() - started)
-    return {name: np.array(samples) for name, samples in found.items()}
+            samples[name].append(time.perf_counter() - started)
+    return {name: np.array(of_step) for name, of_step in samples.items()}
 
 
 if __name__ == "__main__":

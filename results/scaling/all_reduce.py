@@ -1,15 +1,15 @@
-"""What an all-reduce among GPUs takes, by a cost model: latency a hop and bytes over bandwidth, and no contention.
+"""Cost model of an all-reduce among GPUs: latency per hop plus bytes over bandwidth, without contention.
 
-The model is the usual one of alpha and beta (Hockney, The communication challenge for MPP, 1994): a message of m bytes
-takes alpha + m beta. A ring moves 2 (n - 1) / n of the bytes through each link, which no algorithm can beat, in
-2 (n - 1) steps (Patarasuk and Yuan, Bandwidth optimal all-reduce algorithms for clusters of workstations, 2009). A tree
-needs only 2 log2(n) steps between machines, as the algorithms of Thakur, Rabenseifner and Gropp do (Optimization of
-collective communication operations in MPICH, 2005), and moves twice the bytes.
+It is the usual alpha-beta model (Hockney, The communication challenge for MPP, 1994): a message of m bytes takes
+alpha + m beta. A ring moves 2 (n - 1) / n of the bytes through each link, the least possible, in 2 (n - 1) steps
+(Patarasuk and Yuan, Bandwidth optimal all-reduce algorithms for clusters of workstations, 2009). A tree needs only
+2 log2(n) steps between machines, like the algorithms of Thakur, Rabenseifner and Gropp (Optimization of collective
+communication operations in MPICH, 2005), and moves twice the bytes.
 
-How both are laid over machines with several GPUs, and the latencies, are those by which NCCL chooses between them:
-`ncclTopoTuneModel` and its constants in src/graph/tuning.cc, commit 5067397. They are of its low-latency protocol
-(LL), while bandwidths are the whole of what the links are sold with. Both are more than there is at once, so times here
-are too short rather than too long.
+The layout of both over machines with several GPUs, and the latencies, are those by which NCCL chooses between them:
+`ncclTopoTuneModel` and its constants in src/graph/tuning.cc, commit 5067397. Latencies are those of its low-latency
+protocol (LL), bandwidths the nominal ones of the links. No real all-reduce has both, so the modelled times are too
+short rather than too long.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import dataclasses
 import math
 
 GPUS_A_MACHINE = 8
-"""As in an NVIDIA DGX or HGX H100."""
+"""GPUs in a machine, as in an NVIDIA DGX or HGX H100."""
 
 RING_BASE, TREE_BASE = 6.6e-6, 6.8e-6
-"""Seconds to begin an all-reduce: `baseLatencies` of NCCL, LL."""
+"""Seconds to start an all-reduce: `baseLatencies` of NCCL, LL."""
 
 NVLINK_HOP = 0.6e-6
 """Seconds from GPU to GPU in a machine: `hwLatencies` of NCCL, NVLINK, LL, of ring and tree alike."""
@@ -32,7 +32,7 @@ NVLINK_BANDWIDTH = 450e9
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Between machines."""
+    """The network between machines."""
 
     name: str
     bandwidth: float  # bytes/s out of a machine
@@ -41,13 +41,13 @@ class Network:
 
 
 FAST = Network("8 × 400 Gbit/s InfiniBand", 8 * 400e9 / 8, 2.7e-6, 5.0e-6)
-"""A network card for each GPU, as a DGX H100 has; latencies are NCCL's `hwLatencies`, NET, LL."""
+"""A network card for each GPU, as in a DGX H100; latencies are NCCL's `hwLatencies`, NET, LL."""
 
 MEDIUM = Network("100 Gbit/s InfiniBand", 100e9 / 8, 2.7e-6, 5.0e-6)
-"""One card a machine; the same latencies."""
+"""One card per machine, with the latencies of FAST."""
 
 SLOW = Network("25 Gbit/s Ethernet", 25e9 / 8, 25e-6, 25e-6)
-"""One card a machine, with TCP. NCCL's constants have no latency for it; this one is an assumption."""
+"""One card per machine, with TCP. NCCL's constants have no latency for it; this one is an assumption."""
 
 NETWORKS = (FAST, MEDIUM, SLOW)
 
@@ -56,9 +56,9 @@ def ring(size: float, gpus: int, network: Network) -> float:
     """Seconds of an all-reduce in a ring.
 
     Args:
-        size: bytes that each GPU has.
-        gpus: that take part; machines are full, but for the last.
-        network: between machines.
+        size: bytes on each GPU.
+        gpus: number of GPUs; all machines but the last are full.
+        network: the network between machines.
     """
     if gpus == 1:
         return 0.0
@@ -69,7 +69,7 @@ def ring(size: float, gpus: int, network: Network) -> float:
 
 
 def tree(size: float, gpus: int, network: Network) -> float:
-    """Seconds of an all-reduce in a tree of machines, in each of which GPUs are a chain; arguments as of `ring`."""
+    """Seconds of an all-reduce in a tree of machines, with the GPUs of each in a chain; arguments as of `ring`."""
     if gpus == 1:
         return 0.0
     machines = _machines(gpus)
@@ -78,7 +78,7 @@ def tree(size: float, gpus: int, network: Network) -> float:
 
 
 def all_reduce(size: float, gpus: int, network: Network) -> float:
-    """Seconds of an all-reduce by whichever is faster; arguments as of `ring`."""
+    """Seconds of an all-reduce by ring or tree, whichever is faster; arguments as of `ring`."""
     return min(ring(size, gpus, network), tree(size, gpus, network))
 
 
@@ -87,5 +87,5 @@ def _machines(gpus: int) -> int:
 
 
 def _bandwidth(gpus: int, network: Network) -> float:
-    """Bytes/s of the slowest link on the way."""
+    """Bytes/s of the slowest link."""
     return NVLINK_BANDWIDTH if gpus <= GPUS_A_MACHINE else min(NVLINK_BANDWIDTH, network.bandwidth)

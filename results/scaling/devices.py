@@ -1,11 +1,11 @@
-"""What would limit the built-in pair from 1 to 1,024 GPUs: bytes that are all-reduced against work of a batch.
+"""Estimates the limits of the built-in pair on 1 to 1,024 GPUs: all-reduced bytes against the work of a batch.
 
     python results/scaling/devices.py      # about two minutes; writes epyc-9004-2-cores/devices.md
 
-No GPU has been used. Parameters and bytes are counted in the networks as they are built, multiplications by formula
-(`Work`), which TensorFlow's own count of graphs of the same parts is held against; ms/batch on a CPU are measured. What
-a GPU would take is an estimate: never less than to launch the kernels, nor than the multiplications at its peak.
-What all-reduces would take is a model: `all_reduce.py`.
+No GPU was used. Parameters and bytes are counted in the built networks, multiplications by formula (`Work`), compared
+with TensorFlow's own count for graphs of the same parts; ms/batch on a CPU are measured. The time on a GPU is estimated
+as the larger of launching the kernels and of the multiplications at peak speed. The time of all-reduces is modelled by
+`all_reduce.py`.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ PROFILE = HERE.parent / "profile" / "epyc-9004-2-cores" / "profile.json"
 GPUS = (2, 8, 16, 64, 256, 1024)
 
 PEAK = 67e12
-"""float32 FLOP/s of an H100 SXM without its tensor cores, by NVIDIA's data sheet. None of it was measured here, and
-matrices as small as these come nowhere near."""
+"""float32 FLOP/s of an H100 SXM without tensor cores, from NVIDIA's data sheet. It was not measured here, and matrices
+as small as these do not come near it."""
 
 LAUNCH = 3.0e-6
-"""Seconds to launch a kernel: 3.0 to 3.3 µs of cuLaunchKernel on a GB200 in meta-pytorch/tritonbench, pull request
-1017. Kernels that follow each other as fast as that leave a GPU no time between them."""
+"""Seconds to launch a kernel: cuLaunchKernel takes 3.0 to 3.3 µs on a GB200 in meta-pytorch/tritonbench, pull request
+1017. Kernels launched at this rate leave a GPU no idle time."""
 
 FUSED = 6
-"""Kernels a token, in a program in which all but the products of a step are one: an assumption, and a low one. Two
-products and what is around them on the way of drawing a line, the same on the way back."""
+"""Kernels per token, if everything but the matrix products of a step is fused: a low assumption. Two products and the
+kernel around them when a line is drawn, and the same in the backward pass."""
 
 OTHERS = 60
-"""Kernels a batch besides: the discriminator's pass, both optimizers, guards. An assumption."""
+"""Other kernels per batch, for the discriminator's pass, both optimizers and guards: an assumption."""
 
 METRICS = 4
-"""Numbers of a batch that are reduced for its row of metrics."""
+"""Numbers per batch that are reduced for its metrics."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What a batch of the loop after is, by its config: multiplications and additions, 2 for each weight used.
+    """FLOP of a batch of the loop after, from its config: 2 (a multiplication and an addition) for each weight used.
 
-    Everything but matrix products is left out, which is 1% to 2% of what TensorFlow counts in the same graphs.
+    Only matrix products count; the rest is 1% to 2% of what TensorFlow counts in the same graphs.
     """
 
     config: Config
@@ -75,15 +75,15 @@ class Work:
 
     @property
     def judged(self) -> int:
-        """FLOP of the discriminator for one line: each filter at each place of its window."""
+        """FLOP of the discriminator for one line: each filter at each position of its window."""
         config = self.config
-        places = sum(width * (config.sequence_length - width + 1) for width in config.filter_widths)
-        return 2 * config.filters * (places * config.embedding_size + len(config.filter_widths))
+        positions = sum(width * (config.sequence_length - width + 1) for width in config.filter_widths)
+        return 2 * config.filters * (positions * config.embedding_size + len(config.filter_widths))
 
     def batch(self, lines: float) -> float:
-        """FLOP of a batch of lines: each is drawn once, its pass is gone back (twice the work), and it is judged.
+        """FLOP of a batch of lines: each is drawn once, with a backward pass (twice the work), and judged once.
 
-        The discriminator learns from twice as many lines, three times the work of a pass each, and judges once more.
+        The discriminator learns from twice as many lines, at three times the work of a forward pass each.
         """
         config = self.config
         drawn = 3 * config.sequence_length * self.token
@@ -91,24 +91,24 @@ class Work:
 
 
 class Reduced(NamedTuple):
-    """A network as it is all-reduced."""
+    """The size of a network's gradients, which are all-reduced."""
 
     tensors: int
     parameters: int
 
     @property
     def size(self) -> int:
-        """Bytes of its gradients, float32."""
+        """Bytes of the gradients, in float32."""
         return 4 * self.parameters
 
     @classmethod
     def of(cls, variables: Sequence[Any]) -> Reduced:
-        """Counts variables."""
+        """Counts tensors and parameters of variables."""
         return cls(len(variables), sum(int(np.prod(variable.shape)) for variable in variables))
 
 
 class Counted(NamedTuple):
-    """A preset: its work, and its networks as they are built."""
+    """The work of a preset, and the sizes of its networks."""
 
     work: Work
     generator: Reduced
@@ -118,41 +118,42 @@ class Counted(NamedTuple):
     def of(cls, preset: str) -> Counted:
         """Builds the networks of a preset."""
         config = Config.preset(preset)
-        networks = Networks(config, dataset.load(config).sizes)
-        found = (networks.generator, networks.discriminator)
-        return cls(Work(config), *(Reduced.of(each.trainable_variables) for each in found))
+        built = Networks(config, dataset.load(config).sizes)
+        networks = (built.generator, built.discriminator)
+        return cls(Work(config), *(Reduced.of(network.trainable_variables) for network in networks))
 
     @property
     def messages(self) -> list[int]:
-        """Bytes of the all-reduces of a batch, each network's gradients packed into one.
+        """Bytes of the all-reduces of a batch, with each network's gradients packed into one message.
 
-        Besides them the number of tokens that a loss is divided by, which lines that end at their own length make
-        different on each replica, and the metrics.
+        The other two are the number of tokens that a loss is divided by, which differs between replicas because lines
+        have different lengths, and the metrics.
         """
         return [self.generator.size, self.discriminator.size, 4, 4 * METRICS]
 
     @property
     def unpacked(self) -> list[int]:
-        """All-reduces with a message for each tensor, all of the mean size, which a model linear in bytes may take."""
-        both = self.generator, self.discriminator
-        return [each.size // each.tensors for each in both for _ in range(each.tensors)] + self.messages[2:]
+        """Bytes of the all-reduces with a message per tensor, all of the mean size (the model is linear in bytes)."""
+        networks = self.generator, self.discriminator
+        sizes = [network.size // network.tensors for network in networks for _ in range(network.tensors)]
+        return sizes + self.messages[2:]
 
     def launches(self, a_token: float) -> float:
-        """Kernels of a batch, whatever its number of lines."""
+        """Kernels of a batch, which do not depend on its number of lines."""
         return OTHERS + a_token * self.work.config.sequence_length
 
     def seconds(self, lines: float) -> float:
-        """What one GPU takes at least for a batch of lines."""
+        """The least time of one GPU for a batch of lines, in seconds."""
         return max(LAUNCH * self.launches(FUSED), self.work.batch(lines) / PEAK)
 
 
 def reduced(messages: Sequence[int], gpus: int, network: Network) -> float:
-    """Seconds of all all-reduces of a batch, one after the other: the next step needs what each gives."""
+    """Seconds of all all-reduces of a batch, one after the other, because each step needs the result of the last."""
     return sum(all_reduce(size, gpus, network) for size in messages)
 
 
 def speed_up(counted: Counted, gpus: int, network: Network) -> float | None:
-    """Times as many batches a second as one GPU makes, of a batch that is divided; None where a GPU would have none."""
+    """Speed-up over one GPU if a batch is divided among several; None: there are more GPUs than lines."""
     lines = counted.work.config.batch_size
     if gpus > lines:
         return None
@@ -160,23 +161,23 @@ def speed_up(counted: Counted, gpus: int, network: Network) -> float | None:
 
 
 def efficiency(counted: Counted, gpus: int, network: Network, packed: bool = True) -> float:
-    """Share of one GPU's lines a second that each makes where each has a batch of its own."""
+    """Throughput of each GPU with a batch of its own, as a share of that of a single GPU."""
     alone = counted.seconds(counted.work.config.batch_size)
     return alone / (alone + reduced(counted.messages if packed else counted.unpacked, gpus, network))
 
 
 def float_operations(function: Callable[..., Any], *shapes: tf.TensorSpec) -> int:
-    """FLOP of a graph without loops, as TensorFlow's profiler counts them."""
+    """FLOP of a graph without loops, counted by TensorFlow's profiler."""
     graph = tf.function(function, autograph=False).get_concrete_function(*shapes).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
-    found = tf.compat.v1.profiler.profile(graph, cmd="scope", options=options.with_empty_output().build())
-    return int(found.total_float_ops)
+    profile = tf.compat.v1.profiler.profile(graph, cmd="scope", options=options.with_empty_output().build())
+    return int(profile.total_float_ops)
 
 
 def counted_by_tensorflow(preset: str) -> tuple[int, int]:
-    """FLOP of the graphs of a step that draws a token of each line, and of a pass of the discriminator over all lines.
+    """FLOP of the graphs that draw a token of each line, and that judge all lines, counted by TensorFlow.
 
-    Their counts by hand are `Work.token` and `Work.judged`, times the lines.
+    The counts by formula are `Work.token` and `Work.judged`, times the number of lines.
     """
     config = Config.preset(preset)
     networks, lines = Networks(config, dataset.load(config).sizes), config.batch_size
@@ -192,32 +193,32 @@ def counted_by_tensorflow(preset: str) -> tuple[int, int]:
 
 
 def measured(preset: str, batches: int = 5) -> float:
-    """ms/batch of the loop after on this machine: the record's median, or else the least of some batches now."""
+    """ms/batch of the loop after on this machine: the record's median, or the least of some batches timed here."""
     path = HERE.parent / "epyc-9004-2-cores" / f"{preset}.json"
     if path.exists():
         rounds = registry.read(path).rounds  # type: ignore[attr-defined]
-        return float(np.median([1e3 * each.seconds["after"] / each.batches for each in rounds]))
+        return float(np.median([1e3 * timed.seconds["after"] / timed.batches for timed in rounds]))
     loop = build(builtin.AFTER, load(builtin.AFTER), LoopSpec(preset))
     loop.run(1)
-    found = []
+    milliseconds = []
     for _ in range(batches):
         tf.test.experimental.sync_devices()
         started = time.perf_counter()
         loop.run(1)
         tf.test.experimental.sync_devices()
-        found.append(1e3 * (time.perf_counter() - started))
-    return min(found)
+        milliseconds.append(1e3 * (time.perf_counter() - started))
+    return min(milliseconds)
 
 
 def ops_a_batch() -> float:
-    """Ops that the loop before was seen to run a batch, on a CPU at preset paper."""
+    """Ops per batch of the loop before, from its profile on a CPU at preset paper."""
     record = registry.read(PROFILE)
     arm, batches = record.arms["before"], record.settings.batches  # type: ignore[attr-defined]
     return float(sum(op.count for op in arm.ops) / batches)
 
 
 def of_presets(presets: dict[str, Counted]) -> Texts:
-    """What is counted of each preset, measured on a CPU, and estimated for a GPU."""
+    """The table of presets: counted sizes and work, time measured on a CPU, and estimates for a GPU."""
     columns = [
         "preset",
         "lines a batch × tokens",
@@ -232,11 +233,11 @@ def of_presets(presets: dict[str, Counted]) -> Texts:
     rows = []
     for preset, counted in track(presets.items(), "presets", console=Console(stderr=True), transient=True):
         config, work = counted.work.config, counted.work
-        drawn, judged = (each / config.batch_size for each in counted_by_tensorflow(preset))
+        drawn, judged = (flop / config.batch_size for flop in counted_by_tensorflow(preset))
         rows.append((
             preset,
             f"{config.batch_size} × {config.sequence_length}",
-            *(f"{each.tensors}, {each.size / 1e6:.3g}" for each in (counted.generator, counted.discriminator)),
+            *(f"{size.tensors}, {size.size / 1e6:.3g}" for size in (counted.generator, counted.discriminator)),
             f"{work.batch(config.batch_size) / 1e9:.3g}",
             f"{drawn / work.token:.3f}, {judged / work.judged:.3f}",
             f"{measured(preset):.3g}",
@@ -247,7 +248,7 @@ def of_presets(presets: dict[str, Counted]) -> Texts:
 
 
 def of_all_reduces(presets: dict[str, Counted]) -> Texts:
-    """Milliseconds of the all-reduces of a batch."""
+    """The table of all-reduces: milliseconds for a batch."""
     rows = [
         (preset, network.name, *(f"{1e3 * reduced(counted.messages, gpus, network):.3g}" for gpus in GPUS))
         for preset, counted in presets.items()
@@ -257,7 +258,7 @@ def of_all_reduces(presets: dict[str, Counted]) -> Texts:
 
 
 def of_strong_scaling(presets: dict[str, Counted]) -> Texts:
-    """Speed-up over one GPU at the preset's batch, which is divided."""
+    """The table of strong scaling: speed-up over one GPU, with the preset's batch divided."""
     rows = [
         (preset, network.name, *(_times(speed_up(counted, gpus, network)) for gpus in GPUS))
         for preset, counted in presets.items()
@@ -267,7 +268,7 @@ def of_strong_scaling(presets: dict[str, Counted]) -> Texts:
 
 
 def of_weak_scaling(presets: dict[str, Counted]) -> Texts:
-    """Efficiency where each GPU has the preset's batch, with gradients packed and, in brackets, by tensor."""
+    """The table of weak scaling: efficiency with the preset's batch on each GPU, gradients packed (or by tensor)."""
     rows = [
         (
             preset,
@@ -285,7 +286,7 @@ def _times(value: float | None) -> str:
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="The tables.")] = HERE / "epyc-9004-2-cores" / "devices.md",
+    out: Annotated[Path, typer.Option(help="File for the tables.")] = HERE / "epyc-9004-2-cores" / "devices.md",
 ) -> None:
     """Counts, measures, models, and writes the tables."""
     presets = {preset: Counted.of(preset) for preset in PRESETS}

@@ -1,12 +1,12 @@
-"""Where the harness itself would be the limit: 100,000 survival trials, none of which trains a loop.
+"""Measures the cost of the harness itself with 100,000 survival trials, none of which trains a loop.
 
     python results/scaling/records.py      # about ten minutes; writes epyc-9004-2-cores/records.md
 
-All that the harness does around its trials is done for real, by its own functions: planned, begun and ended, gathered
-from the folder of an interrupted experiment, judged, written, read, reported, drawn. What is simulated is what is seen
-of a trial (`simulation.py`), and the processes in which trials would run, which end as soon as they are begun. Each
-group of steps is in a process of its own, several times in turns. The least time is shown, for other work on the
-machine only adds to it; CPU time, which it adds less to; and the largest peak of memory.
+The harness's own functions do everything around the trials: plan them, start and end processes, gather results from the
+folder of an interrupted experiment, judge, write, read, report and plot. Simulated are the observations of trials
+(`simulation.py`), and their processes, which end as soon as they are started. Each group of steps runs in a process of
+its own, several times, alternately. The table has the least time, because other work on the machine only adds to it;
+CPU time, which is less affected; and the largest peak of memory.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ READS = 100_000
 """Host reads in a log."""
 
 FRAMES = 20
-"""Of the program, below a read."""
+"""Frames of the program below a read."""
 
 Value = TypeVar("Value")
 
 Here = dict[str, Any]
-"""What a record says of the machine."""
+"""A record's environment."""
 
 
 class Step(NamedTuple):
-    """What one step took."""
+    """Time and memory of one step."""
 
     group: str
     name: str
@@ -69,7 +69,7 @@ class Step(NamedTuple):
 
 
 class Stopwatch:
-    """Steps of one process."""
+    """Measures the steps of one process."""
 
     def __init__(self, group: str) -> None:
         self.group = group
@@ -77,31 +77,31 @@ class Stopwatch:
         self.sizes: dict[str, float] = {}
 
     def __call__(self, name: str, work: Callable[[], Value]) -> Value:
-        """Does a step."""
+        """Does and measures a step; returns its result."""
         started, cpu = time.perf_counter(), time.process_time()
-        found = work()
-        took = time.perf_counter() - started, time.process_time() - cpu
-        self.steps.append(Step(self.group, name, *took, peak()))
-        return found
+        result = work()
+        durations = time.perf_counter() - started, time.process_time() - cpu
+        self.steps.append(Step(self.group, name, *durations, peak()))
+        return result
 
 
 def peak() -> float:
-    """The most memory that this process has held, MiB."""
+    """The peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def shown(plan: SurvivalPlan) -> tuple[str, ...]:
-    """The faults whose metrics are kept batch by batch, as the command has it."""
+    """The faults whose metrics are kept batch by batch, as in the command."""
     return builtin.find(builtin.BEFORE, builtin.AFTER).shown(plan)
 
 
 def judge(folder: Path, count: int, here: Here) -> Stopwatch:
-    """From plan to record, with all results at hand."""
+    """Plans the trials, judges their results and writes the record."""
     took = Stopwatch("judge")
     plan = simulation.plan(count)
     trials = took("plan: all trials", plan.trials)
     results = simulation.SimulatedResults(trials)
-    for trial in trials:  # drawn before, and not while they are judged
+    for trial in trials:  # simulated beforehand, so that judging is timed alone
         simulation.result(trial)
     record = took("judge all runs", lambda: outcome.record(plan, results, here, shown(plan)))
     path = took("write the record", lambda: record.write_as(folder / "record.json"))
@@ -110,7 +110,7 @@ def judge(folder: Path, count: int, here: Here) -> Stopwatch:
 
 
 def show(folder: Path, count: int, here: Here) -> Stopwatch:
-    """From the record to all that is made of it."""
+    """Reads the record and makes all its reports and plots."""
     took = Stopwatch("show")
     record = took("read the record", lambda: registry.read(folder / "record.json"))
     report = took("make the report", lambda: registry.report(record))
@@ -124,7 +124,7 @@ def show(folder: Path, count: int, here: Here) -> Stopwatch:
 
 
 def resume(folder: Path, count: int, here: Here) -> Stopwatch:
-    """The command again, in the folder of an experiment whose trials are all done."""
+    """Resumes an experiment whose trials all have results."""
     took = Stopwatch("resume")
     plan = simulation.plan(count)
     trials = plan.trials()
@@ -140,46 +140,46 @@ def resume(folder: Path, count: int, here: Here) -> Stopwatch:
 
 
 class Instant:
-    """A process that leaves a result as soon as it is begun."""
+    """A process that has already ended, with a result."""
 
     lost = False
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code."""
+        """The exit code, 0."""
         return 0
 
     def kill(self) -> None:
-        """It has ended."""
+        """Does nothing: the process has ended."""
 
     def close(self) -> None:
-        """It has no files."""
+        """Does nothing: the process has no files."""
 
 
 class InstantServer:
-    """Begins such processes."""
+    """Starts processes that end at once."""
 
-    def start(self, arguments: list[str], *what: Any) -> Instant:
-        """The last argument is the path of the result."""
+    def start(self, arguments: list[str], *options: Any) -> Instant:
+        """Makes the file of the result, whose path is the last argument."""
         Path(arguments[-1]).touch()
         return Instant()
 
 
 def run(folder: Path, count: int, here: Here) -> Stopwatch:
-    """All that the pool of local processes does besides waiting for them."""
+    """Runs all trials in the pool of local processes, without the time of the processes themselves."""
     took = Stopwatch("run")
     trials = simulation.plan(count).trials()
     with tempfile.TemporaryDirectory(dir=folder) as new, folders.locked(Path(new)) as locked:
 
-        def ran() -> None:
-            jobs = [Job(each.key, ("-m", "x", each.model_dump_json()), each.title) for each in trials]
+        def run_all() -> None:
+            jobs = [Job(trial.key, ("-m", "x", trial.model_dump_json()), trial.title) for trial in trials]
             pool.run(InstantServer(), jobs, locked, 2, lambda job, death: death.why)  # type: ignore[arg-type]
 
-        took("begin and end all trials", ran)
+        took("begin and end all trials", run_all)
     return took
 
 
 def log(folder: Path, count: int, here: Here) -> Stopwatch:
-    """A recording of host reads of one line, without and with the stack of each."""
+    """Records many host reads of one line, without and with their stacks."""
     import tensorflow as tf
 
     from loop_bench import hostsync
@@ -199,27 +199,27 @@ def log(folder: Path, count: int, here: Here) -> Stopwatch:
         before = held()
 
         def recorded(stack: bool = stack) -> Any:
-            with hostsync.record(stack=stack) as found:
+            with hostsync.record(stack=stack) as log:
                 below(FRAMES)
-            return found
+            return log
 
-        found = took(name, recorded)
+        read_log = took(name, recorded)
         took.sizes["with its stack" if stack else "a read"] = (held() - before) / READS
-        took(f"sites of {name}", lambda found=found: hostsync.by_site(found.reads))
-        del found
+        took(f"sites of {name}", lambda read_log=read_log: hostsync.by_site(read_log.reads))
+        del read_log
     return took
 
 
 def held() -> int:
-    """Memory of this process at this moment, bytes."""
+    """The resident memory of this process in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
 class Links:
-    """A place where trials run, for `gather`: each is done at once, with its simulated result.
+    """Runs trials for `gather` by linking their simulated results, without processes.
 
-    Seeds that share a draw have links to one file, for 100,000 files of their own would say more of the disk.
+    Seeds that share a simulated result link to one file, because writing 100,000 files would mostly time the disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -243,7 +243,7 @@ class Links:
 
 
 def fill(folder: Path, count: int, here: Here) -> Stopwatch:
-    """Makes the folder of an experiment whose trials are all done."""
+    """Makes the folder of an experiment whose trials all have results."""
     took, links = Stopwatch("fill"), Links(folder)
     trials = simulation.plan(count).trials()
     took("gather new results", lambda: gather(trials, folder / "trials", environment=here, run=links))
@@ -252,40 +252,40 @@ def fill(folder: Path, count: int, here: Here) -> Stopwatch:
 
 
 GROUPS: tuple[Callable[[Path, int, Here], Stopwatch], ...] = (judge, show, resume, run, log)
-"""What is taken in turns, in the order in which they must first run."""
+"""The groups of steps, in the order in which they must run the first time."""
 
 
 def in_fresh_process(group: Callable[[Path, int, Here], Stopwatch], folder: Path, count: int, here: Here) -> Stopwatch:
-    """A group of steps in a process that has done nothing else."""
+    """Runs a group of steps in a new process."""
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
         return fresh.submit(group, folder, count, here).result()
 
 
-def table(found: list[Stopwatch]) -> Texts:
-    """A row for each step, in their order: its least time and the most, and the largest peak of its process."""
+def table(stopwatches: list[Stopwatch]) -> Texts:
+    """The table with a row for each step: least and most time, CPU time, and peak memory of the process."""
     steps: dict[tuple[str, str], list[Step]] = {}
-    for step in (step for took in found for step in took.steps):
+    for step in (step for took in stopwatches for step in took.steps):
         steps.setdefault((step.group, step.name), []).append(step)
     rows = []
-    for (_, name), each in steps.items():
-        seconds = [step.seconds for step in each]
-        cpu, most = min(step.cpu for step in each), max(step.peak for step in each)
+    for (_, name), repeats in steps.items():
+        seconds = [step.seconds for step in repeats]
+        cpu, most = min(step.cpu for step in repeats), max(step.peak for step in repeats)
         rows.append((name, f"{min(seconds):.2f}", f"{max(seconds):.2f}", f"{cpu:.2f}", f"{most:.0f}"))
     return Texts(["step", "s, least", "s, most", "s of CPU time, least", "peak of the process until then, MiB"], rows)
 
 
-def least(found: list[Stopwatch], group: str, *but: str) -> np.ndarray:
-    """The least that all steps of a group have taken in one process, but for some: s, and s of CPU time."""
-    runs = (took for took in found if took.group == group)
-    taken = [[(step.seconds, step.cpu) for step in took.steps if step.name not in but] for took in runs]
-    return np.min([np.sum(each, axis=0) for each in taken], axis=0)
+def least(stopwatches: list[Stopwatch], group: str, *but: str) -> np.ndarray:
+    """The least sum of a group's steps in one process, without those in `but`: [s, s of CPU time]."""
+    runs = (took for took in stopwatches if took.group == group)
+    durations = [[(step.seconds, step.cpu) for step in took.steps if step.name not in but] for took in runs]
+    return np.min([np.sum(of_run, axis=0) for of_run in durations], axis=0)
 
 
-def notes(found: list[Stopwatch], rounds: int, here: Here) -> list[str]:
-    """What a reader must know to believe the table."""
-    sizes = {name: value for took in found for name, value in took.sizes.items()}
-    shown, planned = least(found, "show"), least(found, "judge")
-    written = least(found, "judge", "plan: all trials", "judge all runs")
+def notes(stopwatches: list[Stopwatch], rounds: int, here: Here) -> list[str]:
+    """The notes below the table: sizes, sums, machine."""
+    sizes = {name: value for took in stopwatches for name, value in took.sizes.items()}
+    shown, planned = least(stopwatches, "show"), least(stopwatches, "judge")
+    written = least(stopwatches, "judge", "plan: all trials", "judge all runs")
     return [
         f"{sizes['trials']:.0f} simulated trials of the built-in pair; {rounds} rounds of each group of steps, each in "
         "a process of its own",
@@ -303,20 +303,20 @@ def _said(taken: np.ndarray) -> str:
 
 
 def main(
-    trials: Annotated[int, typer.Option(min=72, help="Of the simulated experiment, at least.")] = 100_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Of each group of steps.")] = 3,
-    out: Annotated[Path, typer.Option(help="The table.")] = HERE / "epyc-9004-2-cores" / "records.md",
+    trials: Annotated[int, typer.Option(min=72, help="Least number of simulated trials.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each group of steps.")] = 3,
+    out: Annotated[Path, typer.Option(help="File for the table.")] = HERE / "epyc-9004-2-cores" / "records.md",
 ) -> None:
     """Measures and writes the table."""
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-        here = fresh.submit(environment.environment).result()  # it starts TensorFlow
+        here = fresh.submit(environment.environment).result()  # starts TensorFlow, in another process
     with tempfile.TemporaryDirectory(prefix="records-") as name:
         folder = Path(name)
         turns = [fill, *(group for _ in range(rounds) for group in GROUPS)]
         shown = track(turns, "steps", console=Console(stderr=True), transient=True)
-        found = [in_fresh_process(group, folder, trials, here) for group in shown]
+        stopwatches = [in_fresh_process(group, folder, trials, here) for group in shown]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(markdown.render(table(found), notes(found, rounds, here)), encoding="utf-8")
+    out.write_text(markdown.render(table(stopwatches), notes(stopwatches, rounds, here)), encoding="utf-8")
     print(out.read_text(encoding="utf-8"))
 
 

@@ -1,8 +1,8 @@
-"""Simulated survival trials of the built-in pair: no loop is trained, only the sizes are those of real ones.
+"""Simulates survival trials of the built-in pair: no loop is trained, but results have the size of real ones.
 
-A plan is the pair's own, with as many seeds as it takes. What is seen of a trial is drawn: noise around a usual step
-and a usual metric, and what a fault does to them by the outcome that is drawn for it. Names, numbers of variables and
-of batches are those that the built-in pair has at preset `tiny`.
+A plan is the pair's own, with as many seeds as needed. The observations of a trial are drawn at random: noise around a
+usual step and a usual metric, and the effect of a fault according to a random outcome. Names and numbers of variables
+and batches are those of the built-in pair at preset `tiny`.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ WEIGHTS = {"generator": 8, "discriminator": 7}
 """Trained variables of each network."""
 
 COUNTERS = 2
-"""Variables that are not trained and no moment of a weight: of the guard and the optimizer, for each network."""
+"""Other untrained variables per network, in addition to moments: those of the guard and the optimizer."""
 
 METRICS = ("g_loss", "d_loss", "d_accuracy", "g_reward")
 
 DRAWS = 8
-"""Different runs of a loop with one fault; seeds share them, for drawing must not take longer than judging."""
+"""Different runs of a loop with one fault; seeds share them, because simulating must not take longer than judging."""
 
 SHARES = {
     ARMS[0]: {"poisoned": 0.4, "crashed": 0.3, "frozen": 0.2, "survived": 0.1},
     ARMS[1]: {"skipped": 0.8, "survived": 0.2},
 }
-"""Of what becomes of a loop, by arm; a loop between the arms has those of the first."""
+"""Probabilities of outcomes, by arm; variants have those of the loop before."""
 
 
 def plan(trials: int) -> SurvivalPlan:
-    """The plan of the built-in pair, each loop from each seed, with the fewest seeds that make so many trials."""
+    """The plan of the built-in pair, each loop from each seed, with the fewest seeds for this many trials."""
     pair = builtin.find(builtin.BEFORE, builtin.AFTER)
     faults = dataclasses.replace(pair.faults, variant_seeds=None)
     settings = Settings(before=builtin.BEFORE, after=builtin.AFTER, preset="tiny", seed=0, batches=1)
-    each = len(survival_plan(settings, faults, 1).trials())
-    return survival_plan(settings, faults, -(-trials // each))
+    per_seed = len(survival_plan(settings, faults, 1).trials())
+    return survival_plan(settings, faults, -(-trials // per_seed))
 
 
 class SimulatedResults(Mapping[str, Result[Observation]]):
-    """A result for each trial of a plan, by key; those of seeds with one remainder by DRAWS are one object."""
+    """A result for each trial of a plan, by key; seeds that are equal modulo DRAWS share one object."""
 
     def __init__(self, trials: list[SurvivalTrial]) -> None:
         self._trials = {trial.key: trial for trial in trials}
@@ -65,7 +65,7 @@ class SimulatedResults(Mapping[str, Result[Observation]]):
 
 
 def result(trial: SurvivalTrial) -> Result[Observation]:
-    """What is left of a trial, as one that ended whole leaves it."""
+    """The simulated result of a trial."""
     assert trial.batches is not None
     return _result(trial.loop, trial.fault, trial.seed % DRAWS, trial.batches)
 
@@ -75,8 +75,8 @@ def _result(loop: str, fault: str | None, draw: int, batches: int) -> Result[Obs
     random = np.random.default_rng([*f"{loop} {fault}".encode(), draw])
     shares = SHARES.get(loop, SHARES[ARMS[0]])
     outcome = random.choice([*shares], p=[*shares.values()]) if fault else "survived"
-    found = _observation(random, Fault.parse(fault) if fault else None, str(outcome), batches)
-    return Result[Observation](ended="whole", seconds=3.0, time_limit=300.0, found=found)
+    observation = _observation(random, Fault.parse(fault) if fault else None, str(outcome), batches)
+    return Result[Observation](ended="whole", seconds=3.0, time_limit=300.0, found=observation)
 
 
 def _observation(random: np.random.Generator, fault: Fault | None, outcome: str, batches: int) -> Observation:
@@ -104,7 +104,7 @@ def _observation(random: np.random.Generator, fault: Fault | None, outcome: str,
                 values[after] = np.nan
         still = set(struck) if outcome == "skipped" else set()
     states = [f"{network}_adam/{what}" for network in WEIGHTS for what in _states(network, names)]
-    known = [f"{len(weights) + number}:{name}" for number, name in enumerate(states)]
+    state_names = [f"{len(weights) + number}:{name}" for number, name in enumerate(states)]
     every, without = tuple(range(batches)), tuple(batch for batch in range(batches) if batch not in still)
     bad = outcome in ("poisoned", "crashed") and bool(struck)
     return Observation(
@@ -112,18 +112,18 @@ def _observation(random: np.random.Generator, fault: Fault | None, outcome: str,
         why="InvalidArgumentError: indices[0] = 200 is not in [0, 200)" if outcome == "crashed" and fault else "",
         metrics={name: tuple(values.tolist()) for name, values in metrics.items()},
         steps={name: tuple(values.tolist()) for name, values in steps.items()},
-        moved={name: without if fault and _is_of(name, fault) else every for name in known},
+        moved={name: without if fault and _is_of(name, fault) else every for name in state_names},
         struck=tuple(struck),
         first_bad_of={"weights": struck[0], "optimizer state": struck[0]} if bad else {},
         worst=float(random.lognormal(0, 0.1)),
         bad_weights=tuple(hit) if bad else (),
-        bad_state=tuple(name for name in known if fault and _is_of(name, fault)) if bad else (),
-        optimizer_state=tuple(known),
+        bad_state=tuple(name for name in state_names if fault and _is_of(name, fault)) if bad else (),
+        optimizer_state=tuple(state_names),
     )
 
 
 def _states(network: str, names: list[str]) -> Iterator[str]:
-    """Two moments of each weight, the optimizer's own counter, and what the guard keeps."""
+    """Names of two moments of each weight, the optimizer's counter, and the guard's variables."""
     yield "iteration"
     for name in names:
         if name.startswith(network):

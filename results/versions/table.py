@@ -1,11 +1,11 @@
-"""Which Python and which TensorFlow do what: the same commands in an environment for each, as a user installs it.
+"""Checks which versions of Python and TensorFlow work: runs the same commands in an environment for each.
 
     python results/versions/table.py --folder FOLDER                  # all of them, into docs/reference/versions.md
     python results/versions/table.py --folder FOLDER --only 2.16      # those of one TensorFlow, made anew
 
-Each environment is made in FOLDER (`python3.12` and so on must be found) with a TensorFlow, and then loop-bench is
-installed beside it from this clone, not in place. What each command gave is kept in FOLDER, so that a run that is
-interrupted goes on, and so that the table has all environments whichever were asked for.
+Each environment is made in FOLDER (`python3.12` and so on must be installed) with a TensorFlow, to which loop-bench is
+added from this clone, not as an editable install. Results are kept in FOLDER, so that an interrupted run resumes, and
+the table has all environments even if `--only` selects some.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ TRAINED = ("--preset", "tiny", "--set", "mle_epochs=1", "--set", "d_epochs=1", "
 OTHERS = ("loops", "jobs", "experiments/survival")
 NAMED = ("tensorflow", "numpy", "keras", "tf_keras", "pandas", "protobuf", "pytest")
 TESTED = ("hypothesis", "ipykernel", "nbclient", "pytest-xdist", "pyyaml", "tensorboard", "tqdm")
-"""What the tests want, besides the harness."""
+"""Packages that the tests need in addition to the harness."""
 
 
 class Versions(NamedTuple):
-    """An environment: its Python, and what the user has in it before the harness comes."""
+    """The Python of an environment, and the user's packages in it before the harness is installed."""
 
     python: str
     tensorflow: str
@@ -55,7 +55,7 @@ class Versions(NamedTuple):
 
     @property
     def title(self) -> str:
-        """As the table has it."""
+        """The title of the environment's column."""
         return f"TensorFlow {self.tensorflow}, Python {self.python}"
 
 
@@ -73,7 +73,7 @@ ENVIRONMENTS = (
 
 
 class Done(NamedTuple):
-    """What a command gave, and the folder that it was started in."""
+    """The result of a command, and the folder that it ran in."""
 
     code: int
     out: str
@@ -81,55 +81,56 @@ class Done(NamedTuple):
     folder: Path
 
     def record(self, pattern: str) -> dict[str, Any]:
-        """The one record of a pattern that it has left."""
+        """The only record that matches a pattern in the folder."""
         (path,) = self.folder.glob(pattern)
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return record
 
     @property
     def last_line(self) -> str:
-        """The last thing that it said."""
-        said = [line.strip() for line in f"{self.out}\n{self.err}".splitlines()]
-        return next((line for line in reversed(said) if line), "nothing")
+        """The last line of the command's output that is not empty."""
+        lines = [line.strip() for line in f"{self.out}\n{self.err}".splitlines()]
+        return next((line for line in reversed(lines) if line), "nothing")
 
 
 def works(_: Done) -> str:
-    """A command that ended well."""
+    """The cell of a command that succeeded."""
     return "yes"
 
 
 def routes(done: Done) -> str:
-    """How many routes of reads are seen, and why others are not."""
-    found: dict[str, str] = json.loads(done.out.splitlines()[-1])
-    unseen = [f"{name}: {why}" for name, why in found.items() if why]
-    return "; ".join([f"{len(found) - len(unseen)} of {len(found)}", *unseen])
+    """The number of recorded routes of reads, and why others are not recorded."""
+    reasons: dict[str, str] = json.loads(done.out.splitlines()[-1])
+    unseen = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+    return "; ".join([f"{len(reasons) - len(unseen)} of {len(reasons)}", *unseen])
 
 
 def reads(done: Done) -> str:
-    """Reads that `syncs` counted."""
+    """The number of reads that `syncs` counted."""
     return f"{sum(site['reads'] for site in json.loads(done.out)['sites'])} reads"
 
 
 def tests(done: Done) -> str:
-    """Tests that passed, and that were skipped."""
+    """The number of tests that passed and were skipped."""
     return re.sub(r" in [\d.]+s.*", "", done.last_line.strip("= "))
 
 
 def equivalence(done: Done) -> str:
-    """What was found of the loop after."""
+    """The result of the equivalence check of the loop after."""
     return str(done.record("out/equivalence.json")["found"]["after"]["reason"])
 
 
 def fates(done: Done) -> str:
-    """What became of each loop, fault by fault."""
+    """The outcomes of each loop, fault by fault."""
     return _fates(done.record("out/survival.json")["survivals"])
 
 
 def verdict(done: Done) -> str:
-    """The verdict of the main job, and what became of the loops in its faults."""
+    """The verdict of a run, and the outcomes of its faults."""
     (line,) = [line for line in done.out.splitlines() if line.partition(": ")[0] in {*map(str, Kind)}]
     arms = done.record("runs/*.json")["arms"]
-    return f"{line}; {_fates({arm: each['survivals'] for arm, each in arms.items()})}"
+    survivals = {arm: measured["survivals"] for arm, measured in arms.items()}
+    return f"{line}; {_fates(survivals)}"
 
 
 def _fates(survivals: Mapping[str, list[dict[str, Any]]]) -> str:
@@ -137,7 +138,7 @@ def _fates(survivals: Mapping[str, list[dict[str, Any]]]) -> str:
 
 
 class Check(NamedTuple):
-    """A row: the command that is run in each environment, and what its cell says where it ends well."""
+    """A row of the table: the command to run in each environment, and the text of its cell if it succeeds."""
 
     title: str
     command: tuple[str | Path, ...]
@@ -179,15 +180,15 @@ CHECKS = (
         "tests: adapters, fork server, faults", (*TESTS, *(ROOT / "tests" / "bench" / each for each in OTHERS)), tests
     ),
 )
-"""In the order of the table."""
+"""All checks, in the order of the table."""
 
 
 class Environment:
-    """An environment on disk, and what has been found out in it.
+    """An environment on disk, and the results of the checks in it.
 
     Args:
-        versions: what it is made of.
-        folder: of all environments.
+        versions: Python and packages of the environment.
+        folder: folder of all environments.
     """
 
     def __init__(self, versions: Versions, folder: Path) -> None:
@@ -198,11 +199,11 @@ class Environment:
 
     @property
     def cells(self) -> dict[str, str]:
-        """What is known, by the titles of the rows."""
+        """The cells that are known so far, by the titles of the rows."""
         return json.loads(self._results.read_text(encoding="utf-8")) if self._results.exists() else {}
 
     def make(self) -> None:
-        """Makes it: the user's packages, then the harness beside them, then what its tests want."""
+        """Makes the environment: the user's packages, then the harness, then the packages for its tests."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._results.unlink(missing_ok=True)
         subprocess.run([f"python{self.versions.python}", "-m", "venv", self._folder], check=True)
@@ -218,10 +219,10 @@ class Environment:
         self._keep("what the install changes of it", "; ".join(changed) or "nothing")
 
     def check(self, check: Check) -> None:
-        """Runs a command, in a folder of its own, and keeps what came of it."""
+        """Runs a command in a folder of its own, and keeps the text of its cell."""
         with tempfile.TemporaryDirectory() as folder:
-            done = self._run(check, Path(folder))
-            self._keep(check.title, f"**no**: {done.last_line}" if done.code else check.cell(done))
+            result = self._run(check, Path(folder))
+            self._keep(check.title, f"**no**: {result.last_line}" if result.code else check.cell(result))
 
     def _run(self, check: Check, folder: Path) -> Done:
         program, *arguments = check.command
@@ -229,12 +230,12 @@ class Environment:
         variables["PATH"] = f"{self._folder / 'bin'}{os.pathsep}{variables['PATH']}"
         command = [self._folder / "bin" / program, *arguments]
         try:
-            done = subprocess.run(
+            finished = subprocess.run(
                 command, cwd=folder, env=variables, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
             )
         except subprocess.TimeoutExpired:
-            return Done(1, "", f"not done in {TIME_LIMIT:.0f} s", folder)
-        return Done(done.returncode, done.stdout, done.stderr, folder)
+            return Done(1, "", f"did not finish within {TIME_LIMIT:.0f} s", folder)
+        return Done(finished.returncode, finished.stdout, finished.stderr, folder)
 
     def _pip(self, *packages: str) -> None:
         subprocess.run([self._folder / "bin" / "pip", "install", "--quiet", *packages], check=True)
@@ -242,40 +243,42 @@ class Environment:
     def _installed(self) -> dict[str, str]:
         pip = [self._folder / "bin" / "pip", "list", "--format", "json"]
         listed = subprocess.run(pip, capture_output=True, text=True, check=True).stdout
-        return {each["name"].replace("-", "_").lower(): each["version"] for each in json.loads(listed)}
+        return {package["name"].replace("-", "_").lower(): package["version"] for package in json.loads(listed)}
 
     def _keep(self, title: str, cell: str) -> None:
         self._results.write_text(json.dumps({**self.cells, title: cell}, indent=1), encoding="utf-8")
 
 
-def table(found: Sequence[Environment]) -> Texts:
-    """A row for each capability, a column for each environment."""
+def table(environments: Sequence[Environment]) -> Texts:
+    """The table with a row for each check and a column for each environment."""
     titles = ["what it is", "what the install changes of it", *(check.title for check in CHECKS)]
-    rows = [[title, *(each.cells.get(title, "not run") for each in found)] for title in titles]
-    return Texts(["", *(each.versions.title for each in found)], rows)
+    rows = [[title, *(checked.cells.get(title, "not run") for checked in environments)] for title in titles]
+    return Texts(["", *(checked.versions.title for checked in environments)], rows)
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Of the environments, about 2.5 GiB each.")],
-    only: Annotated[str | None, typer.Option(help="The environments of one TensorFlow, made anew.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder for the environments, about 2.5 GiB each.")],
+    only: Annotated[
+        str | None, typer.Option(help="Make only the environments with this TensorFlow anew, and check them.")
+    ] = None,
 ) -> None:
     """Makes the environments, runs every command in each, and writes the table."""
     folder.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     environments = [Environment(versions, folder.absolute()) for versions in ENVIRONMENTS]
-    for each in environments:
-        if only not in (None, each.versions.tensorflow):
+    for checked in environments:
+        if only not in (None, checked.versions.tensorflow):
             continue
-        if only or not each.cells:
-            console.print(f"{each.versions.title}: is being made")
-            each.make()
+        if only or not checked.cells:
+            console.print(f"{checked.versions.title}: making the environment")
+            checked.make()
         for check in CHECKS:
-            if check.title not in each.cells:
-                console.print(f"{each.versions.title}: {check.title}")
-                each.check(check)
-    made = markdown.render(table(environments), [environment.machine(environment.environment())])
+            if check.title not in checked.cells:
+                console.print(f"{checked.versions.title}: {check.title}")
+                checked.check(check)
+    rendered = markdown.render(table(environments), [environment.machine(environment.environment())])
     text = PAGE.read_text(encoding="utf-8")
-    write_whole(PAGE, markdown.replaced(text, "versions", made, str(PAGE)))
+    write_whole(PAGE, markdown.replaced(text, "versions", rendered, str(PAGE)))
     console.print(f"written: {PAGE}")
 
 

@@ -30,7 +30,7 @@ def gate_scripts():
 
 @pytest.fixture(scope="session")
 def scaling_scripts():
-    """The same of those on scaling."""
+    """The folder of the scripts on scaling, found like modules."""
     with found_like_modules(RESULTS / "scaling") as folder:
         yield folder
 

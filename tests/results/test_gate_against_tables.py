@@ -50,7 +50,7 @@ def test_of_whole_runs_the_blocks_of_before_and_null_arm_are_kept(against, monke
         Path(command[command.index("--results") + 1], "1.json").write_text(found.model_dump_json())
 
     monkeypatch.setattr(against, "subprocess", types.SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
-    made = against._of_a_run("--isolate")["groups"]
+    made = against._whole_run("--isolate")["groups"]
     assert [{*group} for group in made] == [{"before", "null"}] * 3
     first = [each for each in found.rounds if each.group == 1]
     assert made[1]["null"] == [round(1e6 * each.seconds["null"]) for each in first]

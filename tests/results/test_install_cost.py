@@ -38,7 +38,7 @@ def test_the_files_of_a_commit(cost, tmp_path):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_came_is_taken_away_again(cost, monkeypatch, tmp_path, keep):
+def test_added_packages_are_uninstalled(cost, monkeypatch, tmp_path, keep):
     there, asked = {"tensorflow"}, []
 
     def python(self, *arguments):

@@ -23,7 +23,7 @@ def test_a_large_message_takes_what_its_bytes_do(model):
 
 
 def test_a_small_message_takes_what_its_hops_do(model):
-    """As NCCL reckons: a chain of 8 in each of 128 machines, and a tree of 7 levels between them, there and back."""
+    """As in NCCL's model: a chain of 8 in each of 128 machines, and a tree of 7 levels between them, both ways."""
     expected = 6.8e-6 + 2 * (7 * 0.6e-6 + 7 * 5.0e-6)
     assert model.all_reduce(4, 1024, model.FAST) == pytest.approx(expected, rel=1e-3)
     assert model.ring(4, 1024, model.FAST) == pytest.approx(6.6e-6 + 254 * 2.7e-6 + 1792 * 0.6e-6, rel=1e-3)

@@ -1,1 +1,1 @@
-"""How well loops learn: their quality over the batches, from several seeds."""
+"""The convergence experiment: compares the quality of loops over the batches, from several seeds."""

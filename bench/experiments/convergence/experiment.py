@@ -1,4 +1,4 @@
-"""An experiment on convergence from beginning to end."""
+"""The convergence experiment, as a function and as a command."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ def converge(
     progress: Callable[[str], None] = lambda title: None,
     run: Run = in_processes,
 ) -> ConvergenceRecord:
-    """Runs the trials that are planned and not done yet; returns the record of all.
+    """Runs the planned trials that have no result yet, and returns the record of all.
 
     Args:
         plan: loops and seeds.
-        folder: for a folder `trials` of results; an interrupted experiment resumes there.
+        folder: gets a folder `trials` of results; an interrupted experiment resumes there.
         workers: processes at a time.
-        progress: is told the title of each run that is done.
+        progress: called with the title of each finished run.
         run: where the trials run.
 
     Raises:
-        UsageError: see `gather`; or a loop does not say how good it is.
+        UsageError: see `gather`; or a loop has no evaluate().
     """
-    here = environment()
-    results = gather(plan.trials(), folder / "trials", environment=here, workers=workers, progress=progress, run=run)
-    return ConvergenceRecord.of(plan, results, here)
+    machine = environment()
+    results = gather(plan.trials(), folder / "trials", environment=machine, workers=workers, progress=progress, run=run)
+    return ConvergenceRecord.of(plan, results, machine)
 
 
 class ConvergenceExperiment(Experiment):
-    """Train both loops from several seeds, and see which learns better: quality over the batches, with a verdict.
+    """Train both loops from several seeds, and compare their quality over the batches, with a verdict.
 
-    A loop says how good it is in evaluate() -> {name: number}, ↓ or ↑ at the end of a name for the better way. The
-    built-in loops begin with the same pre-trained networks, and are rated at one temperature whatever they train at:
-    by the oracle's NLL of generated lines, or on a script by BLEU and self-BLEU, and by the NLL of held-out lines.
-    A third, the loop after at a fixed temperature, tells what annealing does from what all the rest does.
+    A loop reports its quality in evaluate() -> {name: number}; ↓ or ↑ at the end of a name marks the better direction.
+    The built-in loops begin with the same pre-trained networks and are evaluated at one temperature, whatever they
+    train at: by the oracle's NLL of generated lines (on a script, by BLEU and self-BLEU) and by the NLL of held-out
+    lines. A third loop, the loop after at a fixed temperature, separates the effect of annealing from all others.
 
-    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
-    command goes on with the rest.
+    Each run has a process of its own, so that a crash is a result. An interruption (Ctrl-C, a power cut) loses only the
+    runs in progress: the same command resumes the rest.
 
     Examples: loop-bench converge --seeds 10
 
@@ -64,9 +64,14 @@ class ConvergenceExperiment(Experiment):
         ("--preset", {"default": "tiny"}),
         "--script",
         Option("--seeds", "runs of each loop; an interval needs 2, and is wide below 5", WholeNumber(1), "5"),
-        Option("--epochs", "to train; quality is looked at after each", WholeNumber(1), str(EPOCHS)),
-        Option("--every", "batches of an epoch", WholeNumber(1), default_words="what the loop says in describe()"),
-        Option("--seed", "the first one", WholeNumber(0), "0"),
+        Option("--epochs", "epochs to train; quality is evaluated after each", WholeNumber(1), str(EPOCHS)),
+        Option(
+            "--every",
+            "batches of an epoch",
+            WholeNumber(1),
+            default_words="batches_per_epoch in the loop's describe()",
+        ),
+        Option("--seed", "the first seed", WholeNumber(0), "0"),
         Option(
             "--out",
             "folder for the runs, the record, tables and plot",
@@ -82,8 +87,8 @@ class ConvergenceExperiment(Experiment):
     switch = RunSwitch(
         Option(
             "--convergence",
-            f"train both loops for {EPOCHS} epochs from so many seeds as well, and see which learns better, into "
-            "RESULTS/convergence-PRESET, where an interrupted one is gone on with",
+            f"also train both loops for {EPOCHS} epochs from this many seeds and compare their quality; writes to "
+            "RESULTS/convergence-PRESET, where an interrupted run resumes",
             WholeNumber(1),
             metavar="SEEDS",
         ),
@@ -95,7 +100,7 @@ class ConvergenceExperiment(Experiment):
         return {"seeds": value}
 
     def seconds(self, asked: Asked) -> float:
-        """At preset tiny."""
+        """See Experiment; of the built-in loops at preset tiny."""
         return 60.0 * float(asked["seeds"])
 
     def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Parts:

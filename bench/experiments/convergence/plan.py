@@ -1,4 +1,4 @@
-"""Which loops are to be trained, from which seeds, and which of them are compared."""
+"""The plan of a convergence experiment: which loops train from which seeds, and which pairs are compared."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from loop_bench.experiments.convergence.trial import ConvergenceTrial
 from loop_bench.settings import ARMS, Settings
 
 EPOCHS = 20
-"""Of a run, unless something else is asked for."""
+"""Default epochs of a run."""
 
 TIME_LIMIT = 3600.0
-"""Seconds for a run, unless something else is asked for."""
+"""Default time limit of a run in seconds."""
 
 
 class TrainedLoop(Frozen):
-    """One of those that are trained."""
+    """A loop of a convergence plan."""
 
     factory: str
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class Question(Frozen):
-    """Two that are compared, seed by seed."""
+    """A question that the comparison of two loops, paired by seed, answers."""
 
     changed: str  # the loop whose quality is compared
     reference: str  # the loop that it is compared with
@@ -36,7 +36,7 @@ class Question(Frozen):
 
 
 class ConvergencePlan(Frozen):
-    """What is to be tried."""
+    """Loops, seeds and comparisons of a convergence experiment."""
 
     loops: dict[str, TrainedLoop]
     pairs: tuple[Question, ...]
@@ -50,18 +50,19 @@ class ConvergencePlan(Frozen):
     def _pairs_are_of_loops(self) -> Self:
         named = {name for pair in self.pairs for name in (pair.changed, pair.reference)}
         if not named <= self.loops.keys():
-            raise ValueError(f"pairs name {', '.join(sorted(named - self.loops.keys()))}, which is no loop of the plan")
+            unknown = ", ".join(sorted(named - self.loops.keys()))
+            raise ValueError(f"pairs name loops that are not in the plan: {unknown}")
         return self
 
     def trial(self, loop: str, seed: int) -> ConvergenceTrial:
         """The run of a loop from a seed."""
-        of = self.loops[loop]
+        trained = self.loops[loop]
         return ConvergenceTrial(
             loop=loop,
-            factory=of.factory,
+            factory=trained.factory,
             preset=self.preset,
             seed=seed,
-            options=of.options,
+            options=trained.options,
             epochs=self.epochs,
             every=self.every,
             time_limit=self.time_limit,
@@ -72,18 +73,18 @@ class ConvergencePlan(Frozen):
         return [self.trial(loop, seed) for seed in self.seeds]
 
     def trials(self) -> list[ConvergenceTrial]:
-        """All of them, so ordered that each seed is complete before the next one."""
+        """All trials, ordered so that each seed is complete before the next one."""
         return [self.trial(loop, seed) for seed in self.seeds for loop in self.loops]
 
 
 @dataclasses.dataclass(frozen=True)
 class Learning:
-    """What is asked of a pair of loops besides which of them learns better."""
+    """Additional loops and questions for the convergence experiment of a pair."""
 
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """Loops between the arms, by name: options of the loop after."""
 
-    questions: tuple[Question, ...] = ()  # about these loops, before the one about both arms
+    questions: tuple[Question, ...] = ()  # about these loops; listed before the question about both arms
 
 
 def convergence_plan(
@@ -94,14 +95,14 @@ def convergence_plan(
     epochs: int,
     every: int | None = None,
 ) -> ConvergencePlan:
-    """Which loops are trained to see how well they learn.
+    """Plans a convergence experiment for a pair of loops.
 
     Args:
-        settings: of the run.
-        ready: by arm, the options with which its loop can be rated fairly.
-        learning: what else is asked of the pair.
-        seeds: so many, from that of the settings on.
-        epochs: of each run.
+        settings: settings of the run.
+        ready: by arm, the options under which its loop is evaluated fairly.
+        learning: additional loops and questions of the pair.
+        seeds: number of seeds, counted from that of the settings.
+        epochs: epochs of each run.
         every: batches of an epoch; None: the loops' own.
     """
     factories = dict(zip(ARMS, (settings.before, settings.after), strict=True))

@@ -1,4 +1,4 @@
-"""The result of an experiment on convergence: immutable, checked when it is made, JSON on disk."""
+"""The record of a convergence experiment: immutable, validated when it is made, JSON on disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCHEMA: Final = 1
 
 
 class ConvergenceRecord(Document):
-    """How the quality of every loop went, from every seed."""
+    """The courses of training of every loop from every seed."""
 
     title: ClassVar[str] = "convergence record"
 
@@ -30,30 +30,30 @@ class ConvergenceRecord(Document):
     environment: dict[str, Any]
     plan: ConvergencePlan
     seconds: float  # of all processes together
-    courses: dict[str, tuple[Course, ...]]  # by loop, one a seed, in the plan's order
-    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command
+    courses: dict[str, tuple[Course, ...]]  # by loop, one per seed, in the plan's order
+    ran_on: tuple[RanOn, ...] = ()  # machines, and the trials that ran there; empty: all on the command's machine
 
     @model_validator(mode="after")
     def _has_every_run(self) -> Self:
         seeds = {loop: tuple(course.seed for course in courses) for loop, courses in self.courses.items()}
         if seeds != dict.fromkeys(self.plan.loops, self.plan.seeds):
-            raise ValueError("a convergence record has a course of each loop from each seed, and of no others")
+            raise ValueError("a convergence record has one course for each loop and seed, and no others")
         return self
 
     @classmethod
     def of(cls, plan: ConvergencePlan, results: Mapping[str, Result[Course]], environment: dict[str, Any]) -> Self:
-        """The results of a plan, in its order.
+        """Collects the results of a plan, in its order.
 
         Args:
-            plan: all of whose trials have a result.
-            results: by the keys of the trials.
-            environment: in which they were.
+            plan: the plan; all its trials have a result.
+            results: results by the keys of the trials.
+            environment: the environment of the trials.
         """
         return cls(
             created=datetime.datetime.now(datetime.timezone.utc),
             environment=environment,
             plan=plan,
-            seconds=sum(each.seconds for each in results.values()),
+            seconds=sum(result.seconds for result in results.values()),
             courses={
                 loop: tuple(course(trial, results[trial.key]) for trial in plan.trials_of(loop)) for loop in plan.loops
             },

@@ -1,4 +1,4 @@
-"""One loop from one seed: a run in a process of its own, and how the loop's quality went while it trained."""
+"""The convergence trial: trains one loop from one seed in a process of its own, and evaluates it between epochs."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from loop_bench.variables import held, variable_name
 
 
 class Moment(Frozen):
-    """What was seen when training stood still."""
+    """An evaluation of a loop between two epochs."""
 
-    batch: Count  # trained so far
+    batch: Count  # batches trained so far
     seconds: Annotated[float, Field(ge=0)]  # of training so far, with tracing and compilation, without evaluations
-    temperature: float | None = None  # of the next batch, if the loop says
-    quality: dict[str, float]  # by name, as `evaluate()` of the loop gives it
+    temperature: float | None = None  # of the next batch; None: the loop does not report it
+    quality: dict[str, float]  # the loop's evaluate()
 
 
 class Course(Frozen):
-    """A run of one loop from one seed."""
+    """The course of training of one loop from one seed."""
 
     seed: Count
     ended: Ending
-    why: str = ""  # it is not whole
-    start: str = ""  # a digest of all weights before the first batch: those who have the same began alike
-    moments: tuple[Moment, ...] = ()  # the first before any batch
+    why: str = ""  # why the run did not complete
+    start: str = ""  # digest of all weights before the first batch, to see whether loops began alike
+    moments: tuple[Moment, ...] = ()  # the first is before any batch
 
     @property
     def flaw(self) -> str:
-        """Why nothing can be read from it; empty of one that came to its end with finite numbers."""
+        """Why the run cannot be used, in words; empty: it is complete and its numbers are finite."""
         if self.ended != "whole":
             return f"{self.ended}: {self.why}"
         for moment in self.moments:
@@ -49,7 +49,7 @@ class Course(Frozen):
 
 
 class ConvergenceTrial(LoopTrial[Course]):
-    """A run of one loop from one seed."""
+    """The training of one loop from one seed, as a trial."""
 
     work: ClassVar[str] = "loop_bench.experiments.convergence.trial:follow_trial"
     finding: ClassVar[type[Course]] = Course
@@ -59,12 +59,12 @@ class ConvergenceTrial(LoopTrial[Course]):
 
 
 def course(trial: ConvergenceTrial, result: Result[Course]) -> Course:
-    """How a run went; only how it ended, of a process that died."""
+    """The course of a trial; if its process died, only how it ended."""
     return result.found or Course(seed=trial.seed, ended=result.ended, why=result.why)
 
 
 def follow_trial(trial: ConvergenceTrial) -> Course:
-    """Does the work of a trial."""
+    """Runs a trial in this process."""
     return follow(trial.factory, load(trial.factory), trial.spec, trial.epochs, trial.every, trial.loop)
 
 
@@ -73,25 +73,25 @@ def follow(
 ) -> Course:
     """Trains a fresh loop, and evaluates it before the first batch and after every epoch.
 
-    What the loop dies of is a result, beside what was seen until then.
+    If the loop crashes, the cause is a result, together with the evaluations before.
 
     Args:
-        name: of the factory, for messages.
-        factory: of the loop.
-        spec: to make it with.
-        epochs: to train.
-        every: batches of an epoch; None: as many as the loop says itself.
-        role: of the loop, as `build` has it.
+        name: the factory's name, for messages.
+        factory: the loop's factory.
+        spec: preset, seed and options of the loop.
+        epochs: epochs to train.
+        every: batches of an epoch; None: the loop's own.
+        role: the loop's name in messages, see `build`.
 
     Raises:
-        UsageError: the factory failed, what it made keeps to no contract, does not say how good it is, or neither it
-            nor `every` says how many batches make an epoch.
+        UsageError: the factory failed, the loop violates the contract, it has no evaluate(), or the length of an epoch
+            is in neither `every` nor the loop's describe().
     """
     loop = build(name, factory, spec, role)
     start, moments = _digest(loop), list[Moment]()
     try:
         for moment in _moments(loop, epochs, every):
-            moments.append(moment)  # one by one, to be there when the loop dies
+            moments.append(moment)  # one by one, to keep them if the loop crashes
     except UsageError:
         raise
     except LoopError as error:
@@ -108,8 +108,8 @@ def _moments(loop: TrainingLoop, epochs: int, every: int | None) -> Iterator[Mom
 
 
 def _moment(loop: TrainingLoop, batch: int, seconds: float) -> Moment:
-    said = describe(loop).get("temperature")
-    temperature = float(said) if isinstance(said, int | float) else None
+    described = describe(loop).get("temperature")
+    temperature = float(described) if isinstance(described, int | float) else None
     return Moment(batch=batch, seconds=seconds, temperature=temperature, quality=evaluate(loop))
 
 
@@ -117,17 +117,17 @@ def _epoch_of(loop: TrainingLoop) -> int:
     length = describe(loop).get("batches_per_epoch")
     if not isinstance(length, int) or length < 1:
         raise UsageError(
-            f"{name_of(loop)} does not say in describe() how many batches_per_epoch it has; name them: --every"
+            f"{name_of(loop)}: describe() lacks batches_per_epoch; give the batches of an epoch with --every"
         )
     return length
 
 
 def _digest(loop: TrainingLoop) -> str:
-    """A digest of the weights, bit for bit, with their names; an optimizer that has not begun may have none."""
+    """A digest of the names and values of the weights, bit for bit; optimizers may have no variables yet."""
     digest = hashlib.sha256()
     for variable in loop.variables:
         if variable.trainable:
-            now = held(variable)
-            digest.update(f"{variable_name(variable)}\0{now.dtype}{now.shape}\0".encode())
-            digest.update(now.tobytes())
+            value = held(variable)
+            digest.update(f"{variable_name(variable)}\0{value.dtype}{value.shape}\0".encode())
+            digest.update(value.tobytes())
     return digest.hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""Whether two loops compute the same thing."""
+"""The equivalence check: whether two loops compute the same thing, bit for bit or up to rounding."""

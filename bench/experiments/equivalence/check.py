@@ -1,8 +1,8 @@
-"""Whether two loops compute the same thing: a speed-up of a loop that does something else is none.
+"""Checks whether two loops compute the same thing, without which a speed-up means nothing.
 
-Three outcomes. Bit for bit the same, as what only moves reads and calls must be. The same up to rounding: where
-compilation reorders arithmetic, each batch must agree from the same state (in lockstep), and the first draw that
-rounding flips in a run of its own is named. Or not the same.
+There are three outcomes. Bit for bit the same: required of changes that only move reads and calls. The same up to
+rounding: if compilation reorders arithmetic, each batch must agree from the same state (in lockstep), and the first
+draw that rounding flips in free runs is named. Otherwise: not the same.
 """
 
 from __future__ import annotations
@@ -21,99 +21,100 @@ from loop_bench.machine.environment import environment
 from loop_bench.settings import ARMS, Settings
 
 _BLOCK = 10
-"""Batches, at most, between two looks at what the loops have drawn by themselves."""
+"""Most batches of a free run between two comparisons of the drawn tokens."""
 
 
 def equivalence(before: Side, after: Side, options: Mapping[str, Any], batches: int = BATCHES) -> Equivalence:
-    """Trains two fresh loops, by themselves and then, if a bit differs, batch by batch from the same state.
+    """Trains two fresh loops independently and then, if a bit differs, batch by batch from the same state.
 
-    By themselves they are trained little further than to the first token that they draw differently.
+    The independent runs end soon after the first token that the loops draw differently.
 
     Args:
-        before: built with `options`.
-        after: built with them too.
-        options: that leave nothing but how the algorithm is carried out to differ; for the record.
-        batches: of each, and as many again from the same state.
+        before: the loop before, built with `options`.
+        after: the loop after, built with `options`.
+        options: options under which both loops implement the same algorithm; for the record.
+        batches: batches of the independent runs, and as many again from the same state.
     """
 
-    def found(equal: bool, reason: str, **more: Any) -> Equivalence:
-        return Equivalence(batches=batches, options=dict(options), equal=equal, reason=reason, **more)
+    def result(equal: bool, reason: str, **details: Any) -> Equivalence:
+        return Equivalence(batches=batches, options=dict(options), equal=equal, reason=reason, **details)
 
-    # A learning rate is state as well, which `lockstep` would hand over.
-    if others := unequal(before, after):
-        return found(False, f"they do not start from the same state: {', '.join(others)}")
+    # Checked first, because `lockstep` copies all variables, a differing learning rate for example.
+    if differing := unequal(before, after):
+        return result(False, f"they do not start from the same state: {', '.join(differing)}")
     _train_until_a_flip(before, after, batches)
-    one, other = before.history(), after.history()
-    common = [name for name in one if name in other]
+    metrics_before, metrics_after = before.history(), after.history()
+    common = [name for name in metrics_before if name in metrics_after]
     if not common:
-        return found(False, f"no metric is common to both: {', '.join(one)}; {', '.join(other)}")
-    if any(one[name].shape != other[name].shape for name in common):
-        return found(False, "the histories have different lengths")
+        return result(False, f"no metric is common to both: {', '.join(metrics_before)}; {', '.join(metrics_after)}")
+    if any(metrics_before[name].shape != metrics_after[name].shape for name in common):
+        return result(False, "the histories have different lengths")
     flip = _first_flip(before, after)
-    same_metrics = all(np.array_equal(one[name], other[name], equal_nan=True) for name in common)
+    same_metrics = all(np.array_equal(metrics_before[name], metrics_after[name], equal_nan=True) for name in common)
     if drift := _drift(before, after):
-        return found(False, drift)
+        return result(False, drift)
     if same_metrics and flip is None and _same_weights(before, after):
-        drawn = "metrics and weights" if _drawn(before, after) is None else "metrics, weights and drawn tokens"
-        return found(True, f"bit for bit the same over {batches} batches, {drawn}", bit_for_bit=True)
+        compared = "metrics and weights" if _drawn(before, after) is None else "metrics, weights and drawn tokens"
+        return result(True, f"bit for bit the same over {batches} batches, {compared}", bit_for_bit=True)
     stepped = lockstep(before, after, _stretches(batches))
     if stepped is None:
-        return found(False, "not bit for bit the same, and with other variables, so that no batch can be compared")
-    too_far = problem(stepped) or _drift(before, after)
-    return found(not too_far, too_far or rounding(stepped, flip), flip=flip, lockstep=stepped)
+        return result(False, "not bit for bit the same, and the variables differ, so that no batch can be compared")
+    reason = problem(stepped) or _drift(before, after)
+    return result(not reason, reason or rounding(stepped, flip), flip=flip, lockstep=stepped)
 
 
 def _train_until_a_flip(before: Side, after: Side, batches: int) -> None:
-    """Trains both by themselves; no further than a draw that differs, after which they have nothing in common."""
+    """Trains both loops independently; stops after the first differing draw, from which on they diverge."""
     done = 0
     while done < batches and _first_flip(before, after) is None:
-        block = min(max(1, done), _BLOCK, batches - done)  # ever more, for most flips come within a few
+        block = min(max(1, done), _BLOCK, batches - done)  # short blocks first, because most flips come early
         for loop in (before, after):
             loop.run(block)
         done += block
 
 
 def _stretches(batches: int) -> list[int]:
-    """A third of the batches two at a time, for what goes wrong between those of one call; the others one by one."""
+    """Lengths of the stretches: two batches for a third of them, to check what happens within a call; otherwise one."""
     pairs = max(1, batches // 6)
     return [*[1] * (batches - 2 * pairs), *[2] * pairs]
 
 
 def _drift(before: Side, after: Side) -> str:
-    """Which loop has replicas that no longer hold the same, in words; empty if none has."""
+    """The loop whose replicas have diverged, in words; empty: none."""
     for arm, side in zip(ARMS, (before, after), strict=True):
-        if apart := side.apart():
-            most = max(apart.values())
-            return f"the replicas of {arm} differ, by up to {most:.2g} of how far they have moved: {', '.join(apart)}"
+        if distances := side.apart():
+            largest = max(distances.values())
+            names = ", ".join(distances)
+            return f"the replicas of {arm} differ, by up to {largest:.2g} of how far they have moved: {names}"
     return ""
 
 
 def _same_weights(before: Side, after: Side) -> bool:
-    one, other = map(_weights, (before, after))
-    return len(one) == len(other) and all(map(np.array_equal, one, other))
+    weights_before, weights_after = map(_weights, (before, after))
+    return len(weights_before) == len(weights_after) and all(map(np.array_equal, weights_before, weights_after))
 
 
 def _weights(side: Side) -> list[np.ndarray]:
-    return side.values([place for place, (*_, trained) in enumerate(side.variables()) if trained])
+    return side.values([index for index, (*_, trained) in enumerate(side.variables()) if trained])
 
 
 def _drawn(before: Side, after: Side) -> tuple[np.ndarray, np.ndarray] | None:
-    """What both have drawn, [batches, lines, tokens] each; None if that is not known, or cannot be compared."""
-    one, other = before.lines(), after.lines()
-    if one is None or other is None or one.shape != other.shape:
+    """The drawn tokens of both loops, [batches, lines, tokens] each; None: not kept, or their shapes differ."""
+    lines_before, lines_after = before.lines(), after.lines()
+    if lines_before is None or lines_after is None or lines_before.shape != lines_after.shape:
         return None
-    shape = [len(one), one.shape[1] if one.ndim > 1 else 1, -1]
-    return one.reshape(shape), other.reshape(shape)
+    shape = [len(lines_before), lines_before.shape[1] if lines_before.ndim > 1 else 1, -1]
+    return lines_before.reshape(shape), lines_after.reshape(shape)
 
 
 def _first_flip(before: Side, after: Side) -> Flip | None:
-    """The first drawn token that differs; None if there is none, or nothing is known of it."""
+    """The first drawn token that differs; None: none differs, or tokens cannot be compared."""
     drawn = _drawn(before, after)
     if drawn is None or np.array_equal(*drawn):
         return None
     batch, line, place = (int(index) for index in np.argwhere(drawn[0] != drawn[1])[0])
-    one, other = (int(each[batch, line, place]) for each in drawn)
-    return Flip(batch=batch, line=line, place=place, before=one, after=other)
+    token_before, token_after = (int(tokens[batch, line, place]) for tokens in drawn)
+    return Flip(batch=batch, line=line, place=place, before=token_before, after=token_after)
 
 
 def agreement(
@@ -122,29 +123,29 @@ def agreement(
     batches: int = BATCHES,
     tell: Callable[[str], None] = lambda title: None,
 ) -> AgreementRecord:
-    """Compares loops with the one before.
+    """Compares several loops with the loop before.
 
     Args:
-        settings: from what seed, with which loop before.
-        candidates: the loops.
-        batches: of each loop by itself, and as many from the same state.
-        tell: is told what has been compared.
+        settings: from what seed, and with which loop before.
+        candidates: the loops to compare with it.
+        batches: batches of the independent runs, and as many from the same state.
+        tell: called with the name of each compared loop.
 
     Raises:
-        UsageError: a loop that cannot be built.
+        UsageError: a loop cannot be built.
     """
-    found, here = {}, environment()
-    for each in candidates:
-        # Options of someone else's loops are theirs: nothing is known that would make the two alike.
-        options = dict(each.equivalent or {})
+    results, machine = {}, environment()
+    for candidate in candidates:
+        # For loops that are not built in, no options are known that make both compute the same.
+        options = dict(candidate.equivalent or {})
         before = _build(settings, settings.before, {**settings.options, **options}, ARMS[0])
-        after = _build(settings, each.factory, {**each.options, **options}, each.name)
-        same = equivalence(before, after, options, batches)
-        why = each.inexact(same, here)
-        found[each.name] = same.model_copy(update={"equal": False, "reason": why}) if why else same
-        tell(each.name)
+        after = _build(settings, candidate.factory, {**candidate.options, **options}, candidate.name)
+        result = equivalence(before, after, options, batches)
+        inexact = candidate.inexact(result, machine)
+        results[candidate.name] = result.model_copy(update={"equal": False, "reason": inexact}) if inexact else result
+        tell(candidate.name)
     return AgreementRecord(
-        created=datetime.datetime.now(datetime.timezone.utc), environment=here, settings=settings, found=found
+        created=datetime.datetime.now(datetime.timezone.utc), environment=machine, settings=settings, found=results
     )
 
 

@@ -1,4 +1,4 @@
-"""Equivalence of loops, as a command."""
+"""The equivalence check, as a command."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from loop_bench.experiments.experiment import Asked, Experiment, Flag, Folder, O
 from loop_bench.settings import Settings
 
 INVALID = 4
-"""The exit code of loops that do not compute the same; the gate has it for a record that is invalid."""
+"""The exit code for loops that do not compute the same; also the gate's code for an invalid record."""
 
 
 class EquivalenceExperiment(Experiment):
-    """Find out whether the loops compute the same thing; the exit code is 0 if so, else 4.
+    """Check whether the loops compute the same thing; the exit code is 0 if they do, otherwise 4.
 
-    Both train from one seed, the built-in ones with clipping out of reach, one temperature and one sampler. What only
-    moves reads and calls must come out the same bit for bit: metrics, weights, and drawn tokens where a loop keeps
-    them. Where a bit differs, each batch is trained by both from the same state; then only rounding may differ, and the
-    first draw that it flips is named.
+    Both loops train from the same seed; the built-in loops also use the same temperature and sampler, and a clipping
+    norm too large to matter. Changes that only move reads and calls must leave metrics, weights and drawn tokens (if a
+    loop keeps them) the same bit for bit. If a bit differs, both loops train each batch from the same state; then only
+    rounding may differ, and the first draw that it flips is named.
 
     Examples: loop-bench equivalence --preset tiny
 
@@ -36,13 +36,18 @@ class EquivalenceExperiment(Experiment):
         "--preset",
         "--script",
         "--seed",
-        Option("--batches", "of each loop by itself, and as many from one state", WholeNumber(10), "60"),
-        Option("--every-rung", "every change between the loops, and each left out, as well", Flag()),
-        Option("--out", "folder for a record and a table", Folder(), default_words="none is written"),
+        Option(
+            "--batches",
+            "batches of each loop in independent runs, and as many from the same state",
+            WholeNumber(10),
+            "60",
+        ),
+        Option("--every-rung", "also check each change between the loops, and the loop without each", Flag()),
+        Option("--out", "folder for a record and a table", Folder(), default_words="neither is written"),
     )
     needs_folder = False
     parts = "loops"
-    interrupted = "nothing is written"
+    interrupted = "nothing was written"
 
     def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Parts:
         """See Experiment."""
@@ -50,9 +55,7 @@ class EquivalenceExperiment(Experiment):
         candidates = pair.candidates(settings, asked["every_rung"])
 
         def run(folder: Path, done: Callable[[str], None]) -> AgreementRecord:
-            from loop_bench.experiments.equivalence.check import (
-                agreement,  # TensorFlow, for which `--help` should not wait
-            )
+            from loop_bench.experiments.equivalence.check import agreement  # imports TensorFlow
 
             return agreement(settings, candidates, asked["batches"], done)
 
@@ -60,4 +63,4 @@ class EquivalenceExperiment(Experiment):
 
     def exit_code(self, record: AgreementRecord) -> int:
         """See Experiment."""
-        return 0 if all(found.equal for found in record.found.values()) else INVALID
+        return 0 if all(result.equal for result in record.found.values()) else INVALID

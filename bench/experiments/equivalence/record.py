@@ -1,4 +1,4 @@
-"""The result of comparing what loops compute: immutable, checked when it is made, JSON on disk."""
+"""The record of an equivalence check: immutable, validated when it is made, JSON on disk."""
 
 from __future__ import annotations
 
@@ -12,62 +12,62 @@ from loop_bench.document import Count, Document, Frozen
 from loop_bench.settings import ARMS, Settings
 
 BATCHES = 60
-"""Of each loop by itself, and as many from the same state: more than an epoch of 100 together."""
+"""Default batches of the independent runs, and as many from the same state: together more than an epoch of 100."""
 
 
 class Flip(Frozen):
-    """The first draw in which two loops differ."""
+    """The first token that two loops draw differently."""
 
     batch: Count
     line: Count
-    place: Count  # in the line
-    before: int  # the token that each of them drew there
-    after: int
+    place: Count  # index in the line
+    before: int  # token drawn by the loop before
+    after: int  # token drawn by the loop after
 
 
 class Lockstep(Frozen):
-    """How far two loops differ after a stretch of batches from the same state, for several stretches."""
+    """Differences of two loops after stretches of batches, each from the same state."""
 
-    metrics: Annotated[tuple[float, ...], Field(min_length=1)]  # of each stretch the most of any, by its size
-    updates: tuple[float, ...]  # of each stretch the most of any variable, as a share of its update or its usual one
-    other_lines: tuple[Count, ...] | None  # of each stretch, those with another draw; None where a loop does not say
+    metrics: Annotated[tuple[float, ...], Field(min_length=1)]  # by stretch: largest relative difference of a metric
+    updates: tuple[float, ...]  # by stretch: largest of a variable, as a share of its update or of its usual one
+    other_lines: tuple[Count, ...] | None  # by stretch: lines with a different draw; None: draws were not kept
     lines: Count = 0  # in a batch
-    lengths: tuple[Annotated[int, Field(gt=0)], ...] = ()  # batches of each stretch; empty where each was one
+    lengths: tuple[Annotated[int, Field(gt=0)], ...] = ()  # batches of each stretch; empty: one in each
 
     @property
     def batches(self) -> int:
-        """In all stretches."""
+        """The number of batches in all stretches."""
         return sum(self.lengths) or len(self.metrics)
 
     @property
     def drew_alike(self) -> tuple[bool, ...]:
-        """Whether all draws of each stretch are the same, as far as is known."""
+        """Whether all draws of each stretch are the same; True if draws were not kept."""
         return tuple(not count for count in self.other_lines or (0,) * len(self.metrics))
 
     @property
     def batches_alike(self) -> int:
-        """In the stretches in which all draws are the same."""
+        """The number of batches in stretches whose draws are all the same."""
         lengths = self.lengths or (1,) * len(self.metrics)
         return sum(length for length, alike in zip(lengths, self.drew_alike, strict=True) if alike)
 
 
 class Equivalence(Frozen):
-    """Whether both loops compute the same thing when nothing but how it is carried out is left to differ."""
+    """Result of an equivalence check of two loops under options that make their algorithms the same."""
 
     batches: Annotated[int, Field(gt=0)]
-    options: dict[str, Any]  # that both were built with
+    options: dict[str, Any]  # options that both loops were built with
     equal: bool
     reason: str
     bit_for_bit: bool = False
-    flip: Flip | None = None  # when each went on by itself; None without one, or when draws were not kept
-    lockstep: Lockstep | None = None  # None where it was not needed, or not possible
+    flip: Flip | None = None  # in the independent runs; None: no draw differed, or draws were not kept
+    lockstep: Lockstep | None = None  # None: not needed, or not possible
 
 
 SCHEMA: Final = 2
 
 
 class AgreementRecord(Document):
-    """What was found of each loop."""
+    """The results of equivalence checks of several loops with the loop before."""
 
     title: ClassVar[str] = "record of equivalence"
 
@@ -76,30 +76,30 @@ class AgreementRecord(Document):
     created: datetime.datetime
     environment: dict[str, Any]
     settings: Settings
-    found: dict[str, Equivalence] = Field(min_length=1)  # by what is compared with the loop before
+    found: dict[str, Equivalence] = Field(min_length=1)  # by the name of the compared loop
 
 
 class Candidate(NamedTuple):
-    """A loop that should compute what the loop before does."""
+    """A loop that should compute the same as the loop before."""
 
-    name: str  # as tables have it
+    name: str  # in tables
     factory: str  # as module:factory
     options: Mapping[str, Any]
-    equivalent: Mapping[str, Any] | None  # options of both with which they must; None where none are known
-    exact: bool = False  # whether it must be so bit for bit on a CPU, for it only moves reads and calls
+    equivalent: Mapping[str, Any] | None  # options under which both must compute the same; None: not known
+    exact: bool = False  # whether it must do so bit for bit on a CPU, because it only moves reads and calls
 
-    def inexact(self, found: Equivalence, environment: Mapping[str, Any]) -> str:
-        """Why it does not do that what was found is the same up to rounding, in words; empty if it does."""
-        if not self.exact or found.bit_for_bit or environment.get("gpus"):
+    def inexact(self, result: Equivalence, environment: Mapping[str, Any]) -> str:
+        """Why equality up to rounding does not suffice for this loop, in words; empty: it does."""
+        if not self.exact or result.bit_for_bit or environment.get("gpus"):
             return ""
-        return f"only moves reads and calls, and is not bit for bit the same: {found.reason}"
+        return f"only moves reads and calls, but is not bit for bit the same: {result.reason}"
 
 
 def loop_after(settings: Settings, equivalent: Mapping[str, Any] | None) -> Candidate:
-    """The loop after of a run.
+    """The loop after of a run, as a candidate.
 
     Args:
-        settings: of the run.
-        equivalent: options with which both loops of its pair compute the same; None where none are known.
+        settings: settings of the run.
+        equivalent: options under which both loops of the pair compute the same; None: not known.
     """
     return Candidate(ARMS[1], settings.after, settings.options, equivalent)

@@ -1,1 +1,1 @@
-"""The ladder: what each change between two loops brings by itself."""
+"""The ladder experiment: measures what each change between two loops contributes."""

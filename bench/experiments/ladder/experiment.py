@@ -1,4 +1,4 @@
-"""A ladder from beginning to end: each rung examined by itself, all timed in turns, and the record."""
+"""The ladder experiment, as a function and as a command: examines each rung, then times all of them alternately."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ from loop_bench.machine.environment import environment
 from loop_bench.settings import Settings
 
 ROUNDS = "rounds"
+"""Name of the folder for the result of a RoundsTrial."""
 
-_LOOKING = 30.0
+_EXAMINING = 30.0
 """Rough seconds for a rung's process, at preset paper on two cores."""
 
 
 def seconds(ladder: Ladder, limits: LadderLimits) -> float:
-    """Roughly how long it takes to climb; the weights that `climb` tells add up to it."""
-    return len(ladder.rungs) * _LOOKING + seconds_of_rounds(ladder, limits)
+    """Rough seconds of `climb`; the sum of the weights that it reports."""
+    return len(ladder.rungs) * _EXAMINING + seconds_of_rounds(ladder, limits)
 
 
 def climb(
@@ -57,13 +58,13 @@ def climb(
     tell: Tell = lambda stage, detail, weight: None,
     run: Run = in_processes,
 ) -> LadderRecord:
-    """Looks at each rung in a process of its own, then times all of them in turns in one process.
+    """Examines each rung in a process of its own, then times all of them alternately in one process.
 
-    That is this one; or one on another machine, where the rungs were looked at on such.
+    The timing process is this one, or, if the rungs were examined on other machines, one on such a machine.
 
     Args:
         ladder: the rungs.
-        limits: of the rounds.
+        limits: limits of the rounds.
         folder: for folders of results; an interrupted ladder resumes there.
         tell: see `loop_bench.experiments.experiment.Tell`.
         run: where the trials run.
@@ -71,33 +72,33 @@ def climb(
     Raises:
         UsageError: see `gather`.
     """
-    here, looking = environment(), "looking at each rung in a process of its own"
-    tell(looking, "", 0.0)
+    machine, examining = environment(), "examining each rung in a process of its own"
+    tell(examining, "", 0.0)
     trials = {rung.name: RungTrial.of(ladder, rung) for rung in ladder.rungs}
-    # One at a time, for they are timed; and without a cache of compilations, which are a part of that time.
+    # One at a time, because they are timed, and without a cache of compiled programs, because compilation counts.
     results = gather(
         trials.values(),
         folder / "rungs",
-        environment=here,
-        progress=lambda name: tell(looking, f": {name} done", _LOOKING),
+        environment=machine,
+        progress=lambda name: tell(examining, f": {name} done", _EXAMINING),
         run=run,
     )
     findings = {name: finding(results[trial.key]) for name, trial in trials.items()}
-    dead = {name: found.died for name, found in findings.items() if found.died}
-    every: list[Trial[Any]] = [*trials.values()]
-    found: dict[str, Result[Any]] = {**results}
+    dead = {name: examined.died for name, examined in findings.items() if examined.died}
+    all_trials: list[Trial[Any]] = [*trials.values()]
+    all_results: dict[str, Result[Any]] = {**results}
     if isinstance(run, OtherMachines):
         rounds = RoundsTrial.of(ladder, limits, dead)
-        every.append(rounds)
-        found |= _time_elsewhere(rounds, folder / ROUNDS, here, tell, run)
-        of_one_kind(every, found, f"folder {folder}")
-        timed = timed_rungs(rounds, found[rounds.key])
+        all_trials.append(rounds)
+        all_results |= _time_on_other_machine(rounds, folder / ROUNDS, machine, tell, run)
+        of_one_kind(all_trials, all_results, f"folder {folder}")
+        timed = timed_rungs(rounds, all_results[rounds.key])
     else:
         timed = time_rungs(ladder, limits, dead, tell)
-    ran = ran_on((trial.title, found[trial.key].machine) for trial in every)
+    ran = ran_on((trial.title, all_results[trial.key].machine) for trial in all_trials)
     return LadderRecord(
         created=datetime.datetime.now(datetime.timezone.utc),
-        environment={**environment_of(ran, here), "state": timed.state},
+        environment={**environment_of(ran, machine), "state": timed.state},
         ladder=ladder,
         findings=findings,
         limits=limits,
@@ -110,32 +111,32 @@ def climb(
     )
 
 
-def _time_elsewhere(
-    trial: RoundsTrial, folder: Path, here: Mapping[str, Any], tell: Tell, run: Run
+def _time_on_other_machine(
+    trial: RoundsTrial, folder: Path, machine: Mapping[str, Any], tell: Tell, run: Run
 ) -> Mapping[str, Result[TimedRungs]]:
-    """Times the rungs in a process on another machine, of the kind that each rung was looked at on."""
+    """Times the rungs in a process on another machine, of the same kind as those that examined them."""
     tell(TIMING, "", 0.0)
-    results = gather([trial], folder, environment=here, run=run)
+    results = gather([trial], folder, environment=machine, run=run)
     tell(TIMING, "", seconds_of_rounds(trial.ladder, trial.limits))
     return results
 
 
 def forget(folder: Path) -> None:
-    """Removes the rounds of a ladder that is over and in a record: the next one there times anew."""
+    """Removes the rounds of a recorded ladder, so that the next ladder in the folder is timed anew."""
     shutil.rmtree(folder / ROUNDS, ignore_errors=True)
 
 
 class LadderExperiment(Experiment):
-    """Find out which change between the loops brings what: baseline, then one change at a time, then each left out.
+    """Measure what each change between the loops contributes: the baseline, each change added, each left out.
 
-    First each rung runs in a process of its own, one at a time: time to first batch, host syncs, peak memory, and
-    whether it still computes what the baseline does; a speed-up of one that does not is invalid. Then all are timed in
-    turns in one process, in balanced order, so that drift of the machine hits all of them.
+    First each rung runs in a process of its own, one at a time, for its time to first batch, host syncs, peak memory,
+    and whether it still computes what the baseline does; if it does not, its speed-up is invalid. Then all rungs are
+    timed alternately in one process, in balanced order, so that drift of the machine affects all of them.
 
-    Ctrl-C loses the process in hand, and the rounds; the same command goes on with the rest. What differs by less
-    than the baseline does from a second instance of itself is no measurable difference.
+    Ctrl-C loses the process in progress and the rounds; the same command resumes the rest. A difference that is
+    smaller than that between two instances of the baseline is shown as "no measurable difference".
 
-    A pair of your own has the rungs that its module declares (`PAIRS`, see bench/pair.py), else a single step.
+    A pair of your own has the rungs that its module declares (`PAIRS`, see bench/pair.py), otherwise a single step.
 
     Examples: loop-bench ladder --preset tiny --rounds 20
 
@@ -150,32 +151,34 @@ class LadderExperiment(Experiment):
         "--preset",
         "--script",
         "--seed",
-        Option("--max-time", "seconds for the rounds in which all rungs are timed", RealNumber(least=1), "300"),
-        Option("--rounds", "exactly so many rounds instead; an interval needs 10", WholeNumber(1)),
+        Option("--max-time", "time the rounds of all rungs for this many seconds", RealNumber(least=1), "300"),
+        Option(
+            "--rounds", "time exactly this many rounds, whatever --max-time says; an interval needs 10", WholeNumber(1)
+        ),
         Option("--batches", "batches of each rung in a round", WholeNumber(1), "10"),
         Option(
             "--out",
-            "folder for record, tables, plot and what the rungs' processes found",
+            "folder for the record, tables, plot and the results of the rungs' processes",
             Folder(),
             default_words="results/runs/ladder-PRESET",
         ),
         "--on",
     )
     shares_gpu = True
-    interrupted = "the same command goes on after the rungs whose processes have come to an end"
+    interrupted = "the same command resumes after the last rung whose process has ended"
     switch = RunSwitch(
         Option(
             "--ladder",
-            "time each change between the loops by itself as well, and each left out, for --max-time or --rounds, "
-            "into RESULTS/ladder-PRESET, where an interrupted one is gone on with",
+            "also time each change between the loops by itself, and the loop after without each, for --max-time or "
+            "--rounds; writes to RESULTS/ladder-PRESET, where an interrupted run resumes",
             Flag(),
         ),
         without="takes long: --ladder was not given",
-        place=2,  # it fills the process with loops, beside which the comparison should not be timed
+        place=2,  # last, because the loops of all rungs stay in the process and would disturb the timing of others
     )
 
     def seconds(self, asked: Asked) -> float:
-        """At preset paper."""
+        """See Experiment; of the built-in loops at preset paper."""
         rounds = asked["rounds"]
         return 800.0 + float(asked["max_time"] if rounds is None else 1.0 * rounds * asked["batches"])
 
@@ -195,11 +198,11 @@ class LadderExperiment(Experiment):
         forget(folder)
 
     def causes(self, record: LadderRecord) -> dict[str, list[str]]:
-        """See Experiment; a change is timed when its rung is, and the one that it is held against."""
-        held_against = {rung.name: record.ladder.reference(rung) for rung in record.ladder.rungs}
+        """See Experiment; a change is timed if both its rung and the rung's reference are."""
+        references = {rung.name: record.ladder.reference(rung) for rung in record.ladder.rungs}
         stopped = {
             name: record.stopped.get(name) or record.stopped.get(reference.name, "")
-            for name, reference in held_against.items()
+            for name, reference in references.items()
             if reference
         }
         return {"changes": [*stopped.values()]}

@@ -1,4 +1,4 @@
-"""What a ladder's record says of its rungs, in numbers: every renderer takes its figures from here."""
+"""Figures of a ladder, computed from its record; all renderers use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loop_bench.settings import NULL
 from loop_bench.statistics import Interval, Spread
 
 Effect = Literal["none", "faster", "slower", "no measurable difference", "too few rounds", "invalid"]
-"""Of a change: none where there is none, as in the baseline; invalid where it, or what it is held against, is."""
+"""Effect of a change on the time; none: the baseline; invalid: the rung or its reference is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,16 +25,16 @@ class RungFigures:
     rung: Rung
     finding: Finding
     ms_per_batch: Spread | None
-    stopped: str  # why it was not timed, or not to the end; empty if it was
-    invalid: str  # why a speed-up of this rung is none, in words, `stopped` among them; empty if it is one
-    reference: str  # the rung that differs by one change: the one before, or the full set; empty for the baseline
+    stopped: str  # why its timing stopped or never began; empty: it was timed to the end
+    invalid: str  # why its speed-up is invalid, in words, including `stopped`; empty: it is valid
+    reference: str  # the rung that differs by one change: the one before, or the full set; empty: this is the baseline
     over_reference: Interval | None  # time of the reference / time of this rung
     over_baseline: Interval | None  # time of the baseline / time of this rung
-    ms_from_reference: Interval | None  # this rung's ms/batch as `over_reference` has it, from the reference's median
+    ms_from_reference: Interval | None  # ms/batch of this rung: the reference's median divided by `over_reference`
 
     @property
     def unknown(self) -> str:
-        """Why nothing is known of the change of a valid rung, in words."""
+        """Why the effect of a valid rung's change is unknown, in words."""
         return f"change not known: {self.reference} has no valid time"
 
 
@@ -47,45 +47,45 @@ class LadderFigures:
 
     @classmethod
     def of(cls, record: LadderRecord) -> LadderFigures:
-        """The figures of a record."""
+        """Computes the figures of a record."""
         null = _ratio(record, record.ladder.baseline.name, NULL)
         return cls(tuple(_figures(record, rung) for rung in record.ladder.rungs), null)
 
     @property
     def full(self) -> RungFigures:
-        """Figures of all the changes together."""
-        return [each for each in self.rungs if each.rung.group == "step"][-1]
+        """Figures of the last step, with all changes."""
+        return [figures for figures in self.rungs if figures.rung.group == "step"][-1]
 
     @property
     def noise(self) -> float:
-        """The factor by which the baseline may differ from a second instance of itself; 1 where that is not known."""
+        """The factor by which two instances of the baseline may differ; 1 if it is not known."""
         if self.null is None or math.isinf(self.null.high):
             return 1.0
         return max(self.null.high, 1 / self.null.low)
 
     def measurable(self, ratio: Interval) -> bool:
-        """Whether a ratio differs from 1, and by more than the run's own noise."""
+        """Whether a ratio differs from 1 by more than the noise of the run."""
         return ratio.low > self.noise or ratio.high < 1 / self.noise
 
-    def effect(self, found: RungFigures) -> Effect:
-        """What a rung's one change makes of the time."""
-        if not found.reference and not found.invalid:
+    def effect(self, rung: RungFigures) -> Effect:
+        """The effect of a rung's change on the time."""
+        if not rung.reference and not rung.invalid:
             return "none"
-        if found.over_reference is None:
+        if rung.over_reference is None:
             return "invalid"
-        if math.isinf(found.over_reference.high):
+        if math.isinf(rung.over_reference.high):
             return "too few rounds"
-        if not self.measurable(found.over_reference):
+        if not self.measurable(rung.over_reference):
             return "no measurable difference"
-        return "faster" if found.over_reference.estimate > 1 else "slower"
+        return "faster" if rung.over_reference.estimate > 1 else "slower"
 
     def rung(self, name: str) -> RungFigures:
-        """Figures of the rung with a name."""
-        return next(each for each in self.rungs if each.rung.name == name)
+        """Figures of the rung with this name."""
+        return next(figures for figures in self.rungs if figures.rung.name == name)
 
 
 def invalid(record: LadderRecord, rung: Rung) -> str:
-    """Why nothing can be concluded from a rung's times, in words; empty if it can."""
+    """Why nothing can be concluded from a rung's times, in words; empty: they are valid."""
     if stopped := record.stopped.get(rung.name):
         return stopped
     equivalence = record.findings[rung.name].equivalence
@@ -120,12 +120,12 @@ def _valid_ratio(record: LadderRecord, reference: Rung | None, rung: Rung) -> In
 
 
 def _ratio(record: LadderRecord, reference: str, rung: str) -> Interval | None:
-    """Time of one / time of the other, over the rounds in which both were timed."""
-    both = [turn.seconds for turn in record.rounds if reference in turn.seconds and rung in turn.seconds]
-    if not both:
+    """Time of the reference / time of the rung, over the rounds in which both were timed; None: there are none."""
+    common = [turn.seconds for turn in record.rounds if reference in turn.seconds and rung in turn.seconds]
+    if not common:
         return None
-    one, other = (np.array([seconds[name] for seconds in both]) for name in (reference, rung))
-    return statistics.ratio_interval(one, other)
+    of_reference, of_rung = (np.array([seconds[name] for seconds in common]) for name in (reference, rung))
+    return statistics.ratio_interval(of_reference, of_rung)
 
 
 def _times(record: LadderRecord, reference: Rung | None, over: Interval | None) -> Interval | None:
@@ -137,7 +137,7 @@ def _times(record: LadderRecord, reference: Rung | None, over: Interval | None) 
 
 
 def _milliseconds(record: LadderRecord, rung: str) -> np.ndarray:
-    """Milliseconds a batch of a rung, [rounds] in which it was timed."""
+    """Milliseconds a batch of a rung, [rounds] (those in which it was timed)."""
     return np.array(
         [1e3 * turn.seconds[rung] / record.ladder.batches for turn in record.rounds if rung in turn.seconds]
     )

@@ -27,30 +27,30 @@ _LOOKS: dict[str, dict[str, Any]] = {
                                  "label": "no measurable difference"},
     "too few rounds": {"facecolor": "white", "edgecolor": "#333333", "linestyle": "--", "label": "too few rounds"},
 }  # fmt: skip
-"""Looks of bars, by the effect that they show: they differ in hatching as well as in colour."""
+"""Styles of bars by effect; they differ in hatching as well as in colour."""
 
 _HEIGHT = 0.62
 _FULL = "the full set"
-_NAME = 1.9  # inches, of the names of the bars
-_ROOM = 0.4  # of the axis, for what is said beside the longest bar
+_NAME = 1.9  # inches for the names of the bars
+_ROOM = 0.4  # share of the axis for the text beside the longest bar
 
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """A rung as it is drawn, in ms a batch."""
+    """The bar of a rung, in ms a batch."""
 
     name: str
-    says: str  # beside it
-    effect: str  # of _LOOKS, or else nothing is drawn
+    says: str  # text beside the bar
+    effect: str  # a key of _LOOKS; otherwise no bar is drawn
     start: float = 0.0
     end: float = 0.0
-    interval: Interval | None = None  # of its end
+    interval: Interval | None = None  # of the end
 
 
 def pictures(record: LadderRecord) -> tuple[Picture, ...]:
-    """The pictures of a record; none where nothing was timed."""
+    """The plots of a record; empty if nothing was timed."""
     figures = LadderFigures.of(record)
-    if not any(each.ms_per_batch for each in figures.rungs):
+    if not any(rung.ms_per_batch for rung in figures.rungs):
         return ()
     caption = (
         f"Milliseconds a batch from {record.ladder.baseline.name} down to the full set, each change a bar from the "
@@ -61,10 +61,10 @@ def pictures(record: LadderRecord) -> tuple[Picture, ...]:
 
 
 def waterfall(figures: LadderFigures) -> Figure:
-    """The steps above, and below them what leaving out each change makes of the full set.
+    """Plots the steps in one panel, and the full set without each change in a panel below.
 
     Args:
-        figures: of a ladder that was timed.
+        figures: figures of a ladder that was timed.
     """
     panels = _panels(figures)
     heights = [len(panel) + 1 for panel in panels]
@@ -76,7 +76,7 @@ def waterfall(figures: LadderFigures) -> Figure:
     for axes, panel, title in zip(grid, panels, titles, strict=False):
         _draw(axes, panel, title)
     for axes, panel in zip(grid[1:], panels[1:], strict=True):
-        axes.axvline(panel[0].end, color="#777777", linewidth=0.8)  # the full set, which each is held against
+        axes.axvline(panel[0].end, color="#777777", linewidth=0.8)  # the full set, the reference of each bar
     shown = [effect for effect in _LOOKS if any(bar.effect == effect for panel in panels for bar in panel)]
     plots.legend(drawn, {_LOOKS[effect]["label"]: Patch(**_LOOKS[effect]) for effect in shown})
     return drawn
@@ -87,50 +87,50 @@ def _panels(figures: LadderFigures) -> list[list[Bar]]:
 
 
 def _steps(figures: LadderFigures) -> list[Bar]:
-    """The baseline, each step, and once more the full set as a whole."""
-    bars = [_step(each, figures) for each in figures.rungs if each.rung.group != "left out"]
+    """Bars for the baseline, each step, and the time of the full set."""
+    bars = [_step(rung, figures) for rung in figures.rungs if rung.rung.group != "left out"]
     return [*bars, _whole(figures.full, _FULL, figures)]
 
 
 def _left_out(figures: LadderFigures) -> list[Bar]:
-    left = [each for each in figures.rungs if each.rung.group == "left out"]
-    return [_whole(figures.full, _FULL, figures), *(_step(each, figures) for each in left)] if left else []
+    left = [rung for rung in figures.rungs if rung.rung.group == "left out"]
+    return [_whole(figures.full, _FULL, figures), *(_step(rung, figures) for rung in left)] if left else []
 
 
-def _step(found: RungFigures, figures: LadderFigures) -> Bar:
-    """A bar from the time of the rung's reference to its own; from zero where there is none, as for the baseline."""
-    says = in_short(found, figures)
-    if found.invalid or not found.ms_per_batch:
-        return Bar(found.rung.name, says, "invalid")
-    ms = found.ms_per_batch.median
-    if found.over_reference is None:  # a level to start from again, which says nothing of this change
-        return Bar(found.rung.name, f"{ms:.3g} ms" + (f" ({says})" if says else ""), "none", 0.0, ms)
-    reference = figures.rung(found.reference).ms_per_batch
+def _step(rung: RungFigures, figures: LadderFigures) -> Bar:
+    """A bar from the time of the rung's reference to its own; from zero if there is no reference."""
+    says = in_short(rung, figures)
+    if rung.invalid or not rung.ms_per_batch:
+        return Bar(rung.rung.name, says, "invalid")
+    ms = rung.ms_per_batch.median
+    if rung.over_reference is None:  # a new level for the next steps, without an effect of its own
+        return Bar(rung.rung.name, f"{ms:.3g} ms" + (f" ({says})" if says else ""), "none", 0.0, ms)
+    reference = figures.rung(rung.reference).ms_per_batch
     assert reference
-    interval = found.ms_from_reference if figures.effect(found) != "too few rounds" else None
-    return Bar(found.rung.name, says, figures.effect(found), reference.median, ms, interval)
+    interval = rung.ms_from_reference if figures.effect(rung) != "too few rounds" else None
+    return Bar(rung.rung.name, says, figures.effect(rung), reference.median, ms, interval)
 
 
-def in_short(found: RungFigures, figures: LadderFigures) -> str:
-    """What one change makes of the time, without interval and reason: `1.30× faster`."""
-    effect = figures.effect(found)
-    if found.over_reference and effect in ("faster", "slower"):
-        ratio = found.over_reference if effect == "faster" else found.over_reference.reciprocal
+def in_short(rung: RungFigures, figures: LadderFigures) -> str:
+    """The effect of a rung's change, without interval and reason: `1.30× faster`."""
+    effect = figures.effect(rung)
+    if rung.over_reference and effect in ("faster", "slower"):
+        ratio = rung.over_reference if effect == "faster" else rung.over_reference.reciprocal
         return f"{ratio.estimate:.2f}× {effect}"
-    return {"none": "", "invalid": _why_not(found)}.get(effect, effect)
+    return {"none": "", "invalid": _why_not(rung)}.get(effect, effect)
 
 
-def _why_not(found: RungFigures) -> str:
-    """In a word or two, why nothing is known of a change."""
-    if found.stopped:
-        return found.stopped.partition(":")[0]
-    return "invalid" if found.invalid else found.unknown
+def _why_not(rung: RungFigures) -> str:
+    """Why the effect of a change is unknown, in a few words."""
+    if rung.stopped:
+        return rung.stopped.partition(":")[0]
+    return "invalid" if rung.invalid else rung.unknown
 
 
-def _whole(found: RungFigures, name: str, figures: LadderFigures) -> Bar:
-    if found.invalid or not found.ms_per_batch:
-        return Bar(name, in_short(found, figures), "invalid")
-    return Bar(name, f"{found.ms_per_batch.median:.3g} ms", "none", 0.0, found.ms_per_batch.median)
+def _whole(rung: RungFigures, name: str, figures: LadderFigures) -> Bar:
+    if rung.invalid or not rung.ms_per_batch:
+        return Bar(name, in_short(rung, figures), "invalid")
+    return Bar(name, f"{rung.ms_per_batch.median:.3g} ms", "none", 0.0, rung.ms_per_batch.median)
 
 
 def _draw(axes: Axes, bars: Sequence[Bar], title: str) -> None:
@@ -155,7 +155,7 @@ def _draw(axes: Axes, bars: Sequence[Bar], title: str) -> None:
 
 
 def _say(axes: Axes, bar: Bar, y: float) -> None:
-    """Beside a bar, as far as there is room."""
+    """Writes the text of a bar beside it, cut to the room there is."""
     axes.annotate(
         plots.wrapped(bar.says, 3, _ROOM * (plots.WIDTH - _NAME)), (_right_of(bar), y), xytext=(4, 0),
         textcoords="offset points", va="center", fontsize=plots.SMALL, **plots.VERBATIM,
@@ -163,5 +163,5 @@ def _say(axes: Axes, bar: Bar, y: float) -> None:
 
 
 def _right_of(bar: Bar) -> float:
-    """Where there is room beside a bar."""
+    """The position right of a bar and its interval."""
     return max(bar.start, bar.end, bar.interval.high if bar.interval else 0.0)

@@ -1,4 +1,4 @@
-"""The result of a ladder: immutable, with every raw sample, JSON on disk."""
+"""The record of a ladder: immutable, with every raw sample, JSON on disk."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ SCHEMA: Final = 2
 
 
 class Finding(Frozen):
-    """What is known of one rung; None: not looked at, or its process died first."""
+    """Measurements of one rung in its own process; None: not measured, or the process died first."""
 
     start: Start | None = None
     host_syncs: HostSyncs | None = None
     memory: PeakMemory | None = None
-    equivalence: Equivalence | None = None  # with the baseline; None for the baseline itself, too
-    died: str = ""  # what its process died of, in words; empty when it came to its end
+    equivalence: Equivalence | None = None  # with the baseline; None also for the baseline itself
+    died: str = ""  # the cause of the process's death, in words; empty: it completed
 
 
 class LadderLimits(Frozen):
-    """How long the rounds of a ladder go on."""
+    """Limits of the rounds of a ladder."""
 
-    rounds: Annotated[int, Field(gt=0)] | None = None  # exactly so many; None: until the time is over
+    rounds: Annotated[int, Field(gt=0)] | None = None  # exact number of rounds; None: until `max_time`
     max_time: Annotated[float, Field(gt=0)] = 300.0  # seconds
 
 
 class Turn(Frozen):
-    """A round: a block of batches of each loop, one after the other."""
+    """One round of a ladder: a block of batches of each loop, one after the other."""
 
     order: tuple[str, ...]
-    seconds: dict[str, Seconds]  # for all batches of a block, by rung, and of the null arm
+    seconds: dict[str, Seconds]  # for all batches of a block, by rung; includes the null arm
 
     @model_validator(mode="after")
     def _is_of_all(self) -> Self:
@@ -51,7 +51,7 @@ class Turn(Frozen):
 
 
 class LadderRecord(Document):
-    """What the rungs of a ladder have come to."""
+    """The measurements of all rungs of a ladder."""
 
     title: ClassVar[str] = "ladder record"
 
@@ -63,11 +63,11 @@ class LadderRecord(Document):
     findings: dict[str, Finding]  # by rung
     limits: LadderLimits
     rounds: tuple[Turn, ...]
-    rounds_ended: Ended | None = None  # None when no loop was left to time
+    rounds_ended: Ended | None = None  # why no more rounds were timed; None: no loop was left to time
     rounds_seconds: NotNegative = 0.0  # wall clock from the first round to the last
-    stopped: dict[str, str] = Field(default_factory=dict)  # why a rung was not timed, or no further; with the null arm
-    problems: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # that timed loops had with their work
-    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command
+    stopped: dict[str, str] = Field(default_factory=dict)  # by rung or null arm, why its timing stopped or never began
+    problems: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # by rung, signs that it did not train
+    ran_on: tuple[RanOn, ...] = ()  # machines, and the trials that ran there; empty: all on the command's machine
 
     @model_validator(mode="after")
     def _is_of_its_rungs(self) -> Self:
@@ -75,5 +75,5 @@ class LadderRecord(Document):
         if {*self.findings} != names:
             raise ValueError(f"findings must be of {', '.join(sorted(names))}, not {', '.join(sorted(self.findings))}")
         if unknown := {name for turn in self.rounds for name in turn.order} - names - {NULL}:
-            raise ValueError(f"rounds have times of what is no rung: {', '.join(sorted(unknown))}")
+            raise ValueError(f"rounds have times of unknown rungs: {', '.join(sorted(unknown))}")
         return self

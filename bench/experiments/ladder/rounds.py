@@ -1,4 +1,4 @@
-"""The rounds of a ladder: the loops of all rungs in one process, timed in turns."""
+"""The rounds of a ladder: times the loops of all rungs alternately in one process."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from loop_bench.timing.rounds import Interleaver, Timer
 from loop_bench.timing.samples import Ended
 
 BUILDING, TIMING = "building all rungs: tracing, compiling, warming up", "timing the rungs in turns"
-"""What is told to be running."""
+"""Titles of the two stages, for the progress display."""
 
 
 class Turns:
-    """The loops of all rungs, warm and ready to be timed in turns.
+    """The loops of all rungs in this process, warm and ready to be timed alternately.
 
-    A second instance of the baseline takes part: what a run finds between the two is its own noise.
+    A second instance of the baseline is timed as the null arm, which shows the noise of the run.
 
     Args:
-        ladder: of the loops.
-        dead: rungs that are not to be tried, since they end their process; each with what it died of.
-        progress: is told of each rung when its loop is built, or has failed.
+        ladder: the ladder.
+        dead: rungs that are not built, because they would end the process; each with the cause of its death.
+        progress: called with each rung whose loop was built or has failed.
 
     Attributes:
-        timed: those that take part, in turns.
-        stopped: why a rung takes no part any more, by its name.
+        timed: the loops that are timed.
+        stopped: by rung, why it is not timed, or no longer.
     """
 
     def __init__(
@@ -51,24 +51,24 @@ class Turns:
             if rung.name not in dead:
                 try:
                     timers[name] = functools.partial(clock.seconds_for, self._begin(name, rung))
-                except Exception as error:  # as when the loops that are there already have left too little memory
+                except Exception as error:  # for example, the other loops have left too little memory
                     self._stop(name, error)
             progress(name)
         self.timed = Interleaver(timers, ladder.batches, failed=self._stop)  # warms them up
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The complete rounds, as a record keeps them."""
-        return tuple(Turn(order=done.order, seconds=done.seconds) for done in self.timed.rounds)
+        """The complete rounds, for the record."""
+        return tuple(Turn(order=timed.order, seconds=timed.seconds) for timed in self.timed.rounds)
 
     def problems(self) -> dict[str, tuple[str, ...]]:
-        """What speaks against rungs having done the work that they were timed for; nothing of those without."""
-        done = {name: self._witnesses[name].work(self.timed.trained[name]) for name in self.timed.timers}
-        baseline, found = self._ladder.baseline.name, {}
-        for name, its in done.items():
-            than = work.unequal(done[baseline], its, (baseline, name)) if baseline in done else []
-            found[name] = (*its.problems(), *than)
-        return {name: problems for name, problems in found.items() if problems}
+        """The signs that rungs did not do the work that they were timed for; rungs without any are left out."""
+        works = {name: self._witnesses[name].work(self.timed.trained[name]) for name in self.timed.timers}
+        baseline, problems = self._ladder.baseline.name, {}
+        for name, of_rung in works.items():
+            unequal = work.unequal(works[baseline], of_rung, (baseline, name)) if baseline in works else []
+            problems[name] = (*of_rung.problems(), *unequal)
+        return {name: of_rung for name, of_rung in problems.items() if of_rung}
 
     def _begin(self, name: str, rung: Rung) -> TrainingLoop:
         spec = LoopSpec(self._ladder.preset, self._ladder.seed, rung.options)
@@ -86,66 +86,66 @@ _BUILDING, _BATCH = 8.0, 0.05
 
 
 class TimedRungs(Frozen):
-    """What the rounds have come to."""
+    """The results of the rounds; fields as in LadderRecord."""
 
     rounds: tuple[Turn, ...]
-    ended: Ended | None  # None when no loop was left to time
+    ended: Ended | None  # None: no loop was left to time
     seconds: NotNegative  # wall clock from the first round to the last
-    stopped: dict[str, str]  # why a rung was not timed, or no further; with the null arm
-    problems: dict[str, tuple[str, ...]]  # that timed loops had with their work
+    stopped: dict[str, str]
+    problems: dict[str, tuple[str, ...]]
     state: dict[str, Any]  # of the machine, after the last round
 
 
 def seconds_of_rounds(ladder: Ladder, limits: LadderLimits) -> float:
-    """Roughly how long the rounds take with building all loops; the weights that `time_rungs` tells add up to it."""
-    return (len(ladder.rungs) + 1) * _BUILDING + _in_turns(ladder, limits)
+    """Rough seconds to build all loops and time the rounds; the sum of the weights that `time_rungs` reports."""
+    return (len(ladder.rungs) + 1) * _BUILDING + _timing_seconds(ladder, limits)
 
 
 def time_rungs(
     ladder: Ladder, limits: LadderLimits, dead: Mapping[str, str], tell: Tell = lambda stage, detail, weight: None
 ) -> TimedRungs:
-    """Builds the loops of all rungs, and times them in turns, in this process.
+    """Builds the loops of all rungs and times them alternately in this process.
 
     Args:
         ladder: the rungs.
-        limits: of the rounds.
+        limits: limits of the rounds.
         dead: see Turns.
         tell: see `loop_bench.experiments.experiment.Tell`.
     """
     tell(BUILDING, "", 0.0)
     turns = Turns(ladder, dead, lambda name: tell(BUILDING, f": {name} done", _BUILDING))
-    weight, told = _in_turns(ladder, limits), 0.0
+    weight, reported = _timing_seconds(ladder, limits), 0.0
 
     def progress(rounds: int, share: float) -> None:
-        nonlocal told
-        tell(TIMING, f": round {rounds + 1}", weight * (share - told))
-        told = share
+        nonlocal reported
+        tell(TIMING, f": round {rounds + 1}", weight * (share - reported))
+        reported = share
 
-    ended, took = turns.timed.run(stopping.rule(limits.rounds, limits.max_time), progress)
+    ended, seconds = turns.timed.run(stopping.rule(limits.rounds, limits.max_time), progress)
     return TimedRungs(
         rounds=turns.turns,
         ended=ended,
-        seconds=took,
+        seconds=seconds,
         stopped=turns.stopped,
         problems=turns.problems(),
         state=state(),
     )
 
 
-def _in_turns(ladder: Ladder, limits: LadderLimits) -> float:
-    a_round = (len(ladder.rungs) + 1) * ladder.batches * _BATCH
-    return limits.max_time if limits.rounds is None else limits.rounds * a_round
+def _timing_seconds(ladder: Ladder, limits: LadderLimits) -> float:
+    seconds_of_round = (len(ladder.rungs) + 1) * ladder.batches * _BATCH
+    return limits.max_time if limits.rounds is None else limits.rounds * seconds_of_round
 
 
 _STARTING = 1200.0
-"""Seconds in which the loops of all rungs are built; what takes longer hangs."""
+"""Time limit in seconds for building the loops of all rungs; a process that takes longer hangs."""
 
 _A_DAY = 86400.0
-"""Seconds for rounds that are wanted however long they take."""
+"""Time limit in seconds for a given number of rounds."""
 
 
 class RoundsTrial(Trial[TimedRungs]):
-    """The rounds, where they are not timed in the process of the command."""
+    """The rounds as a trial, for timing them on another machine."""
 
     work: ClassVar[str] = "loop_bench.experiments.ladder.rounds:time_trial"
     finding: ClassVar[type[TimedRungs]] = TimedRungs
@@ -158,8 +158,8 @@ class RoundsTrial(Trial[TimedRungs]):
     @classmethod
     def of(cls, ladder: Ladder, limits: LadderLimits, dead: Mapping[str, str]) -> Self:
         """The trial of a ladder."""
-        in_turns = limits.max_time if limits.rounds is None else _A_DAY
-        return cls(ladder=ladder, limits=limits, dead=dict(dead), time_limit=_STARTING + in_turns)
+        timing = limits.max_time if limits.rounds is None else _A_DAY
+        return cls(ladder=ladder, limits=limits, dead=dict(dead), time_limit=_STARTING + timing)
 
     @property
     def title(self) -> str:
@@ -171,12 +171,12 @@ class RoundsTrial(Trial[TimedRungs]):
 
 
 def time_trial(trial: RoundsTrial) -> TimedRungs:
-    """Does the work of a trial."""
+    """Runs a trial in this process."""
     return time_rungs(trial.ladder, trial.limits, trial.dead)
 
 
 def timed_rungs(trial: RoundsTrial, result: Result[TimedRungs]) -> TimedRungs:
-    """What is known of the rounds; where their process died, no rung has been timed."""
+    """The results of a trial; if its process died, all rungs are stopped."""
     if result.found:
         return result.found
     stopped = dict.fromkeys((*_names(trial.ladder), NULL), f"{result.died} (while the rungs were timed)")

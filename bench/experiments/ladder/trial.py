@@ -1,4 +1,4 @@
-"""The examination of one rung, in a process of its own: what it costs beside its time a batch, and what it computes."""
+"""The examination of one rung in a process of its own: start time, host syncs, memory and equivalence."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from loop_bench.timing.clock import start, warm_up
 
 
 class RungTrial(Trial[Finding]):
-    """A rung, and the baseline that it is compared with."""
+    """The examination of a rung, as a trial."""
 
     work: ClassVar[str] = "loop_bench.experiments.ladder.trial:examine_trial"
     finding: ClassVar[type[Finding]] = Finding
-    is_timed: ClassVar[bool] = True  # its time to first batch
+    is_timed: ClassVar[bool] = True  # the time to first batch is
 
     rung: Rung
-    baseline: Rung
+    baseline: Rung  # for the equivalence check
     preset: str
     seed: int
-    time_limit: Annotated[float, Field(gt=0)] = 1200.0  # seconds; what takes longer hangs
+    time_limit: Annotated[float, Field(gt=0)] = 1200.0  # seconds; a trial that takes longer hangs
 
     @classmethod
     def of(cls, ladder: Ladder, rung: Rung) -> Self:
@@ -53,59 +53,59 @@ class RungTrial(Trial[Finding]):
 
     @property
     def loops(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        return tuple((each.factory, each.options) for each in (self.rung, self.baseline))
+        return tuple((rung.factory, rung.options) for rung in (self.rung, self.baseline))
 
 
 def finding(result: Result[Finding]) -> Finding:
-    """What is known of a rung; only what its process died of, if it did."""
+    """The measurements of a rung; if its process died, only the cause."""
     return result.found or Finding(died=result.died)
 
 
 def examine_trial(trial: RungTrial) -> Finding:
-    """Does the work of a trial."""
+    """Runs a trial in this process."""
     return examine(trial.rung, trial.baseline, LoopSpec(trial.preset, trial.seed))
 
 
 def examine(rung: Rung, baseline: Rung, spec: LoopSpec) -> Finding:
-    """Starts the rung's loop, counts its reads, and compares a fresh one with the baseline's.
+    """Starts a rung's loop, counts its reads, and compares a fresh loop with the baseline's.
 
-    For a process that does nothing else: memory is that of the process.
+    It must be called in a process that does nothing else, because it measures the memory of the process.
 
     Args:
-        rung: to be looked at.
-        baseline: the first one; it is not compared with itself.
+        rung: the rung.
+        baseline: the first rung; it is not compared with itself.
         spec: preset and seed; the options are those of the rungs.
 
     Raises:
-        UsageError: a factory is wrong, or its loop does not keep the contract.
+        UsageError: a factory is wrong, or its loop violates the contract.
     """
-    from loop_bench.experiments.syncs import counting  # it starts TensorFlow
+    from loop_bench.experiments.syncs import counting  # starts TensorFlow
 
     factory = load(rung.factory)
     warm_up(lambda: build(rung.factory, factory, _spec(rung, spec), rung.name))
     gauge = Gauge()
-    with hostsync.record() as log:  # for what it traces; reads while it is built are not of its batches
-        loop, took = start(rung.factory, factory, _spec(rung, spec), rung.name)
+    with hostsync.record() as log:  # records the graphs' host ops; reads count only in the batches below
+        loop, duration = start(rung.factory, factory, _spec(rung, spec), rung.name)
     syncs = counting.count_host_syncs(loop, BATCHES, log.host_ops, trace=bool(gpu.states()))
     memory = gauge.peak()
     del loop
-    return Finding(start=took, host_syncs=syncs, memory=memory, equivalence=_compared(rung, baseline, spec))
+    return Finding(start=duration, host_syncs=syncs, memory=memory, equivalence=_compared(rung, baseline, spec))
 
 
 def _compared(rung: Rung, baseline: Rung, spec: LoopSpec) -> Equivalence | None:
-    from loop_bench.experiments.equivalence.check import equivalence  # it starts TensorFlow
+    from loop_bench.experiments.equivalence.check import equivalence  # starts TensorFlow
     from loop_bench.experiments.equivalence.side import Side
 
     if rung == baseline or rung.equivalent_options is None:
         return None
     options = rung.equivalent_options
 
-    def made(one: Rung) -> Side:
-        of = _spec(one, spec, **options)
-        return Side.made(one.factory, of.preset, of.seed, of.options, one.name)
+    def side(of_rung: Rung) -> Side:
+        built = _spec(of_rung, spec, **options)
+        return Side.made(of_rung.factory, built.preset, built.seed, built.options, of_rung.name)
 
-    return equivalence(made(baseline), made(rung), options)
+    return equivalence(side(baseline), side(rung), options)
 
 
-def _spec(rung: Rung, spec: LoopSpec, **more: object) -> LoopSpec:
-    return dataclasses.replace(spec, options={**rung.options, **more})
+def _spec(rung: Rung, spec: LoopSpec, **added: object) -> LoopSpec:
+    return dataclasses.replace(spec, options={**rung.options, **added})

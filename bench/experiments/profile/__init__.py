@@ -1,1 +1,1 @@
-"""Where the time of a training loop goes: a trace of a stretch of it, and what the trace says."""
+"""The profile experiment: traces a stretch of each loop, and summarises which ops take the time."""

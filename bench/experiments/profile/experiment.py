@@ -1,4 +1,4 @@
-"""Profiling both loops, as a command and in `pytest bench/`."""
+"""The profile experiment, as a command and in `pytest bench/`."""
 
 from __future__ import annotations
 
@@ -22,21 +22,20 @@ from loop_bench.experiments.profile.record import ProfileRecord
 from loop_bench.settings import Settings
 
 BATCHES = 50
-"""Batches of a stretch: a whole window of loops that train several batches in one call."""
+"""Default batches of a stretch: a whole window of loops that train several batches in one call."""
 
 
 def traces(folder: Path) -> str:
-    """How to look at the traces in a folder."""
+    """The command that shows the traces in a folder."""
     return f"traces: tensorboard --logdir {shlex.quote(str(folder))}   (its page Profile needs: pip install xprof)"
 
 
 class ProfileExperiment(Experiment):
-    """Trace a stretch of each loop, and show where its time goes.
+    """Trace some batches of each loop, and show where the time goes.
 
-    Each loop is built and warmed first. Then a stretch is traced, between two that are not: what tracing costs is
-    shown, and traced times are not to be taken for real ones. The tables say how much of the time ops were running,
-    the gaps between them, and which ops take most. The traces are TensorFlow's own: tensorboard --logdir OUT shows
-    them.
+    Each loop is built and warmed up first. Then a stretch is traced, between two untraced ones, to show what tracing
+    costs: traced times are longer than real ones. The tables show how much of the time ops were running, the gaps
+    between them, and which ops take most of it. The traces are TensorFlow's own: tensorboard --logdir OUT shows them.
 
     Examples: loop-bench profile --preset paper
 
@@ -52,21 +51,22 @@ class ProfileExperiment(Experiment):
         "--seed",
         Option(
             "--batches",
-            "of each loop in the trace; best a multiple of what it trains in one call",
+            "batches of each loop in the trace; best a multiple of those that it trains in one call",
             WholeNumber(1),
             str(BATCHES),
         ),
-        Option("--every-op", "on a CPU: cheap ops of plain graphs, too. Tracing takes longer", Flag()),
+        Option("--every-op", "also trace cheap ops of plain graphs on a CPU, which slows the loop more", Flag()),
         Option("--out", "folder for the traces and tables", Folder(), default_words="results/runs/profile-PRESET"),
     )
-    interrupted = "traces that are whole are kept"
+    interrupted = "complete traces are kept"
     switch = RunSwitch(
         Option(
             "--profile",
-            "trace a stretch of each loop, for TensorBoard, and say where its time goes, into RESULTS/profile-PRESET",
+            "trace a stretch of each loop for TensorBoard and show where its time goes; writes to "
+            "RESULTS/profile-PRESET",
             Flag(),
         ),
-        without="--profile traces a stretch of each loop, and says where its time goes",
+        without="--profile traces a stretch of each loop and shows where its time goes",
         with_run=True,
     )
 
@@ -75,21 +75,21 @@ class ProfileExperiment(Experiment):
         return {"batches": BATCHES}
 
     def seconds(self, asked: Asked) -> float:
-        """At preset paper."""
+        """See Experiment; of the built-in loops at preset paper."""
         return 60.0
 
     def prepare(self, pair: Any, settings: Settings, asked: Asked) -> Stages:
         """See Experiment."""
 
         def run(folder: Path, tell: Tell) -> ProfileRecord:
-            from loop_bench.experiments.profile.trial import profile  # TensorFlow, for which `--help` should not wait
+            from loop_bench.experiments.profile.trial import profile  # imports TensorFlow, which `--help` need not do
 
-            told = 0.0
+            reported = 0.0
 
             def progress(title: str, share: float) -> None:
-                nonlocal told
-                tell(title, "", max(0.0, share - told))
-                told = max(told, share)
+                nonlocal reported
+                tell(title, "", max(0.0, share - reported))
+                reported = max(reported, share)
 
             return profile(settings, folder, progress, asked["every_op"])
 

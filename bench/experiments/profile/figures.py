@@ -1,4 +1,4 @@
-"""How much of a traced stretch ops take: pure functions of when they ran."""
+"""Computes busy time, gaps and time per op of a traced stretch from the times of its ops; pure functions."""
 
 from __future__ import annotations
 
@@ -21,72 +21,72 @@ class OpEvent:
 
     name: str
     kind: str
-    thread: int  # or stream, by a number that is its own
+    thread: int  # unique number of the thread or stream
     begin: int
-    left: int  # when its thread was through with it
+    left: int  # when its thread returned from it
     end: int  # when it was complete; not before `left`
 
 
 @dataclasses.dataclass(frozen=True)
 class Traced:
-    """What a trace shows of a stretch."""
+    """The ops of a stretch, as its trace shows them."""
 
     device: Device
-    ops: tuple[OpEvent, ...]  # that began in it
+    ops: tuple[OpEvent, ...]  # that began in the stretch
     begin: int  # of the stretch, in ps
     end: int
-    problems: tuple[str, ...]  # that the trace says it has
+    problems: tuple[str, ...]  # errors and warnings that the trace reports
 
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """Where the time of a stretch went; times in ps, as floats."""
+    """Time of a stretch, split into gaps and ops; in ps, as floats."""
 
-    busy: float  # while at least one op was in flight
-    gaps: np.ndarray  # [gaps] the times when none was
-    in_flight: np.ndarray  # [ops] the time of each op less that of the ops inside it
-    apportioned: np.ndarray  # [ops] that time, each moment of it divided evenly among the ops in flight; sums to busy
+    busy: float  # time with at least one op in flight
+    gaps: np.ndarray  # [gaps] length of each time without one
+    in_flight: np.ndarray  # [ops] time of each op, less that of the ops inside it
+    apportioned: np.ndarray  # [ops] that time, with each moment divided evenly among the ops in flight; sums to busy
 
 
-def summary(factory: str, found: Traced, traced: Timed, untraced: tuple[Timed, ...]) -> Profile:
-    """Sums a trace up as the record keeps it.
+def summary(factory: str, events: Traced, traced: Timed, untraced: tuple[Timed, ...]) -> Profile:
+    """Summarises a trace for the record.
 
     Args:
-        factory: of the loop.
-        found: what the trace shows.
-        traced: the traced stretch by the clock.
-        untraced: the stretches beside it.
+        factory: the loop's factory.
+        events: the ops in the trace.
+        traced: wall-clock and CPU time of the traced stretch.
+        untraced: the same of the stretches before and after it.
     """
-    spent = account(found.ops, found.begin, found.end)
+    spent = account(events.ops, events.begin, events.end)
     frame = pd.DataFrame(
         {
-            "name": [op.name for op in found.ops],
-            "kind": [op.kind for op in found.ops],
+            "name": [op.name for op in events.ops],
+            "kind": [op.kind for op in events.ops],
             "in_flight": spent.in_flight * _PS,
             "apportioned": spent.apportioned * _PS,
         }
     )
     return Profile(
         factory=factory,
-        device=found.device,
+        device=events.device,
         untraced=untraced,
         traced=traced,
-        stretch=(found.end - found.begin) * _PS,
+        stretch=(events.end - events.begin) * _PS,
         busy=spent.busy * _PS,
         gaps=Gaps(count=len(spent.gaps), longest=spent.gaps.max(initial=0.0) * _PS, seconds=spent.gaps.sum() * _PS),
         ops=_grouped(frame, "name"),
         kinds=_grouped(frame.assign(name=frame["kind"]), "kind"),
-        problems=found.problems,
+        problems=events.problems,
     )
 
 
 def account(ops: Sequence[OpEvent], begin: int, end: int) -> Account:
-    """Where the time of a stretch went.
+    """Splits the time of a stretch into gaps and ops.
 
     Args:
-        ops: in any order; the parts of them that lie outside the stretch do not count.
-        begin: of the stretch, in ps.
-        end: of the stretch, in ps.
+        ops: in any order; parts of them outside the stretch do not count.
+        begin: begin of the stretch, in ps.
+        end: end of the stretch, in ps.
     """
     parts = np.array([*own_parts(ops)], np.int64).reshape(-1, 3)  # [parts, (op, begin, end)]
     parts[:, 1:] = parts[:, 1:].clip(begin, end)
@@ -106,37 +106,37 @@ def account(ops: Sequence[OpEvent], begin: int, end: int) -> Account:
 
 
 def own_parts(ops: Sequence[OpEvent]) -> Iterator[tuple[int, int, int]]:
-    """When each op was in flight and no other op ran inside it, on the same thread.
+    """The times in which each op was in flight and no other op ran inside it on the same thread.
 
     Yields:
-        The number of an op, begin and end of one such time; an op may have several, or none.
+        The index of an op, and begin and end of one such time; an op may have several, or none.
     """
-    by_thread = sorted(range(len(ops)), key=lambda each: (ops[each].thread, ops[each].begin, -ops[each].left))
-    for _, numbers in itertools.groupby(by_thread, key=lambda each: ops[each].thread):
-        yield from _of_thread(ops, numbers)
+    by_thread = sorted(range(len(ops)), key=lambda index: (ops[index].thread, ops[index].begin, -ops[index].left))
+    for _, indices in itertools.groupby(by_thread, key=lambda index: ops[index].thread):
+        yield from _of_thread(ops, indices)
 
 
-def _of_thread(ops: Sequence[OpEvent], numbers: Iterable[int]) -> Iterator[tuple[int, int, int]]:
-    """Own parts of the ops of one thread, which come in the order in which they began."""
-    running: list[int] = []  # each inside the one before
-    since: dict[int, int] = {}  # from when on the time of a running op is its own
-    for number in numbers:
-        op = ops[number]
+def _of_thread(ops: Sequence[OpEvent], indices: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """The own parts of the ops of one thread, given in the order in which they began."""
+    running: list[int] = []  # each inside the previous one
+    since: dict[int, int] = {}  # begin of the current own part of each running op
+    for index in indices:
+        op = ops[index]
         while running and ops[running[-1]].left <= op.begin:
-            done = running.pop()
-            yield done, since[done], ops[done].end
+            finished = running.pop()
+            yield finished, since[finished], ops[finished].end
         if running:
             outer = running[-1]
             yield outer, since[outer], op.begin
             since[outer] = op.left
-        running.append(number)
-        since[number] = op.begin
-    for done in reversed(running):
-        yield done, since[done], ops[done].end
+        running.append(index)
+        since[index] = op.begin
+    for finished in reversed(running):
+        yield finished, since[finished], ops[finished].end
 
 
 def _grouped(frame: pd.DataFrame, by: str) -> tuple[OpTime, ...]:
-    """The ops together that have the same name or kind, the most of the stretch first."""
+    """Sums the ops by name or kind, the largest share of the stretch first."""
     groups = frame.groupby(by, sort=True)
     summed = groups.agg(
         name=("name", "first"),

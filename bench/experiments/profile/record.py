@@ -1,4 +1,4 @@
-"""The result of profiling two loops: immutable, checked when it is made, JSON on disk."""
+"""The record of profiling two loops: immutable, validated when it is made, JSON on disk."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from loop_bench.settings import ARMS, Settings
 SCHEMA: Final = 2
 
 Device = Literal["CPU", "GPU"]
-"""Whose ops a trace shows."""
+"""The device whose ops a trace shows."""
 
 
 class OpTime(Frozen):
-    """What the runs of an op, or of all ops of a kind, took in a stretch."""
+    """Time of all runs of an op, or of all ops of a kind, in a stretch."""
 
     name: str
     kind: str
-    count: Annotated[int, Field(gt=0)]  # of runs
-    in_flight: NotNegative  # seconds from start to completion, less ops inside; summed over runs that may overlap
-    apportioned: NotNegative  # of it, in seconds: each moment divided evenly among the ops in flight
+    count: Annotated[int, Field(gt=0)]  # runs
+    in_flight: NotNegative  # seconds from start to completion, less nested ops; summed over runs, which may overlap
+    apportioned: NotNegative  # seconds of wall clock: each moment is divided evenly among the ops in flight
 
 
 class Gaps(Frozen):
-    """The times when no op was in flight."""
+    """The times without an op in flight."""
 
     count: Count
     longest: NotNegative  # seconds
-    seconds: NotNegative  # of all
+    seconds: NotNegative  # of all gaps together
 
 
 class Timed(Frozen):
-    """A stretch of batches, between fences."""
+    """Wall-clock and CPU time of a stretch of batches, between fences."""
 
     seconds: Seconds  # wall clock
-    cpu_seconds: NotNegative  # of all threads of the process together, spinning ones among them
+    cpu_seconds: NotNegative  # of all threads of the process, including spinning ones
 
 
 class Profile(Frozen):
-    """A stretch of a loop that was traced, and two beside it that were not."""
+    """The profile of one loop: a traced stretch, between two untraced ones."""
 
     factory: str
-    device: Device  # whose ops these are
+    device: Device  # the device of these ops
     untraced: tuple[Timed, ...]  # stretches of as many batches, before and after
     traced: Timed
-    stretch: Seconds  # as the trace has it; what is below is of this time
-    busy: NotNegative  # seconds of it with an op in flight
+    stretch: Seconds  # duration by the trace, to which all fields below refer
+    busy: NotNegative  # seconds with an op in flight
     gaps: Gaps
-    ops: tuple[OpTime, ...]  # by name, the most of the stretch first
-    kinds: tuple[OpTime, ...]  # the same ops by kind
-    problems: tuple[str, ...] = ()  # that the trace says it has
+    ops: tuple[OpTime, ...]  # by name, the largest share of the stretch first
+    kinds: tuple[OpTime, ...]  # the same ops, summed by kind
+    problems: tuple[str, ...] = ()  # errors and warnings that the trace reports
 
     @property
     def busy_share(self) -> float:
@@ -64,22 +64,22 @@ class Profile(Frozen):
 
     @property
     def overhead(self) -> float:
-        """What tracing adds to the wall-clock time, as a share of it."""
-        return self.traced.seconds / float(np.mean([each.seconds for each in self.untraced])) - 1
+        """Wall-clock time that tracing adds, as a share of the untraced time."""
+        return self.traced.seconds / float(np.mean([timed.seconds for timed in self.untraced])) - 1
 
     @property
     def overlap(self) -> float | None:
-        """Ops in flight on average while any is; None without one."""
+        """Mean number of ops in flight during busy time; None: no op ran."""
         return sum(op.in_flight for op in self.ops) / self.busy if self.busy else None
 
     @property
     def cores(self) -> float:
-        """CPUs that the process keeps busy without the profiler, on average."""
-        return sum(each.cpu_seconds for each in self.untraced) / sum(each.seconds for each in self.untraced)
+        """Mean number of CPUs that the process keeps busy without the profiler."""
+        return sum(timed.cpu_seconds for timed in self.untraced) / sum(timed.seconds for timed in self.untraced)
 
 
 class ProfileRecord(Document):
-    """Profiles of both loops."""
+    """The profiles of both loops."""
 
     title: ClassVar[str] = "profile record"
 
@@ -87,7 +87,7 @@ class ProfileRecord(Document):
     schema_version: Literal[2] = SCHEMA
     created: datetime.datetime
     environment: dict[str, Any]
-    settings: Settings  # its batches are those of a stretch
+    settings: Settings  # `batches` is the length of a stretch
     every_op: bool = False  # whether cheap ops of plain graphs on a CPU were traced as well
     arms: dict[str, Profile]
 

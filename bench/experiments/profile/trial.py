@@ -1,4 +1,4 @@
-"""Profiling both loops from beginning to end: a trace of each, and its summary."""
+"""Runs the profile experiment: traces a stretch of each loop, and summarises the traces."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from loop_bench.timing import clock
 from loop_bench.timing.clock import start, warm_up
 
 _WARM_UP = 2  # stretches
-_RUNS = Path("plugins", "profile")  # where TensorBoard looks, below a folder of its --logdir
+_RUNS = Path("plugins", "profile")  # where TensorBoard looks for traces in a folder below its --logdir
 
-_NO_GPU = "TensorFlow has a GPU, and the trace shows nothing of it; these are the CPU's ops"
+_NO_GPU = "TensorFlow has a GPU, but the trace shows none of its ops; these are the CPU's ops"
 
 Tell = Callable[[str, float], None]
-"""Called with what begins, and the share of all the work that is done."""
+"""Callback for progress: the title of the step that begins, and the share of all work that is done."""
 
 
 def profile(
@@ -39,32 +39,32 @@ def profile(
     """Traces a stretch of each loop.
 
     Args:
-        settings: which loops, from what seed; `batches` are those of a stretch.
-        folder: for a folder of each arm with its trace, as `tensorboard --logdir FOLDER` finds it.
+        settings: which loops, from what seed; `batches` is the length of a stretch.
+        folder: gets a folder for each arm with its trace, as `tensorboard --logdir FOLDER` expects it.
         tell: see `Tell`.
-        every_op: whether to trace the cheap ops of plain graphs on a CPU as well, which slows these down.
+        every_op: whether to trace the cheap ops of plain graphs on a CPU as well, which slows them down.
 
     Raises:
-        UsageError: a loop that cannot be built, a folder that cannot be written, or no trace to be had.
+        UsageError: a loop cannot be built, the folder cannot be written, or the profiler wrote no trace.
     """
     factories = {arm: load(name) for arm, name in _names(settings).items()}
     spec = LoopSpec(settings.preset, settings.seed, settings.options)
     warm_up(*(functools.partial(build, name, factories[arm], spec, arm) for arm, name in _names(settings).items()))
-    found = {}
+    profiles = {}
     for number, (arm, name) in enumerate(_names(settings).items()):
 
-        def tell_of(title: str, share: float, arm: str = arm, number: int = number) -> None:
+        def tell_of_arm(title: str, share: float, arm: str = arm, number: int = number) -> None:
             tell(f"{arm}: {title}", (number + share) / len(ARMS))
 
-        tell_of("building, tracing, compiling, warming up", 0.0)
+        tell_of_arm("building, tracing, compiling, warming up", 0.0)
         loop, _ = start(name, factories[arm], spec, arm)
-        found[arm] = profile_loop(name, loop, settings.batches, folder / arm, tell_of, every_op)
+        profiles[arm] = profile_loop(name, loop, settings.batches, folder / arm, tell_of_arm, every_op)
     return ProfileRecord(
         created=datetime.datetime.now(datetime.timezone.utc),
         environment=environment(),
         settings=settings,
         every_op=every_op,
-        arms=found,
+        arms=profiles,
     )
 
 
@@ -76,35 +76,35 @@ def profile_loop(
     tell: Tell = lambda title, share: None,
     every_op: bool = False,
 ) -> Profile:
-    """Traces a stretch of a loop, between two that are not traced.
+    """Traces a stretch of a loop, between two untraced stretches.
 
     Args:
-        name: of its factory.
-        loop: that has trained its first batch.
-        batches: of a stretch.
+        name: the loop's factory, as module:factory.
+        loop: a loop that has trained its first batch.
+        batches: length of a stretch.
         folder: for the trace.
         tell: see `Tell`.
-        every_op: as `profile` has it.
+        every_op: see `profile`.
 
     Raises:
-        UsageError: the folder cannot be written, or there is no trace to be had.
+        UsageError: the folder cannot be written, or the profiler wrote no trace.
     """
     for _ in range(_WARM_UP):
         clock.seconds_for(loop, batches)
     tell("a stretch without the profiler", 0.4)
-    untraced = timed(loop, batches)
+    earlier = timed(loop, batches)
     tell("tracing", 0.5)
-    found, traced = trace(loop, batches, folder, every_op)
+    ops, traced = trace(loop, batches, folder, every_op)
     tell("another stretch without the profiler", 0.8)
-    untraced_too = timed(loop, batches)
+    later = timed(loop, batches)
     tell("reading the trace", 0.9)
-    if found.device == "CPU" and tf.config.list_physical_devices("GPU"):
-        found = dataclasses.replace(found, problems=(*found.problems, _NO_GPU))
-    return summary(name, found, traced, (untraced, untraced_too))
+    if ops.device == "CPU" and tf.config.list_physical_devices("GPU"):
+        ops = dataclasses.replace(ops, problems=(*ops.problems, _NO_GPU))
+    return summary(name, ops, traced, (earlier, later))
 
 
 def timed(loop: TrainingLoop, batches: int) -> Timed:
-    """Times so many batches of a loop."""
+    """Times a stretch of a loop, between fences."""
     clock.fence()
     before = time.process_time()
     seconds = clock.seconds_for(loop, batches)
@@ -112,32 +112,32 @@ def timed(loop: TrainingLoop, batches: int) -> Timed:
 
 
 def trace(loop: TrainingLoop, batches: int, folder: Path, every_op: bool = False) -> tuple[Traced, Timed]:
-    """Times a stretch under the profiler; its trace is added to those in the folder, whole or not at all.
+    """Times a stretch under the profiler, and adds its trace to those in the folder if it is complete.
 
     Raises:
-        UsageError: the folder cannot be written, or there is no trace to be had.
+        UsageError: the folder cannot be written, or the profiler wrote no trace.
     """
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = tempfile.TemporaryDirectory(prefix=".trace-", dir=folder)
     with unfinished:
         try:
-            took = run_traced(loop, batches, Path(unfinished.name), events.EVERY if every_op else events.EXPENSIVE)
-            found = events.traced(profiler.read(Path(unfinished.name)))
+            duration = run_traced(loop, batches, Path(unfinished.name), events.EVERY if every_op else events.EXPENSIVE)
+            ops = events.traced(profiler.read(Path(unfinished.name)))
         except ProfilerError as error:
             raise UsageError(f"profile of {name_of(loop)}: {error}") from error
         with _writing(folder):
             (folder / _RUNS).mkdir(parents=True, exist_ok=True)
             for run in (Path(unfinished.name) / _RUNS).iterdir():
                 run.replace(folder / _RUNS / run.name)
-    return found, took
+    return ops, duration
 
 
 def run_traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int) -> Timed:
-    """Times so many batches of a loop under the profiler, which writes its trace, with the stretch marked, to a folder.
+    """Times a stretch of a loop under the profiler, which writes its trace, with the stretch marked, to a folder.
 
     Raises:
-        ProfilerError: a profiler is running in this program already, or the program has stopped this one.
+        ProfilerError: a profiler is already running in this program, or the program has stopped this one.
     """
     with profiler.marked(folder, host_level, events.MARK):
         return timed(loop, batches)

@@ -1,1 +1,1 @@
-"""The comparison of two loops: rounds, verdict, table."""
+"""The comparison of two loops in one run: measurement, record, figures, verdict and report."""

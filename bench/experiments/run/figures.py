@@ -1,4 +1,4 @@
-"""What a record says of the two loops, in numbers: verdict, gate and every renderer take their figures from here."""
+"""Figures of a run, computed from its record; verdict, gate and all renderers use them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from loop_bench.timing import samples
 
 @dataclasses.dataclass(frozen=True)
 class Throughput:
-    """What a loop trains on in a second."""
+    """Tokens or samples that a loop trains on per second."""
 
-    unit: str  # tokens, or samples where a loop does not say how many are in one
+    unit: str  # tokens; samples if the loop does not report `tokens_per_sample`
     per_second: Spread
 
 
@@ -32,33 +32,33 @@ class ArmFigures:
     ms_per_batch: Spread | None
     start_seconds: Spread | None  # from calling the factory to the end of the first batch
     host_syncs: HostSyncs | None
-    batches_per_epoch: int | None  # as far as the loop says it
+    batches_per_epoch: int | None  # None: the loop does not report it
     temperature: tuple[float, float] | None  # at the start and at the end of the timed batches
-    survivals: dict[str, tuple[Survival, ...]]  # by the text of the fault, one a seed
+    survivals: dict[str, tuple[Survival, ...]]  # by the text of the fault, one per seed
     telemetry: Telemetry | None = None
-    traced: tuple[TracedFunction, ...] | None = None  # functions, although the loop was warm
-    throughput: Throughput | None = None  # as far as the loop says how much is in a batch
+    traced: tuple[TracedFunction, ...] | None = None  # functions that were traced after warm-up
+    throughput: Throughput | None = None  # None: the loop does not report its samples
 
     @property
     def host_syncs_per_batch(self) -> float | None:
-        """Reads of the device by the host."""
+        """Reads of the device by the host, per batch."""
         return None if self.host_syncs is None else self.host_syncs.reads_per_batch
 
     @property
     def host_syncs_per_epoch(self) -> float | None:
-        """Reads of the device by the host in as many batches as the loop calls an epoch."""
+        """Reads of the device by the host, per epoch as the loop defines it."""
         if self.host_syncs is None or self.batches_per_epoch is None:
             return None
         return self.host_syncs.reads_per_batch * self.batches_per_epoch
 
     @property
     def traces(self) -> int | None:
-        """How often functions were traced, although the loop was warm."""
-        return None if self.traced is None else sum(each.traces for each in self.traced)
+        """The number of traces of functions after warm-up."""
+        return None if self.traced is None else sum(function.traces for function in self.traced)
 
     @property
     def nbytes_per_batch(self) -> float | None:
-        """Bytes read from the device."""
+        """Bytes read from the device, per batch."""
         return None if self.host_syncs is None else self.host_syncs.nbytes_per_batch
 
 
@@ -67,28 +67,28 @@ class Timing:
     """Figures of the rounds of a run."""
 
     speed_up: Interval  # time before / time after
-    null: Interval  # the same of `before` against a second instance of itself
-    null_differs: bool  # by more than chance gives once in a thousand runs
+    null: Interval  # time of the loop before / time of its second instance
+    null_differs: bool  # whether `null` excludes 1 at the level of one false alarm in a thousand runs
     null_ms_per_batch: Spread
     speed_up_of_totals: float
     drift: Drift  # of the speed-up over the run
     autocorrelation: Autocorrelation  # of the speed-up from round to round
-    overhead: float  # what was done between the measured blocks, as a share of the time in them
+    overhead: float  # time between blocks, as a share of the measured time
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Figures of both loops."""
+    """Figures of both loops and of their timing."""
 
     before: ArmFigures
     after: ArmFigures
-    timing: Timing | None  # None when nothing was timed
-    survival_preset: str | None = None  # of the loops that had faults, where it is not that of the run
-    replicas: int = 1  # that were asked for: devices that share each batch
+    timing: Timing | None  # None: nothing was timed
+    survival_preset: str | None = None  # preset of the loops with faults; None: that of the run
+    replicas: int = 1  # requested devices that share each batch
 
     @classmethod
     def of(cls, record: Record) -> Comparison:
-        """The figures of a record."""
+        """Computes the figures of a record."""
         timing = _timing(record) if record.rounds else None
         preset = record.survival_preset if record.survival_preset != record.settings.preset else None
         before, after = (_figures(record, arm) for arm in ARMS)
@@ -107,8 +107,8 @@ def _figures(record: Record, name: str) -> ArmFigures:
         batches_per_epoch=epoch if isinstance(epoch, int) and epoch > 0 else None,
         temperature=None if first is None or last is None else (float(first), float(last)),
         survivals={
-            fault: tuple(each for each in arm.survivals if each.fault == fault)
-            for fault in dict.fromkeys(each.fault for each in arm.survivals)
+            fault: tuple(survival for survival in arm.survivals if survival.fault == fault)
+            for fault in dict.fromkeys(survival.fault for survival in arm.survivals)
         },
         telemetry=arm.telemetry,
         traced=traced_when_warm(arm),
@@ -117,9 +117,9 @@ def _figures(record: Record, name: str) -> ArmFigures:
 
 
 def _throughput(record: Record, arm: ArmRecord, ms: np.ndarray) -> Throughput | None:
-    """Throughput of a loop that counts its `samples`, and may say how many `tokens_per_sample` there are."""
-    said, batches = arm.described_last, max(map(len, arm.history.values()), default=0)
-    trained, tokens = said.get("samples"), said.get("tokens_per_sample")
+    """Throughput of a loop whose describe() has `samples`, and perhaps `tokens_per_sample`; None: it has neither."""
+    described, batches = arm.described_last, max(map(len, arm.history.values()), default=0)
+    trained, tokens = described.get("samples"), described.get("tokens_per_sample")
     if not isinstance(trained, int | float) or not batches:
         return None
     unit, per_sample = ("tokens", tokens) if isinstance(tokens, int) else ("samples", 1)
@@ -127,15 +127,15 @@ def _throughput(record: Record, arm: ArmRecord, ms: np.ndarray) -> Throughput | 
 
 
 def traced_when_warm(arm: ArmRecord) -> tuple[TracedFunction, ...] | None:
-    """Functions that were traced although the loop had trained before; None when it was not recorded.
+    """The functions that were traced after the loop's warm-up, most traces first; None: not recorded.
 
-    In the batches whose host syncs were counted and in the timed rounds; those with most traces first.
+    They are those of the batches whose host syncs were counted and of the timed rounds.
     """
     counted = arm.host_syncs.traced if arm.host_syncs else None
     if counted is None and arm.traced is None:
         return None
-    found = merged([*(counted or ()), *(arm.traced or ())], operator.add)
-    return tuple(sorted(found, key=lambda each: -each.traces))
+    functions = merged([*(counted or ()), *(arm.traced or ())], operator.add)
+    return tuple(sorted(functions, key=lambda function: -function.traces))
 
 
 def _timing(record: Record) -> Timing:

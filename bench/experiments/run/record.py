@@ -1,4 +1,4 @@
-"""The result of a run: immutable, checked when it is made, JSON on disk."""
+"""The record of a run: immutable, validated when it is made, JSON on disk."""
 
 from __future__ import annotations
 
@@ -24,21 +24,19 @@ SCHEMA: Final = 6
 
 
 class ArmRecord(Frozen):
-    """One of the loops and what was found out about it."""
+    """The measurements of one arm."""
 
     factory: str
-    residence: Residence | None = None  # None: it lived in the process of the run
-    described_first: dict[str, Any] = Field(default_factory=dict)  # what the loop said of itself before it was timed
-    described_last: dict[str, Any] = Field(default_factory=dict)  # and afterwards
+    residence: Residence | None = None  # None: the loop ran in the process of the run
+    described_first: dict[str, Any] = Field(default_factory=dict)  # the loop's describe() before it was timed
+    described_last: dict[str, Any] = Field(default_factory=dict)  # the loop's describe() after it was timed
     starts: tuple[Start, ...] = ()
-    history: dict[str, tuple[float, ...]] = Field(
-        default_factory=dict
-    )  # of the timed loop, by metric, one value a batch
-    touch_seconds: Seconds | None = None  # to add to each of its weights once and do nothing else
+    history: dict[str, tuple[float, ...]] = Field(default_factory=dict)  # metrics of the timed loop, one value a batch
+    touch_seconds: Seconds | None = None  # seconds to add to each weight once: the least that a batch can take
     host_syncs: HostSyncs | None = None
-    traced: tuple[TracedFunction, ...] | None = None  # functions, in the timed rounds; None where it was not recorded
+    traced: tuple[TracedFunction, ...] | None = None  # functions traced in the timed rounds; None: not recorded
     survivals: tuple[Survival, ...] = ()
-    telemetry: Telemetry | None = None  # None when it was not watched
+    telemetry: Telemetry | None = None  # None: there was no telemetry run
 
 
 class Record(Document):
@@ -51,30 +49,30 @@ class Record(Document):
     environment: dict[str, Any]
     arms: dict[str, ArmRecord]
     rounds: tuple[Round, ...]
-    rounds_ended: Ended | None = None  # None when nothing was timed
-    rounds_seconds: float = 0.0  # wall clock from the first round to the last, with all that is done between them
-    equivalence: Equivalence | None = None  # None when it was not looked at
-    survival_preset: str | None = None  # of the loops that had faults; None: that of the settings, or there were none
-    # Of timed loops that live in processes of their own: processor time that each used while it was another one's turn,
-    # as a share of that time; 1 is a core.
+    rounds_ended: Ended | None = None  # why no more rounds were timed; None: nothing was timed
+    rounds_seconds: float = 0.0  # wall clock from the first round to the last, time between blocks included
+    equivalence: Equivalence | None = None  # None: not checked
+    survival_preset: str | None = None  # preset of the loops with faults; None: that of the settings, or no faults
+    # Processor time that each timed loop in a process of its own used during the others' turns, as a share of that
+    # time; 1 is one core.
     idle: dict[str, NotNegative] = Field(default_factory=dict)
-    idle_gpu: NotNegative | None = None  # share of the time in which the GPU was busy while nothing was asked of any
-    problems: tuple[str, ...] | None = None  # that the timed loops had with their work; None: not looked at
-    # Of each process that has trained together with the others, the chief's first; empty where there was one.
+    idle_gpu: NotNegative | None = None  # share of the time that the GPU was busy while no loop was running
+    problems: tuple[str, ...] | None = None  # signs that the timed loops did not train; None: not checked
+    # The environment of each process that trained together with others, the chief's first; empty: a single process.
     machines: tuple[dict[str, Any], ...] = ()
-    stages: dict[Stage, NotNegative] = Field(default_factory=dict)  # seconds that each has taken
+    stages: dict[Stage, NotNegative] = Field(default_factory=dict)  # seconds of each stage
 
     @model_validator(mode="after")
     def _has_both_arms(self) -> Self:
         if sorted(self.arms) != sorted(ARMS):
             raise ValueError(f"a record is of {' and '.join(ARMS)}, not of {', '.join(self.arms)}")
-        for done in self.rounds:
-            if sorted(done.seconds) != sorted(TIMED):
-                raise ValueError(f"a round is of {', '.join(TIMED)}, not of {', '.join(done.seconds)}")
+        for timed in self.rounds:
+            if sorted(timed.seconds) != sorted(TIMED):
+                raise ValueError(f"a round is of {', '.join(TIMED)}, not of {', '.join(timed.seconds)}")
         return self
 
     def write(self, folder: Path) -> Path:
-        """Adds the record to `folder` as one file of its own, whole or not at all.
+        """Writes the record to a new file in a folder, atomically.
 
         Raises:
             UsageError: the folder cannot be written.

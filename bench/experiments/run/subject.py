@@ -1,7 +1,7 @@
-"""A loop under test in the process in which it lives, and all that a run asks of it; answers are plain values.
+"""A loop under test and the measurements that a run takes of it; all results are plain values.
 
-The same class serves loops in the process of the run and, called through `loop_bench.arms.process`, loops elsewhere. It
-imports nothing but the core.
+It serves loops in the process of the run and, called through `loop_bench.arms.process`, loops in other processes. It
+therefore imports only the core.
 """
 
 from __future__ import annotations
@@ -23,71 +23,71 @@ from loop_bench.variables import VariableReader
 
 
 class Subject(Beginning):
-    """A loop that is started, counted, timed and looked at, in this order; the arguments are those of `Beginning`."""
+    """A loop of which start, host syncs, blocks and work are measured, in this order; arguments as of `Beginning`."""
 
     def __init__(self, factory: str, preset: str, seed: int, options: Mapping[str, Any], arm: str = "") -> None:
         super().__init__(factory, preset, seed, options, arm)
-        self._witness: works.Witness | None = None  # of the loop after the first batch
-        self._host_ops: tuple[HostOp, ...] = ()  # in the graphs that were traced for it
+        self._witness: works.Witness | None = None  # state of the loop after its first batch
+        self._host_ops: tuple[HostOp, ...] = ()  # in the graphs that were traced for the loop
         self._trained = 0  # batches since the first
-        self._traces: list[Trace] | None = None  # in blocks; None while they are not watched
+        self._traces: list[Trace] | None = None  # of functions, in blocks; None: not recorded
 
     def start(self) -> tuple[float, float]:
-        """Builds the loop and trains its first batch; seconds of either."""
-        with record() as log:  # for what is traced; what is read now is not of the counted batches
+        """Builds the loop and trains its first batch; returns the seconds of each."""
+        with record() as log:  # records the graphs' host ops; reads count only in `count`
             took = super().start()
         self._host_ops = tuple(log.host_ops)
         self._witness = works.Witness(self.started)
         return took
 
     def begin(self) -> None:
-        """As `start`, without a look at how long it takes: nothing of ours is done before the factory has run."""
+        """Builds the loop and trains its first batch without measuring; the factory runs before anything else."""
         self._loop = self.build()
         clock.seconds_for(self._loop, 1)
         self._witness = works.Witness(self._loop)
 
     def count(self, batches: int, trace: bool) -> dict[str, Any]:
-        """The host syncs of so many batches: the fields of a `HostSyncs`; see `stretch.counted`."""
-        found = stretch.counted(self.started, batches, self._host_ops, trace)
+        """Trains batches and counts their host syncs; returns the fields of a `HostSyncs`, see `stretch.counted`."""
+        counted = stretch.counted(self.started, batches, self._host_ops, trace)
         self._trained += batches
-        return found
+        return counted
 
     def train(self, batches: int) -> float:
-        """Trains a block of batches; seconds from an idle device to an idle device."""
+        """Trains a block of batches; returns the seconds from an idle device to an idle device."""
         self._trained += batches
         with self._watching():
             return clock.seconds_for(self.started, batches)
 
     def watch(self) -> None:
-        """Has functions that are traced from now on, in blocks, counted."""
+        """Records functions that are traced in blocks from now on."""
         self._traces = []
 
     def traced(self) -> list[dict[str, Any]]:
-        """The functions that were traced while blocks were watched: the fields of a `TracedFunction` each."""
+        """The functions traced in blocks since `watch`, each as the fields of a `TracedFunction`."""
         return stretch.functions(self._traces or ())
 
     def described(self) -> dict[str, Any]:
-        """What the loop said of itself after its first batch."""
+        """The loop's describe() after its first batch."""
         return dict(self._witnessed.described)
 
     def touch_seconds(self) -> float | None:
-        """See `loop_bench.timing.work.touch_seconds`; of a loop that has trained a few batches."""
+        """See `loop_bench.timing.work.touch_seconds`; the loop must have trained a few batches."""
         return works.touch_seconds(self.started, self._witnessed.weights)
 
     def work(self) -> dict[str, Any]:
-        """What the loop has to show for all its batches: the fields of a `Work`."""
+        """The evidence that the loop trained all its batches: the fields of a `Work`."""
         return dataclasses.asdict(self._witnessed.work(self._trained))
 
     def digest(self) -> str:
-        """A hash of the weights of the first replica here, bit for bit: equal on all machines that train together."""
-        found = hashlib.sha256()
-        for value in VariableReader()([each for each in self.started.variables if each.trainable]):
-            found.update(value.tobytes())
-        return found.hexdigest()
+        """A hash of the first local replica's weights, bit for bit; equal on all machines that train together."""
+        digest = hashlib.sha256()
+        for value in VariableReader()([variable for variable in self.started.variables if variable.trainable]):
+            digest.update(value.tobytes())
+        return digest.hexdigest()
 
     @property
     def _witnessed(self) -> works.Witness:
-        assert self._witness is not None, "start() comes first"
+        assert self._witness is not None, "call start() first"
         return self._witness
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Numbers that go wrong on demand in any training loop, and how the loop came through."""
+"""The survival experiment: injects faults into the numbers of any training loop, and judges whether it survives."""
 
 from loop_bench.experiments.survival.fault import Fault
 

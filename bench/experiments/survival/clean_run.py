@@ -1,4 +1,4 @@
-"""A run without a fault, as what all runs of its loop and seed with one are compared with."""
+"""The clean run: a run without a fault, which the runs with faults of its loop and seed are compared with."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.observation import WATCHED, Observation
 
 SMOOTHED = 10
-"""Batches over whose mean a metric is compared with that of the clean run."""
+"""Batches of the moving mean with which a metric is compared with the clean run's."""
 
 WITHIN_NOISE, WITHIN_REACH = 2.0, 0.05
-"""A metric is back when its mean lies, from then on, no farther from that of the clean run than twice its noise from
-batch to batch, or 5% of all that it moves in the clean run, whichever is more."""
+"""A metric has recovered when its moving mean stays within a distance of the clean run's: twice the noise from batch to
+batch, or 5% of the metric's range in the clean run, whichever is more."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class UsualMetric:
     Attributes:
         values: [batches].
         level: the mean of the last batches.
-        reach: from the least value to the largest.
-        near: how far from it a metric may lie that is back.
+        reach: the range, from the least value to the largest.
+        near: the largest distance of a recovered metric from the clean run's.
     """
 
     values: np.ndarray
@@ -37,20 +37,21 @@ class UsualMetric:
 
     @classmethod
     def of(cls, values: np.ndarray) -> UsualMetric:
-        """What is usual of values [batches]."""
-        noise = float(np.median(np.abs(np.diff(values)))) / (math.sqrt(2) * 0.6745)  # of a normal's absolute difference
+        """Computes level, range and tolerance from values [batches]."""
+        # The median absolute difference of two normal values is sqrt(2) x 0.6745 standard deviations.
+        noise = float(np.median(np.abs(np.diff(values)))) / (math.sqrt(2) * 0.6745)
         reach = float(np.ptp(values))
         return cls(values, float(np.mean(values[-WATCHED:])), reach, max(WITHIN_NOISE * noise, WITHIN_REACH * reach))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HitWeights:
-    """The weights that a fault hits, as they move in a clean run.
+    """Movement in a clean run of the weights that a fault hits.
 
     Attributes:
-        names: of the weights.
+        names: names of the weights.
         rhythm: batches in which any of them moved, ascending.
-        steps: how far each moves in the mean, by name; without those that never move, or are not finite.
+        steps: mean step of each weight, by name; without weights that never move, or are not finite.
     """
 
     names: tuple[str, ...]
@@ -59,10 +60,10 @@ class HitWeights:
 
 
 class CleanRun:
-    """A run without a fault. What runs with one need of it is computed when it is first asked for, and kept.
+    """A run without a fault, with the figures that runs with faults are compared with; computed on demand and cached.
 
     Args:
-        seen: the run.
+        seen: the observations of the run.
     """
 
     def __init__(self, seen: Observation) -> None:
@@ -72,20 +73,20 @@ class CleanRun:
 
     @functools.cached_property
     def problem(self) -> str | None:
-        """Why nothing can be compared with it."""
+        """Why nothing can be compared with this run, in words; None: it is usable."""
         if self.seen.ended != "whole":
-            return f"it does not come through without any fault: {self.seen.why}"
-        endless = (key for key, values in self.seen.metrics.items() if not np.all(np.isfinite(values)))
-        broken = [*self.seen.bad_weights, *endless]
+            return f"it does not complete without a fault: {self.seen.why}"
+        bad_metrics = (key for key, values in self.seen.metrics.items() if not np.all(np.isfinite(values)))
+        broken = [*self.seen.bad_weights, *bad_metrics]
         return f"{broken[0]} is not finite without any fault" if broken else None
 
     @functools.cached_property
     def never_finite(self) -> frozenset[str]:
-        """Weights that are not finite after some batch."""
+        """The weights that are not finite after at least one batch."""
         return frozenset(name for name, steps in self.seen.steps.items() if not np.all(np.isfinite(steps)))
 
     def hit(self, fault: Fault) -> HitWeights:
-        """The weights that a fault hits; the same of all faults with one target."""
+        """The weights that a fault hits; cached by the fault's target."""
         if fault.target not in self._hit:
             self._hit[fault.target] = self._hit_by(fault)
         return self._hit[fault.target]

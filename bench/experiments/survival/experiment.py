@@ -1,4 +1,4 @@
-"""An experiment on survival from beginning to end."""
+"""The survival experiment, as a function and as a command."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ def survive(
     progress: Callable[[str], None] = lambda title: None,
     run: Run = in_processes,
 ) -> SurvivalRecord:
-    """Runs the trials that are planned and not done yet, and judges all of them.
+    """Runs the planned trials that have no result yet, and judges all of them.
 
     Args:
         plan: loops, faults and seeds.
-        folder: for a folder `trials` of results; an interrupted experiment resumes there.
+        folder: gets a folder `trials` of results; an interrupted experiment resumes there.
         workers: processes at a time.
         shown: faults whose metrics are kept batch by batch.
-        progress: is told the title of each trial that is done.
+        progress: called with the title of each finished trial.
         run: where the trials run.
 
     Raises:
         UsageError: see `gather`.
     """
-    here = environment()
-    results = gather(plan.trials(), folder / "trials", environment=here, workers=workers, progress=progress, run=run)
-    return outcome.record(plan, results, here, shown)
+    machine = environment()
+    results = gather(plan.trials(), folder / "trials", environment=machine, workers=workers, progress=progress, run=run)
+    return outcome.record(plan, results, machine, shown)
 
 
 class SurvivalExperiment(Experiment):
-    """Put both loops through gradients that explode, and through worse, and tabulate which lives.
+    """Inject faults such as NaN and exploding gradients into both loops, and tabulate which loop survives.
 
-    Each run is a process of its own, so that a crash is a result. Ctrl-C, or worse, loses the runs in hand: the same
-    command goes on with the rest.
+    Each run has a process of its own, so that a crash is a result. An interruption (Ctrl-C, a power cut) loses only the
+    runs in progress: the same command resumes the rest.
 
-    A fault is nan, inf or scale=FACTOR, and what differs from the defaults of: in=gradients (or weights,
-    learning_rate, module:function(argument), or method(argument) of the loop), target=all (or part of the variables'
-    names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0. Under
-    tf.distribute, replica=NUMBER hits the gradients of that replica alone, before they are summed up.
+    A fault is nan, inf or scale=FACTOR, followed by the settings that differ from these defaults: in=gradients (or
+    weights, learning_rate, module:function(argument), or method(argument) of the loop), target=all (or part of the
+    variables' names), extent=all (or variable, element), batch=10, batches=1, probability=1, growth=1, seed=0. Under
+    tf.distribute, replica=NUMBER hits only the gradients of that replica, before they are summed.
 
     Examples: loop-bench survive --out runs/survival
 
@@ -67,12 +67,17 @@ class SurvivalExperiment(Experiment):
         Option("--seeds", "runs of each loop with each fault", WholeNumber(1), "10"),
         Option(
             "--fault",
-            "this fault and no others; may be repeated",
-            default_words="the matrix",
+            "inject only this fault; may be repeated",
+            default_words="the whole matrix",
             metavar="FAULT",
             repeated=True,
         ),
-        Option("--epochs", "and so many epochs of each loop without any fault", WholeNumber(0), "0"),
+        Option(
+            "--epochs",
+            "also train each loop for this many epochs without a fault, to see whether it crashes",
+            WholeNumber(0),
+            "0",
+        ),
         Option("--out", "folder for the trials, the record, tables and plots", Folder(), "results/runs/survival"),
         "--workers",
         "--on",
@@ -94,7 +99,7 @@ class SurvivalExperiment(Experiment):
         return Parts(len(plan.trials()), work)
 
     def causes(self, record: SurvivalRecord) -> dict[str, list[str]]:
-        """See Experiment; that a loop crashes with a fault and not without is a result."""
+        """See Experiment; a crash after a fault is a result, not a failure."""
         return {
             loop: [
                 *("" if run.tested else f"{run.outcome}: {run.reason}" for run in runs),

@@ -1,4 +1,4 @@
-"""What goes wrong: a value that can be printed, recorded and made again from its text."""
+"""The fault to inject, as a value that is written as text and parsed from it."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ GRADIENTS, WEIGHTS, LEARNING_RATE = "gradients", "weights", "learning_rate"
 EXTENTS = ("all", "variable", "element")
 
 _CALL = re.compile(r"(?:(?P<module>[\w.]+):)?(?P<function>[A-Za-z_][\w.]*)(?:\((?P<argument>[A-Za-z_]\w*)\))?")
-_KEYS = {"in": "place"}  # what a field is called in a text, where it is called otherwise
+_KEYS = {"in": "place"}  # keys in a fault's text that differ from the field's name
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A function through which a fault gets in: by its result, or by one of its arguments."""
+    """A function whose result, or one of whose arguments, a fault corrupts."""
 
     module: str | None  # None: the function is an attribute of the loop
-    function: str  # with dots where it is an attribute of a class
-    argument: str | None
+    function: str  # with dots if it is an attribute of a class
+    argument: str | None  # None: the result
 
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """Numbers that go wrong in chosen batches of a training run.
+    """Corruption of numbers in chosen batches of a training run.
 
-    As text it is a kind and what differs from the defaults: `scale=1e4,target=generator,batch=30`.
+    Its text is the kind, and the fields that differ from the defaults: `scale=1e4,target=generator,batch=30`.
 
     Attributes:
         kind: `nan` and `inf` replace each number, `scale` multiplies it by `factor`. (An integer has neither NaN nor
             infinity, and becomes the largest of its type.)
-        factor: finite; of kind `scale` only.
-        place: `gradients`, that any `tf.GradientTape` computes; `weights`, before a batch; `learning_rate`, of the
-            optimizers, for as long as the fault lasts; or a function as `module:function(argument)`, or
-            `method(argument)` of the loop: what is passed as that argument goes wrong, or without one its result.
-            In a text it is called `in`.
-        target: part of the names of the variables that are hit (`generator`), or `all`. Of a function: of the weights
-            that the fault should reach.
-        extent: all that is hit, or its first `variable`, or that one's first `element`, in every update.
-        batch: how many batches come before the fault.
-        batches: how many it lasts.
-        probability: that it happens in one of them; drawn from `seed` and that of the run, for each batch by itself.
-        growth: of the factor, from one batch to the next.
+        factor: finite; only for kind `scale`.
+        place: `gradients` that any `tf.GradientTape` computes; `weights`, before a batch; `learning_rate` of the
+            optimizers, during the fault; or a function, `module:function(argument)` or `method(argument)` of the loop,
+            whose argument is corrupted, or without one its result. Its key in a text is `in`.
+        target: part of the names of the variables that are hit (`generator`), or `all`. For a function: part of the
+            names of the weights that the fault should reach.
+        extent: `all` numbers of the target, only its first `variable`, or only that variable's first `element`, in
+            every update.
+        batch: number of batches before the fault.
+        batches: number of batches that the fault lasts.
+        probability: probability that it happens, drawn for each of its batches from `seed` and the seed of the run.
+        growth: factor by which `factor` grows from one batch to the next.
         seed: see `probability`.
-        replica: under tf.distribute, the only replica whose gradients are hit, before they are summed up; None: all.
-            Of `gradients` only.
+        replica: under tf.distribute, the only replica whose gradients are hit, before they are summed; None: all.
+            Only for `gradients`.
 
     Raises:
-        UsageError: a field is out of its range; it names the field, its value and what would be right.
+        UsageError: a field is out of its range; the message names the field, its value and what is expected.
     """
 
     kind: str
@@ -81,8 +81,8 @@ class Fault:
         if self.kind != "scale":
             for name in ("factor", "growth"):
                 require(getattr(self, name) == 1.0, name, f"left out: only the kind scale has one, not {self.kind}")
-        known = f"{GRADIENTS}, {WEIGHTS}, {LEARNING_RATE}, module:function(argument) or method(argument)"
-        require(_CALL.fullmatch(self.place) is not None, "place", known)
+        places = f"{GRADIENTS}, {WEIGHTS}, {LEARNING_RATE}, module:function(argument) or method(argument)"
+        require(_CALL.fullmatch(self.place) is not None, "place", places)
         require(bool(self.target) and not set(self.target) & set(",="), "target", "part of a variable's name, or all")
         require(self.extent in EXTENTS, "extent", f"one of {', '.join(EXTENTS)}")
         for name, least in (("batch", 1), ("batches", 1), ("seed", 0)):
@@ -92,15 +92,15 @@ class Fault:
         require(math.isfinite(self.growth) and self.growth > 0, "growth", "a finite number above 0")
         if self.replica is not None:
             require(_is_whole(self.replica) and self.replica >= 0, "replica", "a whole number of at least 0")
-            right = f"left out: only {GRADIENTS} are of a replica, and not {self.place}"
+            right = f"left out: only {GRADIENTS} have a replica, not {self.place}"
             require(self.place == GRADIENTS, "replica", right)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A fault from its text, such as `nan,target=generator` or `scale=1e4,batch=30,batches=3`.
+        """Parses a fault from its text, such as `nan,target=generator` or `scale=1e4,batch=30,batches=3`.
 
         Raises:
-            UsageError: the text is no fault; it says why.
+            UsageError: the text is not a fault; the message says why.
         """
         first, *rest = text.split(",")
         kind, equals, factor = first.partition("=")
@@ -114,7 +114,7 @@ class Fault:
             for part in rest:
                 key, _, value = part.partition("=")
                 if key not in names:
-                    raise UsageError(f"{key!r} is none of {', '.join(names)}")
+                    raise UsageError(f"{key!r} is not one of {', '.join(names)}")
                 if names[key] in fields:
                     raise UsageError(f"{key} is given twice")
                 fields[names[key]] = _number(key, value, types[names[key]])
@@ -132,30 +132,30 @@ class Fault:
 
     @property
     def way(self) -> tuple[str, str, str, int | None]:
-        """Where it gets in, and what it hits there; the rest is how, and when."""
+        """Place, target, extent and replica: faults with the same ones are injected by the same graph."""
         return self.place, self.target, self.extent, self.replica
 
     @property
     def end(self) -> int:
-        """The first batch after it."""
+        """The first batch after the fault."""
         return self.batch + self.batches
 
     @property
     def call(self) -> Call | None:
-        """The function through which it gets in, if it does by one."""
+        """The function that is the fault's place; None: the place is not a function."""
         if self.place in (GRADIENTS, WEIGHTS, LEARNING_RATE):
             return None
-        found = _CALL.fullmatch(self.place)
-        return Call(**found.groupdict()) if found else None
+        match = _CALL.fullmatch(self.place)
+        return Call(**match.groupdict()) if match else None
 
     def strength(self, batch: int, run: int = 0) -> float | None:
-        """By what the numbers of a batch are multiplied; 1 for NaN and infinity; None if nothing goes wrong.
+        """The factor for the numbers of a batch; 1 for kinds `nan` and `inf`; None: the fault does not happen.
 
-        A factor that has grown beyond what a float holds is infinite.
+        A factor that has grown beyond the range of a float is infinite.
 
         Args:
             batch: from 0.
-            run: the seed of the run, from which chance is drawn besides the fault's own.
+            run: the seed of the run, which together with the fault's own determines random draws.
         """
         if not self.batch <= batch < self.end:
             return None
@@ -167,11 +167,11 @@ class Fault:
             return float(self.factor * np.float64(self.growth) ** (batch - self.batch))
 
     def hits(self, variable_name: str) -> bool:
-        """Whether the variable of that name is one for which it goes wrong."""
+        """Whether the fault hits the variable with this name."""
         return self.target == EVERYTHING or self.target in variable_name
 
     def describe(self) -> str:
-        """For a person: `NaN gradients, generator`."""
+        """The fault in words: `NaN gradients, generator`."""
         return ", ".join([self._what(), *self._which(), *self._when()])
 
     def _what(self) -> str:
@@ -196,16 +196,16 @@ class Fault:
         return [*([] if self.call else ["all networks"]), *replica]
 
     def _when(self) -> list[str]:
-        found = []
+        parts = []
         if self.probability < 1:
-            found.append(f"at random in {self.probability:.0%} of {self.batches} batches")
+            parts.append(f"at random in {self.probability:.0%} of {self.batches} batches")
         elif self.batches > 1:
-            found.append(f"for {self.batches} batches")
+            parts.append(f"for {self.batches} batches")
         if self.growth != 1:
-            found.append(f"× {self.growth:g} more in each")
+            parts.append(f"× {self.growth:g} more in each")
         if self.batch != Fault.batch:
-            found.append(f"from batch {self.batch} on" if self.batches > 1 else f"batch {self.batch}")
-        return found
+            parts.append(f"from batch {self.batch} on" if self.batches > 1 else f"batch {self.batch}")
+        return parts
 
 
 def _is_whole(value: Any) -> bool:
@@ -213,12 +213,12 @@ def _is_whole(value: Any) -> bool:
 
 
 def _named(field: str) -> str:
-    """A field's key in a text."""
+    """The key of a field in a fault's text."""
     return next((key for key, name in _KEYS.items() if name == field), field)
 
 
 def _number(key: str, text: str, kind: type) -> Any:
-    """The value of a field from its text; a text as it is."""
+    """Converts the text of a field to its type."""
     try:
         return kind(text)
     except ValueError:
@@ -226,6 +226,6 @@ def _number(key: str, text: str, kind: type) -> Any:
 
 
 def _shortest(number: float) -> str:
-    """A text that makes the same number again, as short as one is at hand."""
+    """A short text that parses to exactly this number."""
     short = f"{number:g}"
     return short if float(short) == number else repr(number)

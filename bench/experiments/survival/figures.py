@@ -1,4 +1,4 @@
-"""How many runs of a loop came through a fault, in numbers and in words."""
+"""Survival rates of a loop, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -16,104 +16,105 @@ from loop_bench.statistics import Interval, wilson_interval
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """How often a loop survived, of the runs in which a fault could be made to happen."""
+    """How often a loop survived, over the runs in which a fault happened."""
 
     outcomes: dict[Outcome, int]  # the most frequent first
-    untested: int  # runs that tell nothing
-    recoveries: tuple[int | None, ...] = ()  # of those alive: batches until they were back, None where they never were
-    why_untested: str = ""  # the reason of the first run that tells nothing
+    untested: int  # runs in which the fault was not tested
+    recoveries: tuple[int | None, ...] = ()  # of runs alive: batches until recovery; None: not recovered
+    why_untested: str = ""  # the reason of the first untested run
 
     @classmethod
     def of(cls, survivals: Iterable[Survival]) -> Self:
-        """Counts them."""
+        """Counts the outcomes of runs."""
         survivals = list(survivals)
-        counts = collections.Counter(each.outcome for each in survivals)
+        counts = collections.Counter(run.outcome for run in survivals)
         untested = counts.pop("not tested", 0)
-        back = tuple(each.recovery for each in survivals if each.outcome in ALIVE)
-        why = next((each.reason for each in survivals if each.outcome == "not tested"), "")
-        return cls(dict(counts.most_common()), untested, back, why)
+        recoveries = tuple(run.recovery for run in survivals if run.outcome in ALIVE)
+        why = next((run.reason for run in survivals if run.outcome == "not tested"), "")
+        return cls(dict(counts.most_common()), untested, recoveries, why)
 
     @property
     def runs(self) -> int:
-        """That tell something."""
+        """The number of tested runs."""
         return sum(self.outcomes.values())
 
     @property
     def alive(self) -> int:
-        """Runs that have finite numbers and go on learning."""
+        """The number of runs with finite numbers that continue to learn."""
         return sum(self.outcomes.get(outcome, 0) for outcome in ALIVE)
 
     @property
     def share(self) -> Interval | None:
-        """Share of runs alive, with its Wilson interval; None without any run that tells something."""
+        """The share of tested runs that are alive, with its Wilson interval; None: no run was tested."""
         return wilson_interval(self.alive, self.runs) if self.runs else None
 
 
 Magnitude = tuple[str, str]
-"""The variables that are hit, and how large their gradients are made: `("generator", "× 10000")`."""
+"""The variables that are hit, and the magnitude of their gradients: `("generator", "× 10000")`."""
 
 
 def by_magnitude(survivals: Iterable[Survival]) -> dict[Magnitude, Rate]:
-    """Rates of runs in which all gradients of one batch went wrong, by network and size; other faults are left out."""
+    """Survival rates for faults in all gradients of one batch, by network and magnitude; other faults are left out."""
     by_fault: dict[str, list[Survival]] = {}
-    for each in survivals:
-        by_fault.setdefault(each.fault, []).append(each)
+    for survival in survivals:
+        by_fault.setdefault(survival.fault, []).append(survival)
     groups: dict[Magnitude, list[Survival]] = {}
-    for text, found in by_fault.items():
+    for text, runs in by_fault.items():
         if magnitude := magnitude_of(Fault.parse(text)):
-            groups.setdefault(magnitude, []).extend(found)
-    return {magnitude: Rate.of(found) for magnitude, found in groups.items()}
+            groups.setdefault(magnitude, []).extend(runs)
+    return {magnitude: Rate.of(runs) for magnitude, runs in groups.items()}
 
 
 def magnitude_of(fault: Fault) -> Magnitude | None:
-    """None for a fault that is elsewhere, or anything but one whole batch of gradients at the usual time."""
+    """The magnitude of a fault in all gradients of one batch, at the default batch; None: a fault of another form."""
     if fault != Fault(fault.kind, fault.factor, target=fault.target):
         return None
     return fault.target, {"nan": "NaN", "inf": "infinite", "scale": f"× {fault.factor:g}"}[fault.kind]
 
 
 def died(runs: Iterable[Undisturbed]) -> tuple[int, int, Interval | None]:
-    """Long runs without a fault that ended by themselves: how many died, of how many, and the share."""
+    """Deaths in long runs without a fault: the number of dead runs, of completed or crashed runs, and the share."""
     ended = [run for run in runs if run.ended in ("whole", "crashed")]
     dead = sum(run.died for run in ended)
     return dead, len(ended), wilson_interval(dead, len(ended)) if ended else None
 
 
 def outcome(survivals: Sequence[Survival]) -> str:
-    """How runs with one fault came out: a single one with its reason, several as `rate`, and why some tell nothing."""
+    """Words for the runs with one fault: outcome and reason of a single run; `rate` of several, with why untested."""
     if not survivals:
         return NOT_MEASURED
     if len(survivals) == 1:
         return f"{survivals[0].outcome}: {survivals[0].reason}"
-    found = Rate.of(survivals)
-    if not found.untested:
-        return rate(found)
-    return f"{rate(found)}{'; not tested' if found.runs else ''}: {found.why_untested}"
+    counts = Rate.of(survivals)
+    if not counts.untested:
+        return rate(counts)
+    return f"{rate(counts)}{'; not tested' if counts.runs else ''}: {counts.why_untested}"
 
 
 def outcomes(survivals: Sequence[Survival]) -> str:
-    """How runs with one fault came out, in a word each: `frozen`, or `9 skipped, 1 crashed`."""
-    counts = Rate.of(survivals)
-    told = [*counts.outcomes.items(), *([("not tested", counts.untested)] if counts.untested else [])]
-    return told[0][0] if len(survivals) == 1 else ", ".join(f"{count} {each}" for each, count in told)
+    """The outcomes of the runs with one fault, in short: `frozen`, or `9 skipped, 1 crashed`."""
+    rates = Rate.of(survivals)
+    counts = [*rates.outcomes.items(), *([("not tested", rates.untested)] if rates.untested else [])]
+    return counts[0][0] if len(survivals) == 1 else ", ".join(f"{count} {name}" for name, count in counts)
 
 
-def rate(found: Rate) -> str:
-    """`10 of 10 alive (72% to 100%): 10 skipped; back after 0 batches`; the interval is Wilson's, 95%."""
-    untested = f"{found.untested} not tested" if found.untested else ""
-    if found.share is None:
+def rate(measured: Rate) -> str:
+    """A rate in words, with Wilson's 95% interval: `10 of 10 alive (72% to 100%): 10 skipped; back after 0 batches`."""
+    untested = f"{measured.untested} not tested" if measured.untested else ""
+    if measured.share is None:
         return untested or NOT_MEASURED
-    counts = [f"{count} {each}" for each, count in found.outcomes.items()]
-    share = f"{found.share.low:.0%} to {found.share.high:.0%}"
-    told = f"{found.alive} of {found.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"
-    return f"{told}; {back(found.recoveries)}" if found.alive else told
+    counts = [f"{count} {name}" for name, count in measured.outcomes.items()]
+    share = f"{measured.share.low:.0%} to {measured.share.high:.0%}"
+    text = f"{measured.alive} of {measured.runs} alive ({share}): {', '.join([*counts, *filter(None, [untested])])}"
+    return f"{text}; {back(measured.recoveries)}" if measured.alive else text
 
 
 def back(recoveries: Sequence[int | None]) -> str:
-    """`back after 0 to 12 batches, 3 not back`, of runs that are alive."""
-    known = [each for each in recoveries if each is not None]
-    never = f"{len(recoveries) - len(known)} not back" if len(known) < len(recoveries) else ""
-    if not known:
+    """The recoveries of runs that are alive, in words: `back after 0 to 12 batches, 3 not back`."""
+    recovered = [batches for batches in recoveries if batches is not None]
+    never = f"{len(recoveries) - len(recovered)} not back" if len(recovered) < len(recoveries) else ""
+    if not recovered:
         return never
-    range_ = str(min(known)) if min(known) == max(known) else f"{min(known)} to {max(known)}"
-    return ", ".join(filter(None, [f"back after {range_} batches", never]))
+    least, most = min(recovered), max(recovered)
+    after = str(least) if least == most else f"{least} to {most}"
+    return ", ".join(filter(None, [f"back after {after} batches", never]))

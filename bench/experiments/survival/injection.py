@@ -1,4 +1,4 @@
-"""The ways in which a fault gets into a training loop that knows nothing of it."""
+"""Injects faults into a training loop without its cooperation: gradients, calls, weights, learning rates."""
 
 from __future__ import annotations
 
@@ -22,39 +22,40 @@ from loop_bench.loop import TrainingLoop, as_made
 from loop_bench.variables import replica_here, variable_name
 
 _plain = tf.autograph.experimental.do_not_convert
-"""For what is ours in somebody's graph. What calls the genuine function is left to AutoGraph, or that would not be
-converted either."""
+"""Decorator for this module's code inside a loop's graph. It is not put on functions that call the original function,
+because AutoGraph would then not convert the original either."""
 
 
 _OF_TF_FUNCTIONS = ("get_concrete_function", "experimental_get_tracing_count", "experimental_get_compiler_ir")
+"""Methods of a tf.function that its replacement passes on."""
 
 
 class Injection(Protocol):
-    """A fault on its way into a loop, which must be built and trace its functions while this is entered."""
+    """Context manager that injects a fault; the loop must be built, and trace its functions, inside it."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Leaves everything as it was found."""
+        """Restores everything that was replaced."""
 
     def attach(self, loop: TrainingLoop) -> None:
-        """To be called once, after the loop is built and before it trains."""
+        """Connects the fault to a loop; called once, after the loop is built and before it trains."""
 
     def set(self, strength: float | None) -> None:
-        """From here on the fault happens with this factor, or it does not; to be called before each batch."""
+        """Switches the fault on with this factor, or off (None); called before each batch."""
 
     def strikes(self) -> int:
-        """How often the fault has happened so far; reads the device."""
+        """The number of times that the fault has happened so far; reads the device."""
 
     def why_not(self) -> str:
-        """Why it has not happened, as far as can be told."""
+        """The likely reason why the fault has not happened, in words."""
 
 
 def injection(fault: Fault) -> Injection:
-    """The way for a fault.
+    """The injection for a fault's place.
 
     Raises:
-        UsageError: its place is a function that is not to be found.
+        UsageError: the place is a function that cannot be found.
     """
     if fault.place == GRADIENTS:
         return GradientInjection(fault)
@@ -66,11 +67,11 @@ def injection(fault: Fault) -> Injection:
 
 
 class _Traced:
-    """What both ways into a graph share."""
+    """Base of the injections into a graph, which share a switch."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
-        self.hit = 0  # tensors that have been traced, or computed eagerly, and that the fault can hit
+        self.hit = 0  # tensors that the fault can hit, traced or computed eagerly so far
         self.switch = Switch(fault)
 
     def attach(self, loop: TrainingLoop) -> None:
@@ -87,44 +88,44 @@ class _Traced:
 
 
 class GradientInjection(_Traced):
-    """Wraps `tf.GradientTape.gradient`, so that what any tape computes can go wrong."""
+    """Wraps `tf.GradientTape.gradient`, so that the gradients of any tape can be corrupted."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
-        self._elsewhere: set[int] = set()  # replicas that have computed gradients, and are not the one that is hit
+        self._other_replicas: set[int] = set()  # replicas that computed gradients, other than the fault's
 
     def __enter__(self) -> Self:
-        genuine = self._genuine = tf.GradientTape.gradient
+        original = self._original = tf.GradientTape.gradient
 
         def gradient(tape: tf.GradientTape, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._corrupt(sources, genuine(tape, target, sources, *args, **kwargs))
+            return self._corrupt(sources, original(tape, target, sources, *args, **kwargs))
 
         tf.GradientTape.gradient = gradient
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        tf.GradientTape.gradient = self._genuine
-        self.set(None)  # functions that were traced meanwhile keep the switch
+        tf.GradientTape.gradient = self._original
+        self.set(None)  # functions that were traced meanwhile still contain the switch
 
     def why_not(self) -> str:
         """See `Injection`."""
         if self.hit:
-            return "no such gradient was computed in its batches"
-        if self._elsewhere:
-            computed = ", ".join(f"replica {number}" for number in sorted(self._elsewhere))
-            return f"gradients were computed by {computed} alone"
+            return "no such gradient was computed in the fault's batches"
+        if self._other_replicas:
+            computed = ", ".join(f"replica {number}" for number in sorted(self._other_replicas))
+            return f"gradients were computed only by {computed}"
         named = (
             "any variable" if self.fault.target == EVERYTHING else f"a variable with {self.fault.target!r} in its name"
         )
         return (
-            f"no gradient of {named} was traced by tf.GradientTape.gradient; one by tf.gradients or by hand, or of a "
-            "step traced earlier, gets no fault"
+            f"no gradient of {named} was traced by tf.GradientTape.gradient; faults do not reach gradients that are "
+            "computed by tf.gradients or by hand, or in a step that was traced earlier"
         )
 
     @_plain
     def _corrupt(self, sources: Any, gradients: Any) -> Any:
         if self.fault.replica is not None and (replica := replica_here()) != self.fault.replica:
-            self._elsewhere |= set() if replica is None else {replica}
+            self._other_replicas |= set() if replica is None else {replica}
             return gradients
         before = self.hit
 
@@ -146,10 +147,10 @@ class GradientInjection(_Traced):
 
 
 class CallInjection(_Traced):
-    """Wraps a function, so that an argument of it, or its result, can go wrong.
+    """Wraps a function, so that one of its arguments, or its result, can be corrupted.
 
-    A function of a module is replaced where it is defined; who has imported it by name from there keeps the genuine
-    one. A method is replaced on the loop.
+    A function of a module is replaced in that module; modules that imported it by name keep the original. A method is
+    replaced on the loop.
     """
 
     def __init__(self, fault: Fault) -> None:
@@ -157,13 +158,13 @@ class CallInjection(_Traced):
         assert fault.call is not None
         self._call: Call = fault.call
         self._restore: Callable[[], None] = lambda: None
-        self.calls = 0  # that were traced, or made eagerly
+        self.calls = 0  # calls that were traced, or made eagerly
 
     def __enter__(self) -> Self:
         if self._call.module is not None:
             try:
                 module = importlib.import_module(self._call.module)
-            except Exception as error:  # whatever a module does when it is imported
+            except Exception as error:  # importing a module can raise anything
                 problem = f"importing {self._call.module} failed ({error_line(error)})"
                 raise UsageError(f"fault {self.fault}: {problem}") from error
             self._replace(module)
@@ -182,49 +183,49 @@ class CallInjection(_Traced):
     def why_not(self) -> str:
         """See `Injection`."""
         if self.hit:
-            return f"{self._call.function} was not called in its batches"
-        where = "was never called" if not self.calls else "was not called with tensors or arrays of numbers"
-        return f"{self._call.function} {where}; who has a function by another name is not followed"
+            return f"{self._call.function} was not called in the fault's batches"
+        problem = "was never called" if not self.calls else "was not called with tensors or arrays of numbers"
+        return f"{self._call.function} {problem}; calls by another name of the function are not seen"
 
     def _replace(self, root: Any) -> None:
         *path, name = self._call.function.split(".")
         try:
             owner = functools.reduce(getattr, path, root)
-            genuine = getattr(owner, name)
+            original = getattr(owner, name)
         except AttributeError:
             kind = "the loop" if self._call.module is None else self._call.module
             raise UsageError(f"fault {self.fault}: {kind} has no {self._call.function}") from None
         try:
-            signature = inspect.signature(getattr(genuine, "python_function", genuine))  # a tf.function's own
-        except (TypeError, ValueError):  # no function, or one of C
-            problem = f"{self._call.function} is a {type(genuine).__name__}, and no Python function"
+            signature = inspect.signature(getattr(original, "python_function", original))  # a tf.function's own
+        except (TypeError, ValueError):  # not a function, or one written in C
+            problem = f"{self._call.function} is a {type(original).__name__}, not a Python function"
             raise UsageError(f"fault {self.fault}: {problem}") from None
         argument = self._call.argument
         if argument is not None and argument not in signature.parameters:
-            known = ", ".join(signature.parameters)
-            raise UsageError(f"fault {self.fault}: {self._call.function} takes {known}, and no {argument}")
+            parameters = ", ".join(signature.parameters)
+            raise UsageError(f"fault {self.fault}: {self._call.function} takes {parameters}, not {argument}")
 
-        # Not functools.wraps: it would take over the mark of a tf.function, by which AutoGraph finds the genuine one.
+        # Not functools.wraps, which would copy the mark of a tf.function, by which AutoGraph finds the original.
         def faulty(*args: Any, **kwargs: Any) -> Any:
             if argument is None:
-                return self._corrupt(genuine(*args, **kwargs))
+                return self._corrupt(original(*args, **kwargs))
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             bound.arguments[argument] = self._corrupt(bound.arguments[argument])
-            return genuine(*bound.args, **bound.kwargs)
+            return original(*bound.args, **bound.kwargs)
 
-        for extra in _OF_TF_FUNCTIONS:  # who asks a tf.function for its graph gets it, without the fault
-            if hasattr(genuine, extra):
-                setattr(faulty, extra, getattr(genuine, extra))
-        found = inspect.getattr_static(owner, name, None)
-        unbound = inspect.isclass(owner) and isinstance(found, (staticmethod, classmethod))  # takes no self of its own
+        for extra in _OF_TF_FUNCTIONS:  # these return the original graph, without the fault
+            if hasattr(original, extra):
+                setattr(faulty, extra, getattr(original, extra))
+        attribute = inspect.getattr_static(owner, name, None)
+        unbound = inspect.isclass(owner) and isinstance(attribute, (staticmethod, classmethod))  # receives no self
         own = name in getattr(owner, "__dict__", ())
         try:
             setattr(owner, name, staticmethod(faulty) if unbound else faulty)
         except (AttributeError, TypeError) as error:
             raise UsageError(f"fault {self.fault}: {self._call.function} cannot be replaced ({error})") from None
         self._restore = (
-            functools.partial(setattr, owner, name, found) if own else functools.partial(delattr, owner, name)
+            functools.partial(setattr, owner, name, attribute) if own else functools.partial(delattr, owner, name)
         )
 
     @_plain
@@ -245,7 +246,7 @@ class CallInjection(_Traced):
 
 
 class _Assigned:
-    """What both ways over variables share: there is nothing to wrap."""
+    """Base of the injections into variables, which replace nothing."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -256,7 +257,7 @@ class _Assigned:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Nothing was changed but the loop."""
+        """Does nothing: only the loop's variables were changed."""
 
     def strikes(self) -> int:
         """See `Injection`."""
@@ -264,12 +265,12 @@ class _Assigned:
 
 
 class WeightInjection(_Assigned):
-    """Changes weights before a batch."""
+    """Corrupts weights before a batch."""
 
     def attach(self, loop: TrainingLoop) -> None:
         """See `Injection`."""
-        found = [each for each in loop.variables if each.trainable and self.fault.hits(variable_name(each))]
-        self._variables = found if self.fault.extent == "all" else found[:1]
+        weights = [each for each in loop.variables if each.trainable and self.fault.hits(variable_name(each))]
+        self._variables = weights if self.fault.extent == "all" else weights[:1]
 
     def set(self, strength: float | None) -> None:
         """See `Injection`."""
@@ -288,7 +289,7 @@ class WeightInjection(_Assigned):
 
 
 class LearningRateInjection(_Assigned):
-    """Changes the learning rate for as long as the fault lasts; how it is found: `learning_rates`."""
+    """Corrupts the learning rates that `learning_rates` finds, and restores them after the fault."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
@@ -309,11 +310,9 @@ class LearningRateInjection(_Assigned):
                 variable.assign(usual)
             self._usual = []
             return
-        if (
-            not self._variables and self._loop is not None
-        ):  # not earlier: some optimizers make theirs in the first batch
-            found = [each for name, each in learning_rates(self._loop.variables) if self.fault.hits(name)]
-            self._variables = found if self.fault.extent == "all" else found[:1]
+        if not self._variables and self._loop is not None:  # only now: some optimizers make theirs in the first batch
+            rates = [rate for name, rate in learning_rates(self._loop.variables) if self.fault.hits(name)]
+            self._variables = rates if self.fault.extent == "all" else rates[:1]
         if not self._usual:
             self._usual = [np.array(variable.numpy()) for variable in self._variables]
         for variable, usual in zip(self._variables, self._usual, strict=True):
@@ -326,7 +325,7 @@ class LearningRateInjection(_Assigned):
 
 
 def _faulty(values: np.ndarray, kind: str, strength: float) -> np.ndarray:
-    """What a fault makes of the values of a variable: as `Switch.corrupt`, with NumPy."""
+    """Corrupts the values of a variable with NumPy, as `Switch.corrupt` does with tensors."""
     if np.issubdtype(values.dtype, np.integer):
         return np.full_like(values, np.iinfo(values.dtype).max)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -335,7 +334,7 @@ def _faulty(values: np.ndarray, kind: str, strength: float) -> np.ndarray:
 
 
 def _name(source: Any) -> str:
-    """The name of a variable; a plain tensor that a tape watches has none in eager mode."""
+    """The name of a variable; empty for a plain tensor in eager mode, which has none."""
     try:
         return variable_name(source)
     except AttributeError:

@@ -1,4 +1,4 @@
-"""What is seen of one run, as plain values: the process in which a loop lives need not have pydantic."""
+"""The observations of one run, as plain values, because the process of a loop may lack pydantic."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.kinds import Kind
 
 SETTLING, WATCHED = 60, 10
-"""Batches after a fault until the momentum of a spike is spent, and then watched for learning.
+"""Batches after a fault in which the momentum of a spike decays, and those after them in which learning is judged.
 
-A spike is in both of Adam's moments: it pushes the weights on by about 0.9**n of a full step, whatever its
-size, which looks like learning and is none. After 60 batches that is 0.2%.
+A spike is in both of Adam's moments: after n batches it still moves the weights by about 0.9**n of a full step,
+whatever its size, which looks like learning but is not. After 60 batches that is 0.2%.
 """
 
 PATIENCE = 20
-"""Batches for which a fault of a single batch waits to strike: a network need not be trained in every one."""
+"""Batches for which a fault of a single batch waits to strike, because a network need not be trained in each batch."""
 
 Ended = Literal["whole", "crashed", "timed out", "not tested"]
+"""How a run ended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,22 +31,22 @@ class Observation:
     """
 
     ended: Ended
-    why: str = ""  # it did not come to the end
+    why: str = ""  # why the run did not complete
     stride: int = 1  # batches from one look to the next
     metrics: dict[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    # How far each weight moved since the look before, L2: 0 where not a bit changed, NaN where it was not finite.
+    # Distance (L2) that each weight moved since the look before: 0 if no bit changed, NaN if it was not finite.
     steps: dict[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    # Looks (from 0) since the one before which a variable that is not trained had changed, bit for bit.
+    # Looks (from 0) at which an untrained variable differed, in any bit, from the look before.
     moved: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     struck: tuple[int, ...] = ()  # batches (from 0) in which the fault happened
-    # The first batch after which one was not finite.
+    # By kind, the first batch after which a number was not finite.
     first_bad_of: dict[Kind, int] = dataclasses.field(default_factory=dict)
     worst: float = 0.0  # the largest magnitude of a weight after any batch from the fault on
-    bad_weights: tuple[str, ...] = ()  # not finite at the end
-    bad_state: tuple[str, ...] = ()  # the same of variables that are not trained
-    optimizer_state: tuple[str, ...] = ()  # variables known to be an optimizer's: see `kinds.optimizer_state`
+    bad_weights: tuple[str, ...] = ()  # weights that are not finite at the end
+    bad_state: tuple[str, ...] = ()  # untrained variables that are not finite at the end
+    optimizer_state: tuple[str, ...] = ()  # untrained variables of an optimizer, see `kinds.optimizer_state`
     first_apart: int | None = None  # the first batch after which replicas of a variable held different numbers
-    apart: tuple[str, ...] = ()  # variables whose replicas do at the end
+    apart: tuple[str, ...] = ()  # variables whose replicas hold different numbers at the end
 
     def __post_init__(self) -> None:
         if self.stride < 1:
@@ -60,10 +61,10 @@ class Observation:
 
     @property
     def batches(self) -> int:
-        """That were trained to the end."""
+        """The number of batches that were trained completely."""
         return self.stride * len(next(iter(self.steps.values()), ()))
 
 
 def horizon(fault: Fault) -> int:
-    """Batches that are trained with a fault, and to compare with, without it."""
+    """The length of a run with a fault, and of the part of the clean run that it is compared with, in batches."""
     return fault.end + SETTLING + WATCHED

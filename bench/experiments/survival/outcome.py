@@ -1,4 +1,4 @@
-"""What became of a loop that had a fault: it is not enough that it runs on with finite numbers."""
+"""Judges the outcome of a run with a fault; to continue with finite numbers is not enough to survive."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ from loop_bench.jobs.trial import Result
 from loop_bench.settings import ARMS
 
 FROZEN_BELOW = 0.1
-"""A loop whose weights move (in the median) less than this share of what they move without the fault is frozen.
+"""A loop is frozen if its weights move (in the median) less than this share of their movement without the fault.
 
-Adam's update is its first moment over the root of its second. One gradient k times too large leaves a second
-moment of about k**2 that decays by 0.1% a batch, so that thousands of updates are too small by about k.
+Adam's update is its first moment over the root of its second. One gradient that is k times too large leaves a second
+moment of about k**2, which decays by 0.1% a batch, so that thousands of updates are too small by a factor of about k.
 """
 
 DIVERGED_ABOVE = 10.0
-"""And one whose weights still move this many times as far is not where it was, whatever its metrics say."""
+"""A loop has diverged if its weights still move this many times as far as without the fault, whatever its metrics."""
 
 PACE_BACK = 0.5
-"""And the weights are back when they move, from then on, at least this share of what they move in the clean run.
-Metrics alone do not tell: those of a generator hardly change in 70 batches, whether it learns or not."""
+"""Weights have recovered when they move at least this share of their movement in the clean run, from then on.
+
+Metrics alone do not show this: those of a generator hardly change in 70 batches, whether it learns or not."""
 
 LEAST_REACH = 0.01
-"""A metric that never moves in the clean run may differ by this share of its value before that counts."""
+"""Tolerance for a metric that never moves in the clean run, as a share of its value."""
 
 CURVED = 100
-"""Seeds of which metrics are kept batch by batch. Medians and quartiles of as many are drawn as smoothly as those of
-more, and of more they would be most of the record."""
+"""Most seeds whose metrics are kept batch by batch: more would not make medians and quartiles smoother, but would
+dominate the size of the record."""
 
 MEANINGS: Mapping[Outcome, str] = {
     "skipped": "The bad update did not happen: in the batch whose update it should have been, every weight that the "
@@ -67,7 +68,7 @@ MEANINGS: Mapping[Outcome, str] = {
 fault."""
 
 Series = Mapping[str, tuple[float, ...]]
-"""Of one run by name, [batches] each."""
+"""Series of one run by name, [batches] each."""
 
 
 def record(
@@ -79,39 +80,39 @@ def record(
     """Judges the results of a plan.
 
     Args:
-        plan: all of whose trials have a result.
-        results: by the keys of the trials.
-        environment: in which they were.
-        shown: faults whose metrics are kept batch by batch, of the first CURVED seeds.
+        plan: the plan; all its trials have a result.
+        results: results by the keys of the trials.
+        environment: the environment of the trials.
+        shown: faults whose metrics are kept batch by batch, for the first CURVED seeds.
     """
     judged = {name: JudgedLoop.of(plan, name, results, shown) for name in plan.loops}
     return SurvivalRecord(
         created=datetime.datetime.now(datetime.timezone.utc),
         environment=environment,
         plan=plan,
-        seconds=sum(each.seconds for each in judged.values()),
-        survivals={name: each.survivals for name, each in judged.items()},
-        undisturbed={name: each.undisturbed for name, each in judged.items() if each.undisturbed},
-        curves={name: each.curves for name, each in judged.items() if each.curves},
-        ran_on=ran_on(itertools.chain(*(each.elsewhere for each in judged.values()))),
+        seconds=sum(loop.seconds for loop in judged.values()),
+        survivals={name: loop.survivals for name, loop in judged.items()},
+        undisturbed={name: loop.undisturbed for name, loop in judged.items() if loop.undisturbed},
+        curves={name: loop.curves for name, loop in judged.items() if loop.curves},
+        ran_on=ran_on(itertools.chain(*(loop.elsewhere for loop in judged.values()))),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class JudgedLoop:
-    """All that a record says of one loop."""
+    """The part of a survival record that belongs to one loop."""
 
-    survivals: tuple[Survival, ...]  # by fault, and then by seed
+    survivals: tuple[Survival, ...]  # by fault, then by seed
     undisturbed: tuple[Undisturbed, ...]
     curves: Curves
-    seconds: float  # of its processes together
-    elsewhere: tuple[tuple[str, Machine], ...]  # title and machine of runs that were not on this one
+    seconds: float  # of the loop's processes together
+    elsewhere: tuple[tuple[str, Machine], ...]  # title and machine of runs on other machines
 
     @classmethod
     def of(
         cls, plan: SurvivalPlan, name: str, results: Mapping[str, Result[Observation]], shown: tuple[str, ...]
     ) -> Self:
-        """Judges its runs, seed by seed: each result is asked for once, and no more than one seed's are at hand."""
+        """Judges a loop's runs seed by seed; reads each result once, and holds those of one seed at a time."""
         seconds, faults = 0.0, {text: Fault.parse(text) for text in plan.loops[name].faults}
         elsewhere: list[tuple[str, Machine]] = []
 
@@ -136,24 +137,23 @@ class JudgedLoop:
                 run = seen(plan.faulty(name, seed, text))
                 survivals[text].append(judge(run, clean, fault, seed))
                 if text in kept and is_drawn:
-                    # A process that was killed has left no steps.
-                    paces = pace(run, clean, fault) if run.steps else ()
+                    paces = pace(run, clean, fault) if run.steps else ()  # a killed process leaves no steps
                     drawn[text].append({PACE: paces, **run.metrics})
             if plan.epochs and name in ARMS:
                 undisturbed.append(Undisturbed.of(seed, seen(plan.undisturbed(name, seed))))
         curves = {text: _curves(runs) for text, runs in drawn.items()}
-        every = tuple(itertools.chain(*survivals.values()))
-        return cls(every, tuple(undisturbed), curves, seconds, tuple(elsewhere))
+        all_survivals = tuple(itertools.chain(*survivals.values()))
+        return cls(all_survivals, tuple(undisturbed), curves, seconds, tuple(elsewhere))
 
 
 def judge(seen: Observation, clean: CleanRun, fault: Fault, seed: int = 0) -> Survival:
-    """The outcome of a run with a fault, against the run of the same loop from the same seed without it.
+    """Judges a run with a fault by comparison with the clean run of the same loop from the same seed.
 
     Args:
-        seen: the run with it.
-        clean: the run without it, at least as long.
-        fault: what went wrong.
-        seed: of both.
+        seen: the run with the fault.
+        clean: the clean run, at least as long.
+        fault: the fault.
+        seed: the seed of both runs.
     """
     movement, recovery, updates = math.nan, None, StruckUpdates.of(seen, clean, fault, seed)
     outcome: Outcome
@@ -172,19 +172,19 @@ def judge(seen: Observation, clean: CleanRun, fault: Fault, seed: int = 0) -> Su
         reason = f"the run without the fault has {clean.seen.batches} batches, not {seen.batches}"
     else:
         movement = _movement(seen, clean, fault)
-        outcome, reason = _of_whole(seen, clean, movement, updates)
+        outcome, reason = _judge_complete(seen, clean, movement, updates)
         if outcome in ALIVE:
             applied = [batch for batch in updates.batches if batch + 1 < seen.batches]
             recovery = _recovery(seen, clean, fault, max([seen.struck[-1], *applied]))
             reason += f", back after {recovery} batches" if recovery is not None else ", not back yet"
-    looked_at = outcome != "not tested" and bool(seen.steps)  # a process that was ended shows nothing any more
+    observed_at_end = outcome != "not tested" and bool(seen.steps)  # a killed process leaves no steps
     return Survival(
         fault=str(fault),
         seed=seed,
         outcome=outcome,
         reason=reason,
-        weights_finite=not seen.bad_weights if looked_at else None,
-        state_finite=not seen.bad_state if looked_at else None,
+        weights_finite=not seen.bad_weights if observed_at_end else None,
+        state_finite=not seen.bad_state if observed_at_end else None,
         struck=len(seen.struck),
         updates=len(updates.batches),
         skipped=len(updates.skipped),
@@ -198,8 +198,8 @@ def judge(seen: Observation, clean: CleanRun, fault: Fault, seed: int = 0) -> Su
     )
 
 
-def _of_whole(seen: Observation, clean: CleanRun, movement: float, updates: StruckUpdates) -> tuple[Outcome, str]:
-    """The outcome of a loop that ran to the end, and its reason; the worst first."""
+def _judge_complete(seen: Observation, clean: CleanRun, movement: float, updates: StruckUpdates) -> tuple[Outcome, str]:
+    """The outcome of a complete run, and its reason; the worst outcome that applies."""
     if seen.bad_weights:
         return "poisoned weights", reasons.bad_weights(seen)
     if _is_bad_at_times(seen, clean):
@@ -209,37 +209,36 @@ def _of_whole(seen: Observation, clean: CleanRun, movement: float, updates: Stru
     if apart := set(seen.apart) - set(clean.seen.apart):
         return "replicas differ", reasons.apart(seen, apart)
     watched = {key: np.array(values[-WATCHED:]) for key, values in seen.metrics.items() if values}
-    if endless := [key for key, values in watched.items() if not np.all(np.isfinite(values))]:
-        return "poisoned state", f"{', '.join(endless)} not finite, with finite weights"
+    if bad_metrics := [key for key, values in watched.items() if not np.all(np.isfinite(values))]:
+        return "poisoned state", f"{', '.join(bad_metrics)} not finite, with finite weights"
     for key, values, usual in _compared(seen, clean):
         level = float(np.mean(values[-WATCHED:]))
         if abs(level - usual.level) > max(usual.reach, LEAST_REACH * abs(usual.level)):
             return "diverged", f"{key} is {level:.3g}, without the fault {usual.level:.3g}"
     if math.isnan(movement):
-        return "not tested", "the weights that it hits do not move without it either"
+        return "not tested", "the weights that the fault hits do not move without it either"
     if movement > DIVERGED_ABOVE:
-        return "diverged", f"the weights move {movement:.0f} times as far as without it"
+        return "diverged", f"the weights move {movement:.0f} times as far as without the fault"
     if movement < FROZEN_BELOW:
-        return "frozen", f"finite, but the weights move only {movement:.1%} as far as without it"
-    moving = f"the weights move {movement:.0%} as far as without it"
+        return "frozen", f"finite, but the weights move only {movement:.1%} as far as without the fault"
+    moving = f"the weights move {movement:.0%} as far as without the fault"
     if not updates.skipped:
         return "survived", moving
     return "skipped" if updates.skipped == updates.batches else "survived", f"{reasons.skipped(updates)}; {moving}"
 
 
 def _is_bad_at_times(seen: Observation, clean: CleanRun) -> bool:
-    """Whether a weight that is finite without the fault was not in one of the last batches."""
+    """Whether a weight was not finite in one of the last batches, except those that are not finite in the clean run."""
     never = clean.never_finite
     watched = [step for name, steps in seen.steps.items() for step in steps[-WATCHED:] if name not in never]
     return not all(map(math.isfinite, watched))
 
 
 def _movement(seen: Observation, clean: CleanRun, fault: Fault) -> float:
-    """How far the attacked weights moved at the end, as a share of how far they move without the fault.
+    """The movement of the attacked weights in the last batches, as a share of that in the clean run.
 
-    The way that they went, batch by batch, and the median over the variables: an embedding's rows that had no
-    gradient when the fault struck go on as if nothing had happened, and there can be more of them than of all other
-    weights together.
+    It is the median over the variables of the summed steps: the rows of an embedding that had no gradient when the
+    fault struck continue as if nothing had happened, and can outnumber all other weights.
     """
     shares = []
     for name, steps in seen.steps.items():
@@ -250,9 +249,10 @@ def _movement(seen: Observation, clean: CleanRun, fault: Fault) -> float:
 
 
 def pace(seen: Observation, clean: CleanRun, fault: Fault) -> tuple[float, ...]:
-    """How far the attacked weights moved in each batch, as a share of how far they move in the mean without the fault.
+    """The step of the attacked weights in each batch, as a share of their mean step without the fault.
 
-    The median over the variables, [batches]; NaN where they are not finite.
+    Returns:
+        The median over the variables, [batches]; NaN where they are not finite.
     """
     usual = clean.hit(fault).steps
     shares = np.array([seen.steps[name] for name in usual]) / np.array([*usual.values()])[:, None]
@@ -260,23 +260,21 @@ def pace(seen: Observation, clean: CleanRun, fault: Fault) -> tuple[float, ...]:
 
 
 def _recovery(seen: Observation, clean: CleanRun, fault: Fault, last: int) -> int | None:
-    """Batches after batch `last` until weights and metrics were back where the clean run is, and stayed.
+    """The number of batches after batch `last` until weights and metrics are as in the clean run, and stay so.
 
-    None if never, or if there is no metric to tell it by.
+    None: never, or there is no metric to compare.
     """
     metrics = [_back(values, usual, last) for _, values, usual in _compared(seen, clean) if len(values) > last + 1]
-    moved, usual = (
-        _smoothed(np.array(pace(each, clean, fault))[last + 1 : seen.batches]) for each in (seen, clean.seen)
-    )
+    moved, usual = (_smoothed(np.array(pace(run, clean, fault))[last + 1 : seen.batches]) for run in (seen, clean.seen))
     far = ~(moved >= PACE_BACK * usual)  # NaN is far
-    found = [_first_of_rest(far), *metrics]
-    if not metrics or any(each is None for each in found):
+    recoveries = [_first_of_rest(far), *metrics]
+    if not metrics or any(batches is None for batches in recoveries):
         return None
-    return max(each for each in found if each is not None)
+    return max(batches for batches in recoveries if batches is not None)
 
 
 def _compared(seen: Observation, clean: CleanRun) -> Iterator[tuple[str, np.ndarray, UsualMetric]]:
-    """The metrics of both, [batches] with the fault and without; a loop may leave out the value of a batch."""
+    """The common metrics of both runs, over their common length, [batches]; a loop may lack a batch's value."""
     for key, values in seen.metrics.items():
         length = min(len(values), len(clean.seen.metrics.get(key, ())))
         if length:
@@ -284,7 +282,7 @@ def _compared(seen: Observation, clean: CleanRun) -> Iterator[tuple[str, np.ndar
 
 
 def _back(values: np.ndarray, usual: UsualMetric, last: int) -> int | None:
-    """Batches after `last` from which on the smoothed `values` [batches] keep to the usual ones; None if never."""
+    """Batches after `last` until the smoothed `values` [batches] stay near the clean run's; None: never."""
     after = slice(last + 1, None)
     with np.errstate(invalid="ignore"):
         far = ~(np.abs(_smoothed(values[after]) - _smoothed(usual.values[after])) <= usual.near)  # NaN is far
@@ -292,7 +290,7 @@ def _back(values: np.ndarray, usual: UsualMetric, last: int) -> int | None:
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
-    """The mean of each value and up to SMOOTHED - 1 before it: [n] of [n]; of a single NaN among them it is NaN."""
+    """The moving mean [n] of values [n] over up to SMOOTHED values; NaN if one of them is."""
     if not len(values):
         return values
     sums = np.convolve(values, np.ones(SMOOTHED))[: len(values)]
@@ -300,7 +298,7 @@ def _smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def _first_of_rest(far: Sequence[bool] | np.ndarray) -> int | None:
-    """The first position from which on nothing is far; None if the last one is."""
+    """The first position from which on nothing is far; None: the last one is far."""
     positions = np.flatnonzero(far)
     if not positions.size:
         return 0
@@ -314,5 +312,5 @@ def _curves(runs: Sequence[Series]) -> dict[str, tuple[tuple[float, ...], ...]]:
 
 
 def _short(series: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
-    """Four digits of the numbers: they are for a picture."""
-    return tuple(tuple(float(f"{value:.4g}") for value in each) for each in series)
+    """Rounds numbers to four digits, which suffice for a plot."""
+    return tuple(tuple(float(f"{value:.4g}") for value in values) for values in series)

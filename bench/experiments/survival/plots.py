@@ -1,4 +1,4 @@
-"""Pictures of a survival experiment: who lives, by the size of the fault, and the metrics around it."""
+"""Plots of a survival experiment: the share of runs alive by magnitude, and the metrics around a fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DRAWN_METRICS = 2
 
 
 def pictures(record: SurvivalRecord) -> tuple[Picture, ...]:
-    """The pictures of a record; none of what it does not hold."""
+    """The plots of a record; those without data are left out."""
     return tuple(_pictures(record))
 
 
@@ -54,41 +54,41 @@ def _pictures(record: SurvivalRecord) -> Iterator[Picture]:
 
 
 def _seeds(record: SurvivalRecord) -> str:
-    """Words for the seeds that are drawn: `seeds`, or `first 100 of 1000 seeds`."""
+    """Words for the plotted seeds: `seeds`, or `first 100 of 1000 seeds`."""
     series = (runs for arm in ARMS for metrics in record.curves.get(arm, {}).values() for runs in metrics.values())
     drawn, planned = max(map(len, series), default=0), len(record.plan.seeds)
     return "seeds" if drawn in (0, planned) else f"first {drawn} of {planned} seeds"
 
 
 def _networks(record: SurvivalRecord) -> dict[str, list[str]]:
-    """The sizes that were tried of each network's gradients; networks of one size only where there are no others."""
+    """The tested magnitudes by network; networks with only one are left out if others have more."""
     sizes: dict[str, list[str]] = {}
-    found = {arm: figures.by_magnitude(record.survivals[arm]) for arm in ARMS}
-    for network, size in dict.fromkeys(each for arm in ARMS for each in found[arm]):
+    rates = {arm: figures.by_magnitude(record.survivals[arm]) for arm in ARMS}
+    for network, size in dict.fromkeys(magnitude for arm in ARMS for magnitude in rates[arm]):
         sizes.setdefault(network, []).append(size)
     return {network: names for network, names in sizes.items() if len(names) > 1} or sizes
 
 
 def _around_what(record: SurvivalRecord) -> tuple[list[str], list[str]]:
-    """The faults around which there are curves, and the metrics that are drawn of them."""
+    """The faults that have curves, and the metrics that are plotted for them."""
     curves = [record.curves.get(arm, {}) for arm in ARMS]
-    faults = dict.fromkeys(fault for each in curves for fault in each if fault)
-    metrics = dict.fromkeys(name for each in curves for name in each.get("", {}))
+    faults = dict.fromkeys(fault for of_arm in curves for fault in of_arm if fault)
+    metrics = dict.fromkeys(name for of_arm in curves for name in of_arm.get("", {}))
     return list(faults), list(metrics)[:_DRAWN_METRICS]
 
 
 def by_magnitude(record: SurvivalRecord) -> Figure:
-    """The share of runs alive after one bad batch, by its size, with 95% Wilson intervals; a panel a network.
+    """Plots the share of runs alive after one faulty batch by magnitude, with 95% Wilson intervals, for each network.
 
     Args:
-        record: with such runs.
+        record: a record with such runs.
     """
-    found = {arm: figures.by_magnitude(record.survivals[arm]) for arm in ARMS}
+    rates = {arm: figures.by_magnitude(record.survivals[arm]) for arm in ARMS}
     panels = _networks(record)
     drawn = plots.figure(0.6 + 2.4 * len(panels))
     for axes, (network, names) in zip(drawn.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True):
         for offset, arm in zip((-0.12, 0.12), ARMS, strict=True):
-            rated = {names.index(size): rate.share for (hit, size), rate in found[arm].items() if hit == network}
+            rated = {names.index(size): rate.share for (hit, size), rate in rates[arm].items() if hit == network}
             _shares(axes, {x + offset: share for x, share in rated.items() if share}, record, arm)
         axes.set_xticks(range(len(names)), names, fontsize=plots.SMALL)
         axes.set_ylim(-0.05, 1.05)
@@ -111,12 +111,12 @@ def _shares(axes: Axes, shares: dict[float, Interval], record: SurvivalRecord, a
 
 
 def around_a_fault(record: SurvivalRecord) -> Figure:
-    """The metrics batch by batch, with and without the fault: medians over the seeds, and their quartiles shaded.
+    """Plots the metrics batch by batch, with and without the fault: medians over the seeds, quartiles shaded.
 
-    A row a fault, a column a metric. A line ends where no run has a finite number any more.
+    There is a row for each fault and a column for each metric. A line ends where no run has a finite number any more.
 
     Args:
-        record: with curves of a fault.
+        record: a record with curves of a fault.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -1,4 +1,4 @@
-"""What was seen of a run, in the words of a reason: numbers that are not finite, and updates that were skipped."""
+"""Words for the reasons of outcomes: numbers that are not finite, replicas that differ, skipped updates."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from loop_bench.experiments.survival.updates import StruckUpdates
 _STATES: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("weights", "metrics"))
 
 _MOST_NAMED = 6
-"""Variables in a reason: a large network's optimizer has hundreds."""
+"""Most variables that a reason names: the optimizer of a large network has hundreds."""
 
 
 def at_a_crash(seen: Observation) -> str:
-    """What a loop that has crashed has left behind; nothing of a process that died."""
+    """Words for the state of a crashed loop's variables; empty if its process died."""
     if not seen.steps:
         return ""
     if seen.bad_weights:
@@ -24,41 +24,41 @@ def at_a_crash(seen: Observation) -> str:
 
 
 def bad_weights(seen: Observation) -> str:
-    """`4 weights not finite from batch 11 on; other state first at batch 10`."""
+    """Words for weights that are not finite: `4 weights not finite from batch 11 on; other state first at batch 10`."""
     return f"{_weights(seen)} from {_first(seen, 'weights')} on{_states_at_any_time(seen)}"
 
 
 def weights_bad_at_times(seen: Observation) -> str:
-    """Words for weights that are finite at the end, and were not shortly before it."""
+    """Words for weights that are finite at the end, but were not shortly before it."""
     first = _first(seen, "weights")
-    return f"weights not finite now and again, from {first} to the end{_states_at_any_time(seen)}"
+    return f"weights intermittently not finite, from {first} to the end{_states_at_any_time(seen)}"
 
 
 def bad_state(seen: Observation, bad: Collection[str]) -> str:
-    """`2 variables of optimizer state (first at batch 10) not finite`.
+    """Words for state that is not finite: `2 variables of optimizer state (first at batch 10) not finite`.
 
     Args:
-        seen: the run.
-        bad: of its variables that are not trained, those that are to be told.
+        seen: observations of the run.
+        bad: the variables to describe, none of them trained.
     """
-    known = set(seen.optimizer_state)
-    counts = dict(zip(_STATES, (len(known & {*bad}), len({*bad} - known)), strict=True))
-    told = [
+    of_optimizer = set(seen.optimizer_state)
+    counts = dict(zip(_STATES, (len(of_optimizer & {*bad}), len({*bad} - of_optimizer)), strict=True))
+    parts = [
         f"{_counted(count, 'variable')} of {kind} (first at {_first(seen, kind)})"
         for kind, count in counts.items()
         if count
     ]
-    return f"{' and '.join(told)} not finite"
+    return f"{' and '.join(parts)} not finite"
 
 
 def apart(seen: Observation, variables: Collection[str]) -> str:
-    """`the replicas of 4 variables differ, from batch 11 on, with finite numbers`."""
+    """Words for diverged replicas: `the replicas of 4 variables differ, from batch 11 on, with finite numbers`."""
     count = _counted(len(variables), "variable")
     return f"the replicas of {count} differ, from batch {seen.first_apart} on, with finite numbers"
 
 
 def skipped(updates: StruckUpdates) -> str:
-    """`1 update, bit for bit as before` of all that a fault was in, `skipped 1 of 2 updates` of some."""
+    """Words for skipped updates: `1 update, bit for bit as before` if all were, else `skipped 1 of 2 updates`."""
     count = len(updates.skipped)
     if updates.skipped != updates.batches:
         return f"skipped {count} of {_counted(len(updates.batches), 'update')}"

@@ -1,4 +1,4 @@
-"""How loops came through faults: immutable, checked when it is made, JSON on disk."""
+"""The record of a survival experiment: immutable, validated when it is made, JSON on disk."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ Outcome = Literal[
     "timed out",
     "not tested",
 ]
-"""Of a loop after a fault, from best to worst; the last when the fault could not be made to happen."""
+"""Outcome of a loop after a fault, from best to worst; the last: the fault could not be made to happen."""
 
 ALIVE: tuple[Outcome, ...] = ("skipped", "survived")
-"""Those after which a loop has finite numbers and goes on learning."""
+"""Outcomes in which the loop has finite numbers and continues to learn."""
 
 _UNTESTED = ("not tested", "timed out")
-"""Those that tell nothing of a loop when all its runs end so; with more time, what timed out may be anything."""
+"""Outcomes that say nothing about a loop: with more time, a run that timed out could have ended in any way."""
 
 
 class Survival(Frozen):
-    """How a loop came through one fault."""
+    """The outcome of one loop, from one seed, after one fault."""
 
     fault: str  # as loop_bench.experiments.survival.Fault.parse takes it
     seed: int
     outcome: Outcome
     reason: str  # in words
-    weights_finite: bool | None  # at the end; None when it was not seen
-    state_finite: bool | None  # the same of optimizer state, and what else is not trained
+    weights_finite: bool | None  # at the end; None: not observed
+    state_finite: bool | None  # optimizer state and other untrained variables, at the end; None: not observed
     struck: Count  # batches in which the fault happened
-    updates: Count | None = None  # that should have applied it: see `updates.StruckUpdates`; None: an older record
-    skipped: Count  # of them, those that left each weight that should be hit as it was, bit for bit
-    moved_in_skips: tuple[str, ...]  # state that such an update changed nevertheless
+    updates: Count | None = None  # updates that should apply it, see `updates.StruckUpdates`; None: an older record
+    skipped: Count  # updates of these that left every weight that should be hit unchanged, bit for bit
+    moved_in_skips: tuple[str, ...]  # state that a skipped update changed nevertheless
     first_bad: int | None  # the first batch (from 0) after which a number was not finite
-    first_bad_of: dict[Kind, Count] = Field(default_factory=dict)  # the same of each kind; empty in older records
+    first_bad_of: dict[Kind, Count] = Field(default_factory=dict)  # `first_bad` by kind; empty in older records
     worst: float  # the largest magnitude of a weight after any batch from the fault on
-    recovery: Count | None  # batches after the last of the updates until all was back where it is without the fault
-    movement: float  # of the attacked weights (median) afterwards, as a share of that without the fault
-    batches: Count  # that were trained
+    recovery: Count | None  # batches from the last of the updates until recovery; None: not recovered
+    movement: float  # median movement of the attacked weights afterwards, as a share of that without the fault
+    batches: Count  # trained batches
 
     @property
     def tested(self) -> bool:
-        """Whether it tells something of the loop."""
+        """Whether the run says anything about the loop."""
         return self.outcome not in _UNTESTED
 
 
@@ -70,37 +70,37 @@ class Undisturbed(Frozen):
     seed: int
     ended: Ended
     why: str
-    batches: Count  # that it came to
+    batches: Count  # trained batches
     first_bad: int | None  # the first batch after which a number was not finite
 
     @classmethod
     def of(cls, seed: int, seen: Observation) -> Self:
-        """What is kept of what was seen."""
+        """Summarises the observations of a run."""
         return cls(seed=seed, ended=seen.ended, why=seen.why, batches=seen.batches, first_bad=seen.first_bad)
 
     @property
     def tested(self) -> bool:
-        """Whether it tells something of the loop."""
+        """Whether the run says anything about the loop."""
         return self.ended not in _UNTESTED
 
     @property
     def died(self) -> bool:
-        """Whether it crashed or went on with numbers that are not finite."""
+        """Whether the loop crashed, or continued with numbers that are not finite."""
         return self.ended == "crashed" or self.first_bad is not None
 
 
 Curves = dict[str, dict[str, tuple[tuple[float, ...], ...]]]
-"""By fault (empty: without one) and metric: [seeds][batches], a series as long as its run.
+"""Series by fault (empty: none) and metric: [seeds][batches], each as long as its run.
 
-Of the first seeds alone, see `outcome.CURVED`.
+Only the first `outcome.CURVED` seeds are kept.
 """
 
 PACE = "step of the weights hit / usual step"
-"""Beside the metrics: see `outcome.pace`. A loop that is frozen shows it here, and often nowhere else."""
+"""Name of the series of `outcome.pace` among the metrics; often the only one in which a frozen loop shows."""
 
 
 class SurvivalRecord(Document):
-    """What an experiment has found."""
+    """The outcomes of all loops, faults and seeds of a plan."""
 
     title: ClassVar[str] = "survival record"
 
@@ -113,4 +113,4 @@ class SurvivalRecord(Document):
     survivals: dict[str, tuple[Survival, ...]]  # by loop
     undisturbed: dict[str, tuple[Undisturbed, ...]]  # by loop
     curves: dict[str, Curves]  # by loop, for some faults
-    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command
+    ran_on: tuple[RanOn, ...] = ()  # machines, and the trials that ran there; empty: all on the command's machine

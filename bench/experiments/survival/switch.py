@@ -1,4 +1,4 @@
-"""A fault inside a graph, that can be on or off: traced once, for the batches with it and those without."""
+"""The switch that turns a fault inside a graph on and off, so that the graph is traced only once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _State:
 
     def __init__(self, fault: Fault) -> None:
         self.on = tf.Variable(False, trainable=False, name="fault_is_on")
-        # Of 64 bits, and so is the product: 0 times a factor beyond a float16 is 0 still.
+        # In 64 bits, like the product: 0 times a factor too large for float16 must stay 0.
         self.factor = tf.Variable(1.0, trainable=False, dtype=tf.float64, name="fault_factor")
         scales = fault.kind == "scale"
         self.scales = tf.Variable(scales, trainable=False, name="fault_scales")
@@ -26,46 +26,46 @@ class _State:
 
 
 class Switch:
-    """Makes numbers go wrong while it is on.
+    """Corrupts tensors while it is on.
 
     Its state is in variables on the device, which traced functions capture. While it is off, every number passes bit
-    for bit as it is: what is chosen between is the genuine tensor and the faulty one, and nothing is computed with
-    the genuine one. (Multiplying by 1 could already change a bit under XLA.) What kind of fault it is, is such a
-    variable, too: so XLA compiles one program for all kinds, which a cache of programs then holds already.
+    for bit: the graph selects the original tensor or the faulty one, and computes nothing with the original.
+    (Multiplying by 1 could already change a bit under XLA.) The kind of fault is in a variable as well, so that XLA
+    compiles one program for all kinds, and its cache of programs serves them all.
 
-    Under a `tf.distribute` strategy each replica has such variables on its device, for XLA lets no program read those
-    of another one.
+    Under a `tf.distribute` strategy each replica has these variables on its own device, because an XLA program cannot
+    read those of another device.
     """
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
         self._is_on = False
         self._factor = 1.0
-        self._states: dict[str | None, _State] = {}  # by device; None: wherever TensorFlow puts them
+        self._states: dict[str | None, _State] = {}  # by device; None: TensorFlow's default placement
 
     @property
     def _state(self) -> _State:
-        """Made when it is first asked for: before the loop's factory has run, it may still configure devices."""
+        """The state on the current device; made on first use, because the loop's factory may configure devices."""
         device = _device_of_replica()
         if device not in self._states:
-            self._states[device] = made_alone(self._made, device)
+            self._states[device] = made_alone(self._make_state, device)
         return self._states[device]
 
-    def _made(self) -> _State:
+    def _make_state(self) -> _State:
         state = _State(self._fault)
         state.on.assign(self._is_on)
         state.factor.assign(self._factor)
         return state
 
     def prepare(self) -> None:
-        """Has the variables there; to be called as soon as the loop is built."""
+        """Makes the variables; called as soon as the loop is built."""
         _ = self._state
 
     def set(self, strength: float | None) -> None:
-        """From here on the fault happens with this factor, or it does not."""
+        """Switches the fault on with this factor, or off (None)."""
         self._is_on = strength is not None
         self._factor = 1.0 if strength is None else strength
-        if not self._is_on and not self._states:  # as after a factory that has failed
+        if not self._is_on and not self._states:  # no loop was built, for example because its factory failed
             return
         self.prepare()
         for state in self._states.values():
@@ -73,16 +73,16 @@ class Switch:
             state.factor.assign(self._factor)
 
     def strikes(self) -> int:
-        """How often the fault has happened, all replicas together; reads the device."""
+        """The number of times that the fault has happened, on all replicas together; reads the device."""
         self.prepare()
         return sum(int(state.strikes.numpy()) for state in self._states.values())
 
     def count(self) -> None:
-        """To be called where something is made to go wrong, once for all that is at that place."""
+        """Adds to the strikes if the fault is on; called once for all tensors that are corrupted together."""
         self._state.strikes.assign_add(tf.cast(self._state.on, tf.int64))
 
     def takes(self, value: Any) -> bool:
-        """Whether `value` is of the kind whose numbers can go wrong."""
+        """Whether `value` is a tensor, IndexedSlices or array of numbers, which can be corrupted."""
         if isinstance(value, tf.IndexedSlices):
             value = value.values
         if isinstance(value, np.ndarray):
@@ -90,9 +90,9 @@ class Switch:
         return isinstance(value, tf.Tensor) and (value.dtype.is_floating or value.dtype.is_integer)
 
     def corrupt(self, value: Any) -> Any:
-        """The tensor, IndexedSlices or array `value` as the fault leaves it."""
+        """Corrupts a tensor, IndexedSlices or array if the fault is on, otherwise returns its numbers unchanged."""
         if isinstance(value, np.ndarray):
-            if tf.inside_function():  # a constant of the graph, which outlives this moment
+            if tf.inside_function():  # a constant of the graph, in which the fault can be switched on later
                 return self.corrupt(tf.constant(value))
             return self.corrupt(tf.constant(value)).numpy() if self._is_on else value
         if isinstance(value, tf.IndexedSlices):
@@ -105,9 +105,9 @@ class Switch:
         factor, scales = self._state.factor.read_value(), self._state.scales.read_value()
         number = tf.cast(self._state.number.read_value(), value.dtype)
 
-        # The gradient of tf.where adds a zero, of the side that was not chosen: it takes its sign from another zero.
+        # A custom gradient, because that of tf.where adds the zero of the other branch, which can change a zero's sign.
         @tf.custom_gradient
-        def chosen(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def selected(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
             def gradient(upstream: tf.Tensor) -> tf.Tensor:
                 faulty = tf.where(scales, _product(upstream, factor), tf.zeros_like(upstream))
                 return tf.where(hit, faulty, upstream)
@@ -115,7 +115,7 @@ class Switch:
             faulty = tf.where(scales, _product(value, factor), number)
             return tf.where(hit, faulty, value), gradient
 
-        return chosen(value)
+        return selected(value)
 
 
 def _product(value: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -123,7 +123,7 @@ def _product(value: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def _device_of_replica() -> str | None:
-    """That of the replica in whose context this is traced or run; None without a strategy."""
+    """The device of the replica in whose context the caller is traced or run; None: there is no strategy."""
     if not tf.distribute.has_strategy() or (replica := replica_here()) is None:
         return None
     devices: Sequence[str] = tf.distribute.get_strategy().extended.worker_devices

@@ -1,4 +1,4 @@
-"""One loop, one fault, one seed: a run in a process of its own, and what is seen of it."""
+"""The survival trial: a run of one loop from one seed with one fault, in a process of its own."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class SurvivalTrial(LoopTrial[Observation]):
     work: ClassVar[str] = "loop_bench.experiments.survival.watching:watch_trial"
     finding: ClassVar[type[Observation]] = Observation
 
-    fault: str | None = None  # as Fault.parse takes it; None: a run without one, to compare with
-    # Faults for which graphs are made ready, and of which at most `fault` happens: so all runs have the same graphs.
+    fault: str | None = None  # as Fault.parse takes it; None: a clean run
+    # Faults whose injections are in the graphs; at most `fault` happens, so that all runs have the same graphs.
     ready: tuple[str, ...] = ()
-    batches: Annotated[int, Field(gt=0)] | None = None  # to train; None: `epochs`
-    epochs: Annotated[int, Field(gt=0)] | None = None  # to train, of as many batches as the loop says
+    batches: Annotated[int, Field(gt=0)] | None = None  # batches to train; None: `epochs`
+    epochs: Annotated[int, Field(gt=0)] | None = None  # epochs to train, as long as the loop defines them
 
     @property
     def title(self) -> str:
@@ -33,12 +33,12 @@ class SurvivalTrial(LoopTrial[Observation]):
     def environment(cls, folder: Path, own: Mapping[str, str] = os.environ) -> dict[str, str]:
         cache = f'--tf_xla_persistent_cache_directory="{folder.absolute() / "xla"}"'  # TensorFlow splits it at blanks
         flags = own.get("TF_XLA_FLAGS", "")
-        # Most of a short run is compilation, and most of what runs compile is the same for all seeds.
+        # Caches compiled programs: most of a short run is compilation, and most programs are the same for all seeds.
         return {"TF_XLA_FLAGS": f"{flags} {cache} --tf_xla_persistent_cache_device_types=CPU".strip()}
 
 
 def observed(result: Result[Observation]) -> Observation:
-    """The observations of a run; only how it ended, of a process that died."""
+    """The observations of a trial; if its process died, only how it ended."""
     if result.found is not None:
         return result.found
     assert result.ended != "whole"

@@ -1,4 +1,4 @@
-"""Updates that a fault was in, and those of them that the loop left out."""
+"""Finds the updates that a fault reached, and those of them that the loop skipped."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from loop_bench.experiments.survival.observation import Observation
 
 @dataclasses.dataclass(frozen=True)
 class StruckUpdates:
-    """Updates in which a loop should have applied what a fault had hit, by the batches that they are in.
+    """The updates that should apply corrupted numbers, by the batches in which they are.
 
-    When a loop updates is taken from its run without the fault: what a fault hits in a batch is applied in the first
-    batch, from that one on, in which weights that it can hit move there. A loop that adds up the gradients of several
-    batches moves nothing in most of them, and applies the faults of all of them in one update.
+    The times of updates are taken from the run without the fault: numbers that are corrupted in a batch are applied in
+    the first batch, from that one on, in which weights that the fault can hit move in the clean run. A loop that
+    accumulates gradients moves nothing in most batches, and applies the faults of several batches in one update.
 
     Attributes:
-        batches: of the updates, ascending.
-        skipped: of them, those that the loop left out: no weight that the fault can hit changed a bit in that batch,
-            all are finite before and after, and some of them move later on. (The weights of a frozen loop do not; of a
-            loop that ended before an update without the fault was due, nobody knows.) A fault that makes numbers
-            smaller may make an update too small to change a bit: of such a fault nothing counts as skipped.
-        moved: variables that are not trained and changed in a skipped one nevertheless, of those that had changed
-            before the fault: where other weights were updated, only of those of the names that the fault hits.
+        batches: batches of the updates, ascending.
+        skipped: updates that the loop skipped: in that batch no weight that the fault can hit changed a bit, all are
+            finite before and after, and some of them move later. (The weights of a frozen loop never move again; if a
+            loop ended before an unaffected update was due, the update counts as skipped.) If a fault makes numbers
+            smaller, an update may be too small to change a bit, so none of its updates count as skipped.
+        moved: untrained variables that changed before the fault, and changed in a skipped update nevertheless; if other
+            weights were updated in it, only those with names that the fault hits.
     """
 
     batches: tuple[int, ...]
@@ -37,52 +37,58 @@ class StruckUpdates:
 
     @classmethod
     def of(cls, seen: Observation, clean: CleanRun, fault: Fault, seed: int = 0) -> Self:
-        """Finds them.
+        """Finds the updates of a run.
 
         Args:
             seen: a run with the fault.
             clean: the run of the same loop from the same seed without it.
-            fault: what went wrong.
-            seed: of both.
+            fault: the fault.
+            seed: the seed of both runs.
         """
         hit = clean.hit(fault)
         applied = {batch: update for batch in seen.struck if (update := _first(hit.rhythm, batch)) is not None}
         batches = tuple(dict.fromkeys(applied.values()))
         skippable = dict.fromkeys(update for batch, update in applied.items() if not _shrinks(fault, batch, seed))
-        skipped = [each for each in skippable if _held(seen, clean, hit, each) and _goes_on(seen, hit, batches, each)]
+        skipped = [
+            update
+            for update in skippable
+            if _unchanged(seen, clean, hit, update) and _continues(seen, hit, batches, update)
+        ]
         return cls(batches, tuple(skipped), _moved(seen, fault, skipped))
 
 
 def _first(batches: np.ndarray, batch: int) -> int | None:
-    """The first of ascending `batches` from `batch` on."""
-    place = int(np.searchsorted(batches, batch))
-    return int(batches[place]) if place < len(batches) else None
+    """The first of ascending `batches` that is not before `batch`; None: there is none."""
+    index = int(np.searchsorted(batches, batch))
+    return int(batches[index]) if index < len(batches) else None
 
 
 def _shrinks(fault: Fault, batch: int, seed: int) -> bool:
-    # A fault of one batch waits to strike, so that its batch is not the one for which strength was drawn.
+    # A fault of one batch may wait to strike, so its batch can differ from the one for which strength was drawn.
     strength = fault.factor if fault.batches == 1 else fault.strength(batch, seed)
     return strength is not None and abs(strength) < 1
 
 
-def _held(seen: Observation, clean: CleanRun, hit: HitWeights, update: int) -> bool:
-    """Whether no weight that can be hit moved in an update, but for those that are not finite without the fault."""
-    steps = [seen.steps.get(name, ()) for name in hit.names if math.isfinite(clean.seen.steps[name][update])]
-    return all(len(each) > update and each[update] == 0 for each in steps)  # NaN is not 0
+def _unchanged(seen: Observation, clean: CleanRun, hit: HitWeights, update: int) -> bool:
+    """Whether no weight that can be hit moved in an update, except those that are not finite without the fault."""
+    of_weights = [seen.steps.get(name, ()) for name in hit.names if math.isfinite(clean.seen.steps[name][update])]
+    return all(len(steps) > update and steps[update] == 0 for steps in of_weights)  # NaN is not 0
 
 
-def _goes_on(seen: Observation, hit: HitWeights, struck: tuple[int, ...], update: int) -> bool:
-    """Whether weights move after an update, or none of the updates that the fault is not in was due any more."""
+def _continues(seen: Observation, hit: HitWeights, struck: tuple[int, ...], update: int) -> bool:
+    """Whether weights move after an update, or the run ended before another update without the fault was due."""
     due = _first(np.setdiff1d(hit.rhythm, struck), update + 1)
     return due is None or due >= seen.batches or bool(np.any(moving(seen, hit.names) > update))
 
 
 def _moved(seen: Observation, fault: Fault, skipped: list[int]) -> tuple[str, ...]:
-    found: set[str] = set()
+    moved: set[str] = set()
     first = min(seen.struck, default=0)
     usual = {name: batches for name, batches in seen.moved.items() if min(batches) < first}
     for update in skipped:
-        # State belongs to what is hit by its name; where nothing at all was trained, whatever its name is.
-        others = any(len(steps) > update and steps[update] != 0 for steps in seen.steps.values())
-        found |= {name for name, moved in usual.items() if update in moved and (not others or fault.hits(name))}
-    return tuple(name for name in usual if name in found)
+        # State is matched to the hit weights by name; if no weight at all was updated, all state counts.
+        others_trained = any(len(steps) > update and steps[update] != 0 for steps in seen.steps.values())
+        moved |= {
+            name for name, batches in usual.items() if update in batches and (not others_trained or fault.hits(name))
+        }
+    return tuple(name for name in usual if name in moved)

@@ -1,1 +1,1 @@
-"""Cost as the work grows: both loops at several sizes, one axis varied at a time."""
+"""The sweep experiment: measures both loops at several sizes of the work, one axis varied at a time."""

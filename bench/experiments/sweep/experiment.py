@@ -1,4 +1,4 @@
-"""A sweep from beginning to end: its points, one after the other, each in a process of its own."""
+"""The sweep experiment, as a function and as a command: measures points in consecutive processes."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ from loop_bench.machine.environment import environment
 from loop_bench.settings import ARMS, Settings
 
 POINTS = "points"
+"""Name of the folder for the results of points."""
 
 LEAST_ROUNDS = 12
-"""Rounds of a point, however long they take, unless a number is asked for: each order of the three timed loops comes
-twice, and there are enough for an interval."""
+"""Least rounds of a point, unless `--rounds` is given: enough for an interval, and each order of the three timed loops
+comes twice."""
 
 SHARE_OF_ROUNDS = 0.5
-"""Share of a point's time limit that its rounds take at most: the rest is for starting, compiling, and rounds that take
-longer than they should."""
+"""Largest share of a point's time limit for its rounds; the rest is for starting, compiling and slow rounds."""
 
 
 def sweep(
     plan: Sweep, folder: Path, progress: Callable[[str], None] = lambda title: None, run: Run = in_processes
 ) -> SweepRecord:
-    """Measures the points that have not been measured yet, one at a time.
+    """Measures the points that have no result yet, one at a time.
 
     Args:
         plan: the points.
-        folder: for a folder `points` of results; an interrupted sweep resumes there.
-        progress: is told the title of each point that is done.
+        folder: gets a folder `points` of results; an interrupted sweep resumes there.
+        progress: called with the title of each finished point.
         run: where the trials run.
 
     Raises:
         UsageError: see `gather`.
     """
     gpu.share()
-    here, titles, points = environment(), plan.titles(), plan.distinct()
+    machine, titles, points = environment(), plan.titles(), plan.distinct()
     trials = [PointTrial.of(point, titles[key]) for key, point in points.items()]
-    results = gather(trials, folder / POINTS, environment=here, progress=progress, run=run)
+    results = gather(trials, folder / POINTS, environment=machine, progress=progress, run=run)
     measured = {key: Measured.of(point, results[key]) for key, point in points.items()}
     ran = ran_on((trial.title, results[trial.key].machine) for trial in trials)
     return SweepRecord(
         created=datetime.datetime.now(datetime.timezone.utc),
-        environment=environment_of(ran, here),
+        environment=environment_of(ran, machine),
         sweep=plan,
         measured=measured,
         ran_on=ran,
@@ -72,13 +72,13 @@ def sweep(
 
 
 def forget(folder: Path) -> None:
-    """Removes the single points of a sweep that is over and in a record: the next one there starts anew."""
+    """Removes the points of a recorded sweep, so that the next sweep in the folder is measured anew."""
     shutil.rmtree(folder / POINTS, ignore_errors=True)
 
 
 def measure_trial(trial: PointTrial) -> TimedPoint:
-    """Times both loops and the null arm in turns, in this process."""
-    from loop_bench.experiments.run.measurement import Measurement  # it starts TensorFlow
+    """Times both loops and the null arm alternately in this process."""
+    from loop_bench.experiments.run.measurement import Measurement  # starts TensorFlow
 
     seconds = min(trial.settings.max_time, SHARE_OF_ROUNDS * trial.time_limit)
     settings = trial.settings.model_copy(update={"max_time": seconds})
@@ -86,24 +86,24 @@ def measure_trial(trial: PointTrial) -> TimedPoint:
     try:
         measurement.time_rounds(fewest=LEAST_ROUNDS if settings.rounds is None else None)
         measurement.check_work()
-    except UsageError as error:  # the loops exist, and cannot be built at this size: a result
+    except UsageError as error:  # the loops exist, so that they cannot be built at this size is a result
         raise CrashError(str(error)) from error
     record = measurement.record()
-    # The histories have been looked at, and are longer than all the rest.
+    # The histories were checked, and would be the largest part of the result.
     arms = {arm: record.arms[arm].model_copy(update={"history": {}}) for arm in ARMS}
     return TimedPoint(record=record.model_copy(update={"arms": arms}), samples=measurement.samples_per_batch)
 
 
 class SweepExperiment(Experiment):
-    """Measure what a batch costs both loops as the work grows: ms/batch and tokens a second.
+    """Measure how ms/batch and tokens a second of both loops change as the work grows.
 
-    Each axis is varied alone, with all else as the preset has it. Each point is a process of its own, so that one
-    that runs out of memory is a result, and at least twelve interleaved rounds of both loops and the null arm. Ctrl-C
-    loses the point in hand: the same command goes on with the rest. Exit code 1: no point could be measured.
+    Each axis is varied alone, with everything else as in the preset. Each point is measured in a process of its own, so
+    that running out of memory is a result, with at least twelve interleaved rounds of both loops and the null arm.
+    Ctrl-C loses the point in progress: the same command resumes the rest. Exit code 1: no point could be measured.
 
-    Axes of the built-in loops: batch, tokens (a line), vocabulary, hidden (units of the LSTM), d_steps (discriminator
-    updates a batch), replicas (devices that share each batch; its table has the scaling efficiency against replicas=1).
-    For other loops, the name of an option: a factory finds it in its LoopSpec's options.
+    Axes of the built-in loops: batch, tokens (per line), vocabulary, hidden (units of the LSTM), d_steps (discriminator
+    updates per batch), replicas (devices that share each batch; the table has the scaling efficiency relative to
+    replicas=1). For other loops, an axis is the name of an option, which a factory receives in its LoopSpec.
 
     Examples: loop-bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
 
@@ -113,7 +113,7 @@ class SweepExperiment(Experiment):
     name = "sweep"
     _axes = Option(
         "--sweep",
-        "an axis and the values that it takes, such as batch=16,64,256; may be repeated, one axis each",
+        "an axis and its values, such as batch=16,64,256; may be repeated for further axes",
         metavar="AXIS=VALUES",
         repeated=True,
         also=("--axis",),
@@ -126,14 +126,17 @@ class SweepExperiment(Experiment):
         "--script",
         "--seed",
         "--batches",
-        ("--rounds", {"help": "exactly so many rounds of each point"}),
+        ("--rounds", {"help": "time exactly this many rounds of each point"}),
         "--precision",
         Option(
-            "--max-time", "or until so many seconds of rounds are over, all points together", RealNumber(least=1), "600"
+            "--max-time",
+            "time rounds for at most this many seconds, all points together",
+            RealNumber(least=1),
+            "600",
         ),
         Option(
             "--time-limit",
-            "seconds for a point with all that it takes; a longer one is ended",
+            "seconds allowed for each point, from the start of its process; a point that takes longer is ended",
             RealNumber(least=1),
             str(TIME_LIMIT),
         ),
@@ -145,18 +148,18 @@ class SweepExperiment(Experiment):
     redraws = 1.0
     switch = RunSwitch(
         _axes.but(
-            help="measure both loops at these sizes as well, such as batch=16,64,256; may be repeated, one axis each "
-            "({axes}; of other loops, an option of theirs), the rounds of all sizes taking --max-time seconds "
-            "together; into RESULTS/sweep-PRESET, where an interrupted one is gone on with",
+            help="also measure both loops at several sizes of the work, such as batch=16,64,256; may be repeated for "
+            "further axes ({axes}; for other loops, the name of an option); the rounds of all sizes together take "
+            "--max-time seconds; writes to RESULTS/sweep-PRESET, where an interrupted run resumes",
             also=(),
         ),
-        without="no --sweep: it names an axis and its values, such as --sweep batch=16,64,256",
+        without="no --sweep: give it an axis and its values, such as --sweep batch=16,64,256",
         place=1,
         with_run=True,
     )
 
     def seconds(self, asked: Asked) -> float:
-        """Rounds, and starting a process for each point."""
+        """See Experiment; the rounds, and the start of a process for each point."""
         points = sum(len(axis.values) for axis in parse_axes(asked["sweep"], None))
         return float(points * STARTING + asked["max_time"])
 
@@ -184,10 +187,10 @@ class SweepExperiment(Experiment):
         forget(folder)
 
     def causes(self, record: SweepRecord) -> dict[str, list[str]]:
-        """See Experiment; while others can be measured, a point that is too large is a result."""
-        return {"points": ["" if found.record else f"{found.ended}: {found.why}" for found in record.measured.values()]}
+        """See Experiment; a point that is too large is a result as long as others can be measured."""
+        return {"points": ["" if point.record else f"{point.ended}: {point.why}" for point in record.measured.values()]}
 
 
 def _along(pair: Any, asked: Asked) -> tuple[Axis, ...]:
-    """The axes that are asked for."""
+    """The axes that the options name."""
     return parse_axes(asked["sweep"] or (), tuple(pair.axes.options) if pair.axes else None)

@@ -1,4 +1,4 @@
-"""What a sweep says in numbers: every renderer takes its figures from here."""
+"""Figures of a sweep, computed from its record; all renderers use them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from loop_bench.timing import samples as rounds
 
 @dataclasses.dataclass(frozen=True)
 class ArmCost:
-    """Cost of a batch to one loop at one size."""
+    """Time of a batch, throughput and scaling efficiency of one loop at one size."""
 
     ms_per_batch: Spread
-    per_second: Spread | None  # tokens, or samples where those are not known; None: the loop does not say how many
-    efficiency: Interval | None = None  # of scaling, on the axis REPLICAS; None where one replica was not measured
+    per_second: Spread | None  # in units of AxisFigures.unit; None: the loop does not report its samples
+    efficiency: Interval | None = None  # of scaling, on the axis REPLICAS; None: one replica was not measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,21 +29,21 @@ class PointFigures:
     """Figures of both loops at one size."""
 
     value: int  # on the axis
-    own: bool  # whether it is the size without any axis
-    arms: dict[str, ArmCost]  # empty where nothing was measured
+    own: bool  # whether it is the preset's own size
+    arms: dict[str, ArmCost]  # empty: not measured
     speed_up: Interval | None  # time before / time after
-    null: Interval | None  # the same of `before` against a second instance of itself
+    null: Interval | None  # time of the loop before / time of its second instance
     rounds: int
     verdict: Verdict | None
-    why_not: str  # in words; empty where it was measured
+    why_not: str  # why the point was not measured, in words; empty: it was
 
 
 @dataclasses.dataclass(frozen=True)
 class AxisFigures:
-    """Along one axis."""
+    """Figures of the points along one axis."""
 
     name: str
-    unit: str | None  # of throughput: `tokens` or `samples`; None: no loop says how many
+    unit: str | None  # of throughput: `tokens` or `samples`; None: no loop reports its samples
     points: tuple[PointFigures, ...]  # in the order of the values
 
     @property
@@ -53,24 +53,24 @@ class AxisFigures:
 
 
 def of(record: SweepRecord) -> tuple[AxisFigures, ...]:
-    """The figures along each axis of a sweep."""
+    """Computes the figures along each axis of a sweep."""
     return tuple(_along(axis, record) for axis in record.sweep.axes)
 
 
 def _along(axis: Axis, record: SweepRecord) -> AxisFigures:
-    measured = [record.at(point) for point in record.sweep.points[axis.name]]
-    unit = _unit(measured)
-    points = [_point(value, each, unit, record.sweep) for value, each in zip(axis.values, measured, strict=True)]
-    if axis.name == REPLICAS and axis.values[0] == 1 and (one := measured[0].record):
-        points = [_scaled(point, one, each.record) for point, each in zip(points, measured, strict=True)]
+    results = [record.at(point) for point in record.sweep.points[axis.name]]
+    unit = _unit(results)
+    points = [_point(value, result, unit, record.sweep) for value, result in zip(axis.values, results, strict=True)]
+    if axis.name == REPLICAS and axis.values[0] == 1 and (one := results[0].record):
+        points = [_scaled(point, one, result.record) for point, result in zip(points, results, strict=True)]
     return AxisFigures(axis.name, unit, tuple(points))
 
 
 def _scaled(point: PointFigures, one: Record, several: Record | None) -> PointFigures:
-    """A point with the efficiency of strong scaling: time of one replica / (replicas x their time), the batch the same.
+    """Adds the efficiency of strong scaling to a point: time of one replica / (replicas x their time), same batch size.
 
-    The times are of two processes, whose rounds are no pairs. What one process differs from the next by chance is not
-    in the interval.
+    The times are of two processes, so their rounds are not paired, and the interval lacks the variation between
+    processes.
     """
     if several is None or point.value == 1:
         return point
@@ -82,19 +82,19 @@ def _scaled(point: PointFigures, one: Record, several: Record | None) -> PointFi
     return dataclasses.replace(point, arms=arms)
 
 
-def _unit(measured: list[Measured]) -> str | None:
-    """One for all points of an axis, or they could not be compared."""
-    if not any(each.samples for each in measured):
+def _unit(results: list[Measured]) -> str | None:
+    """The unit of throughput of an axis, the same for all points so that they are comparable."""
+    if not any(result.samples for result in results):
         return None
-    return "tokens" if all(each.point.tokens is not None for each in measured) else "samples"
+    return "tokens" if all(result.point.tokens is not None for result in results) else "samples"
 
 
 def _point(value: int, measured: Measured, unit: str | None, sweep: Sweep) -> PointFigures:
     own, record = sweep.is_own(measured.point), measured.record
     if record is None or not record.rounds:
         return PointFigures(value, own, {}, None, None, 0, None, f"{measured.ended}: {measured.why}")
-    found = Comparison.of(record)
-    timing = found.timing
+    comparison = Comparison.of(record)
+    timing = comparison.timing
     return PointFigures(
         value=value,
         own=own,
@@ -102,13 +102,13 @@ def _point(value: int, measured: Measured, unit: str | None, sweep: Sweep) -> Po
         speed_up=timing.speed_up if timing else None,
         null=timing.null if timing else None,
         rounds=len(record.rounds),
-        verdict=Verdict.of(record, found),
+        verdict=Verdict.of(record, comparison),
         why_not="",
     )
 
 
 def _per_batch(measured: Measured, arm: str, unit: str | None) -> float | None:
-    """Units of throughput in a batch."""
+    """The number of units of throughput in a batch; None: not known."""
     samples = measured.samples.get(arm)
     if samples is None or unit is None:
         return None

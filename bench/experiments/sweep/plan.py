@@ -1,4 +1,4 @@
-"""At which sizes of the work both loops are to be measured, and for how long."""
+"""The plan of a sweep: axes of the work, their values, and the points to measure."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from loop_bench.experiments.sweep.trial import Point
 from loop_bench.settings import Settings
 
 OPTION = "--sweep"
+"""The option that names axes, for messages."""
 
 
 class Axis(Frozen):
-    """One size of the work and the values that it takes."""
+    """A dimension of the work, such as the batch size, and the values to measure."""
 
     name: str
     values: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]  # ascending, each once
 
     @classmethod
     def parse(cls, text: str, known: Sequence[str] | None) -> Self:
-        """The axis that a text such as `batch=16,64,256` stands for.
+        """Parses an axis from its text, such as `batch=16,64,256`.
 
         Args:
-            text: from a command line.
-            known: names of the axes there are; None where any name may be one.
+            text: text of the option.
+            known: names of the known axes; None: any name is accepted.
 
         Raises:
-            UsageError: it is of another form, the axis is unknown, or a value is no whole number, too small or double.
+            UsageError: the text has another form, the axis is unknown, or a value is not a whole number, too small or
+                given twice.
         """
         name, sign, rest = (part.strip() for part in text.partition("="))
         if not (name and sign and rest):
@@ -46,10 +48,10 @@ class Axis(Frozen):
 
 
 def parse_axes(texts: Iterable[str], known: Sequence[str] | None) -> tuple[Axis, ...]:
-    """The axes of a command line, a text each.
+    """Parses the axes of a command line, one from each text.
 
     Raises:
-        UsageError: there is none, one is wrong (see `Axis.parse`), or one is there twice.
+        UsageError: there is no axis, one is wrong (see `Axis.parse`), or one is given twice.
     """
     axes = tuple(Axis.parse(text, known) for text in texts)
     if not axes:
@@ -57,7 +59,7 @@ def parse_axes(texts: Iterable[str], known: Sequence[str] | None) -> tuple[Axis,
     names = [axis.name for axis in axes]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"{OPTION}: axis {name} is there twice; give all of its values in one")
+            raise UsageError(f"{OPTION}: axis {name} is given twice; give all of its values at once")
     return axes
 
 
@@ -69,104 +71,105 @@ def _values(text: str, rest: str) -> tuple[int, ...]:
     values = sorted(map(int, parts))
     for value in values:
         if values.count(value) > 1:
-            raise UsageError(f"{OPTION} {text!r}: {value} is there twice")
+            raise UsageError(f"{OPTION} {text!r}: {value} is given twice")
     return tuple(values)
 
 
 TIME_LIMIT = 900.0
-"""Seconds for a point, unless something else is asked for."""
+"""Default time limit of a point in seconds."""
 
 
 class Size(NamedTuple):
-    """What one value of an axis comes to for the loops."""
+    """The options of the loops at one value of an axis."""
 
-    options: dict[str, Any]  # all that they are built with
-    tokens: int | None  # in a sample; None where it is not known
+    options: dict[str, Any]  # all options of the loops
+    tokens: int | None  # in a sample; None: not known
 
 
 class Sweep(Frozen):
-    """What is to be measured: along each axis, with all else as the settings have it."""
+    """The points to measure along each axis, with everything else as in the settings."""
 
     settings: Settings  # `max_time` is for the rounds of all points together
     axes: tuple[Axis, ...]
-    points: dict[str, tuple[Point, ...]]  # by the name of an axis, one a value
+    points: dict[str, tuple[Point, ...]]  # by the name of the axis, one per value
 
     @model_validator(mode="after")
     def _has_a_point_for_each_value(self) -> Self:
-        if {axis.name: len(axis.values) for axis in self.axes} != {name: len(of) for name, of in self.points.items()}:
+        counts = {name: len(points) for name, points in self.points.items()}
+        if {axis.name: len(axis.values) for axis in self.axes} != counts:
             raise ValueError("a sweep has a point for each value of each axis")
         return self
 
     @classmethod
     def of(cls, settings: Settings, sizes: Mapping[Axis, Sequence[Size]], time_limit: float = TIME_LIMIT) -> Self:
-        """The sweep over some sizes, whose points share the settings' time for rounds alike.
+        """Plans a sweep over some sizes, whose points get equal shares of the settings' time for rounds.
 
         Args:
-            settings: of all points but for the options.
-            sizes: one for each value of each axis; those that are the same are one point.
-            time_limit: seconds for a point; one that takes longer is ended.
+            settings: settings of all points, except for the options.
+            sizes: one for each value of each axis; equal sizes become one point.
+            time_limit: seconds for a point; a point that takes longer is ended.
         """
-        distinct = {repr(sorted(size.options.items())) for of in sizes.values() for size in of}
+        distinct = {repr(sorted(size.options.items())) for of_axis in sizes.values() for size in of_axis}
         seconds = settings.max_time / max(1, len(distinct))
 
         def point(size: Size) -> Point:
             changed = settings.model_copy(update={"options": dict(size.options), "max_time": seconds})
             return Point(settings=changed, tokens=size.tokens, time_limit=time_limit)
 
-        points = {axis.name: tuple(map(point, of)) for axis, of in sizes.items()}
+        points = {axis.name: tuple(map(point, of_axis)) for axis, of_axis in sizes.items()}
         return cls(settings=settings, axes=tuple(sizes), points=points)
 
     def distinct(self) -> dict[str, Point]:
-        """Each point once, however many axes it lies on, by the key of its trial."""
+        """The distinct points by the keys of their trials; a point that lies on several axes comes once."""
         return {point.key: point for axis in self.axes for point in self.points[axis.name]}
 
     def titles(self) -> dict[str, str]:
-        """Titles of the points by key, as a person calls them: `batch 64`, or `batch 64 = tokens 20`."""
-        found: dict[str, list[str]] = {}
+        """The titles of the points by key, such as `batch 64`, or `batch 64 = tokens 20`."""
+        values: dict[str, list[str]] = {}
         for axis in self.axes:
             for value, point in zip(axis.values, self.points[axis.name], strict=True):
-                found.setdefault(point.key, []).append(f"{axis.name} {value}")
-        return {name: " = ".join(told) for name, told in found.items()}
+                values.setdefault(point.key, []).append(f"{axis.name} {value}")
+        return {key: " = ".join(of_point) for key, of_point in values.items()}
 
     def is_own(self, point: Point) -> bool:
-        """Whether a point is the size that the settings stand for without any axis."""
+        """Whether a point has exactly the options of the settings, without any axis."""
         return point.settings.options == self.settings.options
 
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
-    """Sizes of the work that a loop can be built with."""
+    """The dimensions of the work in which a loop can be varied."""
 
-    options: Mapping[str, str]  # by the name of an axis, the option that it is
+    options: Mapping[str, str]  # the loop's option by the name of the axis
     work: Callable[[Settings, Mapping[str, Any]], tuple[Any, int | None]]
-    """Of settings and options: a value that is equal for equal work, and the tokens in a sample. UsageError: the loop
-    does not take a value."""
+    """From settings and options: a value that is equal for equal work, and the tokens in a sample. Raises UsageError
+    for a value that the loop does not accept."""
 
 
 def sweep_plan(
     settings: Settings, over: Sequence[Axis], axes: Axes | None, known_to_both: bool, time_limit: float = TIME_LIMIT
 ) -> Sweep:
-    """At which sizes two loops are measured.
+    """Plans the points at which two loops are measured.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         over: the axes, and the values on each.
-        axes: what a loop of the pair can be built with; None where the name of an axis is an option of theirs.
-        known_to_both: whether both loops know these axes, and what the settings stand for without an option.
+        axes: dimensions in which the loops can be varied; None: the name of an axis is the name of an option.
+        known_to_both: whether both loops have these axes, and the same preset values for them.
         time_limit: seconds for a point.
 
     Raises:
-        UsageError: a loop does not take a value.
+        UsageError: a loop does not accept a value.
     """
-    own = None if axes is None else axes.work(settings, settings.options)[0]
+    own_work = None if axes is None else axes.work(settings, settings.options)[0]
 
     def size(name: str, value: int) -> Size:
         if axes is None:
             return Size({**settings.options, name: value}, None)
         varied = {**settings.options, axes.options[name]: value}
         work, tokens = axes.work(settings, varied)
-        # The preset's own value, named or not, is the same work for loops that have the preset: it is measured once.
-        return Size(dict(settings.options) if known_to_both and work == own else varied, tokens)
+        # The preset's own value is the same work whether it is named or not, so that it is measured only once.
+        return Size(dict(settings.options) if known_to_both and work == own_work else varied, tokens)
 
     sizes = {axis: [size(axis.name, value) for value in axis.values] for axis in over}
     return Sweep.of(settings, sizes, time_limit)

@@ -1,4 +1,4 @@
-"""The result of a sweep: immutable, checked when it is made, JSON on disk."""
+"""The record of a sweep: immutable, validated when it is made, JSON on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA: Final = 2
 
 
 class SweepRecord(Document):
-    """What a sweep has found, with every raw sample."""
+    """The results of all points of a sweep, with every raw sample."""
 
     title: ClassVar[str] = "record of a sweep"
 
@@ -26,15 +26,15 @@ class SweepRecord(Document):
     created: datetime.datetime
     environment: dict[str, Any]
     sweep: Sweep
-    measured: dict[str, Measured]  # by a name of the point; that of an older record need not be the key of its trial
-    ran_on: tuple[RanOn, ...] = ()  # machines, and what ran there; empty: all on the one of the command
+    measured: dict[str, Measured]  # by the key of the point's trial; in older records perhaps by another name
+    ran_on: tuple[RanOn, ...] = ()  # machines, and the trials that ran there; empty: all on the command's machine
 
     @model_validator(mode="after")
     def _has_every_point(self) -> Self:
-        if sorted(each.point.key for each in self.measured.values()) != sorted(self.sweep.distinct()):
-            raise ValueError("a sweep's record has what came of each of its points, and of no others")
+        if sorted(result.point.key for result in self.measured.values()) != sorted(self.sweep.distinct()):
+            raise ValueError("a sweep's record has one result for each of its points, and no others")
         return self
 
     def at(self, point: Point) -> Measured:
         """The result of a point."""
-        return next(each for each in self.measured.values() if each.point.key == point.key)
+        return next(result for result in self.measured.values() if result.point.key == point.key)

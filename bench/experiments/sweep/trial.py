@@ -1,4 +1,4 @@
-"""Both loops at one size of the work: a measurement in a process of its own."""
+"""The measurement of both loops at one size of the work, in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from loop_bench.settings import Settings
 
 
 class Point(Frozen):
-    """What is measured: a size of the work, with all that the loops are to be built with."""
+    """One size of the work: the settings with which both loops are measured."""
 
     settings: Settings
-    tokens: Annotated[int, Field(gt=0)] | None = None  # in a sample; None where it is not known
-    time_limit: Annotated[float, Field(gt=0)]  # seconds, with starting the process
+    tokens: Annotated[int, Field(gt=0)] | None = None  # in a sample; None: not known
+    time_limit: Annotated[float, Field(gt=0)]  # seconds, from the start of the process
 
     @property
     def key(self) -> str:
-        """The key of its trial."""
+        """The key of the point's trial."""
         return PointTrial.of(self).key
 
 
 class TimedPoint(Frozen):
-    """Both loops and the null arm, timed in turns."""
+    """The timed rounds of both loops and the null arm at one point."""
 
     record: Record  # of the rounds, without the loops' histories
-    samples: dict[str, float]  # a batch, of the arms that say so
+    samples: dict[str, float]  # in a batch, by arm, of loops that report them
 
 
 class PointTrial(Trial[TimedPoint]):
-    """The measurement of a point."""
+    """The measurement of a point, as a trial."""
 
     work: ClassVar[str] = "loop_bench.experiments.sweep.experiment:measure_trial"
     finding: ClassVar[type[TimedPoint]] = TimedPoint
@@ -43,7 +43,7 @@ class PointTrial(Trial[TimedPoint]):
 
     settings: Settings
     tokens: int | None
-    name: str = Field(default="", exclude=True)  # what a person calls the point, on whatever axes it lies
+    name: str = Field(default="", exclude=True)  # title of the point, see `Sweep.titles`
 
     @classmethod
     def of(cls, point: Point, name: str = "") -> Self:
@@ -68,20 +68,20 @@ class Measured(Frozen):
 
     point: Point
     ended: Literal["measured", "crashed", "timed out"]
-    why: str = ""  # it was not measured
-    seconds: float  # process start included
+    why: str = ""  # why it was not measured
+    seconds: float  # start of the process included
     record: Record | None = None  # of the rounds, without the loops' histories
-    samples: dict[str, float] = Field(default_factory=dict)  # a batch, of the arms that say so
+    samples: dict[str, float] = Field(default_factory=dict)  # in a batch, by arm, of loops that report them
 
     @model_validator(mode="after")
     def _has_a_record_if_measured(self) -> Self:
         if (self.record is not None) != (self.ended == "measured"):
-            raise ValueError("what was measured has a record, and nothing else has")
+            raise ValueError("a result has a record if it was measured, and only then")
         return self
 
     @classmethod
     def of(cls, point: Point, result: Result[TimedPoint]) -> Self:
-        """The result of a point's trial."""
+        """Converts the result of a point's trial."""
         if result.found is not None:
             record, samples = result.found.record, result.found.samples
             return cls(point=point, ended="measured", seconds=result.seconds, record=record, samples=samples)

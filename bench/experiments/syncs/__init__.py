@@ -1,1 +1,1 @@
-"""How often a loop makes the host wait for the device."""
+"""Host syncs of a loop: counts its reads of the device over a stretch of training, for the record."""

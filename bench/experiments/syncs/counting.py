@@ -1,4 +1,4 @@
-"""How often a loop makes the host wait for the device, as records keep it."""
+"""Counts the host syncs of a loop in this process, as a record."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from loop_bench.loop import TrainingLoop
 
 
 def count_host_syncs(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = (), trace: bool = False) -> HostSyncs:
-    """See `stretch.counted`."""
+    """Counts the reads of the device in a stretch of training; see `stretch.counted`."""
     return HostSyncs.model_validate(stretch.counted(loop, batches, traced, trace))

@@ -1,4 +1,4 @@
-"""The host syncs of a stretch of training, as records keep them."""
+"""The record of the host syncs and retraces in a stretch of training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import Field
 from loop_bench.document import Count, Frozen, NotNegative
 
 BATCHES = 100
-"""In which reads are counted: enough for what happens once in ten batches."""
+"""Batches in which reads are counted: enough for reads that happen once in ten batches."""
 
 
 class ReadSite(Frozen):
-    """All the reads that one line of code made by one route."""
+    """All reads of one line of code by one route."""
 
     route: str
     file: str
@@ -22,18 +22,18 @@ class ReadSite(Frozen):
     source: str  # the line itself
     reads: Annotated[int, Field(gt=0)]
     nbytes: Count
-    seconds: NotNegative  # blocked in them
+    seconds: NotNegative  # time blocked in the reads
     waits: Count  # reads whose value was not ready
-    waited: NotNegative  # seconds until those values were
-    library: str = ""  # code of a library that reads for the line; empty where the line reads itself
+    waited: NotNegative  # seconds until those values were ready
+    library: str = ""  # code of a library that performs the reads; empty: the line itself does
 
 
 class GraphHostOps(Frozen):
-    """Ops of one kind in a traced function in which the host takes part, whenever the function runs."""
+    """Ops of one kind in a traced function that involve the host whenever the function runs."""
 
     kind: str
     function: str
-    file: str  # where they were made
+    file: str  # of the line that created the ops
     line: Count
     ops: Annotated[int, Field(gt=0)]
 
@@ -42,7 +42,7 @@ class TracedFunction(Frozen):
     """All traces of one function."""
 
     function: str
-    file: str  # where it is defined
+    file: str  # of the function's definition
     line: Count
     source: str  # the line itself
     traces: Annotated[int, Field(gt=0)]
@@ -50,48 +50,49 @@ class TracedFunction(Frozen):
 
 
 def merged(functions: Iterable[TracedFunction], traces: Callable[[int, int], int]) -> tuple[TracedFunction, ...]:
-    """Traces of one function that were gathered apart, as one; functions in the order in which they come first.
+    """Merges entries of the same function, in the order of their first appearance.
 
     Args:
-        functions: a function may come several times.
-        traces: makes one number of traces of two.
+        functions: may contain several entries of a function.
+        traces: combines the numbers of traces of two entries.
     """
-    found: dict[tuple[str, str, int], TracedFunction] = {}
-    for each in functions:
-        key = each.function, each.file, each.line
-        so_far = found.get(key)
-        if so_far is not None:
-            each = each.model_copy(update={"traces": traces(so_far.traces, each.traces), "why": each.why or so_far.why})
-        found[key] = each
-    return tuple(found.values())
+    by_function: dict[tuple[str, str, int], TracedFunction] = {}
+    for entry in functions:
+        key = entry.function, entry.file, entry.line
+        earlier = by_function.get(key)
+        if earlier is not None:
+            combined = {"traces": traces(earlier.traces, entry.traces), "why": entry.why or earlier.why}
+            entry = entry.model_copy(update=combined)
+        by_function[key] = entry
+    return tuple(by_function.values())
 
 
 class TracedCopies(Frozen):
-    """The copies from the device in the same stretch, as the profiler saw them, held against the reads."""
+    """The copies from the device in the profiler's trace of the stretch, matched with the reads."""
 
     matched: Count  # pairs of a read and a copy
     unexplained: Count  # copies that no read explains
     unexplained_nbytes: Count
-    python_only: Count  # reads of values that were on the host already
+    python_only: Count  # reads of values that were already on the host
     uncopied: Count  # reads of the device without a copy
 
 
 class HostSyncs(Frozen):
-    """The reads of the device by the host in a stretch of training and in handing over its history."""
+    """The reads of the device by the host in a stretch of training, and in returning its history afterwards."""
 
     batches: Annotated[int, Field(gt=0)]
     sites: tuple[ReadSite, ...]
-    in_graphs: tuple[GraphHostOps, ...] = ()  # of the functions that the loop had traced by then
-    copies: TracedCopies | None = None  # None where no device was traced
-    # Functions that were traced in those batches, although the loop had trained before; None where it was not recorded.
+    in_graphs: tuple[GraphHostOps, ...] = ()  # host ops in the functions that the loop had traced by then
+    copies: TracedCopies | None = None  # None: no device was traced
+    # Functions that were traced in these batches, although the loop was warm; None: not recorded.
     traced: tuple[TracedFunction, ...] | None = None
 
     @property
     def reads_per_batch(self) -> float:
-        """Host syncs a batch."""
+        """Host syncs per batch."""
         return sum(site.reads for site in self.sites) / self.batches
 
     @property
     def nbytes_per_batch(self) -> float:
-        """Bytes read from the device a batch."""
+        """Bytes read from the device per batch."""
         return sum(site.nbytes for site in self.sites) / self.batches

@@ -1,4 +1,4 @@
-"""The host syncs and traces of a stretch of training, as plain values: the process of an arm has no pydantic."""
+"""Counts host syncs and retraces in a stretch of training; plain values, because an arm's process lacks pydantic."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from loop_bench.source import place, shorter
 
 
 def counted(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = (), trace: bool = False) -> dict[str, Any]:
-    """The reads in `batches` of training and in the history that is handed over afterwards.
+    """Trains batches, and counts the reads of the device in them and in returning their history.
 
-    The history belongs to it: a loop that keeps its metrics on the device reads them after all, only later
-    and in bulk. The loop should have run before, for tracing makes reads of its own.
+    The history is included because a loop that keeps its metrics on the device still reads them, only later and in
+    bulk. The loop should have run before, because tracing makes reads of its own.
 
     Args:
         loop: the loop.
-        batches: to train.
-        traced: what was found in its graphs when it ran first.
-        trace: whether TensorFlow's profiler is to look at the device meanwhile.
+        batches: batches to train.
+        traced: host ops in the graphs that the loop traced when it first ran.
+        trace: whether TensorFlow's profiler traces the device meanwhile.
 
     Returns:
         The fields of a `HostSyncs`.
 
     Raises:
-        UsageError: the loop's history does not grow by a value a batch.
+        UsageError: the loop's history does not grow by one value per batch.
     """
-    # What has been kept until now does not belong to these batches, nor does handing it over once more.
+    # Reads that return the history of earlier batches again do not count.
     repeats = Repeats()
     with repeats.remembering():
         before = {key: len(values) for key, values in history(loop).items()}
     with reconciled(trace) as (log, copies):
         loop.run(batches)
-        with repeats.finding() as again:
+        with repeats.finding() as repeated_reads:
             kept = loop.history()
-    repeated = set(map(id, again))
+    repeated = set(map(id, repeated_reads))
     reads = [read for read in log.reads if id(read) not in repeated]
     for key, values in kept.items():
         if len(values) - before.get(key, 0) != batches:
             grown = f"history {key!r} has grown by {len(values) - before.get(key, 0)} in {batches} batches"
-            raise UsageError(f"{name_of(loop)}: {grown}; run(batches) trains exactly so many: {ENDLESS}")
+            raise UsageError(f"{name_of(loop)}: {grown}; run(batches) must train exactly that many: {ENDLESS}")
     return {
         "batches": batches,
         "sites": [
@@ -73,40 +73,40 @@ def counted(loop: TrainingLoop, batches: int, traced: Iterable[HostOp] = (), tra
 
 
 def functions(traces: Iterable[Trace]) -> list[dict[str, Any]]:
-    """Traces gathered by function; each has the fields of a `TracedFunction`."""
+    """Groups traces by function; returns the fields of a `TracedFunction` for each."""
     return [
         {
-            "function": each.function,
-            "file": shorter(each.file),
-            "line": each.line,
-            "source": each.source,
-            "traces": each.traces,
-            "why": each.why,
+            "function": function.function,
+            "file": shorter(function.file),
+            "line": function.line,
+            "source": function.source,
+            "traces": function.traces,
+            "why": function.why,
         }
-        for each in by_function(traces)
+        for function in by_function(traces)
     ]
 
 
-def _copies(found: Reconciled) -> dict[str, int]:
+def _copies(copies: Reconciled) -> dict[str, int]:
     return {
-        "matched": found.matched,
-        "unexplained": len(found.unexplained),
-        "unexplained_nbytes": found.unexplained_nbytes,
-        "python_only": found.python_only,
-        "uncopied": found.uncopied,
+        "matched": copies.matched,
+        "unexplained": len(copies.unexplained),
+        "unexplained_nbytes": copies.unexplained_nbytes,
+        "python_only": copies.python_only,
+        "uncopied": copies.uncopied,
     }
 
 
 def _library(site: Site) -> str:
-    """The line of a library that reads most often for a site; empty where the site reads itself."""
+    """The line of a library that reads most often for a site; empty: the site reads itself."""
     frames = next((frames for frames, _ in site.readers), ())
     return f"{frames[0].function} at {place(frames[0].file, frames[0].line)}" if frames else ""
 
 
-def in_graphs(found: Iterable[HostOp]) -> list[dict[str, Any]]:
-    """Host ops gathered by kind, function and line; each has the fields of a `GraphHostOps`."""
-    # A function that is traced again has the same ones again.
-    counts = collections.Counter((op.kind, op.function, shorter(op.file), op.line) for op in dict.fromkeys(found))
+def in_graphs(host_ops: Iterable[HostOp]) -> list[dict[str, Any]]:
+    """Groups host ops by kind, function and line; returns the fields of a `GraphHostOps` for each."""
+    # A retraced function contains the same ops again.
+    counts = collections.Counter((op.kind, op.function, shorter(op.file), op.line) for op in dict.fromkeys(host_ops))
     return [
         {"kind": kind, "function": function, "file": file, "line": line, "ops": ops}
         for (kind, function, file, line), ops in counts.items()

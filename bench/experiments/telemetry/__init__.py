@@ -1,1 +1,1 @@
-"""What a loop makes of the machine: a stretch of it, in a process of its own, watched from another one."""
+"""The telemetry run: resource usage of one loop in a process of its own, sampled from another process."""

@@ -1,4 +1,4 @@
-"""What a loop's telemetry says, in numbers: every renderer takes its figures from here."""
+"""Figures of a loop's telemetry, computed from its record; all renderers use them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Range(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Throttled:
-    """How often clocks were held down."""
+    """How often a GPU's clocks were throttled."""
 
-    share: float  # of the samples, by any reason
-    reasons: dict[str, float]  # of the samples by each, most frequent first
+    share: float  # share of the samples with any reason
+    reasons: dict[str, float]  # share of the samples by reason, most frequent first
 
 
 @dataclasses.dataclass(frozen=True)
 class DeviceFigures:
     """Figures of the GPUs that the loop used; None: not measured.
 
-    Of several, utilisation is their mean, power and memory are their sums, the clock is the lowest, and one that is
-    throttled is enough.
+    With several GPUs, utilisation is the mean, power and memory are sums, the clock is the lowest, and `throttled`
+    counts samples in which any GPU was throttled.
     """
 
     utilisation: Range | None  # share of NVML's window with any kernel running
@@ -43,88 +43,88 @@ class DeviceFigures:
     joules_per_batch: float | None  # mean power by time
     sm_mhz: Range | None
     throttled: Throttled | None
-    tf_peak: float  # MiB that TensorFlow's allocator had handed out
+    tf_peak: float  # MiB, peak of TensorFlow's allocator
     nvml_peak: float | None  # MiB used by all processes together
-    nvml_before: float | None  # the same before the loop's process had touched a device
+    nvml_before: float | None  # MiB used by all processes before the loop's process used a device
     nvml_process_peak: float | None  # MiB used by the loop's process
 
 
 class PageFaults(NamedTuple):
-    """First touches of memory: many, where a loop gives it back to the system and takes it again."""
+    """Minor page faults: many if a loop returns memory to the system and allocates it again."""
 
     per_batch: float
-    system_ms: float  # a batch, spent in the kernel by all threads, with these faults and with all else
+    system_ms: float  # milliseconds a batch in the kernel, all threads, for page faults and everything else
 
 
 @dataclasses.dataclass(frozen=True)
 class Utilisation:
-    """Figures of one loop's telemetry."""
+    """Resource usage of one loop."""
 
     ms_per_batch: float
-    cpus: float  # kept busy on average
-    cpu_ms_per_batch: float  # of all threads together
-    page_faults: PageFaults | None  # None in records that do not have them
+    cpus: float  # CPUs kept busy on average
+    cpu_ms_per_batch: float  # CPU time of all threads
+    page_faults: PageFaults | None  # None: a record of an older version
     peak_resident: float  # MiB
-    device: DeviceFigures | None  # None on a CPU
+    device: DeviceFigures | None  # None: no GPU
     trace: TracedStretch | None
 
     @classmethod
     def of(cls, telemetry: Telemetry) -> Utilisation | None:
-        """The figures of a loop; None of one that died."""
-        found = telemetry.stretch
-        if found is None:
+        """Computes the figures of a loop; None: its telemetry run died."""
+        stretch = telemetry.stretch
+        if stretch is None:
             return None
         return cls(
-            ms_per_batch=found.ms_per_batch,
-            cpus=found.cpu_seconds / found.seconds,
-            cpu_ms_per_batch=1e3 * found.cpu_seconds / found.batches,
-            page_faults=_page_faults(found),
-            peak_resident=found.peak_resident_bytes / MIB,
-            device=None if found.tf_peak_bytes is None else _device(found, found.tf_peak_bytes),
+            ms_per_batch=stretch.ms_per_batch,
+            cpus=stretch.cpu_seconds / stretch.seconds,
+            cpu_ms_per_batch=1e3 * stretch.cpu_seconds / stretch.batches,
+            page_faults=_page_faults(stretch),
+            peak_resident=stretch.peak_resident_bytes / MIB,
+            device=None if stretch.tf_peak_bytes is None else _device(stretch, stretch.tf_peak_bytes),
             trace=telemetry.trace,
         )
 
 
-def _page_faults(found: Stretch) -> PageFaults | None:
-    if found.page_faults is None or found.system_seconds is None:
+def _page_faults(stretch: Stretch) -> PageFaults | None:
+    if stretch.page_faults is None or stretch.system_seconds is None:
         return None
-    return PageFaults(found.page_faults / found.batches, 1e3 * found.system_seconds / found.batches)
+    return PageFaults(stretch.page_faults / stretch.batches, 1e3 * stretch.system_seconds / stretch.batches)
 
 
-def _device(found: Stretch, tf_peak_bytes: int) -> DeviceFigures:
-    samples = [_used(found, sample) for sample in found.samples]
-    before = [_used(found, found.before)] if found.before else []
-    watts = _range(_each(samples, lambda gpu: gpu.watts, sum))
+def _device(stretch: Stretch, tf_peak_bytes: int) -> DeviceFigures:
+    samples = [_used(stretch, sample) for sample in stretch.samples]
+    before = [_used(stretch, stretch.before)] if stretch.before else []
+    watts = _range(_readings(samples, lambda gpu: gpu.watts, sum))
     return DeviceFigures(
-        utilisation=_range(_each(samples, lambda gpu: gpu.utilisation, np.mean)),
+        utilisation=_range(_readings(samples, lambda gpu: gpu.utilisation, np.mean)),
         watts=watts,
-        joules_per_batch=watts and watts.mean * found.seconds / found.batches,
-        sm_mhz=_range(_each(samples, lambda gpu: gpu.sm_mhz, min)),
+        joules_per_batch=watts and watts.mean * stretch.seconds / stretch.batches,
+        sm_mhz=_range(_readings(samples, lambda gpu: gpu.sm_mhz, min)),
         throttled=_throttled([_reasons(gpus) for gpus in samples]),
         tf_peak=tf_peak_bytes / MIB,
-        nvml_peak=_peak(_each(samples, lambda gpu: gpu.memory_bytes, sum)),
-        nvml_before=_peak(_each(before, lambda gpu: gpu.memory_bytes, sum)),
-        nvml_process_peak=_peak(_each(samples, lambda gpu: gpu.process_memory_bytes, sum)),
+        nvml_peak=_peak(_readings(samples, lambda gpu: gpu.memory_bytes, sum)),
+        nvml_before=_peak(_readings(before, lambda gpu: gpu.memory_bytes, sum)),
+        nvml_process_peak=_peak(_readings(samples, lambda gpu: gpu.process_memory_bytes, sum)),
     )
 
 
-def _used(found: Stretch, sample: Sample) -> list[GpuSample]:
-    """The GPUs that the loop used; all where it is not known which."""
-    return [gpu for gpu in sample.gpus if gpu.bus in found.used_gpus] or list(sample.gpus)
+def _used(stretch: Stretch, sample: Sample) -> list[GpuSample]:
+    """The GPUs that the loop used; all GPUs if it is not known which."""
+    return [gpu for gpu in sample.gpus if gpu.bus in stretch.used_gpus] or list(sample.gpus)
 
 
-def _each(
+def _readings(
     samples: Iterable[list[GpuSample]],
     read: Callable[[GpuSample], float | None],
-    together: Callable[[list[float]], float],
+    combine: Callable[[list[float]], float],
 ) -> list[float]:
-    """A reading of each sample, of its GPUs taken together; without the samples in which one was refused."""
-    found = []
+    """One value per sample, combined over its GPUs; samples in which a GPU has no value are left out."""
+    readings = []
     for gpus in samples:
-        known = [value for value in map(read, gpus) if value is not None]
-        if known and len(known) == len(gpus):
-            found.append(float(together(known)))
-    return found
+        values = [value for value in map(read, gpus) if value is not None]
+        if values and len(values) == len(gpus):
+            readings.append(float(combine(values)))
+    return readings
 
 
 def _range(values: list[float]) -> Range | None:
@@ -139,17 +139,16 @@ def _peak(nbytes: list[float]) -> float | None:
 
 
 def _reasons(gpus: list[GpuSample]) -> frozenset[str] | None:
-    """Why any of them was throttled; None where one of them, or all, do not say."""
-    said = [gpu.throttled_by for gpu in gpus]
-    known = [set(each) for each in said if each is not None]
-    return frozenset().union(*known) if known and len(known) == len(said) else None
+    """All reasons for which any of the GPUs was throttled; None: at least one GPU does not report them."""
+    known = [set(gpu.throttled_by) for gpu in gpus if gpu.throttled_by is not None]
+    return frozenset().union(*known) if known and len(known) == len(gpus) else None
 
 
 def _throttled(samples: Iterable[frozenset[str] | None]) -> Throttled | None:
-    known = [each for each in samples if each is not None]
+    known = [reasons for reasons in samples if reasons is not None]
     if not known:
         return None
-    counts = collections.Counter(reason for each in known for reason in sorted(each))
+    counts = collections.Counter(reason for reasons in known for reason in sorted(reasons))
     return Throttled(
         share=sum(map(bool, known)) / len(known),
         reasons={reason: count / len(known) for reason, count in counts.most_common()},

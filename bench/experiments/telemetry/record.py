@@ -1,4 +1,4 @@
-"""What was seen of a loop that had a process to itself: immutable, checked when it is made."""
+"""The record of the telemetry run of one loop: immutable, validated when it is made."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from loop_bench.document import Count, Frozen, NotNegative, Seconds
 from loop_bench.timing.samples import Start
 
 CopyKind = Literal["D2H", "H2D", "D2D"]
-"""From the device to the host, from the host to the device, within a device."""
+"""Direction of a copy: from the device to the host, from the host to the device, or within a device."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
+"""A share from 0 to 1."""
 
 
 class GpuSample(Frozen):
-    """A GPU at a moment, as NVML has it; None is what it refuses to say."""
+    """State of a GPU at one moment, from NVML; None: NVML does not report the value."""
 
     index: Count  # as NVML counts
-    bus: str | None = None  # its place, as CUDA writes it: 0000:1b:00.0
-    utilisation: Share | None = None  # of NVML's own window, before the moment, with any kernel running
+    bus: str | None = None  # PCI address, as CUDA writes it: 0000:1b:00.0
+    utilisation: Share | None = None  # share of NVML's window before this moment with any kernel running
     memory_bytes: Count | None = None  # used by all processes, CUDA's own included
-    process_memory_bytes: Count | None = None  # used by the loop's; in a container NVML may not know which that is
+    process_memory_bytes: Count | None = None  # used by the loop's process, which NVML may not know in a container
     watts: NotNegative | None = None
     sm_mhz: Count | None = None
     memory_mhz: Count | None = None
@@ -32,15 +33,15 @@ class GpuSample(Frozen):
 
 
 class Sample(Frozen):
-    """The machine at a moment."""
+    """State of the loop's process and of the GPUs at one moment."""
 
     at: float  # seconds, by time.monotonic, or since a stretch began
     cpu_seconds: NotNegative | None = None  # of the loop's process so far, all threads
-    resident_bytes: Count | None = None  # of it
-    gpus: tuple[GpuSample, ...] = ()  # all that NVML sees
+    resident_bytes: Count | None = None  # of the loop's process
+    gpus: tuple[GpuSample, ...] = ()  # all that NVML lists
 
     def since(self, moment: float) -> Self:
-        """This sample with its time counted from a moment."""
+        """A copy of the sample whose time counts from a moment."""
         return self.model_copy(update={"at": self.at - moment})
 
 
@@ -49,14 +50,14 @@ class Stretch(Frozen):
 
     batches: Annotated[int, Field(gt=0)]
     seconds: Seconds
-    cpu_seconds: NotNegative  # of the process, user and system, all threads, spinning ones among them
-    system_seconds: NotNegative | None = None  # of `cpu_seconds`, in the kernel; None in older records, as the next
-    page_faults: Count | None = None  # of the process, without those that waited for a disk (getrusage: ru_minflt)
+    cpu_seconds: NotNegative  # of the process, user and system, all threads, including spinning ones
+    system_seconds: NotNegative | None = None  # part of `cpu_seconds` in the kernel; None: a record of an older version
+    page_faults: Count | None = None  # of the process, without disk access (ru_minflt); None: as `system_seconds`
     peak_resident_bytes: Count  # of the process, TensorFlow's libraries included
-    tf_peak_bytes: Count | None = None  # that TensorFlow's allocator had handed out, of all GPUs; None without one
-    used_gpus: tuple[str, ...] = ()  # buses of those that it did so of, as far as CUDA says them
-    before: Sample | None = None  # before the loop was built and the process had touched a device
-    samples: tuple[Sample, ...] = ()  # taken in it
+    tf_peak_bytes: Count | None = None  # peak of TensorFlow's allocator on all GPUs; None: no GPU
+    used_gpus: tuple[str, ...] = ()  # PCI addresses of the GPUs with allocated memory; empty: not known
+    before: Sample | None = None  # taken before the loop was built and the process used a device
+    samples: tuple[Sample, ...] = ()  # taken in the stretch
 
     @property
     def ms_per_batch(self) -> float:
@@ -65,28 +66,28 @@ class Stretch(Frozen):
 
 
 class Copies(Frozen):
-    """All copies of a kind in a stretch."""
+    """All copies of one kind in a stretch."""
 
     kind: CopyKind
     count: Annotated[int, Field(gt=0)]
     nbytes: Count
-    seconds: NotNegative  # that the copies themselves took, without anybody's waiting for them
+    seconds: NotNegative  # duration of the copies themselves, without waiting
 
 
 class TracedStretch(Frozen):
     """A stretch of batches under TensorFlow's profiler, which slows them down."""
 
-    device: Literal["CPU", "GPU"]  # whose ops were looked at
+    device: Literal["CPU", "GPU"]  # the device whose ops count as busy time
     batches: Annotated[int, Field(gt=0)]
-    seconds: Seconds  # as the trace has it
-    busy: NotNegative  # seconds of it with an op in flight; on a GPU a kernel, copy or fill on some stream
-    longest_gap: NotNegative  # seconds without one
+    seconds: Seconds  # duration by the trace
+    busy: NotNegative  # seconds with an op in flight; on a GPU a kernel, copy or fill on any stream
+    longest_gap: NotNegative  # seconds of the longest time without an op in flight
     copies: tuple[Copies, ...] = ()
-    problems: tuple[str, ...] = ()  # that the trace says it has
+    problems: tuple[str, ...] = ()  # errors and warnings that the trace reports
 
     @property
     def busy_share(self) -> float:
-        """Share of its time with an op in flight."""
+        """Share of the stretch's time with an op in flight."""
         return self.busy / self.seconds
 
     @property
@@ -95,20 +96,21 @@ class TracedStretch(Frozen):
         return 1e3 * self.seconds / self.batches
 
     def copied(self, kind: CopyKind) -> tuple[float, float, float]:
-        """A batch: copies of a kind, their bytes, and the milliseconds that they took; zeros without any."""
-        found = [each for each in self.copies if each.kind == kind]
-        counted = sum(each.count for each in found), sum(each.nbytes for each in found)
-        return counted[0] / self.batches, counted[1] / self.batches, 1e3 * sum(e.seconds for e in found) / self.batches
+        """Number, bytes and milliseconds of the copies of a kind, per batch; zeros if there are none."""
+        of_kind = [copies for copies in self.copies if copies.kind == kind]
+        count, nbytes = sum(copies.count for copies in of_kind), sum(copies.nbytes for copies in of_kind)
+        milliseconds = 1e3 * sum(copies.seconds for copies in of_kind)
+        return count / self.batches, nbytes / self.batches, milliseconds / self.batches
 
 
 class Telemetry(Frozen):
-    """Telemetry of one loop."""
+    """Resource usage of one loop, from its telemetry run."""
 
-    stretch: Stretch | None = None  # None when its process did not live to say it
-    trace: TracedStretch | None = None  # of the device; None on a CPU
-    start: Start | None = None  # from nothing to its first batch
-    problems: tuple[str, ...] = ()  # why something else is not here, in words
-    died: str = ""  # what its process died of, in words; empty when it came to its end
+    stretch: Stretch | None = None  # None: the process died before it could report
+    trace: TracedStretch | None = None  # of the GPU; None: no GPU, or not traced
+    start: Start | None = None  # from calling the factory to the first batch
+    problems: tuple[str, ...] = ()  # why other measurements are missing, in words
+    died: str = ""  # the cause of the process's death, in words; empty: it completed
 
     @model_validator(mode="after")
     def _has_a_stretch_or_died(self) -> Self:

@@ -1,10 +1,10 @@
-"""The process that samples the machine while a loop trains in another one: JSON, a line a sample.
+"""The program that samples a process in which a loop trains, and the GPUs; prints one line of JSON per sample.
 
     python -m loop_bench.experiments.telemetry.sampler PID SECONDS
 
-A process and no thread: a thread would take turns with the loop's for Python's lock. It must start fast and stay
-small, so it imports neither TensorFlow nor what records need. It ends when its standard input does, which the system
-sees to however its parent dies, or when the process that it samples is gone.
+It is a process because a thread would compete with the loop for Python's lock. It must start fast and stay small, so it
+imports neither TensorFlow nor pydantic. It ends when its standard input is closed, which happens however its parent
+dies, or when the sampled process has ended.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from loop_bench.machine import gpu
 
 
 def sample(process: psutil.Process, handles: Sequence[Any]) -> dict[str, Any]:
-    """A process and the GPUs at this moment, as plain values of a `Sample`.
+    """Samples a process and the GPUs; returns the fields of a `Sample`.
 
     Args:
-        process: the loop's.
-        handles: NVML's, of all GPUs.
+        process: the loop's process.
+        handles: NVML's handles of all GPUs.
 
     Raises:
-        psutil.NoSuchProcess: the process is gone.
+        psutil.NoSuchProcess: the process has ended.
     """
     with process.oneshot():
         times, resident = process.cpu_times(), process.memory_info().rss
@@ -44,19 +44,19 @@ def sample(process: psutil.Process, handles: Sequence[Any]) -> dict[str, Any]:
 
 
 def gpu_sample(handle: Any, index: int, pid: int) -> dict[str, Any]:
-    """A GPU at this moment, as plain values of a `GpuSample`.
+    """Samples a GPU; returns the fields of a `GpuSample`.
 
     Args:
-        handle: NVML's, of the GPU.
+        handle: NVML's handle of the GPU.
         index: the GPU's number, as NVML counts.
-        pid: of the loop's process.
+        pid: the loop's process.
     """
     ask = gpu.asking(handle)
-    place, rates, memory = (ask(f"nvmlDeviceGet{what}") for what in ("PciInfo", "UtilizationRates", "MemoryInfo"))
+    pci, rates, memory = (ask(f"nvmlDeviceGet{query}") for query in ("PciInfo", "UtilizationRates", "MemoryInfo"))
     milliwatts = ask("nvmlDeviceGetPowerUsage")
     return {
         "index": index,
-        "bus": None if place is None else f"{place.domain:04x}:{place.bus:02x}:{place.device:02x}.0",
+        "bus": None if pci is None else f"{pci.domain:04x}:{pci.bus:02x}:{pci.device:02x}.0",
         "utilisation": None if rates is None else rates.gpu / 100,
         "memory_bytes": None if memory is None else memory.used,
         "process_memory_bytes": _of_process(ask("nvmlDeviceGetComputeRunningProcesses"), pid),
@@ -73,9 +73,9 @@ def _of_process(processes: Sequence[Any] | None, pid: int) -> int | None:
 
 
 def moments(interval: float, parent: int) -> Iterator[None]:
-    """Yields when a sample is due: at once, then every `interval` seconds; moments that were missed are left out.
+    """Yields when a sample is due: at once, then every `interval` seconds; missed moments are skipped.
 
-    Ends when standard input does, or `parent` is not the parent any more.
+    It ends when standard input is closed, or when `parent` is no longer the parent.
     """
     due = time.monotonic()
     while os.getppid() == parent:
@@ -88,7 +88,7 @@ def moments(interval: float, parent: int) -> Iterator[None]:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints samples of the process that the first argument names, the second being the seconds between two."""
+    """Prints samples of the process whose id is the first argument, at the interval in the second, in seconds."""
     try:
         process = psutil.Process(int(arguments[0]))
         with gpu.handles() as handles:

@@ -1,4 +1,4 @@
-"""Samples a process from another one while a loop trains in it."""
+"""Starts the sampler of a process in which a loop trains, and reads its samples."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ INTERVAL = 0.1
 """Seconds from one sample to the next."""
 
 _PATIENCE = 10.0
-"""Seconds for the sampler to begin, and to end; NVML can take a few."""
+"""Time limit in seconds for the sampler to start, and to end; NVML can take a few."""
 
 
 class Sampler:
-    """Samples of a process and of the GPUs, taken while it is entered.
+    """Context manager in which another process samples a process and the GPUs.
 
     Args:
-        pid: of the process; None: this one.
+        pid: the sampled process; None: this one.
         interval: seconds from one sample to the next.
 
     Attributes:
-        began_in_time: whether the first sample was there when it had been entered.
+        began_in_time: whether the first sample was taken before the with block began.
     """
 
     def __init__(self, pid: int | None = None, interval: float = INTERVAL) -> None:
@@ -43,7 +43,7 @@ class Sampler:
         ]
 
     def __enter__(self) -> Self:
-        # Files without a name: whoever ends this process leaves nothing behind.
+        # Files without a name disappear even if this process is killed.
         self._lines, self._notes = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             self._command,
@@ -67,25 +67,25 @@ class Sampler:
 
     def samples(self) -> tuple[Sample, ...]:
         """The samples taken until now."""
-        lines = _written(self._lines).splitlines(keepends=True)
+        lines = _content(self._lines).splitlines(keepends=True)
         return tuple(Sample.model_validate_json(line) for line in lines if line.endswith("\n"))
 
     def problem(self) -> str:
-        """Why there are no more samples, in words; empty while there are."""
+        """Why samples are missing, in words; empty: the sampler is working."""
         code = self._process.poll()
         if code is None:
             return "" if self.samples() else "the sampler has taken no sample"
-        said = _written(self._notes).splitlines() or [""]
-        return f"the sampler ended with code {code}: {said[-1]}"
+        notes = _content(self._notes).splitlines() or [""]
+        return f"the sampler ended with code {code}: {notes[-1]}"
 
     def _await_first(self) -> bool:
-        """Waits until the process has imported what it needs, which slows what runs beside it; whether it has."""
+        """Waits for the first sample, because the sampler's imports would slow the loop; whether it was taken."""
         until = time.monotonic() + _PATIENCE
-        while not (there := bool(self.samples())) and self._process.poll() is None and time.monotonic() < until:
+        while not (sampling := bool(self.samples())) and self._process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
-        return there
+        return sampling
 
 
-def _written(file: IO[bytes]) -> str:
-    """A file's content; its position, which the sampler's process shares and writes at, stays."""
+def _content(file: IO[bytes]) -> str:
+    """The content of a file; leaves its position, which the sampler's process shares and writes at."""
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What a trace of TensorFlow's profiler says of a stretch of training."""
+"""Extracts busy time and copies of a stretch of training from a trace of TensorFlow's profiler."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _PS = 1e-12
 
 
 def of_trace(space: Any, batches: int) -> TracedStretch:
-    """The stretch that is marked in a trace.
+    """Summarises the stretch that is marked in a trace.
 
     Args:
         space: a `tensorflow.tsl.profiler.protobuf.xplane_pb2.XSpace`.
-        batches: of the stretch.
+        batches: number of batches in the stretch.
 
     Raises:
         ProfilerError: no stretch is marked.
@@ -38,9 +38,9 @@ def of_trace(space: Any, batches: int) -> TracedStretch:
 
 
 def by_kind(traced: Iterable[Copy]) -> tuple[Copies, ...]:
-    """Sums of copies by their kind; kinds without any are omitted."""
-    listed = list(traced)
-    groups = {kind: [copy for copy in listed if copy.kind == kind] for kind in get_args(CopyKind)}
+    """Sums copies by kind; kinds without copies are omitted."""
+    copies = list(traced)
+    groups = {kind: [copy for copy in copies if copy.kind == kind] for kind in get_args(CopyKind)}
     return tuple(
         Copies(
             kind=kind,

@@ -1,6 +1,6 @@
-"""Trains stretches of a loop: one undisturbed, measured by its process before and after; one under the profiler.
+"""Trains the stretches of a telemetry run: one undisturbed, measured by its own process, and one under the profiler.
 
-It imports nothing but the core, for loops that live elsewhere.
+It imports only the core, because it also runs in the processes of other environments.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from loop_bench.machine import driver, peaks
 from loop_bench.timing import clock
 
 LEAST_BLOCKS = 3
+"""Fewest blocks in a stretch."""
 
 WARM_UP = 1.0
-"""Seconds, at least, of the last run before the stretch: what NVML says of a moment is a mean over up to a second
-before it (its documentation of nvmlUtilization_t and nvmlDeviceGetPowerUsage)."""
+"""Least seconds of the last run before the stretch: NVML's values are means over up to a second before the sample
+(its documentation of nvmlUtilization_t and nvmlDeviceGetPowerUsage)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """Measurements of an undisturbed stretch that its own process can take."""
+    """Measurements that the loop's own process takes of an undisturbed stretch."""
 
     batches: int
     began: float  # seconds, by time.monotonic
@@ -39,10 +40,15 @@ class Trained:
 
 
 def blocks_for(loop: TrainingLoop, batches: int, seconds: float) -> int:
-    """Warms a loop up, and says how many blocks of so many batches it trains in about so many seconds.
+    """Warms a loop up, and returns the number of blocks that it trains in about this many seconds.
 
-    The time is that of a run that is long enough to tell, and to bring a GPU's clocks up; before it came the block in
-    which the loop may trace and compile.
+    After a first block, in which the loop may trace and compile, runs get longer until one takes WARM_UP seconds,
+    which also brings a GPU's clocks up; the pace is that of the last run.
+
+    Args:
+        loop: the loop.
+        batches: batches of a block.
+        seconds: duration of the stretch.
     """
     loop.run(batches)
     blocks = 1
@@ -54,7 +60,7 @@ def blocks_for(loop: TrainingLoop, batches: int, seconds: float) -> int:
 
 
 def train(loop: TrainingLoop, batches: int, blocks: int) -> Trained:
-    """Trains so many blocks of batches, from an idle device to an idle device."""
+    """Trains and measures a stretch of blocks, from an idle device to an idle device."""
     peaks.forget_peaks()
     before = resource.getrusage(resource.RUSAGE_SELF)
     began, ended = _run(loop, batches, blocks)
@@ -75,9 +81,9 @@ def train(loop: TrainingLoop, batches: int, blocks: int) -> Trained:
 
 
 def _run(loop: TrainingLoop, batches: int, blocks: int) -> tuple[float, float]:
-    """Trains so many blocks without a fence between them; when that began and ended, by time.monotonic."""
+    """Trains blocks without a fence between them; returns its begin and end by time.monotonic."""
     clock.fence()
-    began = time.monotonic()  # perf_counter may count from elsewhere in another process; this is the samples' clock
+    began = time.monotonic()  # the sampler's clock: perf_counter may start at another value in another process
     for _ in range(blocks):
         loop.run(batches)
     clock.fence()
@@ -85,17 +91,17 @@ def _run(loop: TrainingLoop, batches: int, blocks: int) -> tuple[float, float]:
 
 
 def _used(allocated: tuple[int, ...]) -> tuple[str, ...]:
-    """The buses of the GPUs of which anything was handed out; none unless all are known."""
+    """The PCI addresses of the GPUs with allocated memory; empty unless all are known."""
     buses = [driver.bus(number) for number, nbytes in enumerate(allocated) if nbytes]
     known = tuple(bus for bus in buses if bus is not None)
     return known if len(known) == len(buses) else ()
 
 
 def train_traced(loop: TrainingLoop, batches: int, folder: Path, host_level: int, mark: str) -> None:
-    """Trains so many batches under TensorFlow's profiler, which writes its trace to a folder; see `profiler.marked`.
+    """Trains batches under TensorFlow's profiler, which writes its trace to a folder; see `profiler.marked`.
 
     Raises:
-        ProfilerError: a profiler is running in this program already, or the program has stopped this one.
+        ProfilerError: a profiler is already running in this program, or the program has stopped this one.
     """
     with profiler.marked(folder, host_level, mark):
         clock.seconds_for(loop, batches)

@@ -1,4 +1,4 @@
-"""One loop that trains in a process of its own while another process looks on."""
+"""The telemetry run of one loop: it trains in a process of its own while another process samples it."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from loop_bench.experiments.telemetry.training import Trained
 
 TRAINEE = "loop_bench.experiments.telemetry.trainee:Trainee"
-"""What is made of a loop in the process of its arm."""
+"""The class that wraps a loop in the process of its arm."""
 
 PATIENCE = 1200.0
-"""Seconds that a process may take besides three times its stretch; what takes longer hangs."""
+"""Time limit of a trial in seconds, in addition to three times its stretch; a trial that takes longer hangs."""
 
 
 class TelemetryTrial(LoopTrial[Telemetry]):
-    """A stretch of undisturbed training of one loop."""
+    """The telemetry run of one loop, as a trial."""
 
     work: ClassVar[str] = "loop_bench.experiments.telemetry.trial:watch_trial"
     finding: ClassVar[type[Telemetry]] = Telemetry
 
-    batches: Annotated[int, Field(gt=0)]  # of a block
-    seconds: Annotated[float, Field(gt=0)]  # of the stretch, roughly
+    batches: Annotated[int, Field(gt=0)]  # batches of a block
+    seconds: Annotated[float, Field(gt=0)]  # rough duration of the stretch
 
     @classmethod
     def of(cls, settings: Settings, arm: str, seconds: float) -> Self:
@@ -67,19 +67,19 @@ class TelemetryTrial(LoopTrial[Telemetry]):
 
 
 def watch_trial(trial: TelemetryTrial) -> Telemetry:
-    """Does the work of a trial."""
+    """Runs a trial in this process."""
     return look(trial.factory, trial.spec, trial.batches, trial.seconds, trial.loop)
 
 
 def look(factory: str, spec: LoopSpec, batches: int, seconds: float, arm: str = "") -> Telemetry:
-    """Starts a loop and trains it, while another process looks on; then once more under the profiler, on a GPU.
+    """Builds a loop in this process and measures it; see `watched`.
 
     Args:
-        factory: as module:factory.
+        factory: the loop's factory, as module:factory.
         spec: preset, seed and options.
-        batches: of a block.
-        seconds: that the stretch is to take, roughly.
-        arm: that the loop is, for messages.
+        batches: batches of a block.
+        seconds: rough duration of the stretch.
+        arm: the loop's arm, for messages.
 
     Raises:
         UsageError: the factory cannot be loaded.
@@ -90,13 +90,13 @@ def look(factory: str, spec: LoopSpec, batches: int, seconds: float, arm: str = 
 
 
 def watched(trainee: Trainee, pid: int | None, batches: int, seconds: float) -> Telemetry:
-    """Starts and trains a loop while its process is sampled; then once more under the profiler, on a GPU.
+    """Starts and trains a loop while its process is sampled; with a GPU, then trains it under the profiler.
 
     Args:
-        trainee: the loop, here or in another process.
-        pid: of the process in which it lives; None: this one.
-        batches: of a block.
-        seconds: that the stretch is to take, roughly.
+        trainee: the loop, in this or another process.
+        pid: the loop's process; None: this one.
+        batches: batches of a block.
+        seconds: rough duration of the stretch.
     """
     from loop_bench.experiments.telemetry.training import Trained
 
@@ -105,10 +105,10 @@ def watched(trainee: Trainee, pid: int | None, batches: int, seconds: float) -> 
         built, first = trainee.start()
         trained = Trained(**trainee.train(batches, seconds))
         samples, problem = sampler.samples(), sampler.problem()
-    found = stretch(trained, samples, sampler.began_in_time)
-    traced, why = (None, "") if found.tf_peak_bytes is None else _traced(trainee, batches, found, seconds)
+    measured = stretch(trained, samples, sampler.began_in_time)
+    traced, why = (None, "") if measured.tf_peak_bytes is None else _traced(trainee, batches, measured, seconds)
     return Telemetry(
-        stretch=found,
+        stretch=measured,
         trace=traced,
         start=Start(build_seconds=built, first_batch_seconds=first),
         problems=tuple(filter(None, [problem, why])),
@@ -116,8 +116,14 @@ def watched(trainee: Trainee, pid: int | None, batches: int, seconds: float) -> 
 
 
 def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool) -> Stretch:
-    """What is known of a stretch, with those of the samples that were taken in it, and the one before the loop."""
-    inside = [each for each in samples if trained.began <= each.at <= trained.ended]
+    """Combines the process's own measurements with the samples that were taken in the stretch.
+
+    Args:
+        trained: measurements of the loop's process.
+        samples: all samples, oldest first.
+        first_is_before: whether the first sample was taken before the loop was built.
+    """
+    inside = [sample for sample in samples if trained.began <= sample.at <= trained.ended]
     return Stretch(
         batches=trained.batches,
         seconds=trained.ended - trained.began,
@@ -128,26 +134,26 @@ def stretch(trained: Trained, samples: tuple[Sample, ...], first_is_before: bool
         tf_peak_bytes=trained.tf_peak_bytes,
         used_gpus=trained.used_gpus,
         before=samples[0].since(trained.began) if first_is_before else None,
-        samples=tuple(each.since(trained.began) for each in inside),
+        samples=tuple(sample.since(trained.began) for sample in inside),
     )
 
 
-def _traced(trainee: Trainee, batches: int, found: Stretch, seconds: float) -> tuple[TracedStretch | None, str]:
-    """A short stretch under the profiler; or why there is none."""
+def _traced(trainee: Trainee, batches: int, untraced: Stretch, seconds: float) -> tuple[TracedStretch | None, str]:
+    """Trains a short stretch under the profiler; returns it, or None and the reason."""
     from loop_bench.experiments.profile import events
     from loop_bench.experiments.telemetry import tracing
     from loop_bench.hostsync import trace as profiler
 
-    wanted = 1e3 * min(TRACED_SECONDS, seconds / 5)
-    trained = batches * max(1, round(wanted / (batches * found.ms_per_batch)))
+    milliseconds = 1e3 * min(TRACED_SECONDS, seconds / 5)
+    trained = batches * max(1, round(milliseconds / (batches * untraced.ms_per_batch)))
     try:
         with tempfile.TemporaryDirectory(prefix="telemetry-") as folder:
             trainee.trace(trained, folder, events.EXPENSIVE, events.MARK)
             traced = tracing.of_trace(profiler.read(Path(folder)), trained)
-    except Exception as error:  # the profiler's, or the loop's under it; what was seen without it is not lost for that
+    except Exception as error:  # of the profiler, or of the loop under it: the untraced measurements are kept
         return None, f"not traced: {error_line(error)}"
-    if traced.device == "CPU" or not traced.busy:  # a plane may be there, and empty, where CUPTI is refused
-        return None, "not traced: TensorFlow has a GPU, and the trace shows nothing of it"
+    if traced.device == "CPU" or not traced.busy:  # without access to CUPTI, the GPU's plane can exist and be empty
+        return None, "not traced: TensorFlow has a GPU, but the trace shows none of its ops"
     return traced, ""
 
 
@@ -158,22 +164,22 @@ def watch(
     progress: Callable[[str], None] = lambda arm: None,
     run: Run = in_processes,
 ) -> dict[str, Telemetry]:
-    """Telemetry of both loops by arm, one after the other, each with the machine to itself.
+    """Measures both loops one after the other, each in a fresh process; returns their telemetry by arm.
 
     Args:
-        settings: which loops, from what seed; a block is of their batches.
-        seconds: length of a stretch, roughly.
-        folder: for results.
-        progress: is told of each arm that is done.
+        settings: which loops, from what seed, and how many batches a block has.
+        seconds: rough duration of a stretch.
+        folder: for the results of the trials.
+        progress: called with each finished arm.
         run: where the trials run.
 
     Raises:
         UsageError: see `gather`.
     """
     trials = {arm: TelemetryTrial.of(settings, arm, seconds) for arm in ARMS}
-    results = gather(trials.values(), folder, environment=environment(), progress=progress, run=run)
-    found = {arm: results[trial.key] for arm, trial in trials.items()}
-    return {arm: result.found or Telemetry(died=result.died) for arm, result in found.items()}
+    by_key = gather(trials.values(), folder, environment=environment(), progress=progress, run=run)
+    results = {arm: by_key[trial.key] for arm, trial in trials.items()}
+    return {arm: result.found or Telemetry(died=result.died) for arm, result in results.items()}
 
 
 def watch_elsewhere(
@@ -182,31 +188,31 @@ def watch_elsewhere(
     another: Callable[[str], AbstractContextManager[ArmProcess]],
     progress: Callable[[str], None] = lambda arm: None,
 ) -> dict[str, Telemetry]:
-    """Telemetry of loops that live elsewhere, as `watch` has it; they are sampled from here.
+    """Measures loops in the environments of their arms, like `watch`; this process samples them.
 
     Args:
-        settings: which loops, from what seed; a block is of their batches.
-        seconds: length of a stretch, roughly.
-        another: begins a fresh process of an arm that can make a TRAINEE, and ends it.
-        progress: is told of each arm that is done.
+        settings: which loops, from what seed, and how many batches a block has.
+        seconds: rough duration of a stretch.
+        another: starts a fresh process of an arm, in which a TRAINEE can be made, and ends it.
+        progress: called with each finished arm.
 
     Raises:
         UsageError: a loop cannot be built.
     """
-    found = {}
+    results = {}
     for arm, factory in zip(ARMS, (settings.before, settings.after), strict=True):
 
-        def look_there(arm: str = arm, factory: str = factory) -> Telemetry:
-            what = factory, settings.preset, settings.seed, settings.options, arm
+        def measure(arm: str = arm, factory: str = factory) -> Telemetry:
+            arguments = factory, settings.preset, settings.seed, settings.options, arm
             with another(arm) as process:
-                trainee = cast("Trainee", process.make(TRAINEE, *what))  # answers as one
+                trainee = cast("Trainee", process.make(TRAINEE, *arguments))  # a proxy with the same methods
                 return watched(trainee, process.pid, settings.batches, seconds)
 
-        ended = Attempt.of(look_there)
-        found[arm] = ended.found or Telemetry(died=f"{ended.ended}: {ended.why}")
+        attempt = Attempt.of(measure)
+        results[arm] = attempt.found or Telemetry(died=f"{attempt.ended}: {attempt.why}")
         progress(arm)
-    return found
+    return results
 
 
 TRACED_SECONDS = 1.0
-"""Of training under the profiler, at most; of a short stretch its fifth part."""
+"""Longest training under the profiler, in seconds; at most a fifth of the stretch."""

@@ -1,1 +1,1 @@
-"""What was said of the change before anything was measured, held against records."""
+"""The claims that were made of the change before anything was measured, tested against records."""

@@ -1,4 +1,4 @@
-"""The records that claims are held against, and the answers that they give."""
+"""The records that claims are tested against, and the answers that they give."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from loop_bench.settings import ARMS
 from loop_bench.statistics import Interval
 
 ClaimRecord = Record | SurvivalRecord | ConvergenceRecord
-"""The records that say something of a claim."""
+"""The kinds of record with which a claim can be tested."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """At most one record of each kind that says something of a claim."""
+    """The records to test the claims with, at most one of each kind."""
 
     run: Record | None = None
     survival: SurvivalRecord | None = None
@@ -35,25 +35,25 @@ class Evidence:
 
     @classmethod
     def of(cls, records: Iterable[Document], factories: tuple[str, str], fixed_temperature: str) -> Self:
-        """The evidence in some records.
+        """Sorts records by kind.
 
         Args:
             records: at most one of each kind.
-            factories: the loops before and after that the claims were made of, each as module:factory.
+            factories: the loops before and after that the claims are about, each as module:factory.
             fixed_temperature: the name, in a convergence plan, of the loop after without annealing.
 
         Raises:
-            UsageError: two records of one kind, one that says nothing of any claim, or one of other loops.
+            UsageError: two records of one kind, a record of a kind that tests no claim, or one of other loops.
         """
         by_kind: dict[str, Any] = {}
         for record in records:
             if not isinstance(record, ClaimRecord):
-                raise UsageError(f"a {record.title} says nothing of the claims: a run, survival and convergence do")
+                raise UsageError(f"a {record.title} tests no claim: give records of a run, survival or convergence")
             if record.kind in by_kind:
-                raise UsageError(f"two records of kind {record.kind!r}: one of each")
+                raise UsageError(f"two records of kind {record.kind!r}: give at most one of each")
             if _factories(record) != factories:
                 raise UsageError(
-                    f"the {record.title} is of {' and '.join(_factories(record))}: the claims were made of "
+                    f"the {record.title} is of {' and '.join(_factories(record))}: the claims are about "
                     f"{' and '.join(factories)}"
                 )
             by_kind[record.kind] = record
@@ -61,24 +61,24 @@ class Evidence:
 
     @property
     def records(self) -> tuple[ClaimRecord, ...]:
-        """The records that there are."""
+        """The records that were given: run, survival, convergence."""
         return tuple(record for record in (self.run, self.survival, self.convergence) if record)
 
     @property
     def valid_run(self) -> Record | None:
-        """The run, if its loops did their work, computed the same thing, and took time enough for it."""
+        """The run if it is valid and its times are plausible; otherwise None."""
         return None if self.why_no_run else self.run
 
     @functools.cached_property
     def comparison(self) -> Comparison | None:
-        """The figures of the run; None without one that is valid."""
+        """The figures of the valid run; None: there is none."""
         return Comparison.of(self.valid_run) if self.valid_run else None
 
     @functools.cached_property
     def why_no_run(self) -> str:
-        """Why there is no valid run, in words; empty with one."""
+        """The reason why there is no valid run, in words; empty if there is one."""
         if self.run is None:
-            return "no record of a run is given: pytest bench/ --benchmark-only makes one"
+            return "no record of a run is given: loop-bench run makes one"
         if problems := invalid(self.run):
             return f"the run is invalid: {'; '.join(problems)}"
         suspicious = Verdict.of(self.run).suspicious
@@ -98,7 +98,7 @@ def _factories(record: ClaimRecord) -> tuple[str, str]:
 
 
 class ClaimVerdict(str, enum.Enum):
-    """Whether a claim is true, as far as records say."""
+    """Result of the test of a claim."""
 
     HOLDS = "holds"
     DOES_NOT_HOLD = "does not hold"
@@ -109,37 +109,37 @@ class ClaimVerdict(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """A claim, what was measured, and the verdict."""
+    """A claim, what was measured, and the verdict with its reason."""
 
-    claim: str  # in a word or two
-    said: str  # as it was made
-    measured: str  # with unit and interval; empty for nothing
+    claim: str  # the claim's name
+    said: str  # the claim's text
+    measured: str  # with unit and interval; empty: nothing was measured
     verdict: ClaimVerdict
     why: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """What was said; its methods make the answers to it."""
+    """A claim that was made of the change; its methods make the possible answers."""
 
     name: str
     said: str
 
     def holds(self, measured: str, why: str) -> Answer:
-        """The answer when it is as it was said."""
+        """The answer for a claim that the measurement confirms."""
         return Answer(self.name, self.said, measured, ClaimVerdict.HOLDS, why)
 
     def does_not_hold(self, measured: str, why: str) -> Answer:
-        """The answer when it is not, or not in every part."""
+        """The answer for a claim that the measurement contradicts, in whole or in part."""
         return Answer(self.name, self.said, measured, ClaimVerdict.DOES_NOT_HOLD, why)
 
     def cannot_be_told(self, why: str, measured: str = "") -> Answer:
-        """The answer when the records do not say."""
+        """The answer for a claim that these records can neither confirm nor contradict."""
         return Answer(self.name, self.said, measured, ClaimVerdict.CANNOT_BE_TOLD, why)
 
-    def within(self, wanted: tuple[float, float], interval: Interval, measured: str) -> Answer:
-        """The answer by whether an interval lies in the range that was said, outside of it, or over an end of it."""
-        least, most = wanted
+    def within(self, claimed: tuple[float, float], interval: Interval, measured: str) -> Answer:
+        """The answer for a claimed range: inside or outside as a whole, or undecided if the interval crosses an end."""
+        least, most = claimed
         if least <= interval.low and interval.high <= most:
             return self.holds(measured, f"the whole interval lies between {least:g} and {most:g}")
         if interval.low > most:

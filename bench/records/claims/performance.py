@@ -1,4 +1,4 @@
-"""Claims of speed, and of what the loops make of the machine."""
+"""Claims about speed and resource usage: time a batch, time of a training, GPU utilisation, memory."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from loop_bench.settings import ARMS
 from loop_bench.statistics import Interval
 
 SPEED_UP = (3.0, 5.0)
-"""The range that was said, as time before / time after."""
+"""Claimed range of the speed-up, time before / time after."""
 
 EPOCHS = 20
+"""Length of the training whose time is computed."""
 
 SHARES = {"before": (0.40, 0.60), "after": (0.80, 0.95)}
-"""The ranges that were said of GPU utilisation, as shares of the time."""
+"""Claimed ranges of GPU utilisation, as shares of the time."""
 
 NOISE = 0.05
-"""Share below which differences are left alone: a loop's peak, and its mean utilisation, is a single sample."""
+"""Relative difference below which nothing is concluded: peak memory and mean utilisation are single samples."""
 
 BATCH = Claim("time a batch", "3–5× as fast in ms/batch")
 TRAINING = Claim(f"time of {EPOCHS} epochs", "3–5×, as in ms/batch (no figure of its own was given)")
@@ -26,7 +27,7 @@ MEMORY = Claim("memory", "the loop after takes no more (no figure was given)")
 
 
 def batch_time(evidence: Evidence) -> Answer:
-    """Time a batch, by the interval of the ratio."""
+    """Tests the claimed speed-up per batch by the confidence interval of the ratio."""
     figures = evidence.comparison
     if figures is None:
         return BATCH.cannot_be_told(evidence.why_no_run)
@@ -37,7 +38,7 @@ def batch_time(evidence: Evidence) -> Answer:
 
 
 def training_time(evidence: Evidence) -> Answer:
-    """Time of a training, from nothing to the end of the last epoch: building, tracing and compiling are in it."""
+    """Tests the claimed speed-up of a whole training, including building, tracing and compiling."""
     figures = evidence.comparison
     if figures is None:
         return TRAINING.cannot_be_told(evidence.why_no_run)
@@ -45,7 +46,7 @@ def training_time(evidence: Evidence) -> Answer:
     if totals is None:
         return TRAINING.cannot_be_told("time a batch, time to first batch or batches an epoch are not in the record")
     before, after = totals
-    ratio = Interval(*(before / each for each in after))
+    ratio = Interval(*(before / seconds for seconds in after))
     measured = (
         f"{before:.0f} s before, {after[0]:.0f} s after: {times(ratio)}, computed from ms/batch and the median time to "
         "the first batch, whose own spread is not in the interval"
@@ -54,54 +55,54 @@ def training_time(evidence: Evidence) -> Answer:
 
 
 def _seconds(figures: Comparison) -> tuple[float, list[float]] | None:
-    """Seconds of all epochs: before, and after by the speed-up's estimate and limits; None if not known."""
+    """Seconds of EPOCHS epochs: before, and after for the speed-up's estimate and limits; None: not measured."""
     before, after, timing = figures.before, figures.after, figures.timing
     if not timing or not before.ms_per_batch or not before.start_seconds or not after.start_seconds:
         return None
     if not before.batches_per_epoch or not timing.speed_up.low:
         return None
     rest = (EPOCHS * before.batches_per_epoch - 1) * before.ms_per_batch.median / 1e3
-    return before.start_seconds.median + rest, [after.start_seconds.median + rest / each for each in timing.speed_up]
+    return before.start_seconds.median + rest, [after.start_seconds.median + rest / ratio for ratio in timing.speed_up]
 
 
 def utilisation(evidence: Evidence) -> Answer:
-    """GPU utilisation as NVML has it, where such figures come from: the share of its window with a kernel running."""
+    """Tests the claimed GPU utilisation as NVML measures it: the share of each window in which a kernel runs."""
     if evidence.valid_run and not evidence.has_gpu:
         return UTILISATION.cannot_be_told("there was no GPU")
     devices = {arm: figures.device if figures else None for arm, figures in _figures(evidence).items()}
     means = {arm: device.utilisation.mean for arm, device in devices.items() if device and device.utilisation}
     if len(means) < len(ARMS):
-        return UTILISATION.cannot_be_told(_why_not_watched(evidence))
+        return UTILISATION.cannot_be_told(_why_no_telemetry(evidence))
     measured = ", ".join(f"{mean:.0%} {arm}" for arm, mean in means.items())
     off = {arm: _off(means[arm], *SHARES[arm]) for arm in ARMS}
     if not any(off.values()):
         return UTILISATION.holds(measured, "both means lie within what was said")
     if max(off.values()) < NOISE:
         return UTILISATION.cannot_be_told(
-            f"a mean lies outside, and by less than {NOISE:.0%}: one stretch of each", measured
+            f"a mean lies outside by less than {NOISE:.0%}, and each is a single sample", measured
         )
     wrong = " and ".join(arm for arm in ARMS if off[arm])
-    return UTILISATION.does_not_hold(measured, f"the mean {wrong} lies outside of what was said")
+    return UTILISATION.does_not_hold(measured, f"the mean {wrong} lies outside the claimed range")
 
 
 def _off(value: float, low: float, high: float) -> float:
-    """How far a value lies outside of a range."""
+    """The distance of a value from a range; 0 inside."""
     return max(low - value, value - high, 0.0)
 
 
 def memory(evidence: Evidence) -> Answer:
-    """Peak memory, of the device where there is one, else of the process."""
+    """Tests the claim about peak memory: of the GPU if there is one, otherwise of the process."""
     figures = _figures(evidence)
     before, after = (figures[arm] for arm in ARMS)
     if before is None or after is None:
-        return MEMORY.cannot_be_told(_why_not_watched(evidence))
+        return MEMORY.cannot_be_told(_why_no_telemetry(evidence))
     if before.device and after.device:
         return _less_memory(before.device.tf_peak, after.device.tf_peak, "handed out by TensorFlow's allocator")
     return _less_memory(before.peak_resident, after.peak_resident, "resident in the process")
 
 
-def _less_memory(before: float, after: float, of: str) -> Answer:
-    measured = f"at most {before:.0f} MiB before and {after:.0f} MiB after {of}"
+def _less_memory(before: float, after: float, kind: str) -> Answer:
+    measured = f"at most {before:.0f} MiB before and {after:.0f} MiB after {kind}"
     if not before:
         return MEMORY.cannot_be_told("the loop before used no memory of that kind", measured)
     change = after / before - 1
@@ -115,15 +116,15 @@ def _less_memory(before: float, after: float, of: str) -> Answer:
 def _figures(evidence: Evidence) -> dict[str, Utilisation | None]:
     run = evidence.valid_run
     telemetry = {arm: run.arms[arm].telemetry if run else None for arm in ARMS}
-    return {arm: Utilisation.of(seen) if seen else None for arm, seen in telemetry.items()}
+    return {arm: Utilisation.of(record) if record else None for arm, record in telemetry.items()}
 
 
-def _why_not_watched(evidence: Evidence) -> str:
+def _why_no_telemetry(evidence: Evidence) -> str:
     if evidence.valid_run is None:
         return evidence.why_no_run
-    died = [
-        f"{arm} died while it was watched: {measured.telemetry.died}"
+    crashed = [
+        f"{arm} crashed during the telemetry run: {measured.telemetry.died}"
         for arm, measured in evidence.valid_run.arms.items()
         if measured.telemetry and measured.telemetry.died
     ]
-    return "; ".join(died) or "the loops were not both watched for it in this run"
+    return "; ".join(crashed) or "the run has no such telemetry of both loops"

@@ -1,4 +1,4 @@
-"""Claims of what the host reads from the device."""
+"""Claims about the reads of the device by the host: calls, waits, transfers, visibility of metrics."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from loop_bench.records.claims.evidence import Answer, Claim, Evidence
 from loop_bench.settings import ARMS
 
 BEFORE, AFTER_IN_TEN = 8, 4
-"""Host syncs that were said: a batch before, in ten batches after."""
+"""Claimed host syncs: of the loop before in one batch, and of the loop after in ten batches."""
 
 TIMES = 10 * BEFORE / AFTER_IN_TEN
+"""Claimed ratio of host syncs per batch, before / after."""
 
 _SAID = f"{BEFORE} a batch before, {AFTER_IN_TEN} in 10 batches after: {TIMES:.0f}×"
 
@@ -22,23 +23,23 @@ TRANSFERS = Claim("transfers to the host", f"as many fewer as syncs: {TIMES:.0f}
 VISIBILITY = Claim("visibility", "the metrics of every batch can still be seen (no figure was given)")
 
 _ROUNDING = 0.05
-"""Share by which a count may differ from the one that was said, which is a whole number."""
+"""Relative tolerance of a count: the claim was rounded to a whole number."""
 
 
 def calls(evidence: Evidence) -> Answer:
-    """Reads of tensors by Python, whether they have to wait or not."""
+    """Tests the claim about reads of tensors by Python, including those that did not wait."""
     return _counted(CALLS, evidence, lambda syncs: sum(site.reads for site in syncs.sites))
 
 
 def waits(evidence: Evidence) -> Answer:
-    """Reads whose value was not ready, so that Python waited."""
+    """Tests the claim about reads that waited because the value was not ready."""
     if evidence.valid_run and not evidence.has_gpu:
         return WAITS.cannot_be_told("on a CPU every value is ready when it is read: nothing waits")
     return _counted(WAITS, evidence, lambda syncs: sum(site.waits for site in syncs.sites))
 
 
 def transfers(evidence: Evidence) -> Answer:
-    """Copies from the device, as its trace has them; on a CPU, the bytes that would be copied."""
+    """Tests the claim about copies from the device, counted in its trace; on a CPU only the bytes read are known."""
     both = _both(evidence)
     if both is None:
         return TRANSFERS.cannot_be_told(_why_not_counted(evidence))
@@ -49,7 +50,7 @@ def transfers(evidence: Evidence) -> Answer:
     uncopied = before.copies.uncopied + after.copies.uncopied
     if uncopied or not before.copies.matched:
         return TRANSFERS.cannot_be_told(f"the trace is not whole: {uncopied} reads of the device without a copy", read)
-    rates = [(each.copies.matched + each.copies.unexplained) / each.batches for each in both if each.copies]
+    rates = [(syncs.copies.matched + syncs.copies.unexplained) / syncs.batches for syncs in both if syncs.copies]
     measured = f"{rates[0]:.3g} and {rates[1]:.3g} copies a batch; {read}"
     fewer = rates[0] / rates[1] if rates[1] else math.inf
     if abs(fewer - TIMES) <= _ROUNDING * TIMES:
@@ -60,12 +61,12 @@ def transfers(evidence: Evidence) -> Answer:
 
 
 def visibility(evidence: Evidence) -> Answer:
-    """Which metrics each loop hands over, of how many batches, and how long it keeps them to itself."""
+    """Tests the claim about visibility: which metrics each loop returns, for how many batches, and how late."""
     run = evidence.valid_run
     if run is None:
         return VISIBILITY.cannot_be_told(evidence.why_no_run)
     if not all(run.arms[arm].history for arm in ARMS):
-        return VISIBILITY.cannot_be_told("the record has not the histories of both loops")
+        return VISIBILITY.cannot_be_told("the record lacks the metrics of a loop")
     before, after = ({name: len(values) for name, values in run.arms[arm].history.items()} for arm in ARMS)
     lost = [name for name, count in before.items() if after.get(name, 0) < count]
     kept = len(before) - len(lost)
@@ -77,7 +78,7 @@ def visibility(evidence: Evidence) -> Answer:
 
 def _later(evidence: Evidence) -> str:
     both = _both(evidence)
-    rates = [each.reads_per_batch for each in both] if both else []
+    rates = [syncs.reads_per_batch for syncs in both] if both else []
     if not rates or not all(rates) or rates[1] >= 1:
         return ""
     return f", but later: the loop after reads once in {1 / rates[1]:.0f} batches"
@@ -87,16 +88,16 @@ def _counted(claim: Claim, evidence: Evidence, count: Callable[[HostSyncs], int]
     both = _both(evidence)
     if both is None:
         return claim.cannot_be_told(_why_not_counted(evidence))
-    before, after = (count(each) / each.batches for each in both)
+    before, after = (count(syncs) / syncs.batches for syncs in both)
     times = f": {before / after:.3g}× fewer" if after else ""
     measured = f"{before:.3g} a batch before, {10 * after:.3g} in 10 batches after{times}"
     wrong = [
-        f"{found:.3g} {where}, and not {said}"
-        for found, said, where in (
+        f"{measured_rate:.3g} {unit}, and not {claimed}"
+        for measured_rate, claimed, unit in (
             (before, BEFORE, "a batch before"),
             (10 * after, AFTER_IN_TEN, "in 10 batches after"),
         )
-        if abs(found - said) > _ROUNDING * said
+        if abs(measured_rate - claimed) > _ROUNDING * claimed
     ]
     if not wrong:
         return claim.holds(measured, "both counts are as they were said")

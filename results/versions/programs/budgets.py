@@ -1,4 +1,4 @@
-"""The marker and the fixture of hostsync, in a project's own tests."""
+"""Tests of a project that uses hostsync's markers and fixture."""
 
 import numpy as np
 import pytest

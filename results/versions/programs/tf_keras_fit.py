@@ -1,4 +1,4 @@
-"""`fit` of whichever Keras `tf.keras` is, 20 batches an epoch, two epochs; Keras 2 where TF_USE_LEGACY_KERAS=1."""
+"""`fit` of `tf.keras` (Keras 2 if TF_USE_LEGACY_KERAS=1, else Keras 3), 20 batches an epoch, two epochs."""
 
 import numpy as np
 import tensorflow as tf

@@ -94,7 +94,7 @@ def test_the_gate_holds_it_against_the_reference(tmp_path):
     assert Closing.of(record(after=0.036, seed=1), tmp_path).judge((Limits(), tmp_path)) == 1
     closing = Closing.of(record(environment={"cores": 9}), tmp_path)
     assert closing.judge((Limits(), tmp_path)) == 4
-    assert "has none for such a run" in shown(closing)
+    assert "the folder has no comparable reference" in shown(closing)
     assert closing.judge((Limits(), tmp_path / "none")) == 4  # gone since the run began
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 
 @pytest.fixture
 def survived(monkeypatch):
-    """Has no loop run; gives what was asked for."""
+    """Replaces the run of loops; collects the options that were given."""
     from loop_bench.experiments.survival import experiment
 
     asked = {}
@@ -53,7 +53,7 @@ def test_survive_shows_and_leaves_its_tables(run, survived, tmp_path):
 
 
 def test_survive_takes_its_trials_where_it_is_told(run, survived, tmp_path, monkeypatch):
-    """What is given to the experiment is the cluster, entered; without one it is processes of this machine."""
+    """The experiment gets the entered cluster; without --on, processes on this machine."""
     from loop_bench.cluster import place
 
     monkeypatch.setattr(place, "place", lambda on: contextlib.nullcontext(f"on {on}"))
@@ -72,7 +72,7 @@ def test_survive_with_faults_of_ones_own(run, survived, tmp_path):
     }
 
 
-def test_survive_that_tells_nothing_ends_with_the_cause(run, survived, tmp_path):
+def test_survive_without_a_tested_run_ends_with_the_cause(run, survived, tmp_path):
     untested = {loop: (survival("not tested", reason="no tape"),) for loop in survival_record().plan.loops}
     survived["record"] = {"survivals": untested, "undisturbed": {}}
     code, out, err = run("survive", "--out", tmp_path, "--fault", "nan", "--seeds", 1)
@@ -87,7 +87,7 @@ def test_survive_interrupted(run, survived, tmp_path):
     survived["interrupt"] = True
     code, _, err = run("survive", "--out", tmp_path, "--fault", "nan", "--seeds", 1)
     assert code == 130
-    assert "the same command goes on with what is left (3 of 4)" in err
+    assert "the same command resumes it (3 of 4 left)" in err
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,10 @@ def test_survive_interrupted(run, survived, tmp_path):
         (["--preset", "huge"], "preset 'huge' is unknown"),
         (["--script", "none.csv"], "script none.csv: no such file"),
         (["--on", "127.0.0.1:1"], "--on tcp://127.0.0.1:1: nothing answers there (Connection refused)"),
-        (["--on", "local:2", "--workers", "2"], "--workers 2: is of processes on this machine, and not --on local:2"),
+        (
+            ["--on", "local:2", "--workers", "2"],
+            "--workers 2: only for processes on this machine, not for --on local:2",
+        ),
     ],
 )
 def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arguments, says):
@@ -110,7 +113,7 @@ def test_survive_refuses_in_one_line_and_before_anything_slow(run, survived, arg
 
 @pytest.fixture
 def converged(monkeypatch):
-    """Has no loop run; gives what was asked for."""
+    """Replaces the run of loops; collects the options that were given."""
     from loop_bench.experiments.convergence import experiment
 
     asked = {}
@@ -147,7 +150,7 @@ def test_converge_goes_into_a_folder_of_its_preset(run, converged, tmp_path, mon
     assert str(converged["folder"]) == "results/runs/convergence-tiny"
 
 
-def test_converge_of_which_nothing_is_left_has_an_exit_code(run, converged, tmp_path):
+def test_converge_without_a_result_has_an_exit_code(run, converged, tmp_path):
     converged["courses"] = {
         loop: tuple(course(loop, seed, ended="crashed", why="boom", moments=()) for seed in range(3)) for loop in LOOPS
     }
@@ -161,13 +164,13 @@ def test_converge_interrupted(run, converged, tmp_path):
     converged["interrupt"] = True
     code, _, err = run("converge", "--out", tmp_path, "--seeds", 1)
     assert code == 130
-    assert "the same command goes on with what is left (2 of 3)" in err
+    assert "the same command resumes it (2 of 3 left)" in err
 
 
 def test_converge_help_teaches(run):
     code, out, _ = run("converge", "--help")
     assert code == 0
-    for text in ("which learns better", "evaluate()", "Ctrl-C", "Examples", "--every"):
+    for text in ("compare their quality", "evaluate()", "Ctrl-C", "Examples", "--every"):
         assert text in " ".join(out.split())
 
 
@@ -184,7 +187,7 @@ def test_converge_refuses_in_one_line_and_before_anything_slow(run, converged, a
 
 @pytest.fixture
 def profiled(monkeypatch):
-    """Has no loop traced; gives what was asked for."""
+    """Replaces the tracing of loops; collects the options that were given."""
     from loop_bench.experiments.profile import trial as experiment
 
     asked = {}
@@ -225,7 +228,7 @@ def test_profile_interrupted(run, profiled, tmp_path):
     profiled["interrupt"] = True
     code, _, err = run("profile", "--preset", "tiny", "--out", tmp_path / "p")
     assert code == 130
-    assert "interrupted; traces that are whole are kept" in err
+    assert "interrupted; complete traces are kept" in err
     assert not (tmp_path / "p").exists()
 
 
@@ -243,7 +246,7 @@ def test_profile_refuses_in_one_line_and_before_anything_slow(run, profiled, arg
 
 @pytest.fixture
 def swept(monkeypatch):
-    """Has no loop run; gives what was asked for."""
+    """Replaces the run of loops; collects the options that were given."""
     from loop_bench.experiments.sweep import experiment
 
     asked = {"dies": False}
@@ -288,10 +291,10 @@ def test_sweep_interrupted(run, swept, tmp_path):
     swept["interrupt"] = True
     code, _, err = run(*SWEEP, "--out", tmp_path)
     assert code == 130
-    assert "the same command goes on with what is left (2 of 3)" in err
+    assert "the same command resumes it (2 of 3 left)" in err
 
 
-def test_sweep_of_which_nothing_is_left_has_an_exit_code(run, swept, tmp_path):
+def test_sweep_without_a_result_has_an_exit_code(run, swept, tmp_path):
     swept["dies"] = True
     code, out, err = run(*SWEEP, "--out", tmp_path)
     assert code == 1
@@ -304,7 +307,7 @@ def test_sweep_of_which_nothing_is_left_has_an_exit_code(run, swept, tmp_path):
     [
         ([], "no --sweep: name an axis and its values"),
         (["--sweep", "bacth=8"], "axis 'bacth' is unknown (did you mean batch?)"),
-        (["--axis", "batch=8,8"], "--sweep 'batch=8,8': 8 is there twice"),
+        (["--axis", "batch=8,8"], "--sweep 'batch=8,8': 8 is given twice"),
         (["--axis", "tokens=1", "--preset", "tiny"], "sequence_length=1 must be"),
         (["--axis", "batch=8", "--preset", "huge"], "preset 'huge' is unknown"),
         (["--axis", "batch=8", "--script", "none.csv"], "script none.csv: no such file"),
@@ -321,7 +324,7 @@ def test_sweep_refuses_in_one_line_and_before_anything_slow(run, swept, argument
 
 @pytest.fixture
 def climbed(monkeypatch):
-    """Has no loop run; gives what was asked for."""
+    """Replaces the run of loops; collects the options that were given."""
     from loop_bench.experiments.ladder import experiment
 
     asked = {}
@@ -350,7 +353,7 @@ def test_ladder_shows_and_leaves_its_tables(run, climbed, tmp_path):
     assert "timing the rungs in turns (about" in err
 
 
-def test_ladder_goes_on_where_its_preset_was_left(run, climbed, tmp_path, monkeypatch):
+def test_ladder_resumes_in_the_folder_of_its_preset(run, climbed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("ladder", "--preset", "tiny", "--max-time", 7)[0] == 0
     assert str(climbed["folder"]) == "results/runs/ladder-tiny"
@@ -361,7 +364,7 @@ def test_ladder_interrupted(run, climbed, tmp_path):
     climbed["interrupt"] = True
     code, out, err = run("ladder", "--out", tmp_path, "--preset", "tiny")
     assert (code, out) == (130, "")
-    assert "the same command goes on after the rungs" in err
+    assert "the same command resumes after the last rung" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -382,13 +385,19 @@ def test_ladder_refuses_in_one_line_and_before_anything_slow(run, climbed, argum
 def test_ladder_help_teaches(run):
     code, out, _ = run("ladder", "--help")
     assert code == 0
-    for text in ("one change at a time", "Ctrl-C", "Examples", "--max-time", "no measurable difference"):
+    for text in (
+        "what each change between the loops contributes",
+        "Ctrl-C",
+        "Examples",
+        "--max-time",
+        "no measurable difference",
+    ):
         assert text in " ".join(out.split())
 
 
 @pytest.fixture
 def agreed(monkeypatch):
-    """Has no loop compared; gives what was asked for."""
+    """Replaces the comparison of loops; collects the options that were given."""
     from loop_bench.experiments.equivalence import check as agreement
     from loop_bench.experiments.equivalence.record import Equivalence
 
@@ -430,7 +439,7 @@ def test_equivalence_says_it_with_its_exit_code(run, agreed, tmp_path, equal, co
         (["--after", "toys:failing"], 1, "error: loop 'toys:failing' (after): run() failed with RuntimeError: out of "),
     ],
 )
-def test_a_loop_that_fails_is_one_line_unless_more_is_asked_for(run, tmp_path, pair, code, says):
+def test_a_loop_that_fails_is_one_line_without_full_trace(run, tmp_path, pair, code, says):
     plain = ["--before", "toys:plain", "--after", "toys:plain", "--preset", "any", "--batches", "10"]
     left, _, err = run("equivalence", *plain, *pair)
     assert (left, "Traceback" in err) == (code, False)
@@ -460,7 +469,7 @@ def test_equivalence_interrupted(run, agreed):
     agreed["interrupt"] = True
     code, _, err = run("equivalence", "--preset", "tiny")
     assert code == 130
-    assert "interrupted; nothing is written" in err
+    assert "interrupted; nothing was written" in err
 
 
 def test_equivalence_refuses_in_one_line_and_before_anything_slow(run, agreed):

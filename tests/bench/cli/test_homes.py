@@ -43,7 +43,7 @@ def test_by_default_both_live_in_the_process_of_the_run():
     ],
     ids=str,
 )
-def test_options_that_put_arms_somewhere(old, given, before, after):
+def test_options_that_give_arms_environments(old, given, before, after):
     assert homes.homes(asked(**given)) == {"before": before, "after": after}
     found = pytest_options.settings(config(preset="tiny", **given))
     assert found.homes == {"before": before, "after": after}
@@ -59,11 +59,11 @@ def test_processes_one_after_the_other():
     [
         (
             {"against": "v1", "before_revision": "v2"},
-            "--against 'v1': is the revision of before; so is --before-revision",
+            "--against 'v1': sets the revision of before; remove --before-revision",
         ),
-        ({"processes": "3"}, "--processes: is of arms in processes of their own; --isolate puts them there"),
-        ({"link": ["data"]}, "--link: puts data beside another revision; there is no --against, nor --before-revision"),
-        ({"link": ["data"], "isolate": True}, "--link: puts data beside another revision"),
+        ({"processes": "3"}, "--processes: only for arms in processes of their own; add --isolate"),
+        ({"link": ["data"]}, "--link: links data into another revision; needs --against or --before-revision as well"),
+        ({"link": ["data"], "isolate": True}, "--link: links data into another revision"),
         ({"before_python": "none"}, "--before-python 'none': no such interpreter"),
         ({"after_python": "./none"}, "--after-python './none': no such interpreter"),
         ({"before_env": ["A"]}, "--before-env 'A': must be NAME=VALUE"),
@@ -83,10 +83,10 @@ def test_experiments_with_loops_that_share_a_process_are_refused(switch):
     with pytest.raises(UsageError) as caught:
         pytest_options.check(config(isolate=True, **switch))
     (key,) = switch
-    assert str(caught.value) == f"--{key}: is for loops that share a process, and these have some of their own"
+    assert str(caught.value) == f"--{key}: needs loops that share a process, and these arms have processes of their own"
 
 
-def test_before_is_the_factory_of_after_where_only_places_differ():
+def test_before_is_the_factory_of_after_if_only_environments_differ():
     from loop_bench import builtin
 
     assert asked(after="a:b")["before"] == builtin.BEFORE

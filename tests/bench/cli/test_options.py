@@ -37,7 +37,7 @@ def test_pytest_and_commands_say_the_same_of_an_option(declared, name):
         assert said == options.words(each).replace("%%", "%")
         if each.name in experiment.options and each.name in declared:  # as it stands in the table
             assert said == plain
-            assert default.partition("; where arms live ")[0] == (each.default or each.default_words or "")
+            assert default.partition("; if the arms' ")[0] == (each.default or each.default_words or "")
             assert shown[each.name].default == each.default
     assert [*shown] == [*own]
 

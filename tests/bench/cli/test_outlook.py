@@ -59,7 +59,7 @@ def test_what_is_left_out_is_not_expected():
 @pytest.mark.parametrize(
     ("given", "limited"), [({}, False), ({"max_time": "7"}, True), ({"rounds": "9"}, True), ({"max_syncs": "1"}, False)]
 )
-def test_only_the_user_can_want_too_few_rounds(given, limited):
+def test_only_the_user_can_ask_for_too_few_rounds(given, limited):
     assert of(**given).is_limited_by_user == limited
 
 
@@ -73,7 +73,7 @@ def test_rounds_have_what_the_rest_of_the_run_leaves():
     assert of(SLOW, [ROUNDS]).limit_rounds() == MOST_ROUNDS
 
 
-def test_what_is_over_is_no_part_of_the_rest():
+def test_finished_tests_do_not_count_as_remaining():
     found = of(SLOW, [SYNCS, ROUNDS, EQUIVALENCE, SURVIVAL])
     before = found.seconds(ROUNDS)
     found.finished(SYNCS)
@@ -90,5 +90,5 @@ def test_the_rounds_limit_is_the_users_where_there_is_one_and_holds_once_it_is_s
     assert found.limit_rounds() == limit
 
 
-def test_so_many_rounds_take_so_long():
+def test_a_number_of_rounds_takes_their_training_time():
     assert of(SLOW, rounds="10", batches="5").seconds(ROUNDS) == pytest.approx(3.0 + 11 * 5 * 0.25)

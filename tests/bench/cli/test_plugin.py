@@ -27,12 +27,12 @@ ROOT = Path(__file__).parents[3]
         (["x" * 5000], False, False),
     ],
 )
-def test_wakes_only_when_it_is_meant(tmp_path, names, pyargs, wanted):
+def test_registers_only_when_its_tests_are_named(tmp_path, names, pyargs, wanted):
     (tmp_path / "bench").mkdir()
     assert asks_for_bench(names, pyargs, tmp_path) == wanted
 
 
-def test_no_name_means_the_folder_one_is_in():
+def test_no_name_means_the_current_folder():
     assert asks_for_bench([], False, BENCH)
     assert not asks_for_bench([], False, BENCH.parent)
     assert asks_for_bench([BENCH.name], False, BENCH.parent)
@@ -97,7 +97,7 @@ def test_asking_for_everything_does_not_benchmark(tmp_path):
 
 
 def test_another_clone_than_the_installed_one_is_no_empty_run(tmp_path):
-    """Its harness would not have been woken, and pytest would say that there are no tests."""
+    """Without the check, its harness would not be registered, and pytest would report that there are no tests."""
     shutil.copytree(BENCH, tmp_path / "bench", ignore=lambda folder, names: [n for n in names if "." not in n])
     command = [sys.executable, "-m", "pytest", "bench/", "--benchmark-only"]
     done = subprocess.run(command, cwd=tmp_path, env=alone(), capture_output=True, text=True, check=False)

@@ -44,7 +44,7 @@ def test_a_part_of_a_piece_says_how_long_the_rest_takes():
     assert forecast.left() == 0.0
 
 
-def test_of_what_is_not_known_nothing_is_said_until_a_part_is_done():
+def test_an_unknown_duration_is_not_forecast_until_a_part_is_done():
     clock = Clock()
     forecast = Forecast([lambda: None], clock)
     forecast.begin()
@@ -120,7 +120,7 @@ def test_a_terminal_gets_a_bar_with_the_trial():
     assert "trial 2" in trials(3, force_terminal=True)
 
 
-def test_what_has_weights_of_its_own_is_told_in_shares():
+def test_weighted_stages_are_shown_as_shares():
     out, clock = io.StringIO(), Clock()
     forecast = Forecast([lambda: 8.0, lambda: 5.0], clock)
     display = ProgressDisplay(Console(file=out, width=120), forecast)

@@ -80,7 +80,7 @@ def test_a_time_must_be_one(text):
         ({"script": __file__, "columns": "who=A"}, "--columns 'who=A': role 'who' is unknown"),
         ({"columns": "text=Line"}, "--columns 'text=Line': says how a script is written; needs --script as well"),
         ({"results": "/dev/null/x"}, "--results /dev/null/x: cannot be written"),
-        ({"numprocesses": 2}, "-n: measurements would disturb each other"),
+        ({"numprocesses": 2}, "-n: parallel tests would disturb the timing"),
         ({"convergence": "many"}, "--convergence 'many': must be a whole number of at least 1"),
         ({"preset": "tiny", "sweep": ["size=1,2"]}, "axis 'size' is unknown"),
         ({"preset": "tiny", "sweep": ["size"]}, "--sweep 'size': must be an axis and its values"),
@@ -88,7 +88,7 @@ def test_a_time_must_be_one(text):
         ({"on": "local:2"}, "--on local:2: needs --survival full, --convergence, --sweep or --ladder"),
         ({"on": "somewhere", "survival": "full"}, "--on 'somewhere': must be a Dask scheduler"),
         ({"on": "127.0.0.1:1", "ladder": True}, "--on tcp://127.0.0.1:1: nothing answers there (Connection refused)"),
-        ({"on": "local:2", "survival": "full", "isolate": True}, "--on local:2: is for loops of this environment"),
+        ({"on": "local:2", "survival": "full", "isolate": True}, "--on local:2: only for arms in this environment"),
     ],
 )
 def test_a_run_is_refused_in_one_line_before_anything_slow(given, says):
@@ -98,7 +98,7 @@ def test_a_run_is_refused_in_one_line_before_anything_slow(given, says):
     assert "\n" not in str(refused.value)
 
 
-def test_a_run_as_it_is_by_default_is_not():
+def test_a_default_run_is_not_refused():
     pytest_options.check(config())
 
 

@@ -111,10 +111,10 @@ def test_history(run, write, tmp_path):
 def test_accept(run, write, tmp_path):
     code, out, _ = run("accept", write(), "--results", tmp_path / "results")
     assert (code, out.startswith("new reference: ")) == (0, True)
-    assert "its verdict: faster: " in out
+    assert "verdict of the reference: faster: " in out
     assert run("accept", write(), "--results", tmp_path / "results")[1].startswith("replaced reference: ")
     code, _, err = run("accept", write(count=3), "--results", tmp_path / "results")
-    assert (code, "is no reference: cut short" in err) == (4, True)
+    assert (code, "cannot be a reference: cut short" in err) == (4, True)
     assert len([*(tmp_path / "results").rglob("*.json")]) == 1
 
 

@@ -23,7 +23,7 @@ GIVEN = {
 """Each option of the run, with a value that is not its default; None: a flag."""
 
 BY_AGAINST = {"against": "main", "before": "loop_bench.seqgan:make_loop"}
-"""What a revision to compare with changes by itself: before is the factory of after."""
+"""Options that --against changes: before is the factory of after."""
 
 pytest_plugins = ["pytester"]
 
@@ -44,7 +44,7 @@ def line(monkeypatch, run):
 
 
 def values(pytester, arguments):
-    """What the harness makes of a command line of pytest."""
+    """The harness's reading of a pytest command line."""
     config = pytester.parseconfig(*IGNORED, *arguments)
     return {**pytest_options.asked(config), "full_trace": config.getoption("fulltrace")}
 
@@ -96,7 +96,7 @@ def test_help_of_against_teaches(run):
     code, out, _ = run("against", "--help")
     assert code == 0
     shown = " ".join(out.split())
-    for text in ("REVISION", "uncommitted changes included", "--link PATH puts it there", "--before MODULE:FACTORY"):
+    for text in ("REVISION", "uncommitted changes", "--link PATH links them there", "--before MODULE:FACTORY"):
         assert text in shown
     assert [name for name in runs.declared() if name not in out] == ["--against"]  # it is the argument
 
@@ -109,7 +109,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_the_whole_of_it_in_someones_project(python, project):
+def test_a_whole_run_in_another_project(python, project):
     short = ["--batches", "3", "--rounds", "12", "--survival", "none", "--utilisation", "0", "--results", "runs"]
     toys = ["--before", "toys:reading", "--after", "toys:guarded", "--preset", "any"]
     done = python("-m", "loop_bench", "run", *toys, *short, "--max-syncs", "0.001", cwd=project)

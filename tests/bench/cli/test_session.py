@@ -215,7 +215,7 @@ def test_a_loop_that_did_not_train_is_invalid(bench, tmp_path):
         (["--max-syncs", "0.1", "--max-slowdown", "900%"], 1, "gate: failed: after makes 1.01 host syncs a batch"),
         slow(["--max-syncs", "2", "--max-slowdown", "900%"], 0, "gate: passed: after takes"),
         slow(["--max-syncs", "2", "--max-slowdown", "900%", "-k", "speed"], 4, "were not counted"),
-        slow(["--min-speedup", "50", "--max-slowdown", "900%"], 1, "at least 50× is wanted"),
+        slow(["--min-speedup", "50", "--max-slowdown", "900%"], 1, "limit 50×"),
         slow(
             ["--min-speedup", "1", "--max-slowdown", "900%", "--after", "toys:plain"],
             3,
@@ -411,7 +411,9 @@ def test_help_does_not_wait_for_tensorflow():
     done, imported = programs.imports_of(*RUN, "--help")
     assert done.returncode == 0, done.stderr
     assert "--before=BEFORE" in done.stdout
-    assert "module:factory of the loop before (default: loop_bench.baseline:make_loop;" in " ".join(done.stdout.split())
+    assert "factory of the loop before, as module:factory (default: loop_bench.baseline:make_loop;" in " ".join(
+        done.stdout.split()
+    )
     assert "loop_bench.experiments.registry" in imported
     assert "tensorflow" not in imported
 
@@ -460,7 +462,7 @@ def test_the_ladder_is_climbed_when_asked_for(bench, tmp_path):
     record = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
     assert [found.host_syncs.reads_per_batch for found in record.findings.values()] == [1.01, 0.01]
     assert (len(record.rounds), record.problems, record.stopped) == (12, {}, {})
-    assert "looking at each rung in a process of its own (" in done.stderr
+    assert "examining each rung in a process of its own (" in done.stderr
     again = bench(*LADDER, "--ladder", "--results", tmp_path, "--rounds", "2")
     assert "2 rounds of 3 batches a rung" in again.stdout
     other = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
@@ -475,7 +477,7 @@ def test_the_ladder_is_skipped_with_its_reason_otherwise(bench, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_loops_live_is_known_without_tensorflow(monkeypatch):
+def test_environments_of_arms_are_read_without_tensorflow(monkeypatch):
     """Processes of trials, which import it meanwhile, are begun later."""
     from loop_bench.cli import session
 

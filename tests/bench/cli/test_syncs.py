@@ -55,7 +55,7 @@ def test_syncs_speaks_in_any_locale(tmp_path):
     assert "train.py:2" in done.stdout
 
 
-def test_syncs_wants_a_program(train):
+def test_syncs_needs_a_program(train):
     done = train()
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: no program: name a script" in done.stderr

@@ -31,7 +31,7 @@ DIES = "loop 'toys:doomed' (after): run() failed with RuntimeError: out of somet
         (
             ["survive", "--fault", "nan", "--fault", "inf", "--seeds", "1"],
             "survival",
-            "none of the 2 runs of after succeeded: not tested: it does not come through without any fault: "
+            "none of the 2 runs of after succeeded: not tested: it does not complete without a fault: "
             "RuntimeError: out of something",
         ),
         (

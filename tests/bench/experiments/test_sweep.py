@@ -36,7 +36,7 @@ def test_a_sweep_from_end_to_end(bench, tmp_path):
 
 def test_without_the_option_it_says_why_it_is_skipped_and_starts_nothing(bench, tmp_path):
     done = bench("--results", tmp_path)
-    assert "no --sweep: it names an axis and its values" in done.stdout
+    assert "no --sweep: give it an axis and its values" in done.stdout
     assert "starting TensorFlow" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

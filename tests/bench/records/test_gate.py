@@ -53,7 +53,7 @@ def test_never_passes_what_is_plainly_slower_nor_fails_what_is_faster(ratio, noi
         assert found in (Outcome.PASSED, Outcome.INCONCLUSIVE)
 
 
-def test_another_mood_of_the_machine_is_no_slowdown():
+def test_another_speed_of_the_machine_is_no_slowdown():
     # Everything takes 30% longer, the loop after 35%: the machine, for the loop before has not changed.
     slow_day = record(before=0.078, after=0.0405, seed=1)
     found = gate.judge(slow_day, Limits(), record())
@@ -63,7 +63,7 @@ def test_another_mood_of_the_machine_is_no_slowdown():
     assert outcome(record(before=0.045, after=0.0240, seed=1), record()) == Outcome.INCONCLUSIVE
 
 
-def test_what_is_far_slower_fails_in_any_mood():
+def test_a_large_slowdown_fails_at_any_speed_of_the_machine():
     assert outcome(record(before=0.066, after=0.066, seed=1), record()) == Outcome.FAILED
 
 
@@ -110,7 +110,7 @@ def test_traces_of_a_warm_loop(found, limit, expected):
 def test_the_gate_says_what_is_traced_again():
     judged = record(arms={"after": arm("c:d", traced=(traced(), traced("other", traces=9)))})
     line = gate.judge(judged, Limits(max_retraces=0)).line
-    assert "after traces functions 12 times after warm-up (limit 0), most often other (Python value of n" in line
+    assert "after retraces functions 12 times after its warm-up (limit 0), most often other (Python value of n" in line
     first = gate.judge(record(arms={"after": arm("c:d", traced=(traced(why=()),))}), Limits(max_retraces=0)).line
     assert first.endswith("(limit 0), most often step")
 
@@ -236,7 +236,7 @@ def test_a_few_slow_rounds_are_no_pass(rare):
     assert outcome(same.model_copy(update={"rounds": rounds})) in (Outcome.INCONCLUSIVE, Outcome.FAILED)
 
 
-def test_what_processes_differ_by_is_in_the_interval_of_the_total_too():
+def test_variation_between_processes_widens_the_interval_of_the_total():
     """A group of processes that has its after 12% slower throughout, of four: too much, were it not by chance."""
 
     def with_slow_processes(factor, groups):
@@ -264,15 +264,15 @@ def test_what_processes_differ_by_is_in_the_interval_of_the_total_too():
 
 
 def test_one_process_of_each_loop_cannot_tell():
-    """What one process of a loop differs from the next by is in no interval then."""
+    """The variation between processes is then in no interval."""
     assert outcome(elsewhere(groups=3, after=0.060, noise=0.001)) == Outcome.PASSED
     decision = gate.judge(elsewhere(groups=1, after=0.060, noise=0.001), Limits(), None)
     assert decision.outcome == Outcome.INCONCLUSIVE
     assert "--processes" in decision.line
 
 
-def test_an_interval_of_two_processes_is_not_told_as_if_it_said_something():
-    """It is from -97% to +5102%, or so."""
+def test_an_interval_of_two_processes_is_not_reported():
+    """It would be from about -97% to +5102%."""
     rounds = elsewhere(groups=2, after=0.060, noise=0.001).rounds
     uneven = tuple(
         done.model_copy(update={"seconds": {**done.seconds, "after": done.seconds["after"] * (1 + 0.2 * done.group)}})
@@ -281,12 +281,12 @@ def test_an_interval_of_two_processes_is_not_told_as_if_it_said_something():
     (check,) = gate.judge(elsewhere(groups=2).model_copy(update={"rounds": uneven}), Limits(), None).checks
     assert check.outcome == Outcome.INCONCLUSIVE
     assert check.text.endswith(
-        "in too few processes of each loop to tell by how much one differs from the next (2; --processes)"
+        "but 2 processes of each loop are too few to know the variation between processes; give --processes 4 or more"
     )
 
 
-def test_what_processes_differ_by_counts_against_a_reference_too():
-    """In either record."""
+def test_variation_between_processes_counts_against_a_reference():
+    """The variation in either record widens the interval."""
     apart = elsewhere(groups=4, after=0.060, noise=0.001)
     rounds = tuple(
         done.model_copy(update={"seconds": {**done.seconds, "after": done.seconds["after"] * (1 + 0.02 * done.group)}})

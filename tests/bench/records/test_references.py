@@ -44,12 +44,14 @@ def test_accepting_again_replaces(tmp_path):
 
 def test_no_suitable_reference_says_what_differs(tmp_path):
     references.accept(record(), tmp_path)
-    with pytest.raises(InvalidRecordError, match=r"has none for such a run .*CPU cores 4, there 2.*bench accept"):
+    with pytest.raises(
+        InvalidRecordError, match=r"the folder has no comparable reference .*CPU cores 4, there 2.*bench accept"
+    ):
         references.find(record(environment={"cores": 4}), tmp_path)
 
 
 def test_folder_without_references(tmp_path):
-    with pytest.raises(InvalidRecordError, match=r"has none for such a run; loop-bench accept"):
+    with pytest.raises(InvalidRecordError, match=r"the folder has no comparable reference; loop-bench accept"):
         references.find(record(), tmp_path)
 
 
@@ -60,5 +62,5 @@ def test_missing_reference(tmp_path):
 
 
 def test_record_of_no_known_machine():
-    with pytest.raises(UsageError, match="does not say what machine"):
+    with pytest.raises(UsageError, match="does not describe the machine"):
         references.machine_name(record().model_copy(update={"environment": {}}))

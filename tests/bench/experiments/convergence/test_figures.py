@@ -28,7 +28,7 @@ def test_a_curve_is_the_mean_over_seeds_with_its_interval():
 
 
 def test_differences_are_paired_by_seed():
-    """What a seed adds to every loop is in no difference: the interval has no width."""
+    """The effect of a seed on every loop cancels in differences: the interval has no width."""
     found = compared(figures())
     assert (found.seeds, found.pair.reference) == (3, "after, fixed")
     assert found.final.difference == pytest.approx((-1.0, -1.0, -1.0))

@@ -12,5 +12,5 @@ def test_each_seed_is_complete_before_the_next_one():
 
 
 def test_a_pair_is_of_loops_of_the_plan():
-    with pytest.raises(ValueError, match="pairs name nobody, which is no loop"):
+    with pytest.raises(ValueError, match="that are not in the plan: nobody"):
         plan(pairs=(Question(changed="after", reference="nobody", question="?"),))

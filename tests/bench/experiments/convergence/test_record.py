@@ -14,7 +14,7 @@ def test_goes_there_and_back(tmp_path):
 
 def test_has_every_run_of_its_plan_and_no_other():
     for courses in ({}, {**convergence_record().courses, "after": (course("after", 7),)}):
-        with pytest.raises(ValueError, match="a course of each loop from each seed"):
+        with pytest.raises(ValueError, match="one course for each loop and seed"):
             convergence_record(courses=courses)
 
 

@@ -104,13 +104,13 @@ def test_another_stride_and_a_loop_that_says_none():
         loop.describe = dict
         return loop
 
-    with pytest.raises(UsageError, match=r"does not say in describe\(\) how many batches_per_epoch it has"):
+    with pytest.raises(UsageError, match=r"describe\(\) lacks batches_per_epoch"):
         followed(factory=silent)
     found = followed(factory=silent, every=1)
     assert [moment.temperature for moment in found.moments] == [None] * 3
 
 
-def test_what_it_dies_of_is_a_result_beside_what_was_seen():
+def test_the_cause_of_a_crash_is_a_result_beside_the_evaluations():
     found = followed(epochs=4, dies_after=6)
     assert found.ended == "crashed"
     assert found.why.startswith("loop 'toys:rated': run() failed with ArithmeticError: loss is NaN, at ")

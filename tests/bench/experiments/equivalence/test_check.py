@@ -139,7 +139,7 @@ def test_an_update_may_jump_a_little_now_and_then(every, off, equal):
     assert found.equal is equal
 
 
-def test_what_goes_a_little_wrong_between_the_batches_of_a_call_is_no_jump():
+def test_a_small_error_between_the_batches_of_a_call_is_no_jump():
     assert not judge(forgetful(Drawing, 0.98), Drawing()).equal
 
 
@@ -159,10 +159,10 @@ def test_the_first_flipped_draw_is_named():
 def test_another_sampler_is_no_rounding():
     found = judge(Drawing(odd=range(200), update=1e-6), Drawing())
     assert not found.equal
-    assert found.reason == "from the same state, 50.00% of the lines are others"
+    assert found.reason == "from the same state, 50.00% of the drawn lines differ"
 
 
-def test_where_nearly_every_batch_has_a_flip_nothing_is_known():
+def test_with_flips_in_nearly_every_batch_the_result_is_undetermined():
     class Wide(Drawing):
         def lines(self):
             drawn = np.zeros((len(self.losses), 100, 2), int)
@@ -171,11 +171,11 @@ def test_where_nearly_every_batch_has_a_flip_nothing_is_known():
 
     found = judge(Wide(odd=[63], update=1e-4), Wide(odd=[1000]))
     assert not found.equal
-    assert found.reason.startswith("not known: rounding flips a draw in 47 of 50 stretches")
+    assert found.reason.startswith("undetermined: rounding flips a draw in 47 of 50 stretches")
     assert judge(Wide(odd=[110], update=1e-4), Wide(odd=[1000])).equal
 
 
-def test_what_goes_wrong_only_between_the_batches_of_a_call_is_seen():
+def test_an_error_between_the_batches_of_a_call_is_detected():
     found = judge(forgetful(Rounding, 0.5))
     assert not found.equal
     assert "updates differ by 0.5 of their size in stretch 40" in found.reason
@@ -193,7 +193,7 @@ def test_weights_must_agree_too():
 def test_an_arm_with_fewer_weights_is_not_the_same():
     fewer = Descent()
     fewer.variables = [fewer.rate]
-    assert judge(fewer).reason.endswith("with other variables, so that no batch can be compared")
+    assert judge(fewer).reason.endswith("the variables differ, so that no batch can be compared")
 
 
 def test_loops_without_a_common_metric():

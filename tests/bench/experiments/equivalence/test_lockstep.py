@@ -87,7 +87,7 @@ class Cancelling(toys.Quadratic):
         self._bias.assign_add((1e-5 if len(self.losses) == 2 else 1.0) + self._off)
 
 
-def test_an_update_that_has_cancelled_is_held_against_an_ordinary_one():
+def test_an_update_that_cancels_is_compared_with_the_usual_one():
     found = lockstep(Cancelling(), Cancelling(off=1e-3), [1] * 5).updates
     assert found == pytest.approx([1e-3] * 5, rel=1e-2)  # not 100 in the second
 

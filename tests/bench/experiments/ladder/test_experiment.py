@@ -15,7 +15,7 @@ from loop_bench.settings import NULL
 
 @pytest.fixture
 def found():
-    """What trials find, by rung; a test may change it."""
+    """Results of trials by rung; a test may change them."""
     return {rung.name: finding() for rung in ladder().rungs}
 
 
@@ -43,7 +43,7 @@ def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
     weight = sum(each[-1] for each in told)
     assert 0.9 * module.seconds(made, limits) < weight <= module.seconds(made, limits) * 1.001
     assert [*dict.fromkeys(each[0].partition(":")[0] for each in told)] == [
-        "looking at each rung in a process of its own",
+        "examining each rung in a process of its own",
         "building all rungs",
         "timing the rungs in turns",
     ]
@@ -51,7 +51,7 @@ def test_looks_at_each_rung_and_times_all_of_them(found, door, tmp_path):
 
 @pytest.fixture
 def far(found):
-    """A place on another machine, and what the rounds come to there; a test may change it."""
+    """A place on another machine, and the results of the rounds there; a test may change them."""
     names = (*found, NULL)
     turns = (Turn(order=names, seconds=dict.fromkeys(names, 1.0)),) * 4
     timed = TimedRungs(
@@ -112,7 +112,7 @@ def test_with_no_loop_left_nothing_is_timed(found, door, tmp_path):
         ({"baseline": "dead", "two": "hung"}, "none of the 2 changes succeeded, 1 of them for this cause: dead"),
     ],
 )
-def test_a_change_is_timed_when_its_rung_is_and_the_one_that_it_is_held_against(stopped, says):
+def test_a_change_is_timed_if_its_rung_and_its_reference_are(stopped, says):
     made = ladder(groups={"baseline": "baseline", "one": "step", "two": "step"})
     record = ladder_record().model_copy(update={"ladder": made, "stopped": stopped})
     assert module.LadderExperiment().flaw(record) == says
@@ -120,7 +120,7 @@ def test_a_change_is_timed_when_its_rung_is_and_the_one_that_it_is_held_against(
 
 @pytest.mark.slow
 def test_rungs_are_examined_in_processes_of_their_own(tmp_path):
-    """One that comes to its end, one that is killed."""
+    """One process completes, one is killed."""
     made = ladder(groups={"baseline": "baseline", "killed": "step"}, batches=1)
     killed = made.full.model_copy(update={"factory": "ladders:killed"})
     made = made.model_copy(update={"rungs": (made.baseline, killed)})

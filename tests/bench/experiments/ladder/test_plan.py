@@ -5,7 +5,7 @@ from loop_bench.experiments.ladder.plan import Ladder
 from loop_bench.settings import NULL
 
 
-def test_each_rung_is_held_against_the_one_that_differs_by_one_change():
+def test_each_rung_is_compared_with_the_one_that_differs_by_one_change():
     made = ladder()
     references = {rung.name: made.reference(rung) for rung in made.rungs}
     assert {name: rung and rung.name for name, rung in references.items()} == {
@@ -33,7 +33,7 @@ def test_each_rung_is_held_against_the_one_that_differs_by_one_change():
     ],
 )
 def test_other_orders_are_no_ladder(groups):
-    with pytest.raises(ValueError, match="a ladder is a baseline, steps, then what is left out"):
+    with pytest.raises(ValueError, match="a ladder is baseline, step, …, left out, …; not"):
         Ladder(
             **{**ladder().model_dump(), "rungs": [{"name": n, "factory": "a:b", "group": g} for n, g in groups.items()]}
         )
@@ -42,7 +42,7 @@ def test_other_orders_are_no_ladder(groups):
 @pytest.mark.parametrize("names", [("a", "a"), ("a", NULL)])
 def test_names_tell_rungs_apart(names):
     rungs = [{"name": n, "factory": "a:b", "group": g} for n, g in zip(names, ("baseline", "step"), strict=True)]
-    with pytest.raises(ValueError, match="names of their own"):
+    with pytest.raises(ValueError, match="unique names"):
         Ladder(**{**ladder().model_dump(), "rungs": rungs})
 
 

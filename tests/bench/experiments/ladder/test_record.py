@@ -45,7 +45,7 @@ def test_a_missing_record_is_told_apart(tmp_path):
 def test_is_of_its_rungs():
     with pytest.raises(ValueError, match="findings must be of"):
         ladder_record(findings={"another": finding()})
-    with pytest.raises(ValueError, match="no rung: another"):
+    with pytest.raises(ValueError, match="unknown rungs: another"):
         ladder_record(rounds=(*turns(), Turn(order=("another",), seconds={"another": 1.0})))
     with pytest.raises(ValueError, match="has no times of"):
         Turn(order=("a", "b"), seconds={"a": 1.0})

@@ -39,7 +39,7 @@ def test_the_time_of_an_op_is_less_that_of_ops_inside_it():
     assert account(ops, 0, 100).busy == 100
 
 
-def test_an_op_that_goes_on_elsewhere_has_nothing_inside_it_then():
+def test_an_op_that_continues_on_another_thread_contains_no_ops():
     """The thread that began it is through with it at 10, and runs another one while it goes on."""
     ops = [op(0, 100, left=10), op(20, 30), op(2, 4)]
     found = account(ops, 0, 100)

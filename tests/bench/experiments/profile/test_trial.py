@@ -140,7 +140,7 @@ def test_a_gpu_that_the_trace_does_not_show_is_a_problem(tmp_path, monkeypatch):
     loop.run(1)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     (problem,) = filter(is_not_of_xla, trial.profile_loop("x:y", loop, 1, tmp_path).problems)
-    assert problem.startswith("TensorFlow has a GPU, and the trace shows nothing of it")
+    assert problem.startswith("TensorFlow has a GPU, but the trace shows none of its ops")
 
 
 def test_cheap_ops_of_a_plain_graph_are_seen_only_when_asked_for(tmp_path):

@@ -206,7 +206,7 @@ def project(tmp_path, monkeypatch):
 
 
 def living(environment):
-    """Where two loops live, before at the last commit, and the settings of a run of them."""
+    """The environments of two loops, before at the last commit, and the settings of their run."""
     homes = {"before": Home(revision="HEAD"), "after": Home(environment=environment)}
     both = dict.fromkeys(ARMS, "own:make")
     settings = Settings(**both, preset="any", seed=2, batches=3, rounds=6, homes=homes, processes=2)
@@ -214,8 +214,8 @@ def living(environment):
 
 
 @pytest.mark.slow
-def test_the_null_arm_is_asked_all_that_the_loop_before_is(project, monkeypatch):
-    """What one process has done besides, as little as to look at its weights, makes it slower or faster for good."""
+def test_the_null_arm_does_all_that_the_loop_before_does(project, monkeypatch):
+    """Anything that only one process does, even reading its weights, can change its speed for good."""
     called, genuine = {}, ArmProcess.ask
 
     def ask(process, do, where, **what):
@@ -237,7 +237,7 @@ def test_the_null_arm_is_asked_all_that_the_loop_before_is(project, monkeypatch)
 
 
 @pytest.mark.slow
-def test_loops_that_live_elsewhere_are_measured_as_those_here(project, tmp_path):
+def test_loops_in_other_processes_are_measured_like_local_ones(project, tmp_path):
     (project / "own.py").write_text(f"{OWN}# changed\n")
     (residences, settings), told = living({"KIND": "after"}), []
     with residences:
@@ -278,7 +278,7 @@ def test_loops_that_live_elsewhere_are_measured_as_those_here(project, tmp_path)
 
 
 @pytest.mark.slow
-def test_what_speaks_against_the_loops_of_an_earlier_group_is_kept(project, tmp_path):
+def test_problems_of_an_earlier_group_are_kept(project, tmp_path):
     (project / "own.py").write_text(OWN + DIES_ONCE)
     residences, settings = living({"MARK": str(tmp_path / "mark")})
     with residences:

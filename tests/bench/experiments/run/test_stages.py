@@ -41,7 +41,7 @@ def test_a_stage_that_fails_has_taken_its_time():
     assert watch.seconds == {Stage.SYNCS: 2.0, Stage.ROUNDS: 1.0}
 
 
-def test_what_the_machine_has_shown_is_expected_again():
+def test_expectations_follow_the_measured_pace():
     pace = Pace(first_batch={"before": 3.0, "after": 10.0}, batch={"before": 0.1, "after": 0.05})
     assert pace.building(*ARMS, NULL) == 3.0 + 10.0 + 3.0
     assert pace.training(100, *ARMS) == pytest.approx(15.0)

@@ -71,7 +71,7 @@ def test_faster_than_the_device_could_be_is_suspicious():
     arms = {"after": arm("c:d", touch_seconds=0.040)}
     found = Verdict.of(record(arms=arms))
     assert found.kind == Kind.FASTER
-    assert "after takes 30 ms for a batch, and this device 40 ms only to touch each of the weights" in found.suspicious
+    assert "after takes 30 ms for a batch, but this device needs 40 ms only to update the weights" in found.suspicious
     assert Verdict.of(record(arms={"after": arm("c:d", touch_seconds=0.001)})).suspicious is None
 
 
@@ -126,13 +126,11 @@ def test_a_loop_that_still_traces_is_a_doubt():
     counted = arm("c:d", traced=(traced(traces=5),))
     syncs = counted.host_syncs.model_copy(update={"traced": (traced(traces=10),)})
     found = Verdict.of(record(arms={"after": counted.model_copy(update={"host_syncs": syncs})}))
-    (doubt,) = [each for each in found.doubts if "traces functions" in each]
-    assert doubt.startswith(
-        "after still traces functions when it is warm, 15 times in this run (most often step, f.py:3"
-    )
+    (doubt,) = [each for each in found.doubts if "retraces functions" in each]
+    assert doubt.startswith("after retraces functions after its warm-up, 15 times in this run (most often step, f.py:3")
     assert "Python value of n: 1 → 2" in doubt
     quiet = Verdict.of(record(arms={"after": arm("c:d", traced=())}))
-    assert not [each for each in quiet.doubts if "traces functions" in each]
+    assert not [each for each in quiet.doubts if "retraces functions" in each]
 
 
 def test_loops_in_several_processes_each_raise_no_doubt_by_themselves():
@@ -145,31 +143,29 @@ def test_a_process_that_is_busy_while_others_are_timed_is_a_doubt():
     found = Verdict.of(elsewhere(idle={"before": 0.01, "null": 0.4, "after": 1.2}))
     assert found.kind == Kind.FASTER
     assert found.doubts == (
-        "null arm uses 40% of a core while others are timed: what goes on in its process when nothing is asked of it "
-        "slows them down",
-        "after uses 120% of a core while others are timed: what goes on in its process when nothing is asked of it "
-        "slows them down",
+        "null arm uses 40% of a core while others are timed: background work in its process slows them down",
+        "after uses 120% of a core while others are timed: background work in its process slows them down",
     )
 
 
 def test_a_gpu_that_is_busy_for_nobody_is_a_doubt():
     assert Verdict.of(elsewhere(idle_gpu=0.3)).doubts == (
-        "the GPU was busy 30% of the time while nothing was asked of either loop",
+        "the GPU was busy 30% of the time while neither loop was running",
     )
 
 
 def test_few_processes_of_each_are_a_doubt():
     (doubt,) = Verdict.of(elsewhere(groups=2)).doubts
-    assert doubt == "2 processes of each loop: by how much one differs from the next is hardly known (--processes)"
+    assert doubt == "2 processes of each loop: the variation between processes is hardly known (--processes)"
     assert Verdict.of(elsewhere(groups=4)).doubts == ()
 
 
 def test_a_single_process_of_each_is_a_doubt():
     (doubt,) = Verdict.of(elsewhere(groups=1)).doubts
-    assert doubt == "one process of each loop: by how much one differs from the next is not known (--processes)"
+    assert doubt == "one process of each loop: the variation between processes is unknown (--processes)"
 
 
-def test_what_processes_differ_by_is_no_difference_of_loops():
+def test_variation_between_processes_is_no_difference_of_loops():
     """Rounds of two processes that each are sure of another ratio: 4% slower, and 4% faster."""
     apart = elsewhere(after=0.06, noise=0.001)
     rounds = tuple(

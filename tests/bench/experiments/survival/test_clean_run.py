@@ -44,7 +44,7 @@ def test_a_metric_is_that_of_the_batches_asked_for():
     ("changes", "problem"),
     [
         ({}, None),
-        ({"ended": "crashed", "why": "of itself"}, "it does not come through without any fault: of itself"),
+        ({"ended": "crashed", "why": "of itself"}, "it does not complete without a fault: of itself"),
         ({"bad_weights": ("0:encoder",)}, "0:encoder is not finite without any fault"),
         ({"metrics": {"loss": (1.0, math.inf)}}, "loss is not finite without any fault"),
     ],
@@ -59,7 +59,7 @@ def test_weights_that_were_not_finite_after_a_batch():
 
 
 class Asked(dict):
-    """Counts how often each result is asked for."""
+    """Counts how often each result is read."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -98,7 +98,7 @@ def test_each_result_is_asked_for_once(experiment):
     assert record.seconds == len(results)
 
 
-def test_metrics_are_kept_of_the_first_seeds_alone(experiment, monkeypatch):
+def test_only_the_metrics_of_the_first_seeds_are_kept(experiment, monkeypatch):
     plan, results = experiment
     monkeypatch.setattr(outcome, "CURVED", 2)
     record = outcome.record(plan, results, {}, shown=FAULTS[:1])
@@ -109,7 +109,7 @@ def test_metrics_are_kept_of_the_first_seeds_alone(experiment, monkeypatch):
     )
 
 
-def test_what_is_needed_of_a_clean_run_is_computed_once_and_not_once_a_fault(experiment, monkeypatch):
+def test_figures_of_a_clean_run_are_computed_once_for_all_faults(experiment, monkeypatch):
     plan, results = experiment
     calls = collections.Counter()
 

@@ -163,7 +163,7 @@ def test_it_happens_as_often_as_it_says(probability):
         ({"replica": -1}, "fault replica -1: must be a whole number of at least 0"),
         (
             {"replica": 1, "place": "weights"},
-            "fault replica 1: must be left out: only gradients are of a replica, and not weights",
+            "fault replica 1: must be left out: only gradients have a replica, not weights",
         ),
         ({"growth": math.inf}, "fault growth inf: must be a finite number above 0"),
     ],
@@ -199,10 +199,10 @@ def test_a_place_is_a_function_by_its_name(place):
         ("nan,target=", "fault target '': must be part of a variable's name, or all"),
         (
             "nan,place=weights",
-            "'place' is none of in, target, extent, batch, batches, probability, growth, seed, replica",
+            "'place' is not one of in, target, extent, batch, batches, probability, growth, seed, replica",
         ),
-        ("nan,", "'' is none of in, target, extent, batch, batches, probability, growth, seed, replica"),
-        ("nan,kind=inf", "'kind' is none of in, target, extent, batch, batches, probability, growth, seed, replica"),
+        ("nan,", "'' is not one of in, target, extent, batch, batches, probability, growth, seed, replica"),
+        ("nan,kind=inf", "'kind' is not one of in, target, extent, batch, batches, probability, growth, seed, replica"),
         ("nan,extent=a\nb", "fault extent 'a\\nb': must be one of all, variable, element"),
     ],
 )

@@ -160,7 +160,7 @@ def undisturbed(ended, first_bad=None):
     return Undisturbed(seed=0, ended=ended, why="", batches=100, first_bad=first_bad)
 
 
-def test_of_long_runs_those_count_that_came_to_an_end_of_their_own():
+def test_long_runs_count_if_they_ended_by_themselves():
     runs = [undisturbed("whole"), undisturbed("whole", 7), undisturbed("crashed"), undisturbed("whole")]
     assert died(runs) == (2, 4, wilson_interval(2, 4))
     assert died([*runs, undisturbed("timed out"), undisturbed("not tested")]) == died(runs)

@@ -56,7 +56,7 @@ def bits(values):
 
 
 def corrupted(fault, factor, genuine):
-    """By hand, from the genuine gradients: the meaning of a fault's text."""
+    """Corrupts the original gradients by hand, as the text of the fault says."""
     found, hit = [], False
     for name, value in zip(START, genuine, strict=True):
         right = np.array(value, np.float64)
@@ -178,7 +178,7 @@ def test_keras_fit(text, together, compiled):
     data, wanted = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
 
     def change():
-        """What the weights move in a batch, and what they should without a fault."""
+        """The movement of the weights in a batch, and the movement without a fault."""
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((model(data) - wanted) ** 2)
         variables = model.trainable_variables
@@ -378,7 +378,7 @@ def test_counts_what_can_be_hit_and_says_why_nothing_was():
             tf.function(lambda made=made: gradients_of(made))()
         assert faulty.hit == hit
         named = {"encoder": "a variable with 'encoder' in its name"}.get(target, "any variable")
-        said = f"no gradient of {named} was traced by tf.GradientTape.gradient; one by tf.gradients or by hand"
+        said = f"no gradient of {named} was traced by tf.GradientTape.gradient; faults do not reach"
         assert faulty.why_not().startswith(said) == (hit == 0)
 
 
@@ -704,14 +704,14 @@ def test_a_function_is_converted_all_the_same(way, module):
         (".relative:f", "importing .relative failed (TypeError: "),
         ("faulty_module:absent(x)", "faulty_module has no absent"),
         ("faulty_module:Holder.absent", "faulty_module has no Holder.absent"),
-        ("faulty_module:gate(absent)", "gate takes value, scale, extra, and no absent"),
-        ("faulty_module:number", "number is a int, and no Python function"),
+        ("faulty_module:gate(absent)", "gate takes value, scale, extra, not absent"),
+        ("faulty_module:number", "number is a int, not a Python function"),
         ("faulty_module:number.to_bytes.x", "faulty_module has no number.to_bytes.x"),
         ("faulty_module:number.bit_length", "number.bit_length cannot be replaced ("),
         ("absent", "the loop has no absent"),
         ("part.absent(x)", "the loop has no part.absent"),
-        ("compiled(absent)", "compiled takes value, scale, and no absent"),
-        ("decorated(absent)", "decorated takes value, scale, and no absent"),
+        ("compiled(absent)", "compiled takes value, scale, not absent"),
+        ("decorated(absent)", "decorated takes value, scale, not absent"),
     ],
 )
 def test_a_function_that_is_not_there_is_one_line(place, says, module):
@@ -726,12 +726,12 @@ def test_a_function_that_is_not_there_is_one_line(place, says, module):
 @pytest.mark.parametrize("make", [tf.ones, np.ones])
 def test_says_why_no_call_went_wrong(make, module):
     with injection(Fault("nan", place="faulty_module:gate(value)")) as faulty:
-        followed = "who has a function by another name is not followed"
+        followed = "calls by another name of the function are not seen"
         assert faulty.why_not() == f"gate was never called; {followed}"
         module.gate(3.0)
         assert faulty.why_not() == f"gate was not called with tensors or arrays of numbers; {followed}"
         module.gate(make(2))
-        assert faulty.why_not() == "gate was not called in its batches"
+        assert faulty.why_not() == "gate was not called in the fault's batches"
     assert faulty.strikes() == 0
 
 

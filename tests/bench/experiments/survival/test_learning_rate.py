@@ -1,4 +1,4 @@
-"""Those of Keras 2: tests/keras_2_cases.py."""
+"""Learning rates of Keras 3; those of Keras 2 are in tests/keras_2_cases.py."""
 
 import keras
 import tensorflow as tf

@@ -136,7 +136,7 @@ REACHED = [
     ("guarded", "nan", "skipped", "1 update, bit for bit as before; the weights move "),
     ("counting", "nan", "skipped", "1 update, but 1:adam"),
     ("guarded", "scale=1e8", "survived", "the weights move "),
-    ("plain", "scale=1", "survived", "the weights move 100% as far as without it, back after 0 batches"),
+    ("plain", "scale=1", "survived", "the weights move 100% as far as without the fault, back after 0 batches"),
     ("plain", "scale=1e4", "frozen", "finite, but the weights move only "),
     ("descending", "scale=1e4", "diverged", "loss is "),
     (
@@ -157,13 +157,13 @@ RARER = [
     ("careful", "nan,batch=11", "skipped", "1 update, bit for bit as before; the weights move "),
     ("careful", "nan", "skipped", "1 update, but 1:adam_"),  # which it makes a batch later
     ("gathering", "scale=2", "survived", "the weights move "),
-    ("gathering", "scale=1", "survived", "the weights move 100% as far as without it, back after 0 batches"),
+    ("gathering", "scale=1", "survived", "the weights move 100% as far as without the fault, back after 0 batches"),
     ("plain", "scale=1e8", "frozen", "finite, but the weights move only "),
     ("plain", "scale=1e18", "frozen", "finite, but the weights move only "),
     ("blind", "scale=1e4", "diverged", "the weights move "),
     ("plain", "inf", "poisoned weights", "1 weight not finite from batch 10 on"),
     ("guarded", "nan,in=weights", "poisoned weights", "1 weight not finite from batch 10 on"),
-    ("arrived", "nan", "not tested", "the weights that it hits do not move without it either"),
+    ("arrived", "nan", "not tested", "the weights that the fault hits do not move without it either"),
     ("broken", "nan", "not tested", "loss is not finite without any fault"),
 ]
 
@@ -202,7 +202,7 @@ def test_every_outcome_is_among_those_that_are_reached():
     assert {right for _, _, right, _ in REACHED} | {found.outcome, several} == set(ORDER)
 
 
-def test_of_a_process_that_died_nothing_is_said_to_be_finite():
+def test_a_process_that_died_has_no_finite_weights():
     found = judge(Observation(ended="crashed", why="killed by SIGSEGV"), clean_run("plain"), Fault("nan"))
     assert (found.outcome, found.reason) == ("crashed", "killed by SIGSEGV")
     assert (found.weights_finite, found.state_finite) == (None, None)
@@ -222,7 +222,7 @@ BATCHES, STRUCK = horizon(Fault("nan")), 10
 
 
 def observed(loss=None, steps=None, **more):
-    """Of a loop that goes from 8 to 0 and moves its weight by 1 in every batch."""
+    """Observations of a loop that goes from 8 to 0 and moves its weight by 1 in every batch."""
     loss = RAMP if loss is None else loss
     steps = np.ones(len(loss)) if steps is None else steps
     steps = steps if isinstance(steps, dict) else {"0:w": tuple(steps)}
@@ -377,7 +377,7 @@ def test_a_loop_that_leaves_out_the_value_of_a_skipped_batch_is_judged():
     assert found.outcome == "skipped"
     assert found.recovery == 0
     assert found.reason == (
-        "1 update, bit for bit as before; the weights move 100% as far as without it, back after 0 batches"
+        "1 update, bit for bit as before; the weights move 100% as far as without the fault, back after 0 batches"
     )
 
 
@@ -448,7 +448,10 @@ def test_one_outcome_whichever_of_the_batches_of_an_update_was_hit(batch):
     found = judge(seen, observed(steps=FOURTH, struck=()), Fault("nan", batch=batch))
     assert (found.outcome, found.struck, found.updates, found.skipped) == ("skipped", 1, 1, 1)
     assert (found.moved_in_skips, found.recovery) == (("1:sum",), 0)
-    assert found.reason == "1 update, but 1:sum moved; the weights move 100% as far as without it, back after 0 batches"
+    assert (
+        found.reason
+        == "1 update, but 1:sum moved; the weights move 100% as far as without the fault, back after 0 batches"
+    )
 
 
 def test_strikes_in_one_update_are_one():
@@ -484,7 +487,9 @@ def test_weights_that_are_no_number_now_and_again_are_poisoned():
     steps[-3] = math.nan
     found = judge(observed(steps=steps, first_bad_of={"weights": 12, "other state": 10}), CLEAN, Fault("nan"))
     assert found.outcome == "poisoned weights"
-    assert found.reason == ("weights not finite now and again, from batch 12 to the end; other state first at batch 10")
+    assert found.reason == (
+        "weights intermittently not finite, from batch 12 to the end; other state first at batch 10"
+    )
 
 
 def test_a_weight_that_is_never_finite_is_no_work_of_the_fault():
@@ -503,7 +508,7 @@ def test_state_that_is_not_finite_without_the_fault_either_is_not_its_work():
 @pytest.mark.parametrize(
     ("clean", "reason"),
     [
-        (observed(ended="crashed", why="E: x"), "it does not come through without any fault: E: x"),
+        (observed(ended="crashed", why="E: x"), "it does not complete without a fault: E: x"),
         (observed(bad_weights=("w",)), "w is not finite without any fault"),
         (observed(after(RAMP, math.nan, 1)), "loss is not finite without any fault"),
         (observed(RAMP[:-1]), f"the run without the fault has {BATCHES - 1} batches, not {BATCHES}"),

@@ -25,7 +25,7 @@ def test_each_kind_of_variable_has_its_own_first_batch():
     alone = changed(bad_weights=("0:w",), first_bad_of={"weights": 11, "metrics": 12})
     assert reasons.bad_weights(alone) == "1 weight not finite from batch 11 on"
     assert reasons.weights_bad_at_times(changed(first_bad_of={"weights": 11, "other state": 10})) == (
-        "weights not finite now and again, from batch 11 to the end; other state first at batch 10"
+        "weights intermittently not finite, from batch 11 to the end; other state first at batch 10"
     )
 
 

@@ -127,7 +127,7 @@ def test_only_some_faults_of_some_loops():
     assert (plan.seeds, plan.preset, plan.loops["after"].options) == ((3, 5), "tiny", {"size": 3})
 
 
-def test_loops_live_where_their_arms_do_and_those_between_where_after_does():
+def test_variants_run_in_the_environment_of_after():
     settings = Settings(before="toys:plain", after="toys:guarded", preset="tiny", seed=3, batches=2)
     faults = Faults(matrix=("nan",), variants={"after, clip": Variant("toys:guarded", {})}, variant_faults=("inf",))
     homes = {"before": "revision=main (1a2b3c4)", "after": "working tree (5d6e7f8)"}
@@ -199,7 +199,7 @@ def test_a_seed_is_compared_with_its_own_clean_run():
         (whole(100, first_bad_of={"metrics": 0}), True),
         (Observation(ended="crashed", why="of something"), True),
         (Observation(ended="timed out", why="took longer"), False),
-        (Observation(ended="not tested", why="the loop does not say how many batches make an epoch"), False),
+        (Observation(ended="not tested", why="the loop does not report its batches_per_epoch"), False),
     ],
 )
 def test_a_long_run_has_died_or_not(seen, died):

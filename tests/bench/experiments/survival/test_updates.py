@@ -94,7 +94,7 @@ def plain_sum():
 
 
 @pytest.mark.parametrize("batch", [8, slow(9), 10, 11])
-def test_of_gradients_that_are_added_up_one_update_is_skipped_whichever_batch_was_hit(batch):
+def test_with_accumulated_gradients_one_update_is_skipped_whichever_batch_was_hit(batch):
     found = updates(guarded_sum, f"nan,batch={batch}")
     assert (found.batches, found.skipped) == ((11,), (11,))
     assert paths(found.moved) == ["sum:0", "count:0"]
@@ -106,7 +106,7 @@ def test_faults_of_several_batches_are_in_one_update_or_in_two():
     assert updates(toys.Gathering, "scale=2,batch=9,batches=4") == StruckUpdates((11, 15), (), ())
 
 
-def test_of_added_up_gradients_each_kind_of_variable_goes_bad_in_a_batch_of_its_own():
+def test_with_accumulated_gradients_each_kind_of_variable_goes_bad_in_its_own_batch():
     found = watch(plain_sum, "nan,batch=9")
     assert found.first_bad_of == {"weights": 11, "optimizer state": 11, "other state": 9, "metrics": 12}
     assert found.first_bad == 9
@@ -296,7 +296,7 @@ def test_a_loop_that_never_moves_again_has_skipped_nothing():
 
 
 @pytest.mark.parametrize(("length", "skipped"), [(12, (11,)), (15, (11,)), (16, ())])
-def test_of_a_loop_that_ended_before_its_next_update_a_skip_is_believed(length, skipped):
+def test_a_skip_counts_if_the_loop_ended_before_its_next_update(length, skipped):
     seen = run(without(FOURTH, 11, 15)[:length], EACH[:length], struck=(10,), ended="crashed")
     assert struck(seen) == StruckUpdates((11,), skipped, ())
 

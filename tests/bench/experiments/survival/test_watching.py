@@ -81,7 +81,7 @@ def test_a_fault_that_is_ready_and_does_not_happen_changes_nothing(make, fault):
 @pytest.mark.parametrize(
     "ready", [["nan,target=weight", "inf,target=other"], ["inf,target=other", "nan,target=weight"]]
 )
-def test_of_those_that_are_ready_the_fault_happens_that_was_asked_for(ready):
+def test_only_the_given_fault_of_the_prepared_ones_happens(ready):
     fault = "scale=10,target=weight,batch=4"
     assert watch(toys.Quadratic, fault, ready=map(Fault.parse, ready)) == watch(toys.Quadratic, fault)
 
@@ -147,7 +147,7 @@ def test_a_fault_of_one_batch_waits_for_its_network(batch, every, struck):
 def test_a_fault_waits_no_longer_than_its_patience():
     found = watch(lambda: toys.Seldom(22), "nan,batch=1", batches=6)
     assert found.ended == "not tested"
-    assert found.why == f"no such gradient was computed in its batches ({PATIENCE} more batches were tried)"
+    assert found.why == f"no such gradient was computed in the fault's batches ({PATIENCE} more batches were tried)"
     assert found.batches == 1 + 1 + PATIENCE
     assert found.struck == ()
 
@@ -158,7 +158,7 @@ def test_a_fault_of_several_batches_does_not_wait():
     assert found.batches == 15
     never = watch(lambda: toys.Seldom(4), "scale=2,batch=5,batches=3")
     assert never.ended == "not tested"
-    assert never.why == "no such gradient was computed in its batches"
+    assert never.why == "no such gradient was computed in the fault's batches"
     assert never.batches == 15
 
 
@@ -168,10 +168,10 @@ def test_a_fault_that_nothing_can_be_hit_by_is_not_tested():
     assert "no gradient of a variable with 'encoder' in its name was traced" in found.why
 
 
-def test_a_fault_that_chance_never_let_happen_says_so():
+def test_a_fault_that_never_happened_by_chance_says_so():
     found = watch(toys.Quadratic, "nan,probability=0.01")
     assert found.ended == "not tested"
-    assert found.why == "a probability of 0.01 let it happen in none of its batches"
+    assert found.why == "with a probability of 0.01, it happened in none of its batches"
 
 
 def test_a_random_fault_strikes_in_the_batches_that_were_drawn():
@@ -184,14 +184,14 @@ def test_a_random_fault_strikes_in_the_batches_that_were_drawn():
     assert other.struck != found.struck
 
 
-def test_that_chance_never_let_it_happen_is_said_of_the_seed_of_the_run():
+def test_a_fault_that_never_happened_by_chance_depends_on_the_seed_of_the_run():
     fault = Fault("nan", target="encoder", probability=0.5)
     drawn = {seed: fault.strength(fault.batch, seed) is not None for seed in range(20)}
     for right in (False, True):
         seed = next(seed for seed, strikes in drawn.items() if strikes == right)
         found = watch(toys.Quadratic, str(fault), spec=LoopSpec("tiny", seed=seed))
         assert found.ended == "not tested"
-        assert ("let it happen in none of its batches" in found.why) != right
+        assert ("it happened in none of its batches" in found.why) != right
 
 
 def test_weights_that_the_fault_changes_have_not_moved():
@@ -537,7 +537,7 @@ def test_a_loop_that_trains_for_epochs_is_looked_at_after_each():
     np.testing.assert_allclose(found.steps[WEIGHT], np.reshape(each.steps[WEIGHT], [3, 4]).sum(1), rtol=1e-6)
 
 
-def test_what_goes_bad_is_placed_in_the_batches_of_an_epoch():
+def test_bad_numbers_are_located_within_an_epoch():
     class Silent(Described, toys.Dying):
         def history(self):
             return {}
@@ -577,7 +577,7 @@ def test_without_a_length_an_epoch_is_not_tested(length):
     for make in (Vague, toys.Quadratic):
         found = watch(make, batches=None, epochs=3)
         assert found.ended == "not tested"
-        assert found.why == "the loop does not say how many batches make an epoch"
+        assert found.why == "the loop does not report its batches_per_epoch"
 
 
 def test_the_fault_is_in_nothing_afterwards():

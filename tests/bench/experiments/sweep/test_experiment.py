@@ -39,7 +39,7 @@ def test_a_point_that_dies_does_not_end_the_sweep(door, tmp_path):
     assert door.titles == ["batch 256"]  # with more time only what ran out of it is measured anew
 
 
-def test_the_same_command_goes_on_where_it_was_interrupted(door, tmp_path):
+def test_the_same_command_resumes_an_interrupted_run(door, tmp_path):
     door.interrupted_after = 2
     with pytest.raises(KeyboardInterrupt):
         experiment.sweep(sweep(), tmp_path, run=door)
@@ -73,13 +73,13 @@ def at(before="toys:plain", after="toys:reading", time_limit=60.0, **changes):
 
 @pytest.fixture(scope="module")
 def found():
-    """Of twelve rounds, with more time than a point has."""
+    """A point of twelve rounds, with a larger max_time than its time limit allows."""
     return measure_trial(at(max_time=1e6))
 
 
 @pytest.fixture(scope="module")
 def few():
-    """Of three rounds, with less time than that."""
+    """A point of three rounds, with a smaller max_time."""
     return measure_trial(at(rounds=3, max_time=10.0))
 
 
@@ -115,7 +115,7 @@ def test_samples_a_batch_are_what_a_loop_says(monkeypatch):
         ("toys:no_variables", "factory 'toys:no_variables' (after): variables of its NoVariables"),
     ],
 )
-def test_what_goes_wrong_at_a_size_is_a_result(after, says):
+def test_a_failure_at_one_size_is_a_result(after, says):
     result = attempt(at(after=after))
     assert (result.ended, result.found) == ("crashed", None)
     assert result.why.startswith(says)

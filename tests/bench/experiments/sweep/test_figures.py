@@ -8,7 +8,7 @@ from loop_bench.experiments.sweep.plan import Size
 
 @pytest.fixture(scope="module")
 def found():
-    """Of the usual record: the intervals of each point take long."""
+    """Figures of the usual record, computed once because their intervals are slow."""
     return figures.of(sweep_record())
 
 

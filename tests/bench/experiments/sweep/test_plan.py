@@ -68,8 +68,8 @@ def test_of_other_loops_any_name_is_an_axis():
         (["batch=-1"], "'-1' must be a whole number"),
         (["batch=0"], "'0' must be a whole number of at least 1"),
         (["batch=²"], "'²' must be a whole number"),
-        (["batch=64,16,064"], "64 is there twice"),
-        (["batch=1", "batch=2"], "--sweep: axis batch is there twice; give all of its values in one"),
+        (["batch=64,16,064"], "64 is given twice"),
+        (["batch=1", "batch=2"], "--sweep: axis batch is given twice; give all of its values at once"),
         ([], "no --sweep: name an axis"),
     ],
 )

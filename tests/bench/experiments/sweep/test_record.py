@@ -14,7 +14,7 @@ def test_there_and_back(tmp_path):
 
 def test_every_point_has_a_result():
     record = sweep_record()
-    with pytest.raises(ValueError, match="of each of its points"):
+    with pytest.raises(ValueError, match="for each of its points"):
         SweepRecord(**{**dict(record), "measured": dict(list(record.measured.items())[1:])})
 
 

@@ -97,7 +97,7 @@ def test_the_library_that_reads_stands_beside_the_line():
     assert sites["numpy"] == ""
 
 
-def test_what_was_traced_before_is_told_with_what_was_traced_now():
+def test_earlier_and_new_host_ops_are_recorded_together():
     def op(kind, line, name="print"):
         return HostOp(kind, "PrintV2", name, "step", toys.__file__, line)
 
@@ -122,7 +122,7 @@ def test_files_are_named_from_the_current_folder(monkeypatch, tmp_path):
     assert count_host_syncs(loop, 1).sites[0].file == toys.__file__
 
 
-def test_a_loop_that_trains_less_than_it_was_asked_for_is_refused():
+def test_a_loop_that_trains_too_few_batches_is_refused():
     class Short(toys.Quadratic):
         def run(self, batches):
             super().run(batches - 1)
@@ -143,7 +143,7 @@ def test_too_few_batches_are_said_of_the_loop_that_trained_them():
     assert "repeat()" in str(caught.value)
 
 
-def test_a_history_that_keeps_no_contract_is_said_once():
+def test_a_history_that_violates_the_contract_is_reported_once():
     class Odd(toys.Quadratic):
         def history(self):
             return 3

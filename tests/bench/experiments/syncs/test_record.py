@@ -3,7 +3,7 @@ import operator
 from loop_bench.experiments.syncs.record import TracedFunction, merged
 
 
-def test_traces_that_were_gathered_apart_are_one():
+def test_traces_of_one_function_are_merged():
     def traced(line, traces):
         return TracedFunction(function="step", file="a.py", line=line, source="", traces=traces, why=())
 

@@ -35,7 +35,7 @@ def test_on_a_gpu_only_the_one_that_was_used_counts():
     assert found.nvml_process_peak is None  # NVML does not know it
 
 
-def test_where_it_is_not_known_which_was_used_all_count_together():
+def test_if_the_used_gpus_are_unknown_all_count():
     both = sample(0.1, gpu(0, sm_mhz=1000), gpu(1, utilisation=0.0))
     found = device(both, used_gpus=())
     assert found.utilisation.mean == 0.25

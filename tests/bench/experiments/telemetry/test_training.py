@@ -94,12 +94,12 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(training.driver, "bus", "bus {}".format)
 
 
-def test_of_gpus_those_count_of_which_memory_was_handed_out(two_gpus):
+def test_gpus_with_allocated_memory_count_as_used(two_gpus):
     found = training.train(toys.Quadratic(), 1, 1)
     assert (found.tf_peak_bytes, found.used_gpus) == (100, ("bus 0", "bus 2"))
 
 
-def test_where_cuda_does_not_say_which_all_may_be_meant(two_gpus, monkeypatch):
+def test_without_addresses_from_cuda_no_gpu_is_named(two_gpus, monkeypatch):
     monkeypatch.setattr(training.driver, "bus", {0: "bus 0", 2: None}.__getitem__)
     assert training.train(toys.Quadratic(), 1, 1).used_gpus == ()
 

@@ -62,7 +62,7 @@ def test_each_arm_has_its_trial_and_a_crash_is_a_result(tmp_path):
 
 @pytest.mark.slow
 def test_real_processes(tmp_path):
-    """One that comes to its end, one that dies while it is warmed up."""
+    """One loop completes, one dies during its warm-up."""
     found = watch(SETTINGS, 0.3, tmp_path)
     assert found["before"].stretch.cpu_seconds > 0
     assert found["before"].stretch.samples
@@ -112,7 +112,7 @@ def test_without_samples_the_rest_is_known():
 
 @pytest.fixture
 def on_gpu(monkeypatch):
-    """Has a stretch look as if it had been on a GPU, and a trace be what a test wants."""
+    """Makes a stretch look as if it had been on a GPU, with a trace that the test chooses."""
     monkeypatch.setattr(trial, "stretch", lambda *_: stretch(tf_peak_bytes=9))
 
     def begin(outcome):
@@ -147,8 +147,8 @@ def test_on_a_gpu_a_short_stretch_is_traced(on_gpu):
     ("outcome", "why"),
     [
         (ProfilerError("one is running"), "ProfilerError: one is running"),
-        (traced(device="CPU"), "TensorFlow has a GPU, and the trace"),
-        (traced(busy=0.0, copies=()), "TensorFlow has a GPU, and the trace"),  # a plane of a GPU, and nothing on it
+        (traced(device="CPU"), "TensorFlow has a GPU, but the trace"),
+        (traced(busy=0.0, copies=()), "TensorFlow has a GPU, but the trace"),  # a plane of a GPU, and nothing on it
         (MemoryError("no memory left"), "MemoryError: no memory left"),
     ],
 )
@@ -158,7 +158,7 @@ def test_what_cannot_be_traced_is_said(on_gpu, outcome, why):
     assert found.problems[0].startswith(f"not traced: {why}")
 
 
-def test_loops_that_live_elsewhere_are_watched_from_here(tmp_path):
+def test_loops_in_other_processes_are_sampled_from_this_one(tmp_path):
     """A real process of each arm, in which our code finds the core alone; one that is killed is a result."""
     (tmp_path / "of_arm.py").write_text(
         "import os, toys\n"
@@ -218,6 +218,6 @@ def test_each_arm_is_watched_with_its_factory_and_its_settings(monkeypatch):
     ]
 
 
-def test_a_factory_that_fails_elsewhere_is_the_users():
+def test_a_factory_that_fails_in_another_process_is_a_usage_error():
     with pytest.raises(UsageError, match=r"toys:broken.* \(after\)"):
         trial.watch_elsewhere(SETTINGS.model_copy(update={"before": "toys:doomed", "after": "toys:broken"}), 0.1, here)

@@ -69,7 +69,7 @@ def test_part_of_the_table_can_be_wrong_but_not_right():
 
 
 def quality(down, up):
-    """Of the loop after: the reference's, and so much more, with noise that a seed brings."""
+    """Quality of the loop after: the reference's plus a difference, with noise by seed."""
     return lambda seed: {
         DOWN: FINAL["after, fixed"][DOWN] + down + 0.1 * seed,
         UP: FINAL["after, fixed"][UP] + up + 0.01 * seed,
@@ -121,7 +121,7 @@ def test_what_cannot_be_measured_is_not_called_the_same():
 
 
 def long_runs(before, after, runs=10, run=None):
-    """So many runs of 100 epochs of each loop, of which so many die half way."""
+    """Runs of 100 epochs of each loop, of which some die half way."""
 
     def long(died):
         dead = [undisturbed(seed, ended="crashed", batches=1000) for seed in range(died)]

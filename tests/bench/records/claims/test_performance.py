@@ -113,7 +113,7 @@ def test_a_loop_that_was_not_watched_or_died_says_nothing(claim):
     nothing = claim(evidence(None, None, gpus=["a GPU"]))
     dead = claim(evidence(on_gpu(), Telemetry(died="killed"), gpus=["a GPU"]))
     assert {each.verdict for each in (nothing, dead, claim(Evidence()))} == {ClaimVerdict.CANNOT_BE_TOLD}
-    assert dead.why == "after died while it was watched: killed"
+    assert dead.why == "after crashed during the telemetry run: killed"
 
 
 def test_a_loop_that_used_no_memory_of_the_device_is_no_division():

@@ -72,7 +72,7 @@ def test_a_trace_that_shows_no_copies_says_nothing():
         assert (answer.verdict, answer.why.startswith("the trace is not whole")) == (ClaimVerdict.CANNOT_BE_TOLD, True)
 
 
-def test_none_after_is_no_division():
+def test_no_syncs_after_are_no_division_by_zero():
     nothing = HostSyncs(batches=100, sites=())
     answer = reads.calls(evidence(syncs(800), nothing))
     assert answer.measured == "8 a batch before, 0 in 10 batches after"
