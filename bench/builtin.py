@@ -55,7 +55,7 @@ AXES = {
 }
 """Sizes of the work that a sweep can vary, and the config's fields for them."""
 
-UNCHANGED = "no change yet: the same loop, of the other one's parts"
+UNCHANGED = "baseline rebuilt from the optimised loop's parts"
 """Name of the first step: its effect is no optimisation, but comes from how the baseline happens to be written."""
 
 _DEFAULTS = config.Config()

@@ -2,7 +2,7 @@
 
 READS are recorded as one read each; SEVERAL as more than one; NO_READS look like reads and are none; UNSEEN give the
 host the value, or let it decide something, without Python. `test_routes.py` tests all of them, and compares the tables
-in README.md of `bench/hostsync` with them, so that no change of these lists goes unnoticed.
+in docs/reference/routes.md with them, so that no change of these lists goes unnoticed.
 """
 # fmt: off
 

@@ -70,8 +70,8 @@ def test_two_machines_train_one_loop_and_leave_a_record(python, machines, tmp_pa
         # A batch is the sum of both: Adam moves the weight as on one machine.
         assert len(record.arms[arm].history["loss"]) == 1 + 100 + 13 * 5
     text = next(tmp_path.glob("*.md")).read_text()
-    assert "trained together on 2 machines; chief, which measured: " in text
-    assert "worker 1: the same" in text
+    assert "**machines**: 2 that trained together" in text
+    assert "**worker 1**: the same" in text
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_chief_and_worker(python, machines, tmp_path):
 @pytest.mark.parametrize(
     ("index", "command", "says"),
     [
-        (1, ("run",), "TF_CONFIG: this is worker 1 (127.0.0.1:"),
+        (1, ("run",), "TF_CONFIG: this machine is worker 1 (127.0.0.1:"),
         (0, ("worker",), "TF_CONFIG: this machine is the chief, which measures; run loop-bench run here"),
         (0, ("run", "--ladder"), "--ladder: runs on one machine only, and TF_CONFIG names several"),
         (0, ("run", "--against", "HEAD"), "TF_CONFIG names several machines, on which both loops share a process"),

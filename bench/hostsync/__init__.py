@@ -10,8 +10,8 @@
         with hostsync.allow("early stopping looks at the loss"):
             loss = float(loss)
 
-README.md beside this file lists the routes by which TensorFlow lets the host read a tensor, says which of them are
-seen, and shows the reads in Keras' own loops.
+docs/reference/routes.md lists the routes by which TensorFlow lets the host read a tensor and says which of them are
+seen; docs/findings/host-syncs.md shows the reads in Keras' own loops.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def comma_separated(report: Report) -> str:
     pandas.read_csv(file, comment="#") reads it: texts are in quotes, for a # may be in the name of an op.
     """
     rows = _numbers(report) if len(report.numbers) else "\n".join(map(_texts, report.tables))
-    notes = [f"{each.word}: {each.text}" for each in report.headlines]
+    notes = [f"{each.word}{each.sign} {each.text}" for each in report.headlines]
     notes += [*report.doubts, *(f"{fact.name}: {fact.text}" for fact in report.facts)]
     return rows + "".join(f"# {line}\n" for note in notes for line in note.splitlines())
 

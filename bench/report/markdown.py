@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from loop_bench.errors import UsageError
-from loop_bench.report.texts import Texts
+from loop_bench.report.texts import SOURCE, Texts
 
 if TYPE_CHECKING:
     from loop_bench.report.report import Picture, Report, Table
@@ -25,7 +25,7 @@ def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
     """
     first, *others = [_picture(each, pictures[each.stem]) for each in report.pictures if each.stem in pictures] or [""]
     parts = [
-        "  \n".join(f"**{plain(each.word)}**: {plain(each.text)}" for each in report.headlines),
+        "  \n".join(f"**{plain(each.word)}**{each.sign} {plain(each.text)}" for each in report.headlines),
         _list(plain(doubt) for doubt in report.doubts),
         first,
         *(_table(table, is_titled=len(report.tables) > 1) for table in report.tables),
@@ -56,12 +56,22 @@ def _table(table: Table, is_titled: bool) -> str:
 
 def render(texts: Texts, footer: Sequence[str] = ()) -> str:
     """A table of texts as Markdown, its columns aligned for who reads the source, and the footer as notes under it."""
-    rows = [list(map(_cell, row)) for row in (texts.columns, *texts.rows)]
+    code = [name == SOURCE for name in texts.columns]
+    rows = [list(map(_cell, texts.columns))]
+    rows += [
+        [_code(cell) if is_code else _cell(cell) for cell, is_code in zip(row, code, strict=True)] for row in texts.rows
+    ]
     widths = [max(len(cells[0]) + 2, *map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     rule = "|".join(f":{'-' * (width + 1)}" for width in widths)
     table = "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])]) + "\n"
     return f"{table}\n{notes(footer)}" if footer else table
+
+
+def _code(text: str) -> str:
+    """A line of a program: no character of it is markup, and none can be escaped but the one that ends a cell."""
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text.replace('|', chr(92) + '|')}{fence}" if text else ""
 
 
 def _cell(text: str) -> str:

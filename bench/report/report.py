@@ -74,6 +74,11 @@ class Headline(NamedTuple):
     text: str
     tone: Tone = Tone.PLAIN
 
+    @property
+    def sign(self) -> str:
+        """What stands between the word, which may be a question, and the text."""
+        return "" if self.word.endswith("?") else ":"
+
 
 class Fact(NamedTuple):
     """One condition under which a record was made, by its name: machine, versions, settings."""

@@ -83,7 +83,7 @@ def report(console: Console, shown: Report) -> None:
 
 
 def _headline(headline: Headline) -> Text:
-    return Text.assemble((headline.word, _STYLES[headline.tone]), f": {headline.text}")
+    return Text.assemble((headline.word, _STYLES[headline.tone]), f"{headline.sign} {headline.text}")
 
 
 def _table(console: Console, table: Table) -> None:

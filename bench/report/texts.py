@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+SOURCE = "source"
+"""The name of a column of source lines, which renderers set as code."""
+
+
 class Texts(NamedTuple):
     """Cells of a table by row and column; a cell may have several lines."""
 

@@ -53,7 +53,10 @@ def signature(function: griffe.Function, name: str) -> str:
 def described(function: griffe.Function, name: str) -> str:
     """A function: its signature, what it is for, its arguments, what it gives and raises."""
     found = documented(function)
-    parts = [f"```python\n{signature(function, name)}\n```", *map(prose, paragraphs(found.get("text", "")))]
+    parts = [
+        f"```python\ndef {signature(function, name.rpartition('.')[2])}: ...\n```",
+        *map(prose, paragraphs(found.get("text", ""))),
+    ]
     if arguments := found.get("parameters"):
         parts.append(table(("argument", "meaning"), [(code(each.name), prose(each.description)) for each in arguments]))
     parts += [f"Returns: {prose(each.description)}" for each in found.get("returns", ())]

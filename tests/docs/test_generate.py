@@ -92,7 +92,7 @@ def _shell(text):
 def test_the_pair_s_own_commands_are_there(page):
     found = sections(page("commands.md"))
     assert "`--compile-cache DIR`" in found["`python -m loop_bench.seqgan train`"]
-    assert "| `-n`, `--count N` | How many lines. | `5` |" in found["`python -m loop_bench.seqgan sample`"]
+    assert "| `-n`, `--count N` |" in found["`python -m loop_bench.seqgan sample`"]
 
 
 def test_every_option_of_a_run_has_one_row(page):

@@ -13,6 +13,7 @@ from loop_bench.experiments.run.figures import ArmFigures
 from loop_bench.experiments.syncs.record import HostSyncs, ReadSite, TracedFunction
 from loop_bench.report.report import Table
 from loop_bench.report.rows import Row, few, number, times_fewer
+from loop_bench.report.texts import SOURCE
 from loop_bench.settings import ARMS
 
 SHOWN = 5
@@ -58,7 +59,7 @@ def call_sites(arms: Arms) -> Table:
         Texts in the columns line, call, before, after, source: reads a batch of each loop.
     """
     found = {arm: _sites(figures.host_syncs) for arm, figures in zip(ARMS, arms, strict=True)}
-    return _by_line("host syncs a batch by line", found, ["line", "call"], "source")
+    return _by_line("host syncs a batch by line", found, ["line", "call"], SOURCE)
 
 
 def retraces(arms: Arms) -> Table:

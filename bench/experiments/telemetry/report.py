@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from loop_bench.experiments.telemetry.figures import DeviceFigures, Range, Throttled, Utilisation
 from loop_bench.experiments.telemetry.record import CopyKind, Telemetry, TracedStretch
 from loop_bench.report.report import Number
-from loop_bench.report.rows import Row, Source, Value, number
+from loop_bench.report.rows import Row, Source, Value, number, times_fewer
+
+_memory = functools.partial(times_fewer, less="less", more="more")
 
 _COPIES: dict[CopyKind, str] = {"H2D": "to the device", "D2H": "from the device", "D2D": "within the device"}
 
@@ -21,7 +23,7 @@ def rows(before: Telemetry | None, after: Telemetry | None) -> list[Row]:
         after: of the other.
 
     Returns:
-        Rows without a change, for one stretch of each loop has no interval.
+        Rows without a change but those of peak memory: one stretch of each loop has no interval.
     """
     watched = (before, after)
     found = [None if each is None else Utilisation.of(each) for each in watched]
@@ -73,7 +75,7 @@ def _of_process(found: Sequence[Utilisation | None]) -> list[Row]:
         ),
         Row.of(
             "peak resident memory of the process, MiB", found, lambda of: of.peak_resident, "{:.0f}".format,
-            number("peak resident memory", "MiB"), brief="{:.0f}".format,
+            number("peak resident memory", "MiB"), brief="{:.0f}".format, change=_memory,
         ),
     ]  # fmt: skip
 
@@ -102,7 +104,8 @@ def _of_device(found: Sequence[DeviceFigures | None]) -> list[Row]:
         ),
         Row.of(
             "peak device memory, handed out by TensorFlow's allocator, MiB", found, lambda of: of.tf_peak,
-            "{:.0f}".format, number("peak memory of TensorFlow's allocator", "MiB"), brief="{:.0f}".format,
+            "{:.0f}".format, number("peak memory of TensorFlow's allocator", "MiB"),
+            brief="{:.0f}".format, change=_memory,
         ),
         Row.of(
             "peak device memory, NVML, of the loop's process, MiB", found, lambda of: of.nvml_process_peak,

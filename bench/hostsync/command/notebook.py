@@ -108,9 +108,9 @@ class SyncsDisplay:
     def _repr_html_(self) -> str:
         from loop_bench.hostsync.command import table
 
-        parts = [html.table(texts, title) for title, texts in table.tables(self.syncs)]
-        lines = [*table.footer(self.syncs), *table.advice(self.syncs, self.with_advice)]
-        return "\n".join([*parts, html.lines(lines)])
+        tables = [html.table(texts, title) for title, texts in table.tables(self.syncs)]
+        after = [*table.advice(self.syncs, self.with_advice), *table.notes(self.syncs)]
+        return "\n".join([html.lines(table.totals(self.syncs)), *tables, html.lines(after)])
 
     def __repr__(self) -> str:
         from loop_bench.hostsync.command import table

@@ -1,4 +1,4 @@
-"""Tables, footer and advice of `loop-bench syncs`."""
+"""Totals, tables, notes and advice of `loop-bench syncs`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from loop_bench.hostsync.command.findings import Syncs
 from loop_bench.hostsync.graphs import HostOp
@@ -42,17 +43,25 @@ def tables(syncs: Syncs, width: int = NARROW) -> list[tuple[str, Texts]]:
 
 
 def show(console: Console, syncs: Syncs, with_advice: bool = True) -> None:
-    """Prints the tables, the footer and the advice."""
+    """Prints the totals first, then the tables, the advice and the notes."""
+    for line in totals(syncs):
+        console.print(Text(line, style="bold"), soft_wrap=True)
     for title, texts in tables(syncs, console.width):
+        console.print()
         terminal.show(console, texts, [], title)
-    terminal.notes(console, [*footer(syncs), *advice(syncs, with_advice)])
+    for lines in (advice(syncs, with_advice), notes(syncs)):
+        if lines:
+            console.print()
+            terminal.notes(console, lines)
 
 
 def markdown(syncs: Syncs, with_advice: bool = True) -> str:
-    """The tables, the footer and the advice as Markdown."""
-    parts = [*(renderer.render(texts) for _, texts in tables(syncs)), renderer.notes(footer(syncs))]
+    """The totals, the tables, the advice and the notes as Markdown."""
+    parts = [renderer.notes(totals(syncs)), *(renderer.render(texts) for _, texts in tables(syncs))]
     if lines := advice(syncs, with_advice):
         parts.append("\n".join([f"{renderer.plain(lines[0])}\n", *map(renderer.plain, lines[1:])]) + "\n")
+    if lines := notes(syncs):
+        parts.append(renderer.notes(lines))
     return "\n".join(parts)
 
 
@@ -126,8 +135,8 @@ def _number_of_traces(ops: collections.Counter[HostOp]) -> str:
     return f"\nin {traces} traces" if traces > 1 else ""
 
 
-def footer(syncs: Syncs) -> list[str]:
-    """Totals of the run, and the notes needed to read the tables."""
+def totals(syncs: Syncs) -> list[str]:
+    """Host syncs and traces of the whole run, which the output begins with."""
     total = sum(site.seconds for site in syncs.sites)
     blocked = f"; {_time(total)} blocked in them" if syncs.reads else ""
     before = f", {_time(syncs.waited)} of it before the value was ready" if syncs.waited else ""
@@ -144,6 +153,12 @@ def footer(syncs: Syncs) -> list[str]:
         )
     if syncs.refused:
         lines.append(f"{_syncs(syncs.refused)} refused")
+    return lines
+
+
+def notes(syncs: Syncs) -> list[str]:
+    """What must be known to read the tables."""
+    lines = []
     if syncs.waited:
         lines.append("Time waited is mostly work that was queued on the device before, not the cost of the copy.")
     elif not syncs.has_gpu and syncs.reads:

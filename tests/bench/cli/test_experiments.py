@@ -35,7 +35,7 @@ def survived(monkeypatch):
 def test_survive_shows_and_leaves_its_tables(run, survived, tmp_path):
     code, out, err = run("survive", "--out", tmp_path / "s", "--seeds", 2, "--workers", 3, "--time-limit", 7)
     assert code == 0
-    for text in ("4 of 4 alive", "the ladder of protections", "without a fault", "survival-by-magnitude"):
+    for text in ("4 of 4 alive", "The ladder of protections", "without a fault", "survival-by-magnitude"):
         assert text in out
     assert sorted(path.suffix for path in (tmp_path / "s").iterdir()) == [
         ".html",
@@ -77,7 +77,7 @@ def test_survive_without_a_tested_run_ends_with_the_cause(run, survived, tmp_pat
     survived["record"] = {"survivals": untested, "undisturbed": {}}
     code, out, err = run("survive", "--out", tmp_path, "--fault", "nan", "--seeds", 1)
     assert code == 1
-    assert "not tested, and why" in out
+    assert "Not tested, and why" in out
     assert err.splitlines()[-1] == "error: none of the 3 runs succeeded: not tested: no tape"
     assert "no tape" in (tmp_path / "survival.md").read_text()
     assert "no tape" in (tmp_path / "survival.html").read_text()
@@ -206,7 +206,7 @@ def profiled(monkeypatch):
 def test_profile_shows_and_leaves_its_tables(run, profiled, tmp_path):
     code, out, err = run("profile", "--preset", "tiny", "--out", tmp_path / "p", "--seed", 4, "--batches", 7)
     assert code == 0
-    for text in ("where the time goes", "after: the ops that take most", "no op in flight", "tensorboard --logdir"):
+    for text in ("Where the time goes", "After: the ops that take most", "no op in flight", "tensorboard --logdir"):
         assert text in out
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["profile.html", "profile.json", "profile.md"]
     settings = profiled["settings"]
@@ -271,7 +271,7 @@ def test_sweep_shows_and_leaves_its_tables(run, swept, tmp_path):
     limits = ("--max-time", 90, "--time-limit", 70, "--batches", 3, "--precision", "5%", "--seed", 2)
     code, out, err = run(*SWEEP, "--out", tmp_path / "s", *limits)
     assert code == 0
-    for text in ("cost as batch grows", "cost as tokens grows", "16 (preset)", "2.0", "tokens/s", "sweep-costs"):
+    for text in ("Cost as batch grows", "Cost as tokens grows", "16 (preset)", "2.0", "tokens/s", "sweep-costs"):
         assert text in out
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
         "sweep-costs.png",
@@ -345,7 +345,7 @@ def test_ladder_shows_and_leaves_its_tables(run, climbed, tmp_path):
     options = ["--preset", "tiny", "--rounds", 12, "--batches", 4, "--seed", 5]
     code, out, err = run("ladder", "--out", tmp_path / "l", *options)
     assert code == 0
-    for text in ("one change after the other", "without one of its changes", "1.82× faster", "ladder-waterfall"):
+    for text in ("One change after the other", "without one of its changes", "1.82× faster", "ladder-waterfall"):
         assert text in out
     assert sorted(path.suffix for path in (tmp_path / "l").iterdir()) == [".html", ".json", ".md", ".png", ".svg"]
     rungs = climbed["rungs"]

@@ -207,6 +207,15 @@ def test_lines_beyond_the_first_are_folded_and_open(show):
     assert rows.first.is_visible()
 
 
+@pytest.mark.slow
+def test_on_paper_tables_are_tables_on_a_white_ground(show):
+    page = show(page_of("run"), {"width": 794, "height": 1123}, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert all(each.is_visible() for each in page.locator("thead").all())
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
 def with_lines(count):
     """A record of a loop that reads in so many lines."""
     sites = tuple(

@@ -41,17 +41,23 @@ def test_a_page_of_one_table_has_no_heading():
 
 
 def test_a_page_begins_with_the_answer_and_the_picture_of_it():
-    headlines = [Headline("faster", "2× as fast"), Headline("smaller", "by half")]
+    headlines = [Headline("faster", "2× as fast"), Headline("smaller?", "by half")]
     tables = [Table("one", FRAME, "2×"), Table("another", FRAME)]
     shown = Report.of("run", tables, FACTS, pictures=PICTURES, headlines=headlines, doubts=["doubt: a", "doubt: b"])
     told = markdown.page(shown, {"costs": "run-costs.svg", "reads": "run-reads.svg"}).splitlines()
     assert told[:7] == [
-        "**faster**: 2× as fast  ", "**smaller**: by half", "", "- doubt: a", "- doubt: b", "",
+        "**faster**: 2× as fast  ", "**smaller?** by half", "", "- doubt: a", "- doubt: b", "",
         "![Milliseconds a batch.](run-costs.svg)",
     ]  # fmt: skip
     assert [line for line in told if line.startswith("#")] == ["### One: 2×", "### Another"]
     assert told[-3:] == ["- **machine**: 2 cores", "", "![Reads.](run-reads.svg)"]
     assert "![" not in markdown.page(shown)
+
+
+def test_source_lines_are_code():
+    lines = pd.DataFrame({"line": ["f.py:1"] * 3, "source": ["x[_a] | `b` <c", "_y_", ""]})
+    told = markdown.page(Report.of("run", [Table("reads", lines)], [])).splitlines()[2:]
+    assert [row.split(" | ", 1)[1].strip(" |") for row in told] == [r"``x[_a] \| `b` <c``", "`_y_`", ""]
 
 
 def test_rows_beyond_those_shown_are_folded_where_markdown_is_read():

@@ -70,7 +70,7 @@ def test_the_headline_counts_those_that_are_the_same():
     )  # fmt: skip
     assert headline(a=other, b=unknown)[::2] == ("not equivalent", "bad")
     assert headline(a=same, b=unknown) == (
-        "not known", "1 of 2 loops compute what the loop before computes; not shown of b", "unsure",
+        "undetermined", "1 of 2 loops compute what the loop before computes; not shown of b", "unsure",
     )  # fmt: skip
 
 
@@ -84,11 +84,11 @@ def test_the_headline_of_a_single_loop_says_how_far_it_differs():
 
 
 def test_what_is_not_known_is_no_no():
-    assert UNKNOWN.startswith("not known: rounding flips a draw in 3 of 7 stretches")
+    assert UNKNOWN.startswith("undetermined: rounding flips a draw in 3 of 7 stretches")
     unknown = found(equal=False, reason=UNKNOWN, lockstep=MANY)
     assert report.sentence(unknown) == f"whether the loops compute the same is {UNKNOWN}"
     assert report.table(agreement_record(found={"after": unknown}))["the same"][0] == UNKNOWN
-    assert headline(after=unknown)[::2] == ("not known", "unsure")
+    assert headline(after=unknown)[::2] == ("undetermined", "unsure")
 
 
 ALIKE = STEPPED.model_copy(update={"other_lines": (0, 0, 0), "metrics": (2e-7, 1e-7, 3e-7), "updates": (1e-5,) * 3})

@@ -20,7 +20,10 @@ def test_comes_back_from_its_file(tmp_path):
     [
         (lambda text: text[:500], "no whole ladder record (the file: Invalid JSON"),
         (lambda text: text.replace(f'"schema_version": {SCHEMA}', '"schema_version": 1'), "is of schema 1"),
-        (lambda text: text.replace('"kind": "ladder"', '"kind": "run"'), "is of kind 'run', and 'ladder' is wanted"),
+        (
+            lambda text: text.replace('"kind": "ladder"', '"kind": "run"'),
+            "is of kind 'run', but 'ladder' is needed here",
+        ),
         (
             lambda text: text.replace('"group": "step"', '"group": "leap"'),
             "no whole ladder record (ladder.rungs.1.group",

@@ -38,7 +38,7 @@ def test_on_a_gpu():
         "energy, J/batch": ["7", "6", ""],
         "SM clock, MHz, mean (5% to 95% of samples)": ["1740 (1524 to 1956)", "1980 (1980 to 1980)", ""],
         "throttled, share of samples": ["50% (software power cap 50%)", "0%", ""],
-        "peak device memory, handed out by TensorFlow's allocator, MiB": ["500", "500", ""],
+        "peak device memory, handed out by TensorFlow's allocator, MiB": ["500", "500", "same"],
         "peak device memory, NVML, of the loop's process, MiB": ["450", "not measured", ""],
         "peak device memory, NVML, of all processes, MiB (before the loop's began)": ["1000 (600)", "1000 (600)", ""],
         "device busy, share of a traced stretch": ["25.0% (at 40.00 ms/batch while traced)", "not measured", ""],
@@ -63,6 +63,8 @@ def test_whatever_else_went_wrong_is_said():
 
 
 def test_the_answer_is_memory_and_how_busy_a_gpu_was():
+    (row,) = [row for row in report.rows(on_cpu(), on_cpu(peak_resident_bytes=300 * MIB)) if "resident" in row.title]
+    assert row.texts == ("400", "300", "1.33× less")
     assert report.answer(on_cpu(), on_cpu(peak_resident_bytes=300 * MIB)) == "peak resident memory 400 → 300 MiB"
     busy = on_gpu(samples=(sample(0.1, gpu(utilisation=0.9)), sample(0.2, gpu(utilisation=0.7))))
     assert report.answer(on_gpu(tf_peak_bytes=900 * MIB), busy) == (

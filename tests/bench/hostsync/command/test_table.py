@@ -1,8 +1,10 @@
 import dataclasses
+import io
 import json
 
 import pytest
 import tensorflow as tf
+from rich.console import Console
 
 from loop_bench.errors import UsageError
 from loop_bench.hostsync import HostOp, Site
@@ -67,11 +69,26 @@ def test_a_function_that_was_traced_again_has_a_row_and_its_ops_one():
         ("step\ngone.py:3", "5", "Python value of n: 0 → 1 (4 times)", "gone.py:9\ngone.py:8\ngone.py:7\n1 more")
     ]
     assert [row["in function"] for row in by_column(table.in_graphs(found))] == ["step\nin 2 traces"]
-    assert table.footer(found)[1] == "10 traces of 2 functions, 4 of them again; tracing took 500 ms"
+    assert table.totals(found)[1] == "10 traces of 2 functions, 4 of them again; tracing took 500 ms"
 
 
-def test_the_footer_lists_what_was_not_seen():
-    lines = table.footer(dataclasses.replace(FOUND, sites=(), session_runs=20, graphs_before=1, has_children=True))
+def said(syncs):
+    """All lines outside of the tables."""
+    return [*table.totals(syncs), *table.notes(syncs)]
+
+
+def test_the_totals_come_first_and_the_notes_last():
+    out = io.StringIO()
+    table.show(Console(file=out, width=120), FOUND)
+    shown = out.getvalue()
+    assert shown.startswith("30 host syncs in 2.00 s of train.py")
+    assert shown.index("30 host syncs in") < shown.index("call site") < shown.index("Time waited is mostly")
+    text = table.markdown(FOUND)
+    assert text.startswith("30 host syncs in")
+
+
+def test_the_notes_list_what_was_not_seen():
+    lines = said(dataclasses.replace(FOUND, sites=(), session_runs=20, graphs_before=1, has_children=True))
     assert lines[0].startswith("0 host syncs seen in")
     assert lines[-3:] == [
         "not seen: reads of TensorFlow 1 sessions: 20 runs of tf.compat.v1.Session",
@@ -84,17 +101,17 @@ def test_empty_tables_are_left_out():
     nothing = dataclasses.replace(FOUND, sites=(), host_ops=())
     assert table.tables(nothing) == []
     assert len(table.tables(FOUND)) == 2
-    assert table.footer(nothing)[0] == "0 host syncs in 2.00 s of train.py"
+    assert table.totals(nothing)[0] == "0 host syncs in 2.00 s of train.py"
 
 
-def test_the_footer_says_what_waiting_means_and_what_was_not_recorded():
-    lines = table.footer(dataclasses.replace(FOUND, unseen=("the buffer protocol: why",)))
+def test_the_notes_say_what_waiting_means_and_what_was_not_recorded():
+    lines = said(dataclasses.replace(FOUND, unseen=("the buffer protocol: why",)))
     assert lines[0].endswith("500 ms blocked in them, 400 ms of it before the value was ready")
     assert any("work that was queued" in line for line in lines)
     assert lines[-1] == "not seen: the buffer protocol: why"
     ready = dataclasses.replace(FOUND, sites=(dataclasses.replace(SITE, waits=0, waited=0.0, seconds=1e-5),))
-    assert not any("work that was queued" in line for line in table.footer(ready))
-    assert "10 µs blocked" in table.footer(ready)[0]
+    assert not any("work that was queued" in line for line in table.notes(ready))
+    assert "10 µs blocked" in table.totals(ready)[0]
 
 
 def test_markdown_has_both_tables():
@@ -106,16 +123,16 @@ def test_markdown_has_both_tables():
     assert "what to do" not in text  # nobody knows what `gone.py` says
 
 
-def test_the_footer_speaks_of_a_cpu_only_where_it_is_one():
+def test_the_notes_speak_of_a_cpu_only_where_it_is_one():
     ready = dataclasses.replace(FOUND, sites=(dataclasses.replace(SITE, waits=0, waited=0.0, reads=1),))
-    assert table.footer(ready)[0].startswith("1 host sync in ")
-    assert table.footer(ready)[1].startswith("On a CPU")
-    assert len(table.footer(dataclasses.replace(ready, has_gpu=True))) == 1
-    assert not any("On a CPU" in line for line in table.footer(FOUND))
+    assert table.totals(ready)[0].startswith("1 host sync in ")
+    assert table.notes(ready)[0].startswith("On a CPU")
+    assert table.notes(dataclasses.replace(ready, has_gpu=True)) == []
+    assert not any("On a CPU" in line for line in table.notes(FOUND))
 
 
-def test_the_footer_says_what_was_refused_and_what_was_not_looked_into():
-    lines = table.footer(dataclasses.replace(FOUND, refused=2, has_children=True))
+def test_it_says_what_was_refused_and_what_was_not_looked_into():
+    lines = said(dataclasses.replace(FOUND, refused=2, has_children=True))
     assert "2 host syncs refused" in lines
     assert lines[-1] == "not seen: reads in other processes that the program started"
 
