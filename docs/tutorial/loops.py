@@ -47,7 +47,7 @@ def after(spec):
 
 
 def parts(spec):
-    """What both loops are made of, anew from the seed."""
+    """Build what both loops use, from the seed."""
     seed(spec.seed)
     model = network()
     optimizer = tf.keras.optimizers.Adam()
