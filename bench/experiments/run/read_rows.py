@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -75,14 +75,14 @@ def retraces(arms: Arms) -> Table:
 Line = tuple[str, str, str]
 """Two cells that say where, and one that says what is there."""
 
-Count = TypeVar("Count", int, float)
-
 
 def _sites(syncs: HostSyncs | None) -> dict[Line, float]:
-    found: dict[Line, float] = collections.defaultdict(float)
-    for site in syncs.sites if syncs else ():
-        found[f"{site.file}:{site.line}", _call(site), site.source] += site.reads / syncs.batches if syncs else 0
-    return found
+    """Reads a batch of each line, the most first."""
+    reads: dict[Line, float] = collections.defaultdict(float)
+    if syncs:
+        for site in syncs.sites:
+            reads[f"{site.file}:{site.line}", _call(site), site.source] += site.reads / syncs.batches
+    return reads
 
 
 def _call(site: ReadSite) -> str:
@@ -90,28 +90,32 @@ def _call(site: ReadSite) -> str:
 
 
 def _functions(traced: Sequence[TracedFunction]) -> dict[Line, float]:
-    found: dict[Line, float] = collections.defaultdict(float)
-    for each in traced:
-        found[each.function, f"{each.file}:{each.line}", "; ".join(each.why)] += each.traces
-    return found
+    """Traces of each function, the most first."""
+    traces: dict[Line, float] = collections.defaultdict(float)
+    for function in traced:
+        line = f"{function.file}:{function.line}"
+        traces[function.function, line, "; ".join(function.why)] += function.traces
+    return traces
 
 
 def _by_line(title: str, counts: Mapping[str, Mapping[Line, float]], where: Sequence[str], what: str) -> Table:
-    """A table of lines; one that both loops share has one row. Lines beyond `MOST` are added up."""
-    lines = list(dict.fromkeys(line for arm in ARMS for line in counts[arm]))
-    rows = [(*line[:2], *_cells(counts, [line]), line[2]) for line in lines[:MOST]]
+    """A table of lines, in turns those of each loop, so that the first of both are among the rows shown.
+
+    A line that both loops share has one row; lines beyond `MOST` are added up.
+    """
+    ranks = itertools.zip_longest(*(counts[arm] for arm in ARMS))
+    lines = list(dict.fromkeys(line for rank in ranks for line in rank if line is not None))
+    rows = [(*line[:2], *_cells(counts, {line}), line[2]) for line in lines[:MOST]]
     if rest := lines[MOST:]:
-        rows.append((f"{len(rest)} more", "", *_cells(counts, rest), "in the record"))
+        rows.append((f"{len(rest)} more", "", *_cells(counts, {*rest}), "in the record"))
     frame = pd.DataFrame(rows, columns=[*where, *ARMS, what])
     return Table(title, frame, shown=SHOWN)
 
 
-def _cells(counts: Mapping[str, Mapping[Line, float]], lines: Iterable[Line]) -> list[str]:
+def _cells(counts: Mapping[str, Mapping[Line, float]], lines: set[Line]) -> list[str]:
     """The sum over lines of each loop; empty where it has none of them."""
-    lines = list(lines)
     return [
-        few(sum(known)) if (known := [counts[arm][line] for line in lines if line in counts[arm]]) else ""
-        for arm in ARMS
+        few(sum(counts[arm][line] for line in known)) if (known := lines & counts[arm].keys()) else "" for arm in ARMS
     ]
 
 
