@@ -69,9 +69,14 @@ def render(texts: Texts, footer: Sequence[str] = ()) -> str:
 
 
 def _code(text: str) -> str:
-    """A line of a program: no character of it is markup, and none can be escaped but the one that ends a cell."""
-    fence = "``" if "`" in text else "`"
-    return f"{fence}{text.replace('|', chr(92) + '|')}{fence}" if text else ""
+    """A line of a program, of which no character is markup."""
+    if "|" in text or "`" in text:  # Markdown's readers differ on how to escape these in code
+        return f"<code>{''.join(map(_entity, text))}</code>"
+    return f"`{text}`" if text else ""
+
+
+def _entity(character: str) -> str:
+    return character if character.isalnum() or character in " ()[]{}" else f"&#{ord(character)};"
 
 
 def _cell(text: str) -> str:

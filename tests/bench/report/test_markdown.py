@@ -1,3 +1,4 @@
+import html
 import re
 
 import pandas as pd
@@ -55,9 +56,13 @@ def test_a_page_begins_with_the_answer_and_the_picture_of_it():
 
 
 def test_source_lines_are_code():
-    lines = pd.DataFrame({"line": ["f.py:1"] * 3, "source": ["x[_a] | `b` <c", "_y_", ""]})
+    sources = ["x[_a] | `b` <c", "_y_ < 1", ""]
+    lines = pd.DataFrame({"line": ["f.py:1"] * 3, "source": sources})
     told = markdown.page(Report.of("run", [Table("reads", lines)], [])).splitlines()[2:]
-    assert [row.split(" | ", 1)[1].strip(" |") for row in told] == [r"``x[_a] \| `b` <c``", "`_y_`", ""]
+    first, second, third = (row.split(" | ", 1)[1].strip(" |") for row in told)
+    assert (second, third) == ("`_y_ < 1`", "")
+    assert html.unescape(first.removeprefix("<code>").removesuffix("</code>")) == sources[0]
+    assert not set("|`_<") & set(first.removeprefix("<code>").removesuffix("</code>"))
 
 
 def test_rows_beyond_those_shown_are_folded_where_markdown_is_read():
