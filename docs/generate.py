@@ -1,6 +1,6 @@
-"""Makes the parts of docs/reference/ that the code knows, or says which are stale.
+"""Makes the parts of docs/ that the code knows, or says which are stale.
 
-    python docs/generate.py            # after a change of a command, an option, a docstring of the contract, a fault
+    python docs/generate.py            # after a change of a command, option, contract, fault or verdict
     python docs/generate.py --check    # as CI does it; exit code 1 when something is stale
 
 Such a part stands between two comments that name it; the rest of a page is written by hand. What makes the parts is in
@@ -19,14 +19,15 @@ from generating import contract, interface, outcomes
 from loop_bench.report import markdown
 from loop_bench.writing import write_whole
 
-PAGES = Path(__file__).parent / "reference"
+PAGES = Path(__file__).parent
 
 MADE: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
-    "commands.md": interface.command_parts,
-    "options.md": interface.option_parts,
-    "contract.md": contract.contract_parts,
-    "exit-codes.md": outcomes.exit_code_parts,
-    "faults.md": outcomes.fault_parts,
+    "reference/commands.md": interface.command_parts,
+    "reference/options.md": interface.option_parts,
+    "reference/contract.md": contract.contract_parts,
+    "reference/exit-codes.md": outcomes.exit_code_parts,
+    "reference/faults.md": outcomes.fault_parts,
+    "explanation/verdicts.md": outcomes.verdict_parts,
 }
 """By page, what makes its parts."""
 
@@ -44,10 +45,11 @@ def pages(folder: Path) -> Iterator[tuple[Path, str, str]]:
 def main(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when a page is stale.")] = False,
 ) -> None:
-    """Make the generated parts of docs/reference/ anew."""
+    """Make the generated parts of docs/ anew."""
     stale = [(path, new) for path, old, new in pages(PAGES) if old != new]
     for path, new in stale:
-        print(f"docs/reference/{path.name}: {'stale: run python docs/generate.py' if check else 'written'}")
+        state = "stale: run python docs/generate.py" if check else "written"
+        print(f"docs/{path.relative_to(PAGES).as_posix()}: {state}")
         if not check:
             write_whole(path, new)
     raise typer.Exit(int(check and bool(stale)))

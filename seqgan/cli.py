@@ -77,7 +77,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches and draws. Default: 0.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="A config field, e.g. --set epochs=50; may be repeated."),
+        typer.Option("--set", metavar="FIELD=VALUE", help="A config field, e.g. `--set epochs=50`; may be repeated."),
     ] = None,
     cache_folder: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""Exit codes, faults and outcomes."""
+"""Exit codes, faults, outcomes and verdicts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from generating.contract import documented, source
 from generating.markdown import code, prose, table
+from loop_bench.experiments.run import terms
 from loop_bench.experiments.survival import outcome, plan
 from loop_bench.experiments.survival.fault import Fault
 
@@ -75,3 +76,9 @@ def fault_parts() -> Iterator[tuple[str, str]]:
         "outcomes",
         table(("outcome", "what was observed"), [(name, prose(text)) for name, text in outcome.MEANINGS.items()]),
     )
+
+
+def verdict_parts() -> Iterator[tuple[str, str]]:
+    """The parts of verdicts.md; invalid comes first, as it is looked for before any interval."""
+    ordered = sorted(terms.VERDICTS, key=lambda term: term.word != "invalid")
+    yield "verdicts", table(("verdict", "meaning"), [(f"**{each.word}**", prose(each.meaning)) for each in ordered])

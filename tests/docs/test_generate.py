@@ -14,6 +14,7 @@ import typer
 from loop_bench.cli import options
 from loop_bench.cli import run as cli_run
 from loop_bench.cli.commands import COMMANDS
+from loop_bench.experiments.run import verdict
 from loop_bench.experiments.survival.record import Outcome
 from loop_bench.records import gate
 
@@ -36,6 +37,7 @@ def script():
 def docs(script, tmp_path, monkeypatch):
     """The script, with fresh pages of its own."""
     for name in script.MADE:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(script.PAGES / name, tmp_path / name)
     monkeypatch.setattr(script, "PAGES", tmp_path)
     run(script)
@@ -67,10 +69,10 @@ def test_made_once_they_are_fresh(docs, capsys):
 
 
 def test_every_command_has_its_options(page):
-    found, of_run = sections(page("commands.md")), page("options.md")
+    found, of_run = sections(page("reference/commands.md")), page("reference/options.md")
     for name, command in COMMANDS.items():
         section = found[f"`{name}`"]
-        assert f"[`{name}`](#{name})" in page("commands.md")
+        assert f"[`{name}`](#{name})" in page("reference/commands.md")
         for parameter in command.made().params:
             for option in (*parameter.opts, *parameter.secondary_opts):
                 if parameter.param_type_name == "option" and option != "--help":
@@ -79,7 +81,7 @@ def test_every_command_has_its_options(page):
 
 
 def test_every_example_is_a_command_line(page):
-    examples = re.findall(r"^loop-bench (\S+) ?(.*)$", "".join(_shell(page("commands.md"))), re.MULTILINE)
+    examples = re.findall(r"^loop-bench (\S+) ?(.*)$", "".join(_shell(page("reference/commands.md"))), re.MULTILINE)
     assert len({name for name, _ in examples}) > len(COMMANDS) - 2
     for name, rest in examples:
         COMMANDS[name].made().make_context(name, shlex.split(rest))  # parses, and does not run
@@ -90,13 +92,13 @@ def _shell(text):
 
 
 def test_the_pair_s_own_commands_are_there(page):
-    found = sections(page("commands.md"))
+    found = sections(page("reference/commands.md"))
     assert "`--compile-cache DIR`" in found["`python -m loop_bench.seqgan train`"]
     assert "| `-n`, `--count N` |" in found["`python -m loop_bench.seqgan sample`"]
 
 
 def test_every_option_of_a_run_has_one_row(page):
-    rows = re.findall(r"^\| `(--[\w-]+)[^|]*` \|", page("options.md"), re.MULTILINE)
+    rows = re.findall(r"^\| `(--[\w-]+)[^|]*` \|", page("reference/options.md"), re.MULTILINE)
     assert sorted(rows) == sorted(option.name for option in (*options.of_run(), *options.GATE))
 
 
@@ -106,7 +108,7 @@ def test_an_option_in_no_group_is_an_error(docs, monkeypatch):
         docs.main(check=True)
 
 
-def test_another_help_makes_pages_stale_and_they_are_named(docs, monkeypatch, capsys):
+def test_another_help_makes_pages_stale_and_they_are_named(docs, page, monkeypatch, capsys):
     changed = tuple(
         dataclasses.replace(each, help="other words") if each is options.MAX_SYNCS else each for each in options.GATE
     )
@@ -116,7 +118,7 @@ def test_another_help_makes_pages_stale_and_they_are_named(docs, monkeypatch, ca
     assert run(docs, check=True) == 1
     assert capsys.readouterr().out == "docs/reference/options.md: stale: run python docs/generate.py\n"
     run(docs)
-    assert "| `--max-syncs NUMBER` | Other words. |" in (docs.PAGES / "options.md").read_text(encoding="utf-8")
+    assert "| `--max-syncs NUMBER` | Other words. |" in page("reference/options.md")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_another_source_makes_its_page_stale(docs, monkeypatch, capsys, file, af
 
 
 def test_a_lost_marker_is_an_error(docs):
-    path = docs.PAGES / "faults.md"
+    path = docs.PAGES / "reference" / "faults.md"
     path.write_text(path.read_text(encoding="utf-8").replace("<!-- loop-bench: end keys -->\n", ""), encoding="utf-8")
     with pytest.raises(ValueError, match="end keys --> is missing"):
         docs.main(check=True)
@@ -158,8 +160,14 @@ def test_a_lost_marker_is_an_error(docs):
 def test_outcomes_and_codes_are_all_there(docs, page):
     assert [*docs.outcomes.outcome.MEANINGS] == [*Outcome.__args__]
     for outcome in gate.Outcome:
-        assert f"| `{int(outcome)}` | {outcome.name.lower()} |" in page("exit-codes.md")
-    assert all(f"| `{key}` |" in page("faults.md") for key in ("in", "target", "batches", "replica"))
+        assert f"| `{int(outcome)}` | {outcome.name.lower()} |" in page("reference/exit-codes.md")
+    assert all(f"| `{key}` |" in page("reference/faults.md") for key in ("in", "target", "batches", "replica"))
+
+
+def test_a_verdict_that_is_judged_first_comes_first(page):
+    rows = re.findall(r"^\| \*\*(\w+)\*\* \| [A-Z]", page("explanation/verdicts.md"), re.MULTILINE)
+    assert rows == ["invalid", "faster", "slower", "same", "inconclusive"]
+    assert {*rows} == {*verdict.Kind}
 
 
 def test_each_page_begins_with_a_title_and_no_table_has_a_ragged_row(page, docs):

@@ -35,7 +35,8 @@ class ProfileExperiment(Experiment):
 
     Each loop is built and warmed up first. Then a stretch is traced, between two untraced ones, to show what tracing
     costs: traced times are longer than real ones. The tables show how much of the time ops were running, the gaps
-    between them, and which ops take most of it. The traces are TensorFlow's own: tensorboard --logdir OUT shows them.
+    between them, and which ops take most of it. The traces are TensorFlow's own: `tensorboard --logdir OUT` shows
+    them.
 
     Examples: loop-bench profile --preset paper
 
