@@ -27,8 +27,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Gives the page of a record its title, and has Markdown inside <details> rendered, as GitHub does."""
     if page.file.src_uri.startswith("../"):
-        markdown = f"# {page.file.src_uri.removeprefix('../').removesuffix('.md')}\n\n{markdown}"
+        markdown = f"# {_title(page.file.src_uri)}\n\n{markdown}"
     return markdown.replace("<details>", '<details markdown="1">')
+
+
+def _title(uri: str) -> str:
+    """What the record at ../results/[KIND/]MACHINE/NAME.md is of: `Record: MACHINE, KIND, NAME`."""
+    *kind, machine, name = uri.removeprefix("../results/").removesuffix(".md").split("/")
+    return f"Record: {', '.join(dict.fromkeys((machine, *kind, name)))}"
 
 
 def _shown(results: Path) -> Iterator[Path]:

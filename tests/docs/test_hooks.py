@@ -36,9 +36,16 @@ def project(tmp_path):
     for name, text in {
         "docs/findings/page.md": PAGE,
         "docs/hooks.py": "",
+        "docs/generate.py": "",
+        "docs/generating/__init__.py": "",
+        "docs/generating/markdown.py": "",
+        "docs/generating/__pycache__/markdown.cpython-311.pyc": "",
+        "docs/tutorial/train.py": "",
         "results/README.md": "# Results\n\n[a file](../seqgan/config.py)\n",
         "results/machine/paper.md": "## Times\n\n![a plot](paper-times.svg)\n",
         "results/machine/paper-times.svg": "<svg/>",
+        "results/ladder/machine/ladder.md": "## Rungs\n",
+        "results/ladder/machine/tiny.md": "## Rungs\n",
         "results/machine/paper.json": "{}",
         "results/runs/mine.md": "# Mine\n",
         "results/runs/sweep/mine.md": "# Mine\n",
@@ -62,13 +69,26 @@ def test_results_are_where_links_say(project):
     assert {name for name in files if name.startswith("results/")} == {
         "results/machine/paper/index.html",
         "results/machine/paper-times.svg",
+        "results/ladder/machine/ladder/index.html",
+        "results/ladder/machine/tiny/index.html",
     }
     page = files["findings/page/index.html"].read_text(encoding="utf-8")
     assert 'href="../../results/machine/paper/#times"' in page
     assert 'src="../../results/machine/paper-times.svg"' in page
-    table = files["results/machine/paper/index.html"].read_text(encoding="utf-8")
-    assert "<title>results/machine/paper - loop-bench</title>" in table
-    assert 'src="../paper-times.svg"' in table
+    assert 'src="../paper-times.svg"' in files["results/machine/paper/index.html"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        ("machine/paper", "Record: machine, paper"),
+        ("ladder/machine/ladder", "Record: machine, ladder"),
+        ("ladder/machine/tiny", "Record: machine, ladder, tiny"),
+    ],
+)
+def test_the_page_of_a_record_says_what_it_is_of(project, page, title):
+    text = built(project)[f"results/{page}/index.html"].read_text(encoding="utf-8")
+    assert f"<title>{title} - loop-bench</title>" in text
 
 
 def test_tables_inside_details_are_rendered(project):
@@ -85,8 +105,13 @@ def test_a_link_to_what_is_not_there_fails(project, link):
         built(project)
 
 
-def test_tools_are_no_pages_and_nothing_is_fetched(project):
+def test_tools_are_left_out_and_programs_of_the_tutorial_can_be_copied(project):
     files = built(project)
-    assert not [name for name in files if name.endswith(".py")]
+    assert [name for name in files if name.endswith((".py", ".pyc"))] == ["tutorial/train.py"]
+    assert not [name for name in files if name.startswith(("generating", "generate", "hooks"))]
+
+
+def test_nothing_is_fetched(project):
+    files = built(project)
     texts = {name: path.read_text(encoding="utf-8") for name, path in files.items() if name.endswith((".html", ".css"))}
     assert {name: found for name, text in texts.items() if (found := FETCHED.findall(text))} == {}
