@@ -10,6 +10,7 @@ bytes.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -81,6 +82,7 @@ def pages(found: dict[Path, Document], reports: dict[Path, Report]) -> Iterator[
             report = report.short(part.rows)
         elif part.titles:
             report = report.only(part.titles)
+        report = dataclasses.replace(report, terms=())  # docs/explanation/verdicts.md has them
         text = texts[path] if path in texts else path.read_text(encoding="utf-8")
         texts[path] = markdown.replaced(text, part.name, markdown.page(report), part.page)
     yield from texts.items()

@@ -82,6 +82,8 @@ def report(
         shown = shown.short(name.strip() for name in rows.split(","))
     elif table:
         shown = shown.only(table)
+    if (rows or table) and _chosen(format, into) == Format.CSV:
+        raise UsageError("--format csv: has all numbers of a record; --rows and --table choose tables of texts")
     publish(shown, format, into, name, check)
 
 
@@ -127,7 +129,7 @@ def publish(shown: Report, wanted: Format | None, into: Path | None, name: str |
             raise UsageError(f"{'--check' if check else '--name'}: needs --into FILE")
         _print(shown, wanted or Format.TERMINAL)
         return
-    chosen = wanted or Format(SUFFIXES.get(into.suffix.lower(), Format.TERMINAL))
+    chosen = _chosen(wanted, into)
     if chosen == Format.TERMINAL:
         raise UsageError(f"--into {into}: name a --format; it is known by itself for {', '.join(SUFFIXES)}")
     if name and chosen != Format.MARKDOWN:
@@ -145,6 +147,11 @@ def publish(shown: Report, wanted: Format | None, into: Path | None, name: str |
         except UsageError as error:
             raise UsageError(f"--into {into}: {error}") from None
         print(f"written: {into}")
+
+
+def _chosen(wanted: Format | None, into: Path | None) -> Format:
+    """The format that was asked for, or that of the file's name."""
+    return wanted or Format(SUFFIXES.get(into.suffix.lower(), Format.TERMINAL) if into else Format.TERMINAL)
 
 
 def _print(shown: Report, wanted: Format) -> None:

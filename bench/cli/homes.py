@@ -64,7 +64,9 @@ def homes(asked: Asked) -> dict[str, Home]:
         if home.python:
             interpreter(f"--{arm}-python", home.python)
     if asked["link"] and not any(home.revision for home in by_arm.values()):
-        raise UsageError("--link: links data into another revision; needs --against or --before-revision as well")
+        raise UsageError(
+            "--link: links data into another revision; needs --against, --before-revision or --after-revision as well"
+        )
     if asked["isolate"] or not all(home.is_here for home in by_arm.values()):
         processes = asked["processes"] or PROCESSES
         if asked["rounds"] is not None and asked["rounds"] < processes:

@@ -163,7 +163,7 @@ MAX_SLOWDOWN_OPTION = Option(
 MAX_SYNCS = Option("--max-syncs", "largest number of host syncs per batch of the loop after", RealNumber(zero=True))
 MIN_SPEEDUP = Option("--min-speedup", "smallest ratio of time before / time after that passes", RealNumber())
 
-MAX_RETRACES = Option("--max-retraces", "largest number of retraces of the loop after its warm-up", WholeNumber(0))
+MAX_RETRACES = Option("--max-retraces", "largest number of retraces of the loop after, once it is warm", WholeNumber(0))
 
 GATE = (REFERENCE, MAX_SLOWDOWN_OPTION, MAX_SYNCS, MIN_SPEEDUP, MAX_RETRACES)
 """Options of the gate; giving any of them gates the run."""

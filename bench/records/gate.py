@@ -263,6 +263,6 @@ def _retraces(record: Record, limit: int) -> Check:
     traces = sum(function.traces for function in traced)
     why = f" ({'; '.join(traced[0].why)})" if traced and traced[0].why else ""
     most = f", most often {traced[0].function}{why}" if traced else ""
-    text = f"after retraces functions {traces} times after its warm-up (limit {limit}){most}"
+    text = f"the loop after: {traces} retraces after warm-up (limit {limit}){most}"
     outcome = Outcome.PASSED if traces <= limit else Outcome.FAILED
     return Check("retraces", outcome, text, Interval(traces, traces, traces), limit)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from loop_bench.errors import UsageError
-from loop_bench.report.texts import SOURCE, Texts
+from loop_bench.report.texts import SOURCE, Texts, printable
 
 if TYPE_CHECKING:
-    from loop_bench.report.report import Picture, Report, Table
+    from loop_bench.report.report import Picture, Report, Table, Term
 
 
 def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
@@ -25,27 +25,35 @@ def page(report: Report, pictures: Mapping[str, str] = {}) -> str:
     """
     first, *others = [_picture(each, pictures[each.stem]) for each in report.pictures if each.stem in pictures] or [""]
     parts = [
-        "  \n".join(f"**{plain(each.word)}**{each.sign} {plain(each.text)}" for each in report.headlines),
-        _list(plain(doubt) for doubt in report.doubts),
+        "  \n".join(f"**{_line(each.word)}**{each.sign} {_line(each.text)}" for each in report.headlines),
+        _list(_line(doubt) for doubt in report.doubts),
         first,
         *(_table(table, is_titled=len(report.tables) > 1) for table in report.tables),
-        _list(f"**{plain(fact.name)}**: {plain(fact.text)}" for fact in report.facts),
+        _list(f"**{_line(fact.name)}**: {_line(fact.text)}" for fact in report.facts),
         *others,
+        _terms(report.terms),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 
 
 def _picture(picture: Picture, address: str) -> str:
-    return f"![{picture.caption}]({address})"
+    caption = _line(picture.caption).replace("]", "\\]")
+    return f"![{caption}]({address})"
 
 
 def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
+def _terms(terms: Iterable[Term]) -> str:
+    """What the words mean, folded; nothing for no words."""
+    known = _list(f"**{term.word}**: {term.meaning}" for term in terms)
+    return f"<details>\n<summary>What the words mean</summary>\n\n{known}\n\n</details>" if known else ""
+
+
 def _table(table: Table, is_titled: bool) -> str:
     """A table under its heading, with its rows that fold after it."""
-    parts = [f"### {plain(table.heading)}"] if is_titled else []
+    parts = [f"### {_line(table.heading)}"] if is_titled else []
     parts.append(render(Texts.of(table.head)).rstrip())
     if count := len(table.folded):
         summary = f"<details>\n<summary>{count} more</summary>"
@@ -89,8 +97,13 @@ def notes(lines: Sequence[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """A text that may be a line of someone's program, as it reads: no HTML, and no comment that ends a part."""
-    return text.replace("<", "&lt;")
+    """A text that may be someone's, as it reads: no HTML, no link, and no comment that ends a part; its lines stay."""
+    return printable(text).replace("<", "&lt;").replace("](", "]\\(")
+
+
+def _line(text: str) -> str:
+    """The same as one line, in which nothing begins a heading or a list."""
+    return " ".join(plain(text).split())
 
 
 def markers(name: str) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 from typing_extensions import Self
@@ -99,10 +99,14 @@ class Table(NamedTuple):
     brief: pd.DataFrame | None = None  # the rows that a short table takes
 
     @property
+    def name(self) -> str:
+        """The title as it stands in a heading."""
+        return f"{self.title[:1].upper()}{self.title[1:]}"
+
+    @property
     def heading(self) -> str:
         """The title, and what the table says."""
-        title = f"{self.title[:1].upper()}{self.title[1:]}"
-        return f"{title}: {self.answer}" if self.answer else title
+        return f"{self.name}: {self.answer}" if self.answer else self.name
 
     @property
     def head(self) -> pd.DataFrame:
@@ -143,6 +147,8 @@ class Report:
     headlines: tuple[Headline, ...] = ()
     doubts: tuple[str, ...] = ()  # reasons to trust the headlines less
     terms: tuple[Term, ...] = ()
+    groups: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
+    """Rows for short tables, by the keys of their tables; without rows where nothing was measured."""
 
     def only(self, titles: Iterable[str]) -> Report:
         """A report of some of these tables, without pictures.
@@ -154,7 +160,7 @@ class Report:
             UsageError: no table has a title that begins so.
         """
         kept = [table for title in titles for table in self._beginning(title)]
-        return dataclasses.replace(self, tables=tuple(kept), pictures=())
+        return dataclasses.replace(self, tables=tuple(kept), pictures=(), terms=())
 
     def _beginning(self, title: str) -> list[Table]:
         found = [table for table in self.tables if table.title.lower().startswith(title.lower())]
@@ -173,12 +179,13 @@ class Report:
         Raises:
             UsageError: there is no group of rows with such a key.
         """
-        groups = {table.key: table.brief for table in self.tables if table.key and table.brief is not None}
         wanted = list(dict.fromkeys(keys))
-        if unknown := [key for key in wanted if key not in groups]:
-            known = f"there are {', '.join(groups)}" if groups else f"a record of {self.title} has none"
+        if unknown := [key for key in wanted if key not in self.groups]:
+            known = f"there are {', '.join(self.groups)}" if self.groups else f"a record of {self.title} has none"
             raise UsageError(f"no rows are called {', '.join(map(repr, unknown))}; {known}")
-        frame = pd.concat([groups[key] for key in wanted])
+        frame = pd.concat([self.groups[key] for key in wanted])
+        if frame.empty:
+            raise UsageError(f"{', '.join(wanted)}: nothing of this was measured")
         facts = tuple(fact for fact in self.facts if fact.is_brief)
         return dataclasses.replace(self, tables=(Table(self.title, frame),), facts=facts, pictures=(), terms=())
 
@@ -190,7 +197,9 @@ class Report:
         facts: Iterable[Fact],
         numbers: Iterable[Number | None] = (),
         pictures: Iterable[Picture] = (),
-        **more: Iterable[Any],
+        headlines: Iterable[Headline] = (),
+        doubts: Iterable[str] = (),
+        terms: Iterable[Term] = (),
     ) -> Report:
         """A report of its parts, without tables that have no rows and numbers that were not measured.
 
@@ -200,9 +209,14 @@ class Report:
             facts: in their order.
             numbers: of the tables.
             pictures: in their order.
-            more: headlines, doubts and terms.
+            headlines: the most important first.
+            doubts: in their order.
+            terms: in their order.
         """
+        tables = tuple(tables)
         kept = tuple(table for table in tables if len(table.frame))
+        groups = {table.key: table.brief for table in tables if table.key and table.brief is not None}
         known = pd.DataFrame([number for number in numbers if number], columns=NUMBERS)
-        others = {name: tuple(values) for name, values in more.items()}
-        return cls(title, kept, tuple(facts), known, tuple(pictures), **others)
+        return cls(
+            title, kept, tuple(facts), known, tuple(pictures), tuple(headlines), tuple(doubts), tuple(terms), groups
+        )

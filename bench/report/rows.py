@@ -45,6 +45,12 @@ def spread(found: Spread | None) -> str:
     return NOT_MEASURED if found is None else f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
+def range_of(counts: Sequence[int]) -> str:
+    """The least and the most of some counts: `12 to 40`, or `12`."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def few(value: float | None) -> str:
     """A number with two decimals at most."""
     return NOT_MEASURED if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
@@ -144,13 +150,8 @@ def table(title: str, rows: Sequence[Row], answer: str = "", key: str = "", of: 
     frame = pd.DataFrame([(row.title, *row.texts) for row in rows], columns=COLUMNS)
     brief = pd.DataFrame([(row.title, *row.brief) for row in rows if row.brief], columns=COLUMNS)
     unchanged = [] if any(row.texts[-1] for row in rows) else COLUMNS[-1:]
-    return Table(
-        title,
-        frame.drop(columns=unchanged).rename(columns={COLUMNS[0]: of}),
-        answer,
-        key=key,
-        brief=brief if len(brief) else None,
-    )
+    shown = frame.drop(columns=unchanged).rename(columns={COLUMNS[0]: of})
+    return Table(title, shown, answer, key=key, brief=brief if key else None)
 
 
 def numbers(rows: Sequence[Row]) -> list[Number]:

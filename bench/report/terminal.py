@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from loop_bench.report.texts import Texts
+from loop_bench.report.texts import Texts, printable
 
 if TYPE_CHECKING:
     from loop_bench.report.report import Fact, Headline, Report, Table
@@ -54,7 +54,7 @@ def _cards(texts: Texts) -> Iterator[Text | Padding]:
     """A table as a list for each row, under its first cell: for a terminal that is too narrow for its columns."""
     _, *names = texts.columns
     for first, *cells in texts.rows:
-        yield Text(first)
+        yield _text(first)
         known = [(name, cell) for name, cell in zip(names, cells, strict=True) if cell]
         yield Padding(_list(known, style="dim"), (0, 0, 0, 2))
 
@@ -65,7 +65,7 @@ def _grid(texts: Texts) -> Grid:
     for column in texts.columns:
         grid.add_column(column, overflow="fold")
     for row in texts.rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*map(_text, row))
     return grid
 
 
@@ -74,7 +74,7 @@ def report(console: Console, shown: Report) -> None:
     for headline in shown.headlines:
         console.print(_headline(headline))
     for doubt in shown.doubts:
-        console.print(Text(doubt, style="yellow"))
+        console.print(_text(doubt, style="yellow"))
     for table in shown.tables:
         console.print()
         _table(console, table)
@@ -83,7 +83,13 @@ def report(console: Console, shown: Report) -> None:
 
 
 def _headline(headline: Headline) -> Text:
-    return Text.assemble((headline.word, _STYLES[headline.tone]), f"{headline.sign} {headline.text}")
+    word = _text(headline.word, style=_STYLES[headline.tone])
+    return word + _text(f"{headline.sign} {headline.text}")
+
+
+def _text(text: str, style: str = "") -> Text:
+    """A text that may be someone's: neither its brackets nor its control characters mean anything."""
+    return Text(printable(text), style=style)
 
 
 def _table(console: Console, table: Table) -> None:
@@ -104,7 +110,7 @@ def _list(named: Iterable[tuple[str, str]], style: str) -> Grid:
     grid.add_column(style=style, max_width=_NAMES)
     grid.add_column(overflow="fold")
     for name, text in named:
-        grid.add_row(Text(name), Text(text))
+        grid.add_row(_text(name), _text(text))
     return grid
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,8 +10,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
 SOURCE = "source"
 """The name of a column of source lines, which renderers set as code."""
+
+
+def printable(text: str) -> str:
+    """A text without control characters, which a terminal or a page would obey; its lines stay."""
+    return _CONTROL.sub("", text)
 
 
 class Texts(NamedTuple):

@@ -47,7 +47,7 @@ def report(record: ConvergenceRecord) -> Report:
     figures, loops = ConvergenceFigures.of(record), list(record.plan.loops)
     titled = [
         Table("verdicts", verdicts(figures.comparisons)),
-        *(Table(metric, curves(figures.curves[metric], loops)) for metric in figures.metrics),
+        *(Table(f"over training: {metric}", curves(figures.curves[metric], loops)) for metric in figures.metrics),
         Table("unfinished runs", flaws(figures)),
         machines.table(record.ran_on),
     ]
@@ -244,7 +244,7 @@ def draw(figures: ConvergenceFigures, loops: Sequence[str]) -> Figure:
         for place, loop in enumerate(loops):
             if curve := figures.curves[metric].get(loop):
                 _line(axes, curve, loop, loops, place)
-        axes.set_title(metric, fontsize="medium")
+        axes.set_title(metric, fontsize="medium", **plots.VERBATIM)
     if figures.temperatures:
         for place, loop in enumerate(loops):
             _temperature(panels[-1], figures.temperatures.get(loop, {}), loop, loops, place)
@@ -252,10 +252,7 @@ def draw(figures: ConvergenceFigures, loops: Sequence[str]) -> Figure:
     for axes in panels:
         axes.grid(alpha=0.3)
     panels[-1].set_xlabel("batches trained")
-    handles = {
-        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, frameon=False)
+    plots.legend(figure, plots.handles(figure))
     return figure
 
 

@@ -133,7 +133,7 @@ def facts(record: LadderRecord) -> list[Fact]:
         Fact("rungs", f"{len(ladder.rungs)} of {factories}"),
         Fact("settings", f"preset {ladder.preset}, seed {ladder.seed}"),
         Fact("rounds", _length(record)),
-        *([Fact("null arm", _null(figures))] if figures.null else []),
+        *([Fact(wording.NULL_ARM, _null(figures))] if figures.null else []),
         Fact(
             "costs beside time",
             "time to first batch, host syncs, memory and equivalence are measured once, each rung in a process of its "
@@ -157,7 +157,7 @@ def _numbers(figures: LadderFigures) -> Iterator[Number | None]:
         syncs = found.host_syncs.reads_per_batch if found.host_syncs else None
         yield Number.plain("host syncs", name, "a batch", syncs)
         yield Number.plain("peak memory", name, "MiB", found.memory.nbytes / 2**20 if found.memory else None)
-    yield Number.estimate("baseline over itself", "null arm", "ratio", figures.null)
+    yield Number.estimate("baseline over itself", wording.NULL_ARM, "ratio", figures.null)
 
 
 def _flaw(found: RungFigures) -> str:

@@ -46,7 +46,8 @@ def _loops(record: Record) -> Iterator[Fact]:
         if home is not None:
             software = environment.software(home.versions, home.python)
             set_for = f"; {home.settings}" if home.settings else ""
-            yield Fact(arm, f"{record.arms[arm].factory} of {home.code}, {software}{set_for}")
+            where = f"{record.arms[arm].factory} of {home.code}, {software}{set_for}"
+            yield Fact(arm, where, is_brief=True)
             yield from (Fact(arm, note) for note in home.notes)
     before, after = residences.values()
     if before and after and (changes := _changes(before, after)):
@@ -105,7 +106,7 @@ def _machine(record: Record) -> Iterator[Fact]:
     elif record.machines:
         chief, *workers = map(environment.machine, record.machines)
         yield Fact("machines", f"{len(record.machines)} that trained together", is_brief=True)
-        yield Fact("chief", f"{chief}; it measured")
+        yield Fact("chief", f"{chief}; it measured", is_brief=True)
         for index, worker in enumerate(workers, 1):
             yield Fact(f"worker {index}", "the same" if worker == chief else worker)
     else:

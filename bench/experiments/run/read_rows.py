@@ -53,7 +53,7 @@ def rows(arms: Arms) -> Iterator[Row]:
 
 
 def call_sites(arms: Arms) -> Table:
-    """A row for each line of code that reads, those that read most often first.
+    """A row for each line of code that reads, in turns those of each loop, which begin with its most frequent.
 
     Returns:
         Texts in the columns line, call, before, after, source: reads a batch of each loop.
@@ -105,18 +105,17 @@ def _by_line(title: str, counts: Mapping[str, Mapping[Line, float]], where: Sequ
     """
     ranks = itertools.zip_longest(*(counts[arm] for arm in ARMS))
     lines = list(dict.fromkeys(line for rank in ranks for line in rank if line is not None))
-    rows = [(*line[:2], *_cells(counts, {line}), line[2]) for line in lines[:MOST]]
+    rows = [(*line[:2], *_cells(counts, [line]), line[2]) for line in lines[:MOST]]
     if rest := lines[MOST:]:
-        rows.append((f"{len(rest)} more", "", *_cells(counts, {*rest}), "in the record"))
+        rows.append((f"{len(rest)} more", "", *_cells(counts, rest), "in the record"))
     frame = pd.DataFrame(rows, columns=[*where, *ARMS, what])
     return Table(title, frame, shown=SHOWN)
 
 
-def _cells(counts: Mapping[str, Mapping[Line, float]], lines: set[Line]) -> list[str]:
+def _cells(counts: Mapping[str, Mapping[Line, float]], lines: Sequence[Line]) -> list[str]:
     """The sum over lines of each loop; empty where it has none of them."""
-    return [
-        few(sum(counts[arm][line] for line in known)) if (known := lines & counts[arm].keys()) else "" for arm in ARMS
-    ]
+    known = ([counts[arm][line] for line in lines if line in counts[arm]] for arm in ARMS)
+    return [few(sum(values)) if values else "" for values in known]
 
 
 def _in_graphs(syncs: HostSyncs) -> str:

@@ -13,6 +13,7 @@ from loop_bench.experiments.run.verdict import Kind, Verdict
 from loop_bench.experiments.survival.fault import Fault
 from loop_bench.experiments.survival.figures import Rate, outcome, outcomes
 from loop_bench.experiments.telemetry import report as telemetry
+from loop_bench.experiments.telemetry.record import Telemetry
 from loop_bench.report import rows
 from loop_bench.report.report import Headline, Number, Report, Tone
 from loop_bench.report.rows import NULL_ARM, Row, few, number, speed_up, spread, times_fewer
@@ -28,46 +29,42 @@ TONES = {
 def report(record: Record) -> Report:
     """The report of a record."""
     found = Comparison.of(record)
-    verdict, arms = Verdict.of(record, found), (found.before, found.after)
-    groups = {
-        "speed": list(speed(found)),
-        "syncs": list(read_rows.rows(arms)),
-        "memory": telemetry.rows(found.before.telemetry, found.after.telemetry),
-        "survival": list(survival(found)),
-    }
-    tables = [
-        rows.table("speed", groups["speed"], _speed_answer(found.timing), "speed"),
-        rows.table("host syncs", groups["syncs"], _syncs_answer(arms), "syncs"),
-        read_rows.call_sites(arms),
-        read_rows.retraces(arms),
-        rows.table(
-            "memory and machine",
-            groups["memory"],
-            telemetry.answer(found.before.telemetry, found.after.telemetry),
-            "memory",
-        ),
-        rows.table("survival", groups["survival"], _survival_answer(arms), "survival", of="fault"),
+    verdict, arms, watched = Verdict.of(record, found), (found.before, found.after), _watched(found)
+    groups = [
+        ("speed", "speed", "metric", list(speed(found, verdict)), _speed_answer(found.timing, verdict)),
+        ("syncs", "host syncs", "metric", list(read_rows.rows(arms)), _syncs_answer(arms)),
+        ("memory", "memory and machine", "metric", telemetry.rows(*watched), telemetry.answer(*watched)),
+        ("survival", "survival", "fault", list(survival(found)), _survival_answer(arms)),
     ]
+    speeds, syncs, *others = (rows.table(title, stated, answer, key, of) for key, title, of, stated, answer in groups)
     return Report.of(
-        "run", tables, conditions.facts(record, found),
-        rows.numbers([row for group in groups.values() for row in group]), plots.pictures(record),
+        "run",
+        [speeds, syncs, read_rows.call_sites(arms), read_rows.retraces(arms), *others],
+        conditions.facts(record, found),
+        rows.numbers([row for _, _, _, stated, _ in groups for row in stated]),
+        plots.pictures(record),
         headlines=[Headline(str(verdict.kind), verdict.reason, TONES[verdict.kind])],
-        doubts=_doubts(verdict), terms=TERMS,
-    )  # fmt: skip
+        doubts=_doubts(verdict),
+        terms=TERMS,
+    )
+
+
+def _watched(found: Comparison) -> tuple[Telemetry | None, Telemetry | None]:
+    return found.before.telemetry, found.after.telemetry
 
 
 def _doubts(verdict: Verdict) -> list[str]:
     suspicious = [f"suspicious: {verdict.suspicious}"] if verdict.suspicious else []
-    return [*suspicious, *(f"doubt: {each}" for each in verdict.doubts)]
+    return [*suspicious, *(f"doubt: {doubt}" for doubt in verdict.doubts)]
 
 
-def speed(found: Comparison) -> Iterator[Row]:
+def speed(found: Comparison, verdict: Verdict) -> Iterator[Row]:
     """Time a batch beside the null arm, throughput of several replicas, and the time to the first batch."""
     arms, timing = (found.before, found.after), found.timing
     yield Row.of(
         "ms/batch, median (quartiles)", arms, lambda arm: arm.ms_per_batch, spread,
         number("time a batch", "ms", Number.median),
-        change=lambda before, after: speed_up(timing.speed_up) if timing else "",
+        change=lambda before, after: _change_of_time(timing, verdict),
         changes=[Number.estimate("speed-up", ARMS[1], "ratio", timing.speed_up if timing else None)],
         brief=spread,
     )  # fmt: skip
@@ -105,16 +102,28 @@ def _rates(found: Spread) -> str:
     return f"{found.median:,.0f} ({found.low:,.0f} to {found.high:,.0f})"
 
 
-def _speed_answer(timing: Timing | None) -> str:
-    return speed_up(timing.speed_up) if timing else "nothing was timed"
+def _speed_answer(timing: Timing | None, verdict: Verdict) -> str:
+    return _change_of_time(timing, verdict) or "nothing was timed"
+
+
+def _change_of_time(timing: Timing | None, verdict: Verdict) -> str:
+    """How ms/batch changed, which never says more than the verdict does."""
+    if timing is None:
+        return ""
+    if verdict.kind in (Kind.FASTER, Kind.SLOWER):
+        return speed_up(timing.speed_up)
+    if verdict.kind == Kind.INVALID:
+        return "invalid: no speed-up"
+    return f"{verdict.kind} (95%: {timing.speed_up.low:.3f} to {timing.speed_up.high:.3f})"
 
 
 def _syncs_answer(arms: Arms) -> str:
     before, after = (arm.host_syncs_per_batch for arm in arms)
     if before is None or after is None:
         return ""
-    change = times_fewer(before, after, "fewer", "more")
-    return f"{few(before)} a batch in both" if change == "same" else f"{change}, {few(before)} → {few(after)} a batch"
+    if before == after:
+        return f"{few(before)} a batch in both"
+    return f"{times_fewer(before, after, 'fewer', 'more')}, {few(before)} → {few(after)} a batch"
 
 
 def survival(found: Comparison) -> Iterator[Row]:

@@ -81,9 +81,13 @@ def invalid(record: Record) -> list[str]:
     if record.equivalence and not record.equivalence.equal:
         reasons.append(f"the loops do not compute the same thing: {record.equivalence.reason}")
     if len(record.rounds) < FEWEST_PAIRS:
-        cut = f"cut short: {len(record.rounds)} rounds, and an interval needs {FEWEST_PAIRS}"
+        cut = f"cut short: {_counted(len(record.rounds), 'round')}, and an interval needs {FEWEST_PAIRS}"
         reasons.append(f"{cut} (raise --max-time)" if record.rounds_ended == "out of time" else cut)
     return reasons
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _judge(timing: Timing, precision: float) -> tuple[Kind, str]:
@@ -138,8 +142,8 @@ def _retracing(figures: Comparison) -> list[str]:
             most = arm.traced[0]
             why = f", {most.why[0]}" if most.why else ""
             doubts.append(
-                f"{name} retraces functions after its warm-up, {arm.traces} times in this run (most often "
-                f"{most.function}, {most.file}:{most.line}{why}): its times include tracing"
+                f"{name}: {_counted(arm.traces or 0, 'retrace')} after warm-up (most often {most.function}, "
+                f"{most.file}:{most.line}{why}): its times include tracing"
             )
     return doubts
 

@@ -12,7 +12,7 @@ from loop_bench.experiments.survival.figures import Rate
 from loop_bench.experiments.survival.record import ALIVE, SurvivalRecord
 from loop_bench.report import machines
 from loop_bench.report.report import Fact, Headline, Number, Report, Table, Tone
-from loop_bench.report.rows import NOT_MEASURED
+from loop_bench.report.rows import NOT_MEASURED, range_of
 from loop_bench.settings import ARMS
 
 
@@ -129,7 +129,7 @@ def undisturbed(record: SurvivalRecord) -> pd.DataFrame:
     for loop, runs in record.undisturbed.items():
         dead, ended, share = figures.died(runs)
         if share:
-            range_ = _range([run.batches for run in runs if run.ended == "whole"])
+            range_ = range_of([run.batches for run in runs if run.ended == "whole"])
             rows.append((loop, range_, f"{dead} of {ended} ({share.low:.0%} to {share.high:.0%})"))
     return pd.DataFrame(rows, columns=["loop", "batches a run", "died (95%)"])
 
@@ -191,8 +191,3 @@ def _faults(faults: Collection[str], planned: int) -> str:
     if len(faults) == planned > 1:
         return f"all {planned}"
     return "; ".join(Fault.parse(text).describe() for text in faults)
-
-
-def _range(counts: Sequence[int]) -> str:
-    low, high = min(counts, default=0), max(counts, default=0)
-    return str(low) if low == high else f"{low} to {high}"

@@ -92,14 +92,14 @@ def facts(record: SweepRecord) -> list[Fact]:
     """The conditions of the tables."""
     settings, found = record.sweep.settings, figures.of(record)
     points = [point for axis in found for point in axis.points if point.arms]
+    rounds = wording.range_of([point.rounds for point in points])
     options = "".join(f", {name}={value}" for name, value in settings.options.items())
     return [
         *(Fact(arm, getattr(settings, arm)) for arm in ARMS),
         Fact("settings", f"preset {settings.preset}, seed {settings.seed}{options}; each axis is varied alone"),
         Fact(
             "rounds",
-            f"{_range([point.rounds for point in points])} interleaved rounds of {settings.batches} batches a loop at "
-            "each size, which has a process of its own",
+            f"{rounds} interleaved rounds of {settings.batches} batches a loop at each size, in a process of its own",
         ),
         Fact(
             "columns",
@@ -122,7 +122,7 @@ def _numbers(found: Sequence[AxisFigures]) -> Iterator[Number | None]:
                 yield Number.median(f"throughput at {at}", arm, f"{axis.unit}/s", cost.per_second)
                 yield Number.estimate(f"scaling efficiency at {at}", arm, "ratio", cost.efficiency)
             yield Number.estimate(f"speed-up at {at}", ARMS[1], "ratio", point.speed_up)
-            yield Number.estimate(f"speed-up at {at}", "null arm", "ratio", point.null)
+            yield Number.estimate(f"speed-up at {at}", wording.NULL_ARM, "ratio", point.null)
 
 
 def _ratio(point: PointFigures) -> str:
@@ -176,14 +176,7 @@ def _doubts(found: Sequence[AxisFigures]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _range(counts: Sequence[int]) -> str:
-    low, high = min(counts, default=0), max(counts, default=0)
-    return str(low) if low == high else f"{low} to {high}"
-
-
 STEM = "costs"
-
-_UNMEASURED = "not measured"
 
 
 def pictures(record: SweepRecord) -> tuple[Picture, ...]:
@@ -216,7 +209,7 @@ def draw(record: SweepRecord) -> Figure:
         else:
             row[1].set_axis_off()
     settings, labelled = record.sweep.settings, plots.handles(drawn)
-    told = {arm: f"{arm} ({getattr(settings, arm)})" for arm in ARMS} | {_UNMEASURED: _UNMEASURED}
+    told = {arm: f"{arm} ({getattr(settings, arm)})" for arm in ARMS} | {NOT_MEASURED: NOT_MEASURED}
     plots.legend(drawn, {told[label]: labelled[label] for label in told if label in labelled})
     return drawn
 
@@ -227,7 +220,7 @@ def _panel(axes: Axes, axis: AxisFigures, title: str, figure_of: Callable[[ArmCo
         _line(axes, {value: spread for value, spread in known.items() if spread}, arm)
     missing = [point.value for point in axis.points if not point.arms]
     for value in missing:
-        label = _UNMEASURED if value == missing[0] else None
+        label = NOT_MEASURED if value == missing[0] else None
         axes.axvline(value, color="#777777", linestyle=":", linewidth=1, label=label)
     for which in ("x", "y"):
         plots.logarithmic(axes, which)

@@ -80,6 +80,9 @@ def test_a_short_table_for_a_document(run, path, page):
     [
         (["--rows", "speed,reads"], "no rows are called 'reads'; there are speed, syncs"),
         (["--rows", "speed", "--table", "speed"], "--rows and --table: choose one"),
+        (["--rows", "speed", "--format", "csv"], "--format csv: has all numbers of a record"),
+        (["--table", "speed", "--into", "r.csv"], "--format csv: has all numbers of a record"),
+        (["--rows", "survival"], "survival: nothing of this was measured"),
     ],
 )
 def test_rows_that_are_not_there(run, path, arguments, says):

@@ -62,7 +62,7 @@ def test_processes_one_after_the_other():
             "--against 'v1': sets the revision of before; remove --before-revision",
         ),
         ({"processes": "3"}, "--processes: only for arms in processes of their own; add --isolate"),
-        ({"link": ["data"]}, "--link: links data into another revision; needs --against or --before-revision as well"),
+        ({"link": ["data"]}, "--link: links data into another revision; needs --against, --before-revision"),
         ({"link": ["data"], "isolate": True}, "--link: links data into another revision"),
         ({"before_python": "none"}, "--before-python 'none': no such interpreter"),
         ({"after_python": "./none"}, "--after-python './none': no such interpreter"),

@@ -110,7 +110,7 @@ def test_traces_of_a_warm_loop(found, limit, expected):
 def test_the_gate_says_what_is_traced_again():
     judged = record(arms={"after": arm("c:d", traced=(traced(), traced("other", traces=9)))})
     line = gate.judge(judged, Limits(max_retraces=0)).line
-    assert "after retraces functions 12 times after its warm-up (limit 0), most often other (Python value of n" in line
+    assert "the loop after: 12 retraces after warm-up (limit 0), most often other (Python value of n" in line
     first = gate.judge(record(arms={"after": arm("c:d", traced=(traced(why=()),))}), Limits(max_retraces=0)).line
     assert first.endswith("(limit 0), most often step")
 

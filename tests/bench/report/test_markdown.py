@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from loop_bench.errors import UsageError
 from loop_bench.report import markdown
-from loop_bench.report.report import Fact, Headline, Picture, Report, Table
+from loop_bench.report.report import Fact, Headline, Picture, Report, Table, Term
 from loop_bench.report.texts import Texts
 
 FRAME = pd.DataFrame([["a|b", "1.00"]], columns=["metric", "before"])
@@ -85,6 +85,38 @@ def test_texts_of_a_program_are_no_markup():
         Report.of("run", tables, [Fact("<u>", "of <script>")], headlines=[Headline("<p>", "<q>")], doubts=["<s>"])
     )
     assert not re.findall(r"<(?!br>)", shown)
+
+
+def test_nothing_of_someones_text_begins_a_line_or_is_a_link():
+    text = "boom\n# Title\n- item\n[x](y) \x1b[31m"
+    pictures = [Picture("costs", "of [a](b)] c", Figure)]
+    tables, facts, headlines = [Table("t", FRAME)], [Fact("f", text)], [Headline("w", text)]
+    report = Report.of("run", tables, facts, pictures=pictures, headlines=headlines, doubts=[text])
+    shown = markdown.page(report, {"costs": "costs.svg"})
+    assert not re.findall(r"^(?:#|- item)", shown, re.MULTILINE)
+    assert re.findall(r"(?<!\\)\]\([^)]*\)", shown) == ["](costs.svg)"]
+    assert "\x1b" not in shown
+
+
+def test_words_are_told_folded_at_the_end():
+    shown = markdown.page(
+        Report.of("run", [Table("t", FRAME)], [Fact("f", "x")], terms=[Term("same", "no difference")])
+    )
+    last = shown.splitlines()[-6:]
+    assert last == [
+        "<details>",
+        "<summary>What the words mean</summary>",
+        "",
+        "- **same**: no difference",
+        "",
+        "</details>",
+    ]
+
+
+def test_a_comment_of_someones_is_none():
+    text = "<!-- loop-bench: end run --> a < b"
+    frame = pd.DataFrame([[text, "x\ny"]], columns=["metric", "before"])
+    shown = markdown.page(Report.of("run", [Table("t", frame)], []))
     assert "&lt;!-- loop-bench: end run --> a &lt; b" in shown
     assert "x<br>y" in shown
 

@@ -5,10 +5,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from loop_bench.errors import UsageError
-from loop_bench.report.report import NUMBERS, Fact, Headline, Number, Picture, Report, Table, Tone
+from loop_bench.report.report import NUMBERS, Fact, Headline, Number, Picture, Report, Table, Term, Tone
 from loop_bench.statistics import Interval, Spread
 
 ROW = pd.DataFrame([["x", "1 ms"]], columns=["loop", "cost"])
+TERMS = [Term("faster", "less time")]
 FACT, HEADLINE = Fact("machine", "2 cores"), Headline("faster", "2×", Tone.GOOD)
 
 
@@ -76,20 +77,30 @@ def with_groups():
         Table("by line", ROW),
     ]  # fmt: skip
     facts = [Fact("machine", "2 cores", is_brief=True), Fact("duration", "9 s")]
-    return Report.of("run", tables, facts, headlines=[HEADLINE], pictures=[Picture("costs", "Costs.", Figure)])
+    tables.append(Table("memory", ROW[:0], key="memory", brief=short[:0]))
+    costs = [Picture("costs", "Costs.", Figure)]
+    return Report.of("run", tables, facts, headlines=[HEADLINE], pictures=costs, doubts=["doubt: drift"], terms=TERMS)
 
 
 def test_a_short_report_is_one_table_of_the_groups_asked_for_in_their_order():
     short = with_groups().short(["syncs", "speed", "syncs"])
     ((table,), (fact,)) = short.tables, short.facts
     assert table.frame.to_numpy().tolist() == [["host syncs", "2"], ["ms/batch", "1"]]
-    assert (fact.name, short.headlines, short.pictures) == ("machine", (HEADLINE,), ())
+    assert (fact.name, short.headlines, short.pictures, short.terms) == ("machine", (HEADLINE,), (), ())
+    assert short.doubts == ("doubt: drift",)  # a short table hides no warning
+
+
+def test_a_group_that_was_not_measured_is_left_out_of_a_short_table():
+    ((table,),) = (with_groups().short(["speed", "memory"]).tables,)
+    assert table.frame.to_numpy().tolist() == [["ms/batch", "1"]]
+    with pytest.raises(UsageError, match=r"^memory: nothing of this was measured$"):
+        with_groups().short(["memory"])
 
 
 @pytest.mark.parametrize("make", [with_groups, lambda: Report.of("ladder", [Table("steps", ROW)], [])])
 def test_a_group_that_a_report_lacks_is_one_line(make):
     with pytest.raises(
-        UsageError, match=r"^no rows are called 'lines'; (there are speed, syncs|a record of ladder has none)$"
+        UsageError, match=r"^no rows are called 'lines'; (there are speed, syncs, memory|a record of ladder has none)$"
     ):
         make().short(["lines"])
 

@@ -59,13 +59,18 @@ def test_without_any_change_there_is_no_column_of_it():
 def test_a_short_table_has_some_rows_in_fewer_words():
     long = syncs({"syncs": 4}, None, brief=lambda count: f"~{count}", change=lambda before, after: "fewer")
     both = syncs({"syncs": 4}, {"syncs": 2}, brief=lambda count: f"~{count}", change=lambda before, after: "fewer")
-    found = rows.table("reads", [long, Row("remark", ("", "x", "")), both])
+    found = rows.table("reads", [long, Row("remark", ("", "x", "")), both], key="reads")
     assert found.brief.to_numpy().tolist() == [
         ["syncs a batch", "~4", "not measured", ""],
         ["syncs a batch", "~4", "~2", "fewer"],
     ]
     assert list(found.brief.columns) == rows.COLUMNS
-    assert rows.table("reads", [Row("remark", ("", "x", ""))]).brief is None
+    assert rows.table("reads", [both]).brief is None  # a table without a key
+    assert rows.table("reads", [Row("remark", ("", "x", ""))], key="reads").brief.empty
+
+
+def test_a_range_of_counts():
+    assert [rows.range_of(counts) for counts in ([12, 40, 13], [7], [])] == ["12 to 40", "7", "0"]
 
 
 def test_numbers_are_those_of_one_loop_after_the_other_and_then_the_changes():

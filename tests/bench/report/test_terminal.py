@@ -62,6 +62,16 @@ def test_a_verdict_has_a_colour_in_a_terminal_and_none_in_a_pipe(tone):
     assert plain.getvalue().startswith("verdict: why\n")
 
 
+def test_control_characters_of_someones_text_do_nothing():
+    out = io.StringIO()
+    text = "boom\x1b[31m\x07 [bold]x"
+    frame = pd.DataFrame([[text, text]], columns=["metric", "before"])
+    report = Report.of("run", [Table("t", frame)], [Fact("f", text)], headlines=[Headline(text, text)], doubts=[text])
+    terminal.report(Console(file=out, width=100, force_terminal=True, color_system=None), report)
+    assert "\x1b" not in out.getvalue()
+    assert out.getvalue().count("boom[31m [bold]x") == 6
+
+
 WIDE = pd.DataFrame([["the loop"] + ["1.00"] * 7], columns=["rung", *(f"measurement {name}" for name in "abcdefg")])
 
 

@@ -78,19 +78,19 @@ def test_a_verdict_that_is_another_at_the_end_says_so():
 
 
 def test_a_curve_at_a_few_moments():
-    found = rows(shown(), DOWN)
+    found = rows(shown(), f"over training: {DOWN}")
     assert [row[0] for row in found] == ["0", "10", "20", "30", "40"]
     assert found[-1] == ("40", "4.01 (3.985 to 4.035)", "3.01 (2.985 to 3.035)", "4.01 (3.985 to 4.035)")
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends(monkeypatch):
     monkeypatch.setattr(convergence, "_SHOWN", 3)
-    assert [row[0] for row in rows(shown(), DOWN)] == ["0", "20", "40"]
+    assert [row[0] for row in rows(shown(), f"over training: {DOWN}")] == ["0", "20", "40"]
 
 
 def test_one_seed_has_no_interval():
     report = shown(0)
-    assert rows(report, DOWN)[-1] == ("40", "4", "3", "4")
+    assert rows(report, f"over training: {DOWN}")[-1] == ("40", "4", "3", "4")
     assert rows(report, "verdicts")[0][2] == "too few seeds to tell: -1"
     told = headlines(report)["does annealing help?"]
     assert told.startswith("too few seeds to tell: ")
@@ -151,7 +151,7 @@ def test_numbers_have_whole_curves_and_differences():
 
 def test_markdown_has_all_of_it():
     text = markdown.page(shown())
-    for told in ("### Verdicts", f"### {DOWN}", "| does annealing help?", "preset tiny, seeds 0 to 2"):
+    for told in ("### Verdicts", f"### Over training: {DOWN}", "| does annealing help?", "preset tiny, seeds 0 to 2"):
         assert told in text
 
 

@@ -6,7 +6,6 @@ from telemetries import on_cpu
 from loop_bench.experiments.equivalence.record import Equivalence
 from loop_bench.experiments.run import read_rows, report
 from loop_bench.experiments.run.record import ArmRecord
-from loop_bench.experiments.run.verdict import Kind
 from loop_bench.experiments.syncs.record import GraphHostOps, HostSyncs, TracedCopies
 from loop_bench.home import Home, Residence
 from loop_bench.report.report import Tone
@@ -135,6 +134,14 @@ def test_a_line_that_reads_in_both_loops_has_one_row():
     assert table(record(arms=arms), BY_LINE) == [["f.py:1", "numpy", "2", "0.5", "x.numpy()"]]
 
 
+def test_lines_of_both_loops_are_among_the_first():
+    found = with_syncs()
+    site = found.arms["after"].host_syncs.sites[0].model_copy(update={"file": "g.py"})
+    syncs = HostSyncs(batches=10, sites=(site, site.model_copy(update={"line": 2})))
+    both = found.model_copy(update={"arms": {**found.arms, "after": arm("c:d", host_syncs=syncs)}})
+    assert [row[0] for row in table(both, BY_LINE)[:5]] == ["f.py:1", "g.py:1", "f.py:2", "g.py:2", "f.py:3"]
+
+
 def test_functions_traced_by_a_warm_loop_are_counted_and_have_a_row_each():
     arms = {"before": arm("a:b", traced=()), "after": arm("c:d", traced=(traced(traces=2), traced("other", traces=7)))}
     found = record(arms=arms)
@@ -221,7 +228,27 @@ def test_the_verdict_is_the_headline():
     assert headline.text.startswith("2.0")
     (broken,) = report.report(record(problems=("after: no weight has moved",))).headlines
     assert broken == ("invalid", "after: no weight has moved", Tone.BAD)
-    assert {*report.TONES} == {*Kind}
+    good, bad, unsure, plain = Tone.GOOD, Tone.BAD, Tone.UNSURE, Tone.PLAIN
+    assert {kind.value: tone for kind, tone in report.TONES.items()} == {
+        "faster": good, "slower": bad, "same": plain, "inconclusive": unsure, "invalid": bad,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "2.00× faster (95%: "),
+        ({"after": 0.09}, "1.50× slower (95%: "),
+        ({"after": 0.0605, "settings": {"precision": 0.03}}, "same (95%: "),
+        ({"after": 0.061, "count": 12, "noise": 0.1}, "inconclusive (95%: "),
+        ({"problems": ("after: no weight has moved",)}, "invalid: no speed-up"),
+    ],
+)
+def test_no_row_says_more_than_the_verdict(changes, says):
+    shown = report.report(record(**changes))
+    (speed,) = [each for each in shown.tables if each.title == "speed"]
+    assert speed.answer.startswith(says)
+    assert speed.frame["change"][0] == speed.answer
 
 
 def test_equivalence_is_one_sentence():

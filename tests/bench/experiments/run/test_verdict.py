@@ -126,11 +126,11 @@ def test_a_loop_that_still_traces_is_a_doubt():
     counted = arm("c:d", traced=(traced(traces=5),))
     syncs = counted.host_syncs.model_copy(update={"traced": (traced(traces=10),)})
     found = Verdict.of(record(arms={"after": counted.model_copy(update={"host_syncs": syncs})}))
-    (doubt,) = [each for each in found.doubts if "retraces functions" in each]
-    assert doubt.startswith("after retraces functions after its warm-up, 15 times in this run (most often step, f.py:3")
+    (doubt,) = [each for each in found.doubts if "after warm-up" in each]
+    assert doubt.startswith("after: 15 retraces after warm-up (most often step, f.py:3")
     assert "Python value of n: 1 → 2" in doubt
     quiet = Verdict.of(record(arms={"after": arm("c:d", traced=())}))
-    assert not [each for each in quiet.doubts if "retraces functions" in each]
+    assert not [each for each in quiet.doubts if "after warm-up" in each]
 
 
 def test_loops_in_several_processes_each_raise_no_doubt_by_themselves():
