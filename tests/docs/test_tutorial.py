@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from programs import alone
+from records import arm, record, traced
+
+from loop_bench.experiments.run.verdict import Verdict
 
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = (DOCS / "tutorial.md").read_text(encoding="utf-8")
@@ -64,6 +67,15 @@ def test_lines_that_it_names_are_where_it_says():
     assert named
     for name, number in named:
         assert PROGRAMS[f"{name}.py"].splitlines()[int(number) - 1].strip() in TUTORIAL
+
+
+def test_the_doubt_that_it_quotes_is_worded_as_the_code_words_it():
+    (quoted,) = re.findall(r"^doubt: ((?:.+\n)+?)```", TUTORIAL, re.MULTILINE)
+    quoted = " ".join(quoted.split())
+    count, function, file, line, why = re.search(r"(\d+) .*\(most often (\w+), ([\w.]+):(\d+), (.*)\)", quoted).groups()
+    of_it = traced(function, int(count), (why,)).model_copy(update={"file": file, "line": int(line)})
+    (doubt,) = Verdict.of(record(arms={"before": arm("loops:before", traced=(of_it,))})).doubts
+    assert quoted == doubt
 
 
 @pytest.mark.slow
