@@ -9,11 +9,12 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from everykind import KINDS, RECORDS, run_record
 from playwright.sync_api import sync_playwright
-from records import arm, record, survival
+from records import arm, record, survival, traced
 
 from loop_bench.experiments import registry
 from loop_bench.experiments.syncs.record import HostSyncs, ReadSite
 from loop_bench.report import html
+from loop_bench.report.report import Tone
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
@@ -188,6 +189,30 @@ def test_pictures_follow_the_colours_of_the_page(show):
 
 
 @pytest.mark.slow
+def test_doubts_are_on_the_page(show):
+    drifting = record(arms={"before": arm("a:b", traced=(traced(),))})
+    doubts = registry.report(drifting).doubts
+    assert doubts
+    assert show(of(drifting)).locator(".doubts li").all_inner_texts() == [*doubts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tone", "made", "colours"),
+    [
+        (Tone.GOOD, record, ["rgb(17, 99, 41)", "rgb(86, 211, 100)"]),
+        (Tone.BAD, lambda: that_says("broken"), ["rgb(164, 14, 38)", "rgb(255, 140, 133)"]),
+    ],
+    ids=["good", "bad"],
+)
+def test_the_word_of_a_headline_has_the_colour_of_its_tone(show, tone, made, colours):
+    made = made()
+    assert registry.report(made).headlines[0].tone == tone
+    colour = "getComputedStyle(document.querySelector('.headline strong')).color"
+    assert [show(of(made), DESKTOP, scheme).evaluate(colour) for scheme in ("light", "dark")] == colours
+
+
+@pytest.mark.slow
 def test_a_word_leads_to_what_it_means(show):
     page = show(page_of("run"))
     link = page.locator(".facts a").first
@@ -205,6 +230,17 @@ def test_lines_beyond_the_first_are_folded_and_open(show):
     assert not rows.first.is_visible()
     page.locator("summary").click()
     assert rows.first.is_visible()
+
+
+@pytest.mark.slow
+def test_on_paper_nothing_is_folded(show):
+    page = show(of(with_lines(9)), {"width": 794, "height": 1123})
+    page.emulate_media(media="print")
+    rows = page.locator("details tbody tr")
+    assert rows.count() == 4
+    assert all(row.bounding_box()["height"] > 10 for row in rows.all())
+    assert all(cell.evaluate("each => each.checkVisibility()") for cell in rows.locator("th, td").all())
+    assert not page.locator("summary").is_visible()
 
 
 @pytest.mark.slow

@@ -1,10 +1,15 @@
+import ast
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
+from loop_bench import report
 from loop_bench.report import inline, plots
 
+BENCH = Path(report.__file__).parents[1]
+DRAWING = [*sorted(BENCH.rglob("*plots.py")), *sorted((BENCH / "experiments").glob("*/report.py"))]
 CODE = "x = '#ffffff'  # fill: #000000 <b>"
 
 
@@ -55,3 +60,24 @@ def test_names_are_of_this_picture_and_every_reference_has_one(svg):
 
 def test_every_colour_of_the_looks_is_one_of_the_page():
     assert {look["color"] for look in plots.LOOKS.values()} <= inline.COLOURS.keys()
+
+
+def literals(path):
+    """The colours that a program names by their hexadecimal digits."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"#[0-9a-fA-F]{6}\b", node.value)
+
+
+def test_every_colour_that_is_drawn_is_one_of_the_page():
+    found = {(path.relative_to(BENCH).as_posix(), colour) for path in DRAWING for colour in literals(path)}
+    assert len({name for name, _ in found}) >= 5
+    assert {each for each in found if each[1] not in inline.COLOURS} == set()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_has_every_colour_in_both_schemes(scheme):
+    text = (BENCH / "report" / "templates" / "report.html").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", text, re.DOTALL)
+    defined = re.findall(r"(--[\w-]+): #[0-9a-f]{3,6};", {"light": light, "dark": dark}[scheme])
+    assert {*inline.COLOURS.values()} <= {*defined}
