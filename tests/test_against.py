@@ -113,9 +113,10 @@ def test_a_branch_against_another(project, begin, tmp_path):
     assert process.returncode == 0, out
     assert is_clean(project, tmp_path)
     head = git(project, "rev-parse", "HEAD")[:7]
-    assert f"before: bench.train:make_loop of published ({head}), TensorFlow " in out
-    assert f"after: bench.train:make_loop of working tree ({head}, with changes), TensorFlow " in out
-    assert "in 2 processes of each, one after the other" in out
+    told = " ".join(out.split())  # the facts, however they are folded
+    assert f"before bench.train:make_loop of published ({head}), TensorFlow " in told
+    assert f"after bench.train:make_loop of working tree ({head}, with changes), TensorFlow " in told
+    assert "in 2 processes of each, one after the other" in told
     (path,) = (tmp_path / "results").glob("*.json")
     record = Record.read(path)
     before, after = record.arms["before"], record.arms["after"]

@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import io
 import itertools
+import os
 import pkgutil
 import re
 import sys
@@ -45,6 +46,8 @@ class Command:
             MissingExtraError: an extra that the command needs is not installed.
         """
         extras.require(*self.needs)
+        if self.needs == _LOOPS:  # the module of a factory may import TensorFlow, which begins with lines of its log
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         app, function = _app(), self.load()
         # Lines are joined so that the terminal wraps paragraphs at its own width.
         text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")

@@ -170,7 +170,8 @@ def _old_and_new(content: str, into: Path, is_part: bool, name: str) -> tuple[st
     if not is_part:
         return old, content
     if old is None:
-        raise UsageError(f"--into {into}: no such file; it is to have the lines {' and '.join(markdown.markers(name))}")
+        lines = " and ".join(markdown.markers(name))
+        raise UsageError(f"--into {into}: no such file; a Markdown file must already have the lines {lines}")
     return old, markdown.replaced(old, name, content, str(into))
 
 

@@ -181,8 +181,10 @@ class Report:
         """
         wanted = list(dict.fromkeys(keys))
         if unknown := [key for key in wanted if key not in self.groups]:
-            known = f"there are {', '.join(self.groups)}" if self.groups else f"a record of {self.title} has none"
-            raise UsageError(f"no rows are called {', '.join(map(repr, unknown))}; {known}")
+            if not self.groups:
+                raise UsageError(f"a record of {self.title} has no groups of rows; one of a run has")
+            known = ", ".join(self.groups)
+            raise UsageError(f"no rows are called {', '.join(map(repr, unknown))}; there are {known}")
         frame = pd.concat([self.groups[key] for key in wanted])
         if frame.empty:
             raise UsageError(f"{', '.join(wanted)}: nothing of this was measured")

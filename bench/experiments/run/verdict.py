@@ -102,7 +102,7 @@ def _judge(timing: Timing, precision: float) -> tuple[Kind, str]:
     if 1 / (1 + precision) <= ratio.low and ratio.high <= 1 + precision:
         return Kind.SAME, f"no difference of {precision:.1%} or more {interval}"
     if ratio.holds(1.0):
-        return Kind.INCONCLUSIVE, f"no measurable difference, and none of {precision:.1%} excluded {interval}"
+        return Kind.INCONCLUSIVE, f"neither a difference nor its absence within {precision:.1%} is shown {interval}"
     return Kind.INCONCLUSIVE, f"a difference no larger than noise {interval}: {against_itself}"
 
 

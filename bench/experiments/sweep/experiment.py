@@ -107,7 +107,7 @@ class SweepExperiment(Experiment):
 
     Examples: loop-bench sweep --sweep batch=16,64,256 --sweep tokens=20,40,80 --out runs/sweep
 
-    loop-bench sweep --before my.old:make --after my.new:make --preset any --axis layers=2,4,8
+    loop-bench sweep --before my.old:make --after my.new:make --preset any --sweep layers=2,4,8
     """
 
     name = "sweep"

@@ -18,7 +18,8 @@ from loop_bench.report import terminal
 from loop_bench.report.texts import Texts
 from loop_bench.source import place
 
-_OPTIONAL = ("reads/s", "blocked", "ready")
+_OPTIONAL = {True: ("reads/s", "blocked", "ready"), False: ("reads/s", "ready", "had to wait")}
+"""Columns that a narrow terminal leaves out, by whether any read had to wait."""
 
 NARROW = 100
 """Width in characters below which a terminal shows fewer columns, so that call sites stay readable."""
@@ -33,7 +34,7 @@ def tables(syncs: Syncs, width: int = NARROW) -> list[tuple[str, Texts]]:
         syncs: result of the run.
         width: width of the terminal in characters.
     """
-    reads = sites(syncs).without(_OPTIONAL if width < NARROW else ())
+    reads = sites(syncs).without(_OPTIONAL[syncs.waited > 0] if width < NARROW else ())
     titled = [
         ("host syncs", reads),
         ("functions traced again", retraces(syncs)),

@@ -185,7 +185,10 @@ def test_a_file_that_is_missing_is_stale_and_is_not_made(run, path, tmp_path):
         (["r.json", "--into", "r.txt"], "--into r.txt: name a --format; it is known by itself for .md, .csv, .html"),
         (["r.json", "--into", "r.html", "--format", "terminal"], "--into r.html: name a --format"),
         (["r.json", "--into", "r.html", "--name", "x"], "--name x: is of a part of a Markdown file, and r.html is to"),
-        (["r.json", "--into", "none.md"], f"--into none.md: no such file; it is to have the lines {FIRST} and {LAST}"),
+        (
+            ["r.json", "--into", "none.md"],
+            f"--into none.md: no such file; a Markdown file must already have the lines {FIRST} and {LAST}",
+        ),
         (["r.json", "--into", "none.md", "--check"], "--into none.md: no such file"),
         (["r.json", "--into", "README.md", "--name", "x"], "README.md: <!-- loop-bench: begin x --> is missing"),
         (["r.json", "--into", "folder.html"], "--into folder.html: cannot be read ("),

@@ -312,7 +312,7 @@ def test_without_a_number_of_rounds_the_time_ends_them(bench, tmp_path):
     pair = [*TOYS[:4], "--batches", "3", "--preset", "any"]
     done = bench(*pair, "--results", tmp_path, "-k", "speed", "--precision", "0.001%", "--max-time", "1")
     assert done.returncode == 0, done.stdout
-    assert "the time of 1 s was over" in done.stdout
+    assert "until 1 s were over" in done.stdout
     (path,) = tmp_path.glob("*.json")
     record = Record.read(path)
     assert record.rounds_ended == "out of time"
@@ -457,7 +457,7 @@ def test_the_ladder_is_climbed_when_asked_for(bench, tmp_path):
     done = bench(*LADDER, "--ladder", "--results", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
-    for text in ("one change after the other", "everything", "12 rounds of 3 batches a rung", "written:"):
+    for text in ("One change after the other", "everything", "12 rounds of 3 batches a rung", "written:"):
         assert text in done.stdout
     record = LadderRecord.read(tmp_path / "ladder-any" / "ladder.json")
     assert [found.host_syncs.reads_per_batch for found in record.findings.values()] == [1.01, 0.01]

@@ -25,7 +25,7 @@ def test_a_sweep_from_end_to_end(bench, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == [
         "sweep-costs.png", "sweep-costs.svg", "sweep.html", "sweep.json", "sweep.md",
     ]  # fmt: skip
-    assert "cost as size grows" in done.stdout
+    assert "Cost as size grows" in done.stdout
     assert "both loops at several sizes, each in a process of its own; measured: size 1 (about 0:" in done.stderr
     small, large = SweepRecord.read(folder / "sweep.json").measured.values()
     assert (small.ended, len(small.record.rounds), small.record.problems) == ("measured", 12, ())

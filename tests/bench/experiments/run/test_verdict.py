@@ -13,7 +13,11 @@ from loop_bench.experiments.run.verdict import Kind, Verdict, invalid
         ({"after": 0.030, "noise": 0.001}, Kind.FASTER, "2.00× as fast (95% interval"),
         ({"after": 0.090, "noise": 0.001}, Kind.SLOWER, "1.50× as long (95% interval"),
         ({"after": 0.060, "noise": 0.01}, Kind.SAME, "no difference of 3.0% or more"),
-        ({"after": 0.060, "noise": 0.3}, Kind.INCONCLUSIVE, "no measurable difference, and none of 3.0% excluded"),
+        (
+            {"after": 0.060, "noise": 0.3},
+            Kind.INCONCLUSIVE,
+            "neither a difference nor its absence within 3.0% is shown",
+        ),
         # Faster than the loop before, but the loop before differs as much from itself.
         ({"after": 0.056, "null": 0.055}, Kind.INCONCLUSIVE, "a difference no larger than noise"),
         ({"rounds": (), "rounds_ended": None}, Kind.INVALID, "the loops were not timed"),

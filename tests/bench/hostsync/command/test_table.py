@@ -142,6 +142,9 @@ def test_a_narrow_terminal_has_fewer_columns():
     (_, narrow), _ = table.tables(FOUND, 99)
     assert list(narrow.columns) == ["call site", "route", "reads", "bytes", "had to wait"]
     assert set(narrow.columns) < set(wide.columns)
+    ready = dataclasses.replace(FOUND, sites=(dataclasses.replace(SITE, waits=0, waited=0.0),))
+    (_, unwaited), _ = table.tables(ready, 99)
+    assert list(unwaited.columns) == ["call site", "route", "reads", "bytes", "blocked"]
 
 
 PROGRAM = """
