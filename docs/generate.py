@@ -16,8 +16,7 @@ from typing import Annotated
 import typer
 from generating import contract, interface, outcomes
 
-from loop_bench.report import markdown
-from loop_bench.writing import write_whole
+from loop_bench.report import files, markdown
 
 PAGES = Path(__file__).parent
 
@@ -32,27 +31,22 @@ MADE: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
 """By page, what makes its parts."""
 
 
-def pages(folder: Path) -> Iterator[tuple[Path, str, str]]:
-    """Each page, what stands in it, and what is to stand in it."""
+def pages(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each page, and what is to stand in it."""
     for name, parts in MADE.items():
         path = folder / name
-        old = new = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
         for part, content in parts():
-            new = markdown.replaced(new, part, content, str(path))
-        yield path, old, new
+            text = markdown.replaced(text, part, content, str(path))
+        yield path, text
 
 
 def main(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when a page is stale.")] = False,
 ) -> None:
     """Make the generated parts of docs/ anew."""
-    stale = [(path, new) for path, old, new in pages(PAGES) if old != new]
-    for path, new in stale:
-        state = "stale: run python docs/generate.py" if check else "written"
-        print(f"docs/{path.relative_to(PAGES).as_posix()}: {state}")
-        if not check:
-            write_whole(path, new)
-    raise typer.Exit(int(check and bool(stale)))
+    is_stale = files.refresh(pages(PAGES), PAGES.parent, check, "stale: run python docs/generate.py")
+    raise typer.Exit(int(check and is_stale))
 
 
 if __name__ == "__main__":

@@ -101,15 +101,9 @@ def main(
     """Make the tables and pictures of the docs anew from their records."""
     found = records()
     reports = {path: registry.report(record) for path, record in found.items()}
-    stale = [
-        (path, text) for path, text in pages(found, reports) if not path.exists() or path.read_text("utf-8") != text
-    ]
-    for path, text in stale:
-        print(f"{path.relative_to(ROOT)}: {'stale' if check else 'written'}")
-        if not check:
-            write_whole(path, text)
+    is_stale = files.refresh(pages(found, reports), ROOT, check)
     if check:
-        raise typer.Exit(int(bool(stale)))
+        raise typer.Exit(int(is_stale))
     for path in draw(reports):
         print(f"{path.relative_to(ROOT)}: drawn")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = ("errors", "extras", "statistics", "clusters", "writing", "document", "source", "home")
+BASE = ("errors", "enums", "extras", "statistics", "clusters", "writing", "document", "source", "home")
 OF_LOOPS = ("variables", "collectives")
 PLACES = ("arms", "cluster")
 BELOW = (*BASE, *OF_LOOPS, "origin", "failure", "loop", "machine", "settings", "jobs")

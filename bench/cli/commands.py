@@ -46,8 +46,6 @@ class Command:
             MissingExtraError: an extra that the command needs is not installed.
         """
         extras.require(*self.needs)
-        if self.needs == _LOOPS:  # the module of a factory may import TensorFlow, which begins with lines of its log
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         app, function = _app(), self.load()
         # Lines are joined so that the terminal wraps paragraphs at its own width.
         text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")
@@ -154,7 +152,10 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The name and command that the first argument selects, and the remaining arguments."""
         name, _, rest = super().resolve_command(ctx, args)
-        return name, COMMANDS[str(name)].made(), rest
+        command = COMMANDS[str(name)]
+        if command.needs == _LOOPS:  # the module of a factory may import TensorFlow, which begins with lines of its log
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        return name, command.made(), rest
 
 
 def _app(**settings: Any) -> typer.Typer:

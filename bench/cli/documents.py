@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import enum
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from loop_bench.enums import StrEnum
 from loop_bench.errors import UsageError
 from loop_bench.experiments import registry
 from loop_bench.report import markdown, terminal
@@ -18,15 +18,13 @@ from loop_bench.report.report import Report
 from loop_bench.writing import write_whole
 
 
-class Format(str, enum.Enum):
+class Format(StrEnum):
     """The format of a report; those that are texts are in `loop_bench.report.files`."""
 
     TERMINAL = "terminal"
     MARKDOWN = "markdown"
     CSV = "csv"
     HTML = "html"
-
-    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 FormatOption = Annotated[

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from loop_bench.doctor.examination import Examination
 from loop_bench.doctor.finding import Finding, Part, State, problems
+from loop_bench.report.texts import counted
 
 _STYLES = {State.OK: "green", State.NOTE: "yellow", State.PROBLEM: "bold red"}
 _INDENT = max(len(state.value) for state in State) + 2
@@ -63,7 +64,7 @@ def conclusion(parts: Iterable[Part]) -> str:
     parts = tuple(parts)
     blocking = problems(parts)
     notes = sum(each.state is State.NOTE for part in parts for each in part.findings)
-    also = f"; {notes} note{'' if notes == 1 else 's'}" if notes else ""
+    also = f"; {counted(notes, 'note')}" if notes else ""
     if not blocking:
         return f"nothing stands in the way of measuring{also}"
     return f"in the way of measuring: {', '.join(each.name for each in blocking)}{also}"

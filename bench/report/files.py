@@ -101,6 +101,26 @@ def page(report: Report, path: Path) -> str:
     return markdown.page(report, {each.stem: f"{picture_name(path, each)}.svg" for each in report.pictures})
 
 
+def refresh(texts: Iterable[tuple[Path, str]], root: Path, check: bool, stale: str = "stale") -> bool:
+    """Writes files that do not have their text, and prints their names.
+
+    Args:
+        texts: files and what is to stand in them.
+        root: a folder above them; names are printed from there.
+        check: whether to print the names alone.
+        stale: is printed after a name then.
+
+    Returns:
+        Whether any file had another text.
+    """
+    changed = [(path, text) for path, text in texts if not path.exists() or path.read_text("utf-8") != text]
+    for path, text in changed:
+        print(f"{path.relative_to(root).as_posix()}: {stale if check else 'written'}")
+        if not check:
+            write_whole(path, text)
+    return bool(changed)
+
+
 def picture_name(path: Path, picture: Picture) -> str:
     """The name of a picture's files, beside that of its record, without their endings."""
     return f"{path.stem}-{picture.stem}"

@@ -56,5 +56,5 @@ def _row(kind: str, cells: Sequence[str], style: str = "") -> str:
 
 
 def lines(texts: Iterable[str]) -> str:
-    """Lines as one paragraph that keeps their ends, for the same."""
+    """Lines for someone else's page, as one paragraph that keeps their ends."""
     return f"<p>{'<br>'.join(map(escape, texts))}</p>"

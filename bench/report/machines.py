@@ -10,6 +10,7 @@ import pandas as pd
 from loop_bench.jobs.machines import RanOn
 from loop_bench.machine import environment
 from loop_bench.report.report import Fact, Table
+from loop_bench.report.texts import counted
 
 TITLE = "machines that the trials ran on"
 
@@ -47,5 +48,5 @@ def commit(recorded: Mapping[str, Any]) -> list[Fact]:
 
 def _count(ran: Sequence[RanOn]) -> str:
     kinds = len({each.machine.kind for each in ran})
-    machines = "1 machine" if len(ran) == 1 else f"{len(ran)} machines"
+    machines = counted(len(ran), "machine")
     return f"{machines} (of {kinds} kinds)" if kinds > 1 else machines

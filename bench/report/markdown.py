@@ -78,6 +78,7 @@ def render(texts: Texts, footer: Sequence[str] = ()) -> str:
 
 def _code(text: str) -> str:
     """A line of a program, of which no character is markup."""
+    text = printable(text)
     if "|" in text or "`" in text:  # Markdown's readers differ on how to escape these in code
         return f"<code>{''.join(map(_entity, text))}</code>"
     return f"`{text}`" if text else ""
@@ -102,7 +103,7 @@ def plain(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """The same as one line, in which nothing begins a heading or a list."""
+    """A text that may be someone's, as one line, in which nothing begins a heading or a list."""
     return " ".join(plain(text).split())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 from typing_extensions import Self
 
+from loop_bench.enums import StrEnum
 from loop_bench.errors import UsageError
 from loop_bench.statistics import Interval, Spread
 
@@ -56,15 +56,13 @@ NUMBERS = list(Number._fields)
 """Columns of a report's numbers."""
 
 
-class Tone(str, enum.Enum):
+class Tone(StrEnum):
     """Whether a headline is good news; renderers choose colours by it."""
 
     GOOD = "good"
     BAD = "bad"
     UNSURE = "unsure"
     PLAIN = "plain"
-
-    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 class Headline(NamedTuple):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loop_bench.report.report import Fact, Headline, Report, Table
 
 _STYLES = {"good": "bold green", "bad": "bold red", "unsure": "bold yellow", "plain": "bold"}
-"""Of a headline's word, by its tone."""
+"""Style of a headline's word, by its tone."""
 
 _NAMES = 30
 """Columns, at most, of the names in a list."""

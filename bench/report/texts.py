@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 round`, `2 rounds`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 class Texts(NamedTuple):
     """Cells of a table by row and column; a cell may have several lines."""
 

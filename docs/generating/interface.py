@@ -44,7 +44,7 @@ GROUPS: Mapping[str, Callable[[], Iterable[str]]] = {
 
 
 def options_of_a_run() -> set[str]:
-    """Their names."""
+    """Names of the options of a run."""
     return {option.name for option in (*options.of_run(), *options.GATE)}
 
 
@@ -125,7 +125,7 @@ def _with_range(text: str, kind: Any, said: OptionInfo) -> str:
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """Those of a command's function, in order."""
+    """Options and arguments of a command's function, in order."""
     return [Parameter.of(each) for each in inspect.signature(function, eval_str=True).parameters.values()]
 
 

@@ -57,5 +57,5 @@ def _cell(text: str) -> str:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Those of a docstring, each in one line."""
+    """Paragraphs of a docstring, each in one line."""
     return [" ".join(each.split()) for each in re.split(r"\n\s*\n", inspect.cleandoc(text)) if each.strip()]

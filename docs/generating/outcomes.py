@@ -21,7 +21,7 @@ PYTEST_CODES = {
     "USAGE_ERROR": "an option or file that pytest does not know",
     "NO_TESTS_COLLECTED": "no test was found, as by `-k` with a name that is not there",
 }
-"""Those that every supported pytest has."""
+"""Exit codes that every supported pytest has."""
 
 
 def exit_code_parts() -> Iterator[tuple[str, str]]:

@@ -36,10 +36,11 @@ def script():
 @pytest.fixture
 def docs(script, tmp_path, monkeypatch):
     """The script, with fresh pages of its own."""
+    pages = tmp_path / "docs"
     for name in script.MADE:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(script.PAGES / name, tmp_path / name)
-    monkeypatch.setattr(script, "PAGES", tmp_path)
+        (pages / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(script.PAGES / name, pages / name)
+    monkeypatch.setattr(script, "PAGES", pages)
     run(script)
     return script
 

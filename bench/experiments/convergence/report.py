@@ -25,6 +25,7 @@ from loop_bench.experiments.convergence.trial import Course
 from loop_bench.report import machines, plots
 from loop_bench.report import rows as wording
 from loop_bench.report.report import Fact, Headline, Number, Picture, Report, Table, Tone
+from loop_bench.report.texts import counted
 from loop_bench.statistics import Interval
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _headlines(record: ConvergenceRecord, figures: ConvergenceFigures) -> Iterat
     """The answer to each question, and that of each metric."""
     for pair in record.plan.pairs:
         if found := [each for each in figures.comparisons if each.pair == pair]:
-            metrics = "; ".join(f"{each.metric}: {_verdict(each)} ({_seeds(each.seeds)})" for each in found)
+            metrics = "; ".join(f"{each.metric}: {_verdict(each)} ({counted(each.seeds, 'seed')})" for each in found)
             yield Headline(pair.question, f"{summary(found)}: {metrics}")
         else:
             why = "no seed has complete runs of both, evaluated after the same batches"
@@ -185,10 +186,6 @@ def _stride(record: ConvergenceRecord) -> str:
     return f" of {' or '.join(map(str, strides))} batches" if strides else ""
 
 
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
-
-
 def _verdict(found: MetricComparison) -> str:
     if found.final.verdict == found.mean.verdict:
         return found.final.verdict
@@ -215,7 +212,8 @@ def _reached(found: Reached) -> str:
     """`8 of 10 seeds, after 120 batches; the reference after 60`."""
     changed, reference = found.median
     after = "" if changed is None else f", after {changed:g} batches"
-    return f"{len(found.changed)} of {_seeds(len(found.reference))}{after}; the reference itself after {reference:g}"
+    reached = f"{len(found.changed)} of {counted(len(found.reference), 'seed')}"
+    return f"{reached}{after}; the reference itself after {reference:g}"
 
 
 _MORE: tuple[dict[str, Any], ...] = (

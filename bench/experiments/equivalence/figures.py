@@ -104,8 +104,7 @@ def rounding(stepped: Lockstep, flip: Flip | None) -> str:
         stepped: differences within the tolerances.
         flip: the first token that the loops drew differently in independent runs; None: none, or not known.
     """
-    alike = np.array(stepped.drew_alike)
-    metric, update = (np.max(np.array(values)[alike]) for values in (stepped.metrics, stepped.updates))
+    metric, update = (largest(stepped, what) for what in ("metrics", "updates"))
     flipped, rest = sum(stepped.other_lines or ()), stepped.batches - stepped.batches_alike
     flips = f"; in the other {rest}, rounding has flipped a draw in {flipped} lines" if flipped else ""
     independent = ""

@@ -16,6 +16,7 @@ from loop_bench.experiments.run.verdict import Verdict
 from loop_bench.report import plots, rows
 from loop_bench.report.plots import finite, running_mean, running_median, thinned
 from loop_bench.report.report import Picture
+from loop_bench.report.texts import counted
 from loop_bench.settings import ARMS, NULL, TIMED
 from loop_bench.statistics import FEWEST_PAIRS, Drift, Interval
 from loop_bench.timing import samples as rounds
@@ -65,7 +66,7 @@ def _of_rounds(record: Record, found: Comparison) -> Iterator[Picture]:
     doubtful = " (suspicious)" if verdict.suspicious else ""
     title = plots.wrapped(f"{verdict.kind}{doubtful}: {verdict.reason}", inches=0.9 * plots.WIDTH)
     settings, count = record.settings, len(record.rounds)
-    rounds = f"{count} round{'' if count == 1 else 's'} of {settings.batches} batches"
+    rounds = f"{counted(count, 'round')} of {settings.batches} batches"
     smooth = "with running medians" if count >= SMOOTHED else "one by one"
     band = " and their 95% intervals" if count >= FEWEST_PAIRS else ""
     yield Picture(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import enum
 import time
 from collections.abc import Callable, Iterator
 
+from loop_bench.enums import StrEnum
 from loop_bench.settings import ARMS, TIMED, arm_of
 
 TOTAL = 170.0
@@ -19,7 +19,7 @@ LEAST_ROUNDS, MOST_ROUNDS = 30.0, 120.0
 """Bounds of the time for rounds, in seconds: less hardly yields an interval, and more hardly narrows it."""
 
 
-class Stage(str, enum.Enum):
+class Stage(StrEnum):
     """A stage of a run; the values are names in records."""
 
     START = "start"
@@ -29,8 +29,6 @@ class Stage(str, enum.Enum):
     EQUIVALENCE = "equivalence"
     SURVIVAL = "survival"
     UTILISATION = "utilisation"
-
-    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 class StageClock:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 from typing import Any
 
 import numpy as np
 
 from loop_bench import clusters
+from loop_bench.enums import StrEnum
 from loop_bench.experiments.run.figures import Comparison, Timing
 from loop_bench.experiments.run.record import Record
 from loop_bench.report.rows import NULL_ARM
+from loop_bench.report.texts import counted
 from loop_bench.settings import ARMS, NULL
 from loop_bench.statistics import FEWEST_PAIRS, Interval
 from loop_bench.timing import samples
@@ -24,7 +25,7 @@ RARE_COSTS = 0.05
 """Relative difference of total times and robust means from which a doubt about rare slow rounds is raised."""
 
 
-class Kind(str, enum.Enum):
+class Kind(StrEnum):
     """The kinds of verdict."""
 
     FASTER = "faster"
@@ -32,8 +33,6 @@ class Kind(str, enum.Enum):
     SAME = "same"
     INCONCLUSIVE = "inconclusive"
     INVALID = "invalid"
-
-    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +80,9 @@ def invalid(record: Record) -> list[str]:
     if record.equivalence and not record.equivalence.equal:
         reasons.append(f"the loops do not compute the same thing: {record.equivalence.reason}")
     if len(record.rounds) < FEWEST_PAIRS:
-        cut = f"cut short: {_counted(len(record.rounds), 'round')}, and an interval needs {FEWEST_PAIRS}"
+        cut = f"cut short: {counted(len(record.rounds), 'round')}, and an interval needs {FEWEST_PAIRS}"
         reasons.append(f"{cut} (raise --max-time)" if record.rounds_ended == "out of time" else cut)
     return reasons
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _judge(timing: Timing, precision: float) -> tuple[Kind, str]:
@@ -142,7 +137,7 @@ def _retracing(figures: Comparison) -> list[str]:
             most = arm.traced[0]
             why = f", {most.why[0]}" if most.why else ""
             doubts.append(
-                f"{name}: {_counted(arm.traces or 0, 'retrace')} after warm-up (most often {most.function}, "
+                f"{name}: {counted(arm.traces or 0, 'retrace')} after warm-up (most often {most.function}, "
                 f"{most.file}:{most.line}{why}): its times include tracing"
             )
     return doubts

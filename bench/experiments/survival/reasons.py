@@ -7,6 +7,7 @@ from collections.abc import Collection
 from loop_bench.experiments.survival.kinds import KINDS, Kind
 from loop_bench.experiments.survival.observation import Observation
 from loop_bench.experiments.survival.updates import StruckUpdates
+from loop_bench.report.texts import counted
 
 _STATES: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("weights", "metrics"))
 
@@ -44,7 +45,7 @@ def bad_state(seen: Observation, bad: Collection[str]) -> str:
     of_optimizer = set(seen.optimizer_state)
     counts = dict(zip(_STATES, (len(of_optimizer & {*bad}), len({*bad} - of_optimizer)), strict=True))
     parts = [
-        f"{_counted(count, 'variable')} of {kind} (first at {_first(seen, kind)})"
+        f"{counted(count, 'variable')} of {kind} (first at {_first(seen, kind)})"
         for kind, count in counts.items()
         if count
     ]
@@ -53,7 +54,7 @@ def bad_state(seen: Observation, bad: Collection[str]) -> str:
 
 def apart(seen: Observation, variables: Collection[str]) -> str:
     """Words for diverged replicas: `the replicas of 4 variables differ, from batch 11 on, with finite numbers`."""
-    count = _counted(len(variables), "variable")
+    count = counted(len(variables), "variable")
     return f"the replicas of {count} differ, from batch {seen.first_apart} on, with finite numbers"
 
 
@@ -61,16 +62,16 @@ def skipped(updates: StruckUpdates) -> str:
     """Words for skipped updates: `1 update, bit for bit as before` if all were, else `skipped 1 of 2 updates`."""
     count = len(updates.skipped)
     if updates.skipped != updates.batches:
-        return f"skipped {count} of {_counted(len(updates.batches), 'update')}"
+        return f"skipped {count} of {counted(len(updates.batches), 'update')}"
     if not updates.moved:
-        return f"{_counted(count, 'update')}, bit for bit as before"
+        return f"{counted(count, 'update')}, bit for bit as before"
     more = len(updates.moved) - _MOST_NAMED
     named = ", ".join(updates.moved[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"{_counted(count, 'update')}, but {named} moved"
+    return f"{counted(count, 'update')}, but {named} moved"
 
 
 def _weights(seen: Observation) -> str:
-    return f"{_counted(len(seen.bad_weights), 'weight')} not finite"
+    return f"{counted(len(seen.bad_weights), 'weight')} not finite"
 
 
 def _states_at_any_time(seen: Observation) -> str:
@@ -79,7 +80,3 @@ def _states_at_any_time(seen: Observation) -> str:
 
 def _first(seen: Observation, kind: Kind) -> str:
     return f"batch {seen.first_bad_of.get(kind)}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -15,7 +15,7 @@ from loop_bench.hostsync.log import Site
 from loop_bench.hostsync.tracing import TracedSite
 from loop_bench.report import markdown as renderer
 from loop_bench.report import terminal
-from loop_bench.report.texts import Texts
+from loop_bench.report.texts import Texts, counted
 from loop_bench.source import place
 
 _OPTIONAL = {True: ("reads/s", "blocked", "ready"), False: ("reads/s", "ready", "had to wait")}
@@ -149,7 +149,7 @@ def totals(syncs: Syncs) -> list[str]:
         again = f", {syncs.again} of them again" if syncs.again else ""
         again += f", {built} in building pipelines of tf.data" if built else ""
         lines.append(
-            f"{_counted(traces, 'trace')} of {_counted(functions, 'function')}{again}; "
+            f"{counted(traces, 'trace')} of {counted(functions, 'function')}{again}; "
             f"tracing took {_time(syncs.seconds_tracing)}"
         )
     if syncs.refused:
@@ -174,22 +174,18 @@ def unseen(syncs: Syncs) -> list[str]:
     """Descriptions of reads and host ops that the program may have had but no table shows."""
     lines = []
     if syncs.session_runs:
-        runs = _counted(syncs.session_runs, "run")
+        runs = counted(syncs.session_runs, "run")
         lines.append(f"reads of TensorFlow 1 sessions: {runs} of tf.compat.v1.Session")
     if syncs.has_children:
         lines.append("reads in other processes that the program started")
     if syncs.graphs_before:
-        graphs = _counted(syncs.graphs_before, "graph")
+        graphs = counted(syncs.graphs_before, "graph")
         lines.append(f"host ops in graphs that were traced before the program began: {graphs}")
     return [*lines, *syncs.unseen]
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def _syncs(count: int) -> str:
-    return _counted(count, "host sync")
+    return counted(count, "host sync")
 
 
 def _site(site: Site, seconds: float) -> tuple[str, ...]:

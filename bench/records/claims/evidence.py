@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from typing_extensions import Self
 
 from loop_bench.document import Document
+from loop_bench.enums import StrEnum
 from loop_bench.errors import UsageError
 from loop_bench.experiments.convergence.record import ConvergenceRecord
 from loop_bench.experiments.run.figures import Comparison
@@ -97,14 +97,12 @@ def _factories(record: ClaimRecord) -> tuple[str, str]:
     return before, after
 
 
-class ClaimVerdict(str, enum.Enum):
+class ClaimVerdict(StrEnum):
     """Result of the test of a claim."""
 
     HOLDS = "holds"
     DOES_NOT_HOLD = "does not hold"
     CANNOT_BE_TOLD = "cannot be told here"
-
-    __str__ = str.__str__  # as enum.StrEnum has it, from Python 3.11
 
 
 @dataclasses.dataclass(frozen=True)

@@ -135,3 +135,15 @@ def test_without_numbers_there_are_the_texts_of_the_tables():
 def test_by_name_and_by_the_ending_of_a_file():
     assert {"markdown": markdown.page, "csv": files.comma_separated, "html": html.page} == files.FORMATS
     assert {*files.SUFFIXES.values()} == {*files.FORMATS}
+
+
+def test_files_are_brought_up_to_date_and_only_named_when_checked(tmp_path, capsys):
+    old, new = tmp_path / "a" / "old.md", tmp_path / "a" / "new.md"
+    old.parent.mkdir()
+    old.write_text("same")
+    texts = [(old, "same"), (new, "text")]
+    assert files.refresh(texts, tmp_path, check=True, stale="stale: run it")
+    assert (new.exists(), capsys.readouterr().out) == (False, "a/new.md: stale: run it\n")
+    assert files.refresh(texts, tmp_path, check=False)
+    assert (new.read_text(), capsys.readouterr().out) == ("text", "a/new.md: written\n")
+    assert not files.refresh(texts, tmp_path, check=True)
